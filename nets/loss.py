@@ -1,0 +1,351 @@
+"""A network's loss over a fixed data set, as a function of one flat parameter vector.
+
+The model is copied and never changed. Values are exact means over all examples, in evaluation mode,
+without augmentation; batch norm's running statistics are computed anew at every point, over the
+same data, since at a point between trained networks they belong to no network (Garipov et al. 2018,
+A.2). Estimates for training take a mini-batch, in training mode.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from nets.parameters import Coordinates
+from reduction import DataError
+from simplicial.loss import Evaluation, Loss
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+Batching = Literal["vmap", "loop"]
+EXAMPLES = 512  # examples that go through a network at once in evaluation
+
+
+class NetworkLoss:
+    """The loss of an unmodified `nn.Module` on a fixed data set, on flat parameter vectors.
+
+    model     any module; copied. Coordinates: parameters that require a gradient, tied weights once
+    data      inputs, a tensor (n, ...), with `targets` (n, ...); or a Dataset or DataLoader of
+              (input, target) pairs, which is read once, from first to last
+    loss_fn   (outputs, targets) -> scalar, the mean over examples
+    device    where the network runs; None: where the model's parameters are
+    batching  "vmap": all points at once; "loop": one after another. None: loop for a model with
+              convolutions on the CPU, where batched convolutions are slow, vmap otherwise. A rule,
+              not a timing, so that the same seed gives the same result.
+    Raises DataError for a model, data or loss_fn that do not fit together.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: "Tensor | Dataset[Any] | DataLoader[Any]",
+        targets: Tensor | None = None,
+        *,
+        loss_fn: LossFunction = cross_entropy,
+        device: torch.device | str | None = None,
+        batching: Batching | None = None,
+    ) -> None:
+        self.coordinates = Coordinates.of(model)
+        first = next(p for p in model.parameters() if p.requires_grad)
+        self.device = first.device if device is None else torch.device(device)
+        self.loss_fn = loss_fn
+        self._model = copy.deepcopy(model).to(self.device)
+        self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
+        self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
+        self.batching: Batching = batching or _batching(self._model, self.device)
+        inputs, labels = read_examples(data, targets)
+        self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
+        if self._channels_last:
+            self._inputs = self._inputs.contiguous(memory_format=torch.channels_last)
+        self._scored = self._probe(type(model).__name__)
+        self._point_bytes = self._measure()
+
+    def __repr__(self) -> str:
+        return (
+            f"NetworkLoss({type(self._model).__name__}, {len(self._targets)} examples, "
+            f"dim={self.dim}, {self.batching}, {self.device})"
+        )
+
+    def model(self) -> nn.Module:
+        """A copy of the model, as it was given, on the loss's device."""
+        return copy.deepcopy(self._model)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates d."""
+        return self.coordinates.dim
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Exact values (batch,) at points (batch, d), float64; differentiable by torch."""
+        return self._exact(points)[0]
+
+    def evaluate(self, points: Tensor) -> Evaluation:
+        """Exact loss and accuracy at points (batch, d), reading each example once.
+
+        Accuracy is the share of targets that are the argmax of the outputs; None where targets are
+        no
+        class indices.
+        """
+        with torch.no_grad():
+            loss, accuracy = self._exact(points)
+        score = accuracy.cpu().numpy() if self._scored else None
+        return Evaluation(loss.cpu().numpy(), score)
+
+    def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+        """One pass over the data in random order: the loss on each mini-batch, in training mode.
+
+        All points of a call see the same mini-batch, and the same seed for what the network draws
+        itself (dropout). Raises DataError where batch norm would meet a batch of one example.
+        """
+        n = len(self._targets)
+        if self._norms and n % batch_size == 1:
+            raise DataError(
+                f"batch norm needs two examples in every mini-batch, {n} examples in batches of "
+                f"{batch_size} leave one alone: change batch_size"
+            )
+        order = torch.as_tensor(rng.permutation(n), device=self.device)
+        for batch in order.split(batch_size):
+            yield self._estimate(
+                self._inputs[batch], self._targets[batch], int(rng.integers(2**63))
+            )
+
+    def point_bytes(self) -> int:
+        """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch."""
+        return self._point_bytes
+
+    def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
+        """The point (d,) of a state dict of the loss's architecture, on the loss's device.
+
+        Raises DataError where the state dict does not fit; see `Coordinates.flatten`.
+        """
+        return self.coordinates.flatten(network, self.device)
+
+    def state_dict(self, point: Tensor) -> dict[str, Tensor]:
+        """A state dict of the network at a point (d,), with running statistics of that point."""
+        state = {k: v.clone() for k, v in self._model.state_dict().items()}
+        parameters = self.coordinates.views(point.detach())
+        for alias, name in self.coordinates.aliases.items():
+            parameters[alias] = parameters[name]
+        with torch.no_grad():
+            buffers = self._statistics(point.detach()[None])
+        state |= {k: v.clone() for k, v in parameters.items()}
+        return state | {k: b[0] for k, b in buffers.items() if k in state}
+
+    def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss and accuracy (batch,), float64, over all examples."""
+        points = points.to(self.device, self.coordinates.dtype)
+        buffers = self._statistics(points)
+        self._model.eval()
+        loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
+        accuracy = torch.zeros_like(loss)
+        n = len(self._targets)
+        for x, y in zip(self._inputs.split(EXAMPLES), self._targets.split(EXAMPLES), strict=True):
+            values, correct = self._each(points, buffers, x, y)
+            loss = loss + values.double() * (len(y) / n)
+            accuracy = accuracy + correct.double() * (len(y) / n)
+        return loss, accuracy
+
+    def _statistics(self, points: Tensor) -> dict[str, Tensor]:
+        """Buffers at points, each (batch, ...); empty for a network without running statistics.
+
+        Running statistics are the means over evaluation's batches, weighted by their sizes; dropout
+        and the like stay in evaluation mode.
+        """
+        if not self._norms:
+            return {}
+        buffers = self._copies(len(points))
+        momenta = [norm.momentum for norm in self._norms]
+        self._model.eval()
+        seen = 0
+        with torch.no_grad():
+            for x, y in zip(
+                self._inputs.split(EXAMPLES), self._targets.split(EXAMPLES), strict=True
+            ):
+                seen += len(x)
+                for norm in self._norms:
+                    norm.train()
+                    norm.momentum = len(x) / seen  # pyright: ignore
+                self._each(points, buffers, x, y)
+        for norm, momentum in zip(self._norms, momenta, strict=True):
+            norm.momentum = momentum
+        return buffers
+
+    def _copies(self, count: int) -> dict[str, Tensor]:
+        return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
+
+    def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
+        def estimate(points: Tensor) -> Tensor:
+            self._model.train()
+            devices = [self.device] if self.device.type == "cuda" else []
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(seed)
+                buffers = self._copies(len(points)) if self._norms else {}
+                return self._each(points, buffers, x, y)[0]
+
+        return estimate
+
+    def _each(
+        self, points: Tensor, buffers: dict[str, Tensor], x: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and share of correct examples on (x, y), (batch,) each, in the model's current mode.
+
+        buffers  (batch, ...) by name; running statistics in them change in place in training mode
+        """
+
+        def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+            outputs = functional_call(self._model, {**parameters, **state}, (x,))
+            return self.loss_fn(outputs, y), self._correct(outputs.detach(), y)
+
+        parameters = self.coordinates.views(points)
+        if self.batching == "vmap":
+            return vmap(one, randomness="different")(parameters, buffers)
+        arrange = _channels_last if self._channels_last else _as_is
+        results = [
+            one(
+                {k: arrange(p[i]) for k, p in parameters.items()},
+                {k: b[i] for k, b in buffers.items()},
+            )
+            for i in range(len(points))
+        ]
+        return torch.stack([loss for loss, _ in results]), torch.stack([c for _, c in results])
+
+    def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
+        if not self._scored:
+            return outputs.new_zeros(())
+        return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
+
+    @property
+    def _channels_last(self) -> bool:
+        return self.batching == "loop" and self._inputs.ndim == 4
+
+    def _probe(self, name: str) -> bool:
+        """Check that model, data and loss_fn fit together; whether targets are class indices."""
+        x, y = self._inputs[:2], self._targets[:2]
+        self._model.eval()
+        with torch.no_grad():
+            try:
+                outputs = self._model(x)
+                losses = [
+                    self.loss_fn(outputs[i], y[i]) for i in (slice(None), slice(1), slice(1, 2))
+                ]
+            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                raise DataError(
+                    f"model, data and loss_fn must fit together, {name} on inputs {tuple(x.shape)} "
+                    f"with targets {tuple(y.shape)} of {y.dtype} fails: {_first_line(error)}: "
+                    "change the shapes or types of the data"
+                ) from error
+        if any(loss.ndim for loss in losses):
+            raise DataError(
+                f"loss_fn must return a scalar, the mean over examples, got shape "
+                f"{tuple(losses[0].shape)}: reduce by the mean"
+            )
+        both, first, second = (float(loss) for loss in losses)
+        if len(y) == 2 and not np.isclose(both, (first + second) / 2, rtol=1e-4, equal_nan=True):
+            raise DataError(
+                f"loss_fn must be the mean over examples, two examples have {first:.6g} and "
+                f"{second:.6g} but {both:.6g} together: use reduction='mean' without class weights"
+            )
+        return not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
+
+    def _measure(self) -> int:
+        kept = 0
+
+        def count(tensor: Tensor) -> Tensor:
+            nonlocal kept
+            kept += tensor.numel() * tensor.element_size()
+            return tensor
+
+        point = self.flatten(self._model.state_dict())[None].requires_grad_()
+        self._model.eval()
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            buffers = self._copies(1) if self._norms else {}
+            self._each(point, buffers, self._inputs[:EXAMPLES], self._targets[:EXAMPLES])
+        return kept + 4 * point.numel() * point.element_size()
+
+
+def read_examples(
+    data: "Tensor | Dataset[Any] | DataLoader[Any]", targets: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Inputs (n, ...) and targets (n, ...) of a data set, in its own order.
+
+    A shuffling DataLoader is read in the order of its data set; what a data set draws at random (an
+    augmentation) is kept as drawn. Raises DataError for data that are no pairs, are empty, have
+    different lengths or are not finite, and for a loader that leaves examples out.
+    """
+    if isinstance(data, Tensor):
+        if targets is None:
+            raise DataError(
+                "inputs need targets, got inputs alone: NetworkLoss(model, inputs, targets)"
+            )
+        inputs = data
+    elif targets is not None:
+        raise DataError(
+            f"a {type(data).__name__} brings its own targets, got targets besides: leave them out"
+        )
+    else:
+        inputs, targets = _read_pairs(_ordered(data))
+    if len(inputs) != len(targets) or not len(inputs):
+        raise DataError(
+            f"every input needs one target, and there must be some, got {len(inputs)} inputs and "
+            f"{len(targets)} targets: give equally many"
+        )
+    if inputs.is_floating_point() and not inputs.isfinite().all():
+        bad = int((~inputs.isfinite().flatten(1).all(dim=1)).nonzero()[0])
+        raise DataError(f"inputs must be finite, example {bad} is not: leave it out")
+    return inputs.detach(), targets.detach()
+
+
+def _ordered(data: "Dataset[Any] | DataLoader[Any]") -> "DataLoader[Any]":
+    if not isinstance(data, DataLoader):
+        return DataLoader(data, batch_size=EXAMPLES)
+    if data.drop_last:
+        raise DataError(
+            "a loss is exact over all examples, the DataLoader has drop_last=True and leaves some "
+            "out: make it with drop_last=False"
+        )
+    if isinstance(data.sampler, RandomSampler):
+        return DataLoader(data.dataset, batch_size=EXAMPLES, collate_fn=data.collate_fn)
+    return data
+
+
+def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:
+    inputs, targets = [], []
+    for batch in loader:
+        if not (isinstance(batch, list | tuple) and len(batch) == 2):
+            raise DataError(
+                f"data must be (input, target) pairs, a batch is a {type(batch).__name__} of "
+                f"{len(batch)}: wrap the data set so that it gives pairs"
+            )
+        inputs.append(batch[0])
+        targets.append(batch[1])
+    if not inputs:
+        raise DataError("data must have at least one example, the data set has none: give more")
+    return torch.cat(inputs), torch.cat(targets)
+
+
+def _batching(model: nn.Module, device: torch.device) -> Batching:
+    convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    slow = device.type == "cpu" and any(isinstance(m, convolutions) for m in model.modules())
+    return "loop" if slow else "vmap"
+
+
+def _has_running_statistics(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "running_mean", None), Tensor)
+
+
+def _channels_last(weights: Tensor) -> Tensor:
+    """Weights of a 2-d convolution, (out, in, height, width), with channels last in memory."""
+    return weights.contiguous(memory_format=torch.channels_last) if weights.ndim == 4 else weights
+
+
+def _as_is(weights: Tensor) -> Tensor:
+    return weights
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

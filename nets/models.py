@@ -1,0 +1,131 @@
+"""The networks whose loss surfaces are studied: plain modules, PyTorch's default initialisation.
+
+Nothing here knows of simplices or of flat parameter vectors: any `torch.nn.Module` serves as well.
+Neither family has batch norm, dropout or other state beside its parameters, so a point between two
+networks is a network and its loss is a function of the parameters alone.
+
+The symmetries that make so many minima equivalent can be read off `layers`: the units of a hidden
+layer, or the channels of a convolution, may be permuted, and each rescaled by a positive factor
+that the next layer takes back (ReLU and max pooling are homogeneous).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from nets.data import check_name
+from reduction.errors import DataError
+
+NAMES = ("mlp", "lenet")
+
+_LENET_SMALLEST = 12  # halved to 6, cut to 2 by the second convolution, halved to 1
+
+
+class MLP(nn.Module):
+    """Multilayer perceptron: flattened image -> (Linear, ReLU) for each hidden width -> Linear.
+
+    images  (batch, ...)       `inputs` numbers to an image
+    returns (batch, classes)   logits
+
+    The default on the 8x8 digits (`MLP(64)`) is the 64-32-10 network, 2,410 parameters. With no
+    hidden layer it is softmax regression, whose cross-entropy is convex. Raises DataError.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int] = (32,), classes: int = 10) -> None:
+        super().__init__()
+        _check_positive("MLP", inputs=inputs, classes=classes)
+        for width in hidden:
+            _check_positive("MLP", hidden=width)
+        widths = (inputs, *hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, classes) of images (batch, ...)."""
+        return self.layers(images)
+
+
+class LeNet(nn.Module):
+    """LeNet-like convolutional network: two convolutions with pooling, then 120-84-classes.
+
+    images  (batch, channels, size, size)   size >= 12
+    returns (batch, classes)                logits
+
+    With s = (size // 2 - 4) // 2, so s = 5 on 28x28:
+    conv 6 of 5x5, padding 2 (6, size, size) -> pool (6, size // 2, size // 2) -> conv 16 of 5x5
+    (16, size // 2 - 4, size // 2 - 4) -> pool (16, s, s) -> 16 s^2 -> 120 -> 84 -> classes;
+    61,706 parameters on 28x28 with one channel and ten classes.
+
+    Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document
+    recognition", Proc. IEEE 86 (1998), section II.B (LeNet-5); the padding stands for its 32x32
+    frame. Departures, usual today: ReLU for the scaled tanh, 2x2 max pooling for the trainable
+    subsampling, all 6 channels into each of the 16 (theirs, table I, take 3 to 6), a linear layer
+    for the radial basis functions. Raises DataError.
+    """
+
+    def __init__(self, channels: int = 1, size: int = 28, classes: int = 10) -> None:
+        super().__init__()
+        _check_positive("LeNet", channels=channels, size=size, classes=classes)
+        if size < _LENET_SMALLEST:
+            raise DataError(
+                f"LeNet needs images of at least {_LENET_SMALLEST} x {_LENET_SMALLEST} pixels, "
+                f"these are {size} x {size} and nothing is left after its second pooling; use mlp"
+            )
+        pooled = (size // 2 - 4) // 2
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 6, kernel_size=5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, kernel_size=5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16 * pooled * pooled, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, classes) of images (batch, channels, size, size)."""
+        return self.layers(images)
+
+
+def build(
+    name: str,
+    data_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    hidden: Sequence[int] | None = None,
+) -> MLP | LeNet:
+    """A new network called `name`, one of NAMES, for images of shape (channels, height, width).
+
+    `hidden`, the widths of the hidden layers, belongs to `mlp` (its default is (32,)) and is
+    refused elsewhere. Raises DataError.
+    """
+    check_name("network", name, NAMES)
+    channels, height, width = data_shape
+    if name == "mlp":
+        inputs = channels * height * width
+        return MLP(inputs, classes=classes) if hidden is None else MLP(inputs, hidden, classes)
+    if hidden is not None:
+        raise DataError(
+            f"hidden widths {tuple(hidden)} given for {name}, whose layers are fixed; leave out "
+            "`hidden`, or build mlp"
+        )
+    if height != width:
+        raise DataError(
+            f"{name} takes square images, these are {height} x {width}; pad or crop them, or "
+            "build mlp"
+        )
+    return LeNet(channels, height, classes)
+
+
+def _check_positive(owner: str, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise DataError(f"{name} is {number!r} in {owner}; give a whole number of at least 1")

@@ -1,0 +1,101 @@
+"""Training minima: n networks from n random initialisations, all in one batch.
+
+A minimum is a simplex of dimension 0 with one free control point, so it is trained by the lines
+that train edges and triangles (`simplicial.optimise.descend`), with the same recipe: section 5 of
+the paper.
+"""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nets.loss import NetworkLoss
+from reduction import DataError, ShapeError
+from simplicial import Barycentric, Minima, Recipe
+from simplicial.loss import MEMORY, points_at_once
+from simplicial.optimise import Simplices, Stage, descend
+
+
+def train_minima(
+    loss: NetworkLoss,
+    n: int,
+    *,
+    recipe: Recipe | None = None,
+    init: Callable[[], nn.Module] | None = None,
+    seed: int = 0,
+    memory: int = MEMORY,
+    progress: bool = True,
+) -> Minima:
+    """Train n networks by SGD on mini-batches, and take them as the vertices of a complex.
+
+    recipe    None: `Recipe()`, the paper's for the LeNet-like network
+    init      makes a freshly initialised network of the loss's architecture; None: the loss's
+              model, each module initialised anew by its own `reset_parameters`
+    seed      non-negative; network i depends on the seed and i alone, up to rounding
+    memory    bytes for a batch of networks
+    progress  a bar on stderr, for what takes over two seconds
+    Raises ShapeError for n < 1 or a negative seed, DataError for a model that cannot be initialised
+    anew, LossError where training does not stay finite.
+    """
+    if n < 1 or seed < 0:
+        raise ShapeError(
+            f"training needs n >= 1 and seed >= 0, got n={n}, seed={seed}: change them"
+        )
+    recipe = Recipe() if recipe is None else recipe
+    points = initial_points(loss, n, init, seed)
+    each = np.arange(n)[:, None]
+    at_once = points_at_once(loss, points, memory)
+    with tqdm(
+        desc="minima: training", total=recipe.epochs, delay=2, disable=not progress, leave=False
+    ) as bar:
+        stage = Stage(
+            Simplices(each, each, Barycentric()),
+            slice(0, n),
+            slice(0, 0),
+            seed,
+            at_once,
+            bar.update,
+        )
+        descend(loss, points, stage, stage.inside, recipe)
+    return Minima(points, loss)
+
+
+def initial_points(
+    loss: NetworkLoss, n: int, init: Callable[[], nn.Module] | None, seed: int
+) -> Tensor:
+    """Parameter vectors (n, d) of freshly initialised networks; see `train_minima`."""
+    make = init or _reinitialised(loss.model())
+    points = []
+    for i in range(n):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(
+                int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0])
+            )
+            points.append(loss.flatten(make().state_dict()))
+    return torch.stack(points)
+
+
+def _reinitialised(model: nn.Module) -> Callable[[], nn.Module]:
+    model = copy.deepcopy(model).cpu()
+    resets = []
+    for name, module in model.named_modules():
+        reset = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))
+        if reset is not None:
+            resets.append(reset)
+        elif any(p.requires_grad for p in module.parameters(recurse=False)):
+            raise DataError(
+                f"minima need random initialisations, module {name or 'model'!r} "
+                f"({type(module).__name__}) has parameters but no reset_parameters: pass "
+                "init=, a function that makes a new network"
+            )
+
+    def make() -> nn.Module:
+        for reset in resets:
+            reset()
+        return model
+
+    return make

@@ -1,0 +1,191 @@
+"""Barcodes: the lifetimes of the topological features of a filtered complex, index by index."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduction import storage
+from reduction.bars import Bars, checked_bars, essential_births, finite_bars
+from reduction.distances import w_inf
+from reduction.errors import BarcodeError, DimensionError, ShapeError
+from reduction.fields import prime
+
+
+class Pairs(NamedTuple):
+    """The simplices that begin and end the bars of one index r, row by row, as vertex labels."""
+
+    births: NDArray[np.int64]  # (m, r+1)
+    deaths: NDArray[np.int64]  # (m, r+2), -1 throughout where nothing ends the bar
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class Barcode:
+    """Bars of the indices 0..len(barcode) - 1.
+
+    bars   for each index (m, 2) float64: birth, and death or inf, in units of the loss
+    pairs  for each index the simplices that begin and end each bar
+    field  the prime p of the coefficients Z/p
+
+    Rows are sorted by birth, then death, then the colexicographic order of the simplices that begin
+    the bars; arrays are copied and read-only. `barcode[r]` is bars[r]; iterating gives one array
+    after the other. Raises ShapeError, BarcodeError, FieldError.
+    """
+
+    bars: tuple[Bars, ...]
+    field: int
+    _pairs: tuple[Pairs, ...]
+
+    def __init__(
+        self, bars: Sequence[ArrayLike], pairs: Sequence[tuple[ArrayLike, ArrayLike]], field: int
+    ) -> None:
+        if len(bars) != len(pairs):
+            raise ShapeError(
+                f"bars has {len(bars)} indices and pairs {len(pairs)}; "
+                "give one of each for every index"
+            )
+        rows = [checked_bars(given, f"bars[{r}]") for r, given in enumerate(bars)]
+        checked = [_checked_pairs(r, *pair, rows[r]) for r, pair in enumerate(pairs)]
+        for r, (births, deaths) in enumerate(checked):
+            order = np.lexsort((*births.T, rows[r][:, 1], rows[r][:, 0]))
+            rows[r], checked[r] = rows[r][order], Pairs(births[order], deaths[order])
+            for array in (rows[r], *checked[r]):
+                array.flags.writeable = False
+        object.__setattr__(self, "bars", tuple(rows))
+        object.__setattr__(self, "field", prime(field))
+        object.__setattr__(self, "_pairs", tuple(checked))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Barcode":
+        """Read what `save` wrote. Raises DataError for other content, OSError where is no file."""
+        content = Path(path).read_bytes()
+        with storage.refusing(path, "barcode"):
+            field, records = storage.read_barcode(content)
+            bars = [
+                [(birth, math.inf if death is None else death) for birth, death in record.bars]
+                for record in records
+            ]
+            pairs = [
+                (
+                    np.array(record.births, np.int64).reshape(-1, r + 1),
+                    np.array([row or [-1] * (r + 2) for row in record.deaths], np.int64).reshape(
+                        -1, r + 2
+                    ),
+                )
+                for r, record in enumerate(records)
+            ]
+            return cls(bars, pairs, field)
+
+    def save(self, path: str | Path) -> None:
+        """Write UTF-8 JSON, from which `load` restores every bit; overwrites."""
+        records = [
+            storage.IndexRecord(
+                [(birth, None if math.isinf(death) else death) for birth, death in bars.tolist()],
+                pairs.births.tolist(),
+                [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
+            )
+            for bars, pairs in zip(self.bars, self._pairs, strict=True)
+        ]
+        storage.write_barcode(path, self.field, records)
+
+    def __repr__(self) -> str:
+        return f"Barcode(field={self.field}, counts={tuple(len(bars) for bars in self.bars)})"
+
+    def __len__(self) -> int:
+        """The number of indices reported."""
+        return len(self.bars)
+
+    def __iter__(self) -> Iterator[Bars]:
+        return iter(self.bars)
+
+    def __getitem__(self, r: int) -> Bars:
+        """The bars of index r, (m, 2). Raises DimensionError."""
+        return self.bars[self._index(r)]
+
+    def pairs(self, r: int) -> Pairs:
+        """The simplices that begin and end the bars of index r. Raises DimensionError."""
+        return self._pairs[self._index(r)]
+
+    def finite(self, r: int) -> Bars:
+        """The bars of index r that end, (m', 2). Raises DimensionError."""
+        return finite_bars(self[r])
+
+    def essential(self, r: int) -> NDArray[np.float64]:
+        """The births of the bars of index r that never end, (m'',). Raises DimensionError."""
+        return essential_births(self[r])
+
+    def w_inf(self, r: int) -> float:
+        """Eq. 4: the distance of Barcode^r to the convex ideal, max (d - b)/sqrt(2) over its bars.
+
+        0.0 where there are none. A convex function has one essential bar in index 0 and no other
+        bars at all: that one bar is allowed here too, and any other essential bar makes the
+        distance inf. Raises DimensionError.
+        """
+        return w_inf(self[r], essential=1 if r == 0 else 0)
+
+    def table(self) -> str:
+        """A text table: index by index count, essential, longest and W_inf; then bar after bar."""
+        lines = [
+            f"coefficients Z/{self.field}",
+            "",
+            "index   bars  essential     longest       W_inf",
+        ]
+        for r, bars in enumerate(self):
+            finite = self.finite(r)
+            longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
+            lines.append(
+                f"{r:5} {len(bars):6} {len(bars) - len(finite):10} "
+                f"{longest:>11} {self.w_inf(r):11.6g}"
+            )
+        for r, bars in enumerate(self):
+            lines += ["", f"index {r}" + ("" if len(bars) else ": no bars")]
+            if len(bars):
+                lines.append("      birth       death      length  born with -> dies with")
+            for (birth, death), born, dies in zip(bars.tolist(), *self.pairs(r), strict=True):
+                end = f" -> {_name(dies)}" if death < math.inf else ""
+                lines.append(
+                    f"{birth:11.6g} {death:11.6g} {death - birth:11.6g}  {_name(born)}{end}"
+                )
+        return "\n".join(lines)
+
+    def _index(self, r: int) -> int:
+        if not 0 <= r < len(self):
+            reported = f"0..{len(self) - 1}" if len(self) else "none"
+            raise DimensionError(
+                f"index {r} is not reported (reported: {reported}); ask for one of these, "
+                f"or for a barcode with max_index={r}"
+            )
+        return r
+
+
+def _name(simplex: NDArray[np.int64]) -> str:
+    return f"({','.join(map(str, simplex.tolist()))})"
+
+
+def _checked_pairs(r: int, births: ArrayLike, deaths: ArrayLike, bars: Bars) -> Pairs:
+    """Copies of the simplices of index r, checked against its bars."""
+    checked: list[NDArray[np.int64]] = []
+    essential = np.isinf(bars[:, 1])
+    for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2)):
+        rows = np.array(given)
+        if rows.shape != (len(bars), width) or rows.dtype.kind != "i":
+            raise ShapeError(
+                f"{name} of index {r} have shape {rows.shape} and type {rows.dtype} "
+                f"for {len(bars)} bars; give an integer array of shape ({len(bars)}, {width})"
+            )
+        simplex = (rows[:, 0] >= 0) & (rows[:, 1:] > rows[:, :-1]).all(axis=1)
+        none = (rows == -1).all(axis=1) & essential
+        wrong = ~np.where(essential, none, simplex) if name == "deaths" else ~simplex
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise BarcodeError(
+                f"bars begin and end with simplices, essential ones end with -1, but {name}[{i}] "
+                f"of index {r} is {rows[i].tolist()} for the bar {bars[i].tolist()}; "
+                "give ascending labels"
+            )
+        checked.append(rows.astype(np.int64))
+    return Pairs(*checked)

@@ -1,0 +1,182 @@
+"""Filtered simplicial complexes.
+
+A complex is a set of simplices closed under taking faces; a filtration gives each simplex a value,
+never below that of its faces, so that the simplices up to any value form a complex themselves. Here
+the value of a simplex is the highest loss on it (section 4 of the paper).
+
+Simplices are stored by dimension, in colexicographic order. The order in which persistence takes
+them is total: by value, then dimension, then colexicographic position. Nothing depends on the order
+of the input.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from reduction import storage
+from reduction.barcode import Barcode
+from reduction.boundary import boundary_matrix
+from reduction.colex import complete_simplices
+from reduction.errors import DimensionError, ShapeError
+from reduction.filtration import filtration
+from reduction.persistence import persistence
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class FilteredComplex:
+    """A filtered simplicial complex.
+
+    vertices  for each dimension r = 0..dim (m_r, r+1) int64: vertex labels, ascending in each row
+    values    for each dimension r = 0..dim (m_r,) float64: filtration values, in units of the loss
+
+    The labels are any non-negative integers; dimension 0 lists them. Simplices are given in any
+    order and kept in colexicographic order; arrays are copied and read-only. Raises ShapeError
+    (shapes, number types), FiltrationError (no complex, or no filtration of it).
+    """
+
+    vertices: tuple[NDArray[np.int64], ...]
+    values: tuple[NDArray[np.float64], ...]
+    _facets: tuple[NDArray[np.int64], ...]
+
+    def __init__(self, vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> None:
+        checked = filtration(vertices, values)
+        object.__setattr__(self, "vertices", checked.vertices)
+        object.__setattr__(self, "values", checked.values)
+        object.__setattr__(self, "_facets", checked.facets)
+
+    @classmethod
+    def complete(cls, n: int, values: Sequence[ArrayLike]) -> "FilteredComplex":
+        """All simplices on the vertices 0..n-1, up to dimension len(values) - 1.
+
+        values  for each r (C(n, r+1),), simplex v0 < ... < vr at position sum_i C(v_i, i+1)
+        Raises DimensionError beyond dimension n - 1, ShapeError, FiltrationError.
+        """
+        if not 1 <= len(values) <= n:
+            raise DimensionError(
+                f"{n} vertices span simplices of the dimensions 0..{n - 1}, "
+                f"but values has {len(values)} arrays; give 1 to {n}"
+            )
+        for r, given in enumerate(values):
+            if np.shape(given) != (comb(n, r + 1),):
+                raise ShapeError(
+                    f"values[{r}] has shape {np.shape(given)}, but {n} vertices span "
+                    f"{comb(n, r + 1)} simplices of dimension {r}; "
+                    "give one number for each, in colexicographic order"
+                )
+        return cls(complete_simplices(n, len(values) - 1), values)
+
+    @classmethod
+    def from_simplices(cls, simplices: Mapping[tuple[int, ...], float]) -> "FilteredComplex":
+        """A complex from simplices, tuples of vertex labels in any order, and their values.
+
+        Raises ShapeError, FiltrationError.
+        """
+        dim = -1
+        for simplex in simplices:
+            given: object = simplex  # what the annotation promises is checked all the same
+            if not (isinstance(given, tuple) and given and all(map(_is_label, given))):
+                raise ShapeError(
+                    f"a simplex is a tuple of integer labels, but one is {given!r}; "
+                    "write (0,) for a vertex"
+                )
+            dim = max(dim, len(simplex) - 1)
+        rows: list[list[list[int]]] = [[] for _ in range(dim + 1)]
+        values: list[list[float]] = [[] for _ in range(dim + 1)]
+        for simplex, value in simplices.items():
+            rows[len(simplex) - 1].append(sorted(simplex))
+            values[len(simplex) - 1].append(value)
+        return cls([row or np.empty((0, r + 1), np.int64) for r, row in enumerate(rows)], values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "FilteredComplex":
+        """Read what `save` wrote. Raises DataError for other content, OSError where is no file."""
+        content = Path(path).read_bytes()
+        with storage.refusing(path, "filtered complex"):
+            return cls(*storage.read_complex(content))
+
+    def save(self, path: str | Path) -> None:
+        """Write a NumPy archive (npz, no pickles) that `load` restores bit by bit; overwrites."""
+        storage.write_complex(path, self.vertices, self.values)
+
+    def __repr__(self) -> str:
+        return f"FilteredComplex(dim={self.dim}, counts={self.counts})"
+
+    def __len__(self) -> int:
+        """The number of simplices, of all dimensions."""
+        return sum(self.counts)
+
+    @property
+    def dim(self) -> int:
+        """The top dimension."""
+        return len(self.values) - 1
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of simplices of each dimension."""
+        return tuple(values.size for values in self.values)
+
+    def facets(self, r: int) -> NDArray[np.int64]:
+        """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, r = 1..dim."""
+        self._check_dimension(r, lowest=1)
+        return self._facets[r]
+
+    def order(self, r: int) -> NDArray[np.int64]:
+        """(m_r,): positions of the r-simplices in filtration order, by value, then position."""
+        self._check_dimension(r, lowest=0)
+        return np.argsort(self.values[r], kind="stable")
+
+    def boundary(self, r: int) -> sparse.csc_array:
+        """The boundary operator of the r-simplices, for r = 1..dim: the D of `reduction.boundary`.
+
+        returns (m_{r-1}, m_r) int8, (-1)^i for the facet that omits vertex i; rows and columns both
+        in filtration order. Raises DimensionError. Source: section 4 of the paper.
+        """
+        return boundary_matrix(self.facets(r), self.order(r), self.order(r - 1))
+
+    def barcode(
+        self, field: int = 2, *, keep_zero: bool = False, max_index: int | None = None
+    ) -> Barcode:
+        """The bars of every index 0..max_index, with coefficients in Z/field.
+
+        field      a prime below 2**31
+        keep_zero  report bars of length zero too
+        max_index  the highest index reported, by default dim - 1. Index dim is left out because no
+                   simplex of the complex could end its bars; ask for it where the complex is all
+                   of the space, as a triangulated sphere is: there every bar of index dim is
+                   essential. A complex of vertices alone reports nothing by default.
+        Raises FieldError, DimensionError.
+        """
+        top = self.dim - 1 if max_index is None else max_index
+        if max_index is not None:
+            self._check_dimension(max_index, lowest=0)
+        return persistence(self, field, top, keep_zero=keep_zero)
+
+    def to_networkx(self) -> "nx.Graph[int]":
+        """The vertices and edges as a graph; each node and edge has its `value`."""
+        graph: nx.Graph[int] = nx.Graph()
+        for (label,), value in zip(self.vertices[0].tolist(), self.values[0].tolist(), strict=True):
+            graph.add_node(label, value=value)
+        if self.dim >= 1:
+            for (a, b), value in zip(
+                self.vertices[1].tolist(), self.values[1].tolist(), strict=True
+            ):
+                graph.add_edge(a, b, value=value)
+        return graph
+
+    def _check_dimension(self, r: int, lowest: int) -> None:
+        if not lowest <= r <= self.dim:
+            raise DimensionError(
+                f"dimension {r} is outside {lowest}..{self.dim} of this complex; take one of them"
+                if lowest <= self.dim
+                else f"dimension {r} is asked of a complex of vertices alone; add edges first"
+            )
+
+
+def _is_label(label: object) -> bool:
+    return isinstance(label, int | np.integer) and not isinstance(label, bool)

@@ -1,0 +1,166 @@
+"""What makes arrays a filtration: each rule is checked here, and the simplices are put in order.
+
+A filtered complex contains the facets of every simplex, and gives none of them a higher value than
+the simplex. Facets are enough: what holds for them holds for all faces, dimension by dimension.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduction.colex import facet_positions
+from reduction.errors import FiltrationError, ShapeError
+
+
+class Filtration(NamedTuple):
+    """A filtration whose rules hold: for each dimension r arrays in colexicographic order."""
+
+    vertices: tuple[NDArray[np.int64], ...]  # (m_r, r+1) labels, ascending in each row
+    values: tuple[NDArray[np.float64], ...]  # (m_r,)
+    facets: tuple[NDArray[np.int64], ...]  # (m_r, r+1) where the facet that omits vertex i stands
+
+
+def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Filtration:
+    """Check and sort simplices (m_r, r+1) and values (m_r,) given in any order; copies, read-only.
+
+    Raises ShapeError, FiltrationError.
+    """
+    if len(vertices) != len(values):
+        raise ShapeError(
+            f"vertices has {len(vertices)} dimensions and values {len(values)}; "
+            "give one array of each for every dimension"
+        )
+    simplices = [_labels(r, given) for r, given in enumerate(vertices)]
+    heights = [_values(r, given, len(simplices[r])) for r, given in enumerate(values)]
+    if not simplices or not simplices[0].size:
+        raise FiltrationError(
+            "a complex has a vertex, but dimension 0 is empty; list the vertices there"
+        )
+    names = np.sort(simplices[0][:, 0])
+    keys: list[NDArray[np.int64]] = []
+    facets: list[NDArray[np.int64]] = []
+    for r, labels in enumerate(simplices):
+        found = _facets(labels, names, keys, facets)
+        key = found[:, 0] * names.size + np.searchsorted(names, labels[:, 0])
+        order = np.argsort(key, kind="stable")
+        _check_distinct(labels, key, order)
+        simplices[r], heights[r] = labels[order], heights[r][order]
+        keys.append(key[order])
+        facets.append(found[order])
+        if r > 0:
+            _check_monotone(simplices[r - 1 :], heights[r - 1 :], facets[r])
+    for array in (*simplices, *heights, *facets):
+        array.flags.writeable = False
+    return Filtration(tuple(simplices), tuple(heights), tuple(facets))
+
+
+def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
+    """vertices[r] as a new array, its rows checked one by one."""
+    try:
+        rows = np.asarray(given)
+    except ValueError:
+        raise ShapeError(f"vertices[{r}] is ragged; give {r + 1} labels in each row") from None
+    if rows.ndim != 2 or rows.shape[1] != r + 1 or rows.dtype.kind not in "iu":
+        raise ShapeError(
+            f"vertices[{r}] has shape {rows.shape} and type {rows.dtype}; "
+            f"give an integer array of shape (m, {r + 1})"
+        )
+    outside = ((rows < 0) | (rows > np.iinfo(np.int64).max)).any(axis=1)
+    if outside.any():
+        i = int(np.argmax(outside))
+        raise FiltrationError(
+            f"vertex labels lie in 0..2**63-1, but row {i} of vertices[{r}] is {rows[i].tolist()}; "
+            "relabel the vertices"
+        )
+    ascending = (rows[:, 1:] > rows[:, :-1]).all(axis=1)
+    if not ascending.all():
+        i = int(np.argmin(ascending))
+        rule, cure = "labels ascend in each row", "sort each row"
+        if np.unique(rows[i]).size <= r:
+            rule, cure = "the vertices of a simplex are distinct", "remove the repeated vertex"
+        raise FiltrationError(f"{rule}, but row {i} of vertices[{r}] is {rows[i].tolist()}; {cure}")
+    return rows.astype(np.int64)
+
+
+def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
+    """values[r] as a new array, its entries checked one by one."""
+    try:
+        values = np.asarray(given)
+    except ValueError:
+        raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
+    if values.shape != (m,) or values.dtype.kind not in "fiu":
+        raise ShapeError(
+            f"values[{r}] has shape {values.shape} and type {values.dtype} for {m} simplices; "
+            f"give a float64 array of shape ({m},)"
+        )
+    values = values.astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.all():
+        i = int(np.argmin(finite))
+        raise FiltrationError(
+            f"values are finite, but values[{r}][{i}] is {values[i]}; leave out what never appears"
+        )
+    return values
+
+
+def _facets(
+    labels: NDArray[np.int64],
+    names: NDArray[np.int64],
+    keys: list[NDArray[np.int64]],
+    facets: list[NDArray[np.int64]],
+) -> NDArray[np.int64]:
+    """Where the facets of the simplices stand, one dimension below; all must be there.
+
+    labels (m, r+1), names (n,) all the vertices; keys and facets of the dimensions below r.
+    """
+    if not keys:  # the facet of a vertex is the empty simplex, at position 0
+        return np.zeros(labels.shape, np.int64)
+    rank = np.minimum(np.searchsorted(names, labels), names.size - 1)
+    unknown = names[rank] != labels
+    if unknown.any():
+        i, k = np.argwhere(unknown)[0]
+        raise _missing(labels[i], labels[i, k : k + 1])
+    found = facet_positions(rank, keys, facets[-1], names.size)
+    if (found < 0).any():
+        i, k = np.argwhere(found < 0)[0]
+        raise _missing(labels[i], np.delete(labels[i], k))
+    return found
+
+
+def _missing(simplex: NDArray[np.int64], face: NDArray[np.int64]) -> FiltrationError:
+    return FiltrationError(
+        f"a complex contains every face of its simplices, but {tuple(face.tolist())} of "
+        f"{tuple(simplex.tolist())} is missing; add it"
+    )
+
+
+def _check_distinct(
+    labels: NDArray[np.int64], key: NDArray[np.int64], order: NDArray[np.int64]
+) -> None:
+    repeated = np.diff(key[order]) == 0
+    if repeated.any():
+        at = int(np.argmax(repeated))
+        i, j = order[at], order[at + 1]
+        raise FiltrationError(
+            f"a simplex is given once, but {tuple(labels[i].tolist())} stands in rows {i} and {j} "
+            f"of vertices[{labels.shape[1] - 1}]; remove one"
+        )
+
+
+def _check_monotone(
+    simplices: Sequence[NDArray[np.int64]],
+    heights: Sequence[NDArray[np.float64]],
+    facets: NDArray[np.int64],
+) -> None:
+    """simplices, heights: of the facets (first) and of the simplices (second)."""
+    above = heights[0][facets] > heights[1][:, None]
+    if above.any():
+        i, k = np.argwhere(above)[0]
+        face = facets[i, k]
+        raise FiltrationError(
+            f"a face is not above its simplex, but {tuple(simplices[0][face].tolist())} has value "
+            f"{heights[0][face]} > {heights[1][i]} of {tuple(simplices[1][i].tolist())}; "
+            "raise each simplex to the maximum over its faces first"
+        )

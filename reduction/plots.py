@@ -1,0 +1,93 @@
+"""Pictures of barcodes: the bars themselves, and the persistence diagram.
+
+The colours tell the indices apart, for colour-blind readers too (Okabe & Ito 2008).
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from reduction.barcode import Barcode
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
+    """One horizontal line for each bar, index above index; arrows for bars that never end.
+
+    A bar too short to be seen keeps the mark at its birth. Returns the axes, new ones unless `ax`
+    is given.
+    """
+    ax = _axes(ax)
+    low, high = _limits(barcode)
+    height = 0
+    for r, bars in enumerate(barcode):
+        colour = COLOURS[r % len(COLOURS)]
+        heights = np.arange(height, height + len(bars))
+        height += len(bars)
+        ends = np.minimum(bars[:, 1], high)
+        ax.hlines(heights, bars[:, 0], ends, color=colour, linewidth=2)
+        ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
+        endless = np.isinf(bars[:, 1])
+        ax.plot(ends[endless], heights[endless], ">", color=colour, clip_on=False)
+    ax.set_xlim(low, high)
+    ax.set_ylim(-1, max(height, 1))
+    ax.set_yticks([])
+    ax.set_xlabel("filtration value")
+    _legend(ax, barcode, "upper left")
+    return ax
+
+
+def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
+    """The persistence diagram: a point (birth, death) for each bar, at ∞ if it never ends.
+
+    A number beside a point says how many bars coincide there. Returns the axes, new ones unless
+    `ax` is given.
+    """
+    ax = _axes(ax)
+    low, high = _limits(barcode)
+    ax.plot([low, high], [low, high], color="0.6", linewidth=1)
+    top = high
+    if any(barcode.essential(r).size for r in range(len(barcode))):
+        top = high + 0.08 * (high - low)
+        ax.axhline(high, color="0.6", linewidth=1, linestyle="--")
+        ax.annotate("∞", (low, high), (4, 2), textcoords="offset points", color="0.4")
+    for r, bars in enumerate(barcode):
+        colour = COLOURS[r % len(COLOURS)]
+        points, counts = np.unique(np.minimum(bars, high), axis=0, return_counts=True)
+        ax.scatter(*points.T, s=28, color=colour, alpha=0.8, linewidths=0, zorder=3)
+        for point, count in zip(points[counts > 1], counts[counts > 1], strict=True):
+            ax.annotate(f"×{count}", tuple(point), (3, 3), textcoords="offset points", fontsize=7)
+    ax.set_xlim(low, high)
+    ax.set_ylim(low, top)
+    ax.set_aspect("equal")
+    ax.set_xlabel("birth")
+    ax.set_ylabel("death")
+    _legend(ax, barcode, "lower right")
+    return ax
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def _limits(barcode: Barcode) -> tuple[float, float]:
+    """A range that holds all finite births and deaths, with a margin; never empty."""
+    ends = np.concatenate([np.zeros(0), *(bars.ravel() for bars in barcode)])
+    ends = ends[np.isfinite(ends)]
+    if not ends.size:
+        return 0.0, 1.0
+    low, high = float(ends.min()), float(ends.max())
+    # a single value still gets an interval
+    margin = 0.08 * (high - low) or 0.5 * max(1.0, abs(high))
+    return low - margin, high + margin
+
+
+def _legend(ax: Axes, barcode: Barcode, place: str) -> None:
+    handles = [
+        Line2D([], [], color=COLOURS[r % len(COLOURS)], marker="o", linewidth=2, label=f"index {r}")
+        for r in range(len(barcode))
+    ]
+    if handles:
+        ax.legend(handles=handles, loc=place)

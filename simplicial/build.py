@@ -1,0 +1,113 @@
+"""The inductive builder (section 4): vertices, then edges, then triangles, ... each from its
+faces."""
+
+from typing import NoReturn
+
+from torch import Tensor
+from tqdm import tqdm
+
+from reduction import DimensionError, ShapeError
+from simplicial.complex import LossComplex
+from simplicial.layout import lay_out, straight
+from simplicial.loss import MEMORY, points_at_once
+from simplicial.maps import Barycentric, SimplexMap
+from simplicial.maximum import Interior, sample_interiors
+from simplicial.minima import Minima
+from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
+from simplicial.sampling import interior_lattice
+
+PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
+_NAMES = {1: "edges", 2: "triangles", 3: "tetrahedra"}
+
+
+def build_complex(
+    minima: Minima,
+    max_dim: int = 2,
+    *,
+    optimizer: Optimizer | None = None,
+    simplex_map: SimplexMap | None = None,
+    resolution: int = 24,
+    seed: int = 0,
+    memory: int = MEMORY,
+    progress: bool = True,
+) -> LossComplex:
+    """Optimise all simplices on the minima up to dimension max_dim; filter by the loss's maxima.
+
+    minima       n vertices; C(n, r+1) simplices of each dimension r are built
+    max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode
+    optimizer    None: `Algorithm1()`, the paper's
+    simplex_map  None: `Barycentric()`, the paper's (eqs. 5 and 6); or `Edgewise(segments)`
+    resolution   Algorithm 2 looks at the points t with resolution * t integer; at least max_dim + 1
+    seed         non-negative; same seed, same complex
+    memory       bytes for a batch of points
+    progress     bars on stderr, for what takes over two seconds
+    Raises DimensionError, ShapeError for arguments out of range, LossError where the loss is not
+    finite.
+    Source: sections 3 and 4, Algorithms 1 and 2. Deviation: the paper starts with minima and leaves
+    the order of training open; here each dimension is trained after all lower ones, and evaluated
+    when all are trained, since trainable sides move faces.
+    """
+    optimizer = Algorithm1() if optimizer is None else optimizer
+    simplex_map = Barycentric() if simplex_map is None else simplex_map
+    check_build(len(minima), max_dim, resolution, seed, memory)
+    layout = lay_out(len(minima), max_dim, simplex_map)
+    pool = straight(minima.points, layout)
+    at_once = points_at_once(minima.loss, pool, memory)
+    for r in range(1, max_dim + 1):
+        with _bar(f"{_name(r)}: training", optimizer.rounds(minima.loss), progress) as bar:
+            inside, sides = layout.rows(r), slice(len(minima), layout.rows(r).start)
+            stage = Stage(layout.simplices[r], inside, sides, seed, at_once, bar.update)
+            optimizer.optimise(minima.loss, pool, stage)
+    interiors = [
+        _interior(minima, pool, layout.simplices[r], resolution, at_once, progress)
+        for r in range(1, max_dim + 1)
+    ]
+    return LossComplex(minima, simplex_map, resolution, layout.simplices, pool, tuple(interiors))
+
+
+def _interior(
+    minima: Minima,
+    pool: Tensor,
+    simplices: Simplices,
+    resolution: int,
+    at_once: int,
+    progress: bool,
+) -> Interior:
+    r = simplices.dim
+    count = len(simplices.vertices) * len(interior_lattice(r, resolution))
+    with _bar(f"{_name(r)}: maxima", count, progress) as bar:
+        return sample_interiors(
+            minima.loss,
+            pool,
+            simplices,
+            resolution=resolution,
+            at_once=at_once,
+            keep=r <= PICTURED,
+            on_points=bar.update,
+        )
+
+
+def check_build(n: int, max_dim: int, resolution: int, seed: int, memory: int = MEMORY) -> None:
+    """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
+    if not 1 <= max_dim <= n - 1:
+        raise DimensionError(
+            f"max_dim must be from 1 to the number of minima minus one, got max_dim={max_dim} with "
+            f"{n} minima: give more minima or a lower max_dim"
+        )
+    if resolution <= max_dim:
+        raise ShapeError(
+            f"a lattice needs resolution > max_dim to have points inside every simplex, got "
+            f"resolution={resolution} with max_dim={max_dim}: raise resolution"
+        )
+    if seed < 0:
+        raise ShapeError(f"a seed must be 0 or more, got seed={seed}: give a non-negative integer")
+    if memory < 1:
+        raise ShapeError(f"memory must be a positive number of bytes, got {memory}: raise memory")
+
+
+def _name(r: int) -> str:
+    return _NAMES.get(r, f"{r}-simplices")
+
+
+def _bar(title: str, total: int, progress: bool) -> "tqdm[NoReturn]":
+    return tqdm(desc=title, total=total, delay=2, disable=not progress, leave=False)

@@ -1,0 +1,184 @@
+"""The complex of optimised simplices: its geometry in parameter space, and its filtration by the
+loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import Barcode, DimensionError, FilteredComplex
+from reduction.colex import complete_positions, complete_simplices
+from simplicial.loss import Loss
+from simplicial.maps import SimplexMap
+from simplicial.maximum import Interior
+from simplicial.minima import Minima
+from simplicial.optimise import Simplices
+from simplicial.sampling import lattice
+from simplicial.simplex import Maximum, OptimisedSimplex, Samples, interpolate
+from simplicial.storage import Parts, read_complex, write_complex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossComplex:
+    """Optimised simplices of dimension 0 .. max_dim on minima, all of each dimension.
+
+    minima       the vertices, their loss and its values there
+    simplex_map  the subdivision of every simplex
+    resolution   of the lattice on which Algorithm 2 took the maxima
+    simplices    for each dimension: vertices and rows of the pool
+    pool         (K, d) all control points
+    interiors    for each dimension from 1 on: what Algorithm 2 saw inside the simplices
+    filtration   f(simplex) = the largest loss seen on it, faces included (Algorithm 2, section 4)
+    """
+
+    minima: Minima
+    simplex_map: SimplexMap
+    resolution: int
+    simplices: tuple[Simplices, ...]
+    pool: Tensor
+    interiors: tuple[Interior, ...]
+    filtration: FilteredComplex = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filtration", _filtration(self.minima.values, self.interiors))
+
+    @property
+    def max_dim(self) -> int:
+        """The top dimension; indices 0 .. max_dim - 1 have a barcode."""
+        return len(self.simplices) - 1
+
+    def save(self, path: str | Path) -> None:
+        """Write everything but the loss to an npz file; overwrites."""
+        parts = (getattr(self, name) for name in Parts._fields)
+        write_complex(path, Parts(*parts))
+
+    @classmethod
+    def load(cls, path: str | Path, loss: Loss, device: torch.device | str = "cpu") -> Self:
+        """Read what `save` wrote; the loss must be the one that the complex was built for.
+
+        Raises DataError for other content, LossError for another loss, OSError where is no file.
+        """
+        return cls(*read_complex(path, loss, device))
+
+    def barcode(self, field: int = 2, *, keep_zero: bool = False) -> Barcode:
+        """Barcodes of all indices 0 .. max_dim - 1 over Z/field (section 4).
+
+        Index max_dim is not reported: no simplex of the complex could end its bars.
+        Raises FieldError for a field that is not prime.
+        """
+        return self.filtration.barcode(field, keep_zero=keep_zero)
+
+    def triplet_barcode(self) -> NDArray[np.float64]:
+        """Eq. 3: one bar [h1, h2] for each triple of minima, (C(n, 3), 2), triples colexicographic.
+
+        h1 is the largest loss on the triangle's sides, h2 on the triangle (Algorithm 2). Four
+        minima give four bars, of which the complex has three: the fourth cycle is the sum of the
+        others.
+        Raises DimensionError for a complex without triangles.
+        """
+        if self.max_dim < 2:
+            raise DimensionError(
+                f"eq. 3 needs triangles, the complex has max_dim={self.max_dim}: build it with "
+                "max_dim=2"
+            )
+        sides = self.filtration.values[1][self.filtration.facets(2)].max(axis=1)
+        return np.stack([sides, self.filtration.values[2]], axis=1)
+
+    def __getitem__(self, vertices: Sequence[int]) -> OptimisedSimplex:
+        """The optimised simplex on these ascending vertices, for example complex[(0, 1, 2)].
+
+        Raises DimensionError for vertices that are no simplex of the complex.
+        """
+        vertices = tuple(int(v) for v in vertices)
+        n, r = len(self.minima), len(vertices) - 1
+        ascending = all(a < b for a, b in pairwise(vertices))
+        if not (0 <= r <= self.max_dim and ascending and vertices[0] >= 0 and vertices[-1] < n):
+            raise DimensionError(
+                f"a simplex is 1 to {self.max_dim + 1} ascending vertices from 0 to {n - 1}, got "
+                f"{vertices}: sort them, or build a complex with a higher max_dim"
+            )
+        controls = self.pool[torch.as_tensor(self.simplices[r].controls[_rank(vertices)])]
+        return OptimisedSimplex(
+            vertices,
+            controls,
+            self.simplex_map,
+            self.minima.loss,
+            self._maximum(vertices, controls),
+            self._samples(vertices),
+        )
+
+    def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
+        """The maximum and its place, which may lie on a face: the lowest one that attains it."""
+        value = float(self.filtration.values[len(vertices) - 1][_rank(vertices)])
+        t = np.zeros(len(vertices))
+        for face in _faces(len(vertices)):
+            inside, place = self._inside(tuple(vertices[i] for i in face))
+            if inside == value:
+                t[list(face)] = place
+                break
+        return Maximum(value, t, interpolate(controls, self.simplex_map, t[None])[0])
+
+    def _inside(self, vertices: tuple[int, ...]) -> tuple[float, NDArray[np.float64]]:
+        if len(vertices) == 1:
+            return float(self.minima.values[vertices[0]]), np.ones(1)
+        interior, rank = self.interiors[len(vertices) - 2], _rank(vertices)
+        return float(interior.largest[rank]), interior.place[rank]
+
+    def _samples(self, vertices: tuple[int, ...]) -> Samples | None:
+        """The lattice of the simplex, put together from the interiors of its faces."""
+        r = len(vertices) - 1
+        points = lattice(r, self.resolution) / self.resolution
+        loss, accuracy = np.empty(len(points)), np.full(len(points), np.nan)
+        for face in _faces(r + 1):
+            here = _on_interior(points, face)
+            if len(face) == 1:
+                loss[here] = self.minima.values[vertices[face[0]]]
+                accuracy[here] = self._vertex_accuracy(vertices[face[0]])
+                continue
+            seen = self.interiors[len(face) - 2].samples
+            if seen is None:
+                return None
+            rank = _rank(tuple(vertices[i] for i in face))
+            loss[here] = seen.loss[rank]
+            if seen.accuracy is not None:
+                accuracy[here] = seen.accuracy[rank]
+        return Samples(points, loss, None if np.isnan(accuracy).any() else accuracy)
+
+    def _vertex_accuracy(self, vertex: int) -> float:
+        accuracy = self.minima.accuracy
+        return np.nan if accuracy is None else float(accuracy[vertex])
+
+
+def _filtration(
+    vertex_values: NDArray[np.float64], interiors: tuple[Interior, ...]
+) -> FilteredComplex:
+    """The complete complex valued by the largest loss inside, but never below the facets'."""
+    n, values = len(vertex_values), [vertex_values]
+    for simplices, interior in zip(
+        complete_simplices(n, len(interiors))[1:], interiors, strict=True
+    ):
+        facets = [np.delete(simplices, i, axis=1) for i in range(simplices.shape[1])]
+        sides = values[-1][complete_positions(np.stack(facets, axis=1))]
+        values.append(np.maximum(interior.largest, sides.max(axis=1)))
+    return FilteredComplex.complete(n, values)
+
+
+def _rank(vertices: tuple[int, ...]) -> int:
+    return int(complete_positions(np.array(vertices)))
+
+
+def _faces(count: int) -> list[tuple[int, ...]]:
+    """All faces of a simplex with `count` vertices, as positions, by dimension."""
+    return [face for k in range(1, count + 1) for face in combinations(range(count), k)]
+
+
+def _on_interior(points: NDArray[np.float64], face: tuple[int, ...]) -> NDArray[np.int64]:
+    inside = np.zeros(points.shape[1], dtype=bool)
+    inside[list(face)] = True
+    return np.flatnonzero(((points > 0) == inside).all(axis=1))

@@ -1,0 +1,55 @@
+"""Landscapes by name, as the command `loss-barcodes analytic NAME` asks for them."""
+
+from difflib import get_close_matches
+
+from reduction.errors import DimensionError, RunError
+from simplicial.landscapes.double_well import double_well
+from simplicial.landscapes.himmelblau import himmelblau
+from simplicial.landscapes.landscape import Landscape
+from simplicial.landscapes.mueller_brown import mueller_brown
+from simplicial.landscapes.simplex_wells import simplex_wells
+from simplicial.landscapes.six_hump_camel import six_hump_camel
+
+_PLANAR = {
+    "himmelblau": himmelblau,
+    "muller-brown": mueller_brown,
+    "six-hump-camel": six_hump_camel,
+}
+NAMES = ("double-well", "simplex-wells", *_PLANAR)
+
+
+def by_name(name: str, dim: int | None = None, curved: int = 0) -> Landscape:
+    """The landscape of that name in R^dim.
+
+    dim     None: 2, or 2 + curved; fixed for the functions of the plane
+    curved  how many of the dimensions bend the manifold of the wells; simplex-wells only
+    Raises RunError for an unknown name, DimensionError where the function has no such dimension.
+    """
+    if name not in NAMES:
+        nearest = get_close_matches(name, NAMES, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "take one of these"
+        raise RunError(f"a landscape must be one of {', '.join(NAMES)}, got {name!r}: {hint}")
+    if curved and name != "simplex-wells":
+        raise DimensionError(
+            f"only simplex-wells has curved directions, got curved = {curved} for {name}: "
+            "leave it at 0"
+        )
+    if name in _PLANAR:
+        if dim not in (None, 2):
+            raise DimensionError(
+                f"{name} is a function of the plane, its dimension is 2, got {dim}: leave it out, "
+                "or ask for double-well or simplex-wells"
+            )
+        return _PLANAR[name]()
+    if name == "double-well":
+        return double_well(2 if dim is None else dim)
+    return _simplex_wells_in(2 + curved if dim is None else dim, curved)
+
+
+def _simplex_wells_in(dim: int, curved: int) -> Landscape:
+    if not 0 <= curved < dim:
+        raise DimensionError(
+            f"simplex-wells in R^{dim} can have 0 to {dim - 1} curved directions, got {curved}: "
+            "the others hold the wells, and there must be one at least"
+        )
+    return simplex_wells(dim - curved, curved)

@@ -1,0 +1,129 @@
+"""What a loss is to this package: a function of points, and what it may offer besides.
+
+A loss is any callable that takes points `(batch, d)` and returns values `(batch,)`, differentiable
+by torch, each value depending on its own point alone. Everything else is optional: a loss over data
+may offer cheap random estimates for training (`StochasticLoss`) and a score beside the value
+(`ScoredLoss`), and may say how much memory a point takes (`SizedLoss`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import LossError
+
+Loss = Callable[[Tensor], Tensor]
+MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
+SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a point
+
+
+class Evaluation(NamedTuple):
+    """A loss at points: loss (batch,) float64, in the loss's units; accuracy (batch,) or None."""
+
+    loss: NDArray[np.float64]
+    accuracy: NDArray[np.float64] | None
+
+
+@runtime_checkable
+class StochasticLoss(Protocol):
+    """A loss with cheaper random estimates of itself, one for each mini-batch of its data."""
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Exact values (batch,) at points (batch, d)."""
+        ...
+
+    def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+        """One pass over the data in random order: a differentiable estimate for each mini-batch."""
+        ...
+
+
+@runtime_checkable
+class ScoredLoss(Protocol):
+    """A loss that also knows the share of its examples that a point classifies correctly."""
+
+    def evaluate(self, points: Tensor) -> Evaluation:
+        """Exact loss and accuracy at points (batch, d), in one pass over the data."""
+        ...
+
+
+@runtime_checkable
+class SizedLoss(Protocol):
+    """A loss that knows what a point costs in memory."""
+
+    def point_bytes(self) -> int:
+        """Bytes that one more point in a batch takes, gradient included."""
+        ...
+
+
+def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
+    """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more."""
+    if isinstance(loss, SizedLoss):
+        size = loss.point_bytes()
+    else:
+        size = SCRATCH * points.shape[-1] * points.element_size()
+    return max(1, memory // size)
+
+
+def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
+    """The loss, and its accuracy where it has one, at points (batch, d), a memory budget at a time.
+
+    Raises LossError where the loss has the wrong shape or is not finite.
+    """
+    parts = []
+    with torch.no_grad():
+        for chunk in points.split(points_at_once(loss, points, memory)):
+            if isinstance(loss, ScoredLoss):
+                parts.append(loss.evaluate(chunk))
+            else:
+                values = loss(chunk)
+                _check_shape(values, chunk)
+                parts.append(Evaluation(values.double().cpu().numpy(), None))
+    values = np.concatenate([part.loss for part in parts])
+    _check_finite(values, points)
+    scores = [part.accuracy for part in parts if part.accuracy is not None]
+    return Evaluation(values, np.concatenate(scores) if scores else None)
+
+
+def gradient(loss: Loss, points: Tensor) -> Tensor:
+    """Gradient (batch, d) of a loss, or of an estimate of it, at points (batch, d).
+
+    Raises LossError where the loss has the wrong shape or torch cannot differentiate it.
+    """
+    points = points.detach().requires_grad_()
+    values = loss(points)
+    _check_shape(values, points)
+    if not values.requires_grad:
+        raise LossError(
+            "a loss must be differentiable by torch, but its values at points "
+            f"{tuple(points.shape)} carry no gradient: compute them from the points with torch "
+            "operations, outside torch.no_grad()"
+        )
+    return torch.autograd.grad(values.sum(), points)[0]
+
+
+def _check_shape(values: Tensor, points: Tensor) -> None:
+    if values.shape != points.shape[:1]:
+        raise LossError(
+            f"a loss must return one value for each point: points {tuple(points.shape)} gave "
+            f"values of shape {tuple(values.shape)}, need {tuple(points.shape[:1])}: sum over the "
+            "last axis only"
+        )
+
+
+def _check_finite(values: NDArray[np.float64], points: Tensor) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise LossError(
+            f"a loss must be finite on every simplex: it is {values[bad[0]]} at point "
+            f"{_show(points[int(bad[0])])} ({bad.size} of {values.size} points): train with a "
+            "smaller learning rate, or choose minima inside the region where the loss is defined"
+        )
+
+
+def _show(point: Tensor) -> str:
+    shown = ", ".join(f"{x:.4g}" for x in point[:4].tolist())
+    return f"[{shown}{', ...' if len(point) > 4 else ''}]"

@@ -1,0 +1,128 @@
+"""The vertices of the complex: points in parameter space, the loss, and its values there."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import LossError, ShapeError
+from simplicial.loss import Loss, evaluate
+
+
+class _Network(Protocol):
+    def flatten(self, network: Mapping[str, Tensor]) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What became of the starts of a search for minima, as counts.
+
+    duplicates  arrived at a minimum that another start had found
+    saddles     arrived at a critical point that is no minimum
+    degenerate  arrived where the Hessian has an eigenvalue near 0, at no Morse critical point
+    failures    did not converge, or ran to infinity
+    """
+
+    starts: int
+    duplicates: int
+    saddles: int
+    degenerate: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Minima:
+    """Points between which simplices are optimised: minima of a loss, or any points of interest.
+
+    points    (n, d) floating, torch or NumPy; taken over as a torch tensor, dtype and device kept
+    loss      callable, points (batch, d) -> values (batch,)
+    search    how they were found, for minima from `find_minima`
+    values    (n,) float64, the loss at the points; computed here, read-only
+    accuracy  (n,) float64, or None for a loss that has none
+    Raises ShapeError for points that are no (n, d) array, are not finite or repeat each other, and
+    LossError for a loss that is no callable, has the wrong shape or is not finite at the points.
+    """
+
+    points: Tensor
+    loss: Loss
+    search: Search | None = None
+    values: NDArray[np.float64] = field(init=False)
+    accuracy: NDArray[np.float64] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        points = _as_points(self.points)
+        _check_distinct(points)
+        if not callable(self.loss):
+            raise LossError(
+                f"a loss must be callable on points (batch, d), got {type(self.loss).__name__}: "
+                "pass a function or a NetworkLoss"
+            )
+        seen = evaluate(self.loss, points)
+        seen.loss.flags.writeable = False
+        for name, value in (("points", points), ("values", seen.loss), ("accuracy", seen.accuracy)):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @classmethod
+    def from_state_dicts(
+        cls, networks: Iterable[Mapping[str, Tensor]], loss: Callable[[Tensor], Tensor]
+    ) -> Self:
+        """Minima from networks that somebody else trained.
+
+        networks  state dicts of the loss's own architecture; buffers in them are not coordinates
+        loss      a loss with `flatten(state_dict) -> (d,)`, as nets.NetworkLoss has
+        Raises LossError where the loss cannot flatten a state dict, and what `flatten` raises.
+        """
+        if not hasattr(loss, "flatten"):
+            raise LossError(
+                f"state dicts need a loss that can flatten them, {type(loss).__name__} has no "
+                "`flatten`: use nets.NetworkLoss, or Minima(points, loss)"
+            )
+        vectors = [cast(_Network, loss).flatten(network) for network in networks]
+        if not vectors:
+            raise ShapeError("minima need at least one point, got no state dict: give one or more")
+        return cls(torch.stack(vectors), loss)
+
+
+def _as_points(points: Any) -> Tensor:
+    try:
+        tensor = torch.as_tensor(points)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(
+            f"points must be an (n, d) array of numbers, got {type(points).__name__}: stack "
+            "vectors of equal length"
+        ) from error
+    if tensor.ndim != 2 or 0 in tensor.shape:
+        raise ShapeError(
+            f"points must have shape (n, d) with n, d >= 1, got {tuple(tensor.shape)}: one row for "
+            "each point"
+        )
+    if not tensor.is_floating_point():
+        raise ShapeError(f"points must be floating numbers, got {tensor.dtype}: convert them first")
+    bad = (~tensor.isfinite()).nonzero()
+    if len(bad):
+        row, column = bad[0].tolist()
+        raise ShapeError(
+            f"points must be finite, point {row} has {tensor[row, column].item()} at coordinate "
+            f"{column}: leave that point out"
+        )
+    return tensor.detach().clone()
+
+
+def _check_distinct(points: Tensor) -> None:
+    _, inverse = torch.unique(points, dim=0, return_inverse=True)
+    labels = inverse.cpu().numpy()
+    first = np.unique(labels, return_index=True)[1]
+    repeated = np.setdiff1d(np.arange(len(labels)), first)
+    if repeated.size:
+        twin = first[labels[repeated[0]]]
+        raise ShapeError(
+            f"points must be distinct, point {repeated[0]} equals point {twin}: leave one of them "
+            "out"
+        )

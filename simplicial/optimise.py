@@ -1,0 +1,192 @@
+"""Algorithm 1, for simplices of every dimension at once: SGD on free control points.
+
+Each step draws t uniformly on the standard simplex, takes the gradient g of the loss at psi(t) =
+W(t) P and moves the free control points by their share of it, grad_P = W(t)^T g. A minimum is the
+case r = 0: one control point, W = 1. So networks, edges, triangles, ... are trained by the same few
+lines, all simplices of a dimension in one batch.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import LossError, ShapeError
+from simplicial.loss import Loss, StochasticLoss, gradient
+from simplicial.maps import SimplexMap
+from simplicial.recipe import EXACT, Recipe
+from simplicial.sampling import UniformPoints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simplices:
+    """All simplices of one dimension, as rows of indices into one pool of control points.
+
+    vertices     (m, r+1) int64, labels of the vertices
+    controls     (m, c) int64, rows of the pool, in the order of the map's control points
+    simplex_map  the subdivision, common to all
+    """
+
+    vertices: NDArray[np.int64]
+    controls: NDArray[np.int64]
+    simplex_map: SimplexMap
+
+    @property
+    def dim(self) -> int:
+        """The dimension r."""
+        return self.vertices.shape[1] - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One dimension's turn to be optimised.
+
+    simplices  what is optimised
+    inside     rows of the pool that lie inside these simplices
+    sides      rows of the pool that lie inside their faces, vertices excepted; ends where inside
+               begins
+    seed       non-negative; with a simplex's vertices it gives that simplex's random points
+    at_once    points whose gradients are taken in one batch: memory, never the result
+    on_round   called after each of the optimiser's rounds, for progress
+    """
+
+    simplices: Simplices
+    inside: slice
+    sides: slice
+    seed: int
+    at_once: int
+    on_round: Callable[[], object] = lambda: None
+
+
+class Optimizer(Protocol):
+    """What lowers the loss on simplices by moving their free control points."""
+
+    def rounds(self, loss: Loss) -> int:
+        """How often `optimise` will call `stage.on_round`."""
+        ...
+
+    def optimise(self, loss: Loss, pool: Tensor, stage: Stage) -> None:
+        """Move rows of the pool (K, d), in place."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm1:
+    """The paper's optimisation of simplices, for every r >= 1; a round is an epoch.
+
+    recipe   None: the paper's `Recipe()` for a loss with mini-batches, `EXACT` for one without
+    sides    "fixed" trains the control points inside the simplex alone; "trainable" trains those of
+             its faces with them, vertices excepted (Figure 1). Faces belong to all simplices that
+             share them, so these are then trained jointly.
+    samples  points t for each simplex in each step; 1 in the paper
+    Raises ShapeError for other values.
+    """
+
+    recipe: Recipe | None = None
+    sides: Literal["fixed", "trainable"] = "fixed"
+    samples: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sides not in ("fixed", "trainable"):
+            raise ShapeError(
+                f"sides must be 'fixed' or 'trainable', got {self.sides!r}: choose one"
+            )
+        if self.samples < 1:
+            raise ShapeError(f"samples must be 1 or more, got {self.samples}: change samples")
+
+    def recipe_for(self, loss: Loss) -> Recipe:
+        """The recipe that trains simplices of this loss."""
+        if self.recipe is not None:
+            return self.recipe
+        return Recipe() if isinstance(loss, StochasticLoss) else EXACT
+
+    def rounds(self, loss: Loss) -> int:
+        """The recipe's epochs."""
+        return self.recipe_for(loss).epochs
+
+    def optimise(self, loss: Loss, pool: Tensor, stage: Stage) -> None:
+        """Train the control points inside the simplices, and inside their sides if trainable.
+
+        Raises LossError when the parameters stop being finite.
+        """
+        first = stage.inside.start if self.sides == "fixed" else stage.sides.start
+        free = slice(first, stage.inside.stop)
+        descend(loss, pool, stage, free, self.recipe_for(loss), self.samples)
+
+
+def descend(
+    loss: Loss, pool: Tensor, stage: Stage, free: slice, recipe: Recipe, samples: int = 1
+) -> None:
+    """Train the free rows of the pool (K, d), in place, by SGD on random points of the simplices.
+
+    The random points belong to a simplex and the mini-batches to an epoch of a dimension, so
+    neither depends on what else is trained beside it, nor on the memory budget. On a CUDA device
+    gradients of shared control points are added in no fixed order, so last bits may differ from run
+    to run.
+    Raises LossError when the parameters stop being finite. Source: Algorithm 1.
+    """
+    moving = pool[free]
+    if not len(moving):
+        return
+    moving.grad = torch.zeros_like(moving)
+    optimizer = torch.optim.SGD([moving], lr=recipe.learning_rate, momentum=recipe.momentum)
+    points = UniformPoints(stage.seed, stage.simplices.vertices, samples)
+    batches = np.random.default_rng([stage.seed, stage.simplices.dim])
+    for epoch in range(recipe.epochs):
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.schedule(
+            epoch / recipe.epochs
+        )
+        for estimate in _estimates(loss, recipe.batch_size, batches):
+            moving.grad.zero_()
+            for theta, pull in _parts(pool, stage, points.draw()):
+                g = gradient(estimate, theta).add_(theta, alpha=recipe.weight_decay)
+                pull.add(g / samples, moving.grad, free)
+            optimizer.step()
+        _check_finite(moving, stage.simplices, epoch, recipe)
+        stage.on_round()
+
+
+def _estimates(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+    """One epoch: the loss's estimates on mini-batches, or the loss itself once."""
+    if isinstance(loss, StochasticLoss):
+        yield from loss.estimates(batch_size, rng)
+    else:
+        yield loss
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pull:
+    """W(t)^T for some points: rows of the pool (b, r+1), and their weights (b, r+1)."""
+
+    rows: Tensor
+    weights: Tensor
+
+    def add(self, g: Tensor, grad: Tensor, free: slice) -> None:
+        """Add W(t)^T g, for g (b, d), to grad, the gradient of the free rows."""
+        is_free = (self.rows >= free.start) & (self.rows < free.stop)
+        point, corner = is_free.nonzero(as_tuple=True)
+        share = self.weights[point, corner, None]
+        grad.index_add_(0, self.rows[point, corner] - free.start, share * g[point])
+
+
+def _parts(pool: Tensor, stage: Stage, t: NDArray[np.float64]) -> Iterator[tuple[Tensor, _Pull]]:
+    """The points psi(t) for t (m, samples, r+1), as many at once as the stage allows."""
+    corners, weights = stage.simplices.simplex_map.locate(t)
+    rows = np.take_along_axis(stage.simplices.controls[:, None, :], corners, axis=-1)
+    share = torch.as_tensor(weights, dtype=pool.dtype, device=pool.device).flatten(0, 1)
+    row = torch.as_tensor(rows, device=pool.device).flatten(0, 1)
+    for w, k in zip(share.split(stage.at_once), row.split(stage.at_once), strict=True):
+        yield torch.einsum("bj,bjd->bd", w, pool[k]), _Pull(k, w)
+
+
+def _check_finite(moving: Tensor, simplices: Simplices, epoch: int, recipe: Recipe) -> None:
+    if moving.isfinite().all():
+        return
+    raise LossError(
+        f"training must stay finite: parameters of {simplices.dim}-simplices were not after epoch "
+        f"{epoch + 1} at learning rate {recipe.learning_rate:g}: choose a smaller learning rate"
+    )

@@ -1,0 +1,163 @@
+"""Pictures of a loss between its minima: inside a triangle, along an edge, and as a barrier
+tree."""
+
+from typing import Literal, NamedTuple
+
+import networkx as nx
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from reduction import DimensionError, FilteredComplex, LossError
+from simplicial.loss import evaluate
+from simplicial.simplex import OptimisedSimplex, Samples
+
+Quantity = Literal["loss", "accuracy"]
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+_COLOURS = {"loss": "viridis", "accuracy": "cividis"}
+
+
+def plot_triangle(
+    simplex: OptimisedSimplex, quantity: Quantity = "loss", ax: Axes | None = None
+) -> Axes:
+    """The loss, or the accuracy, inside an optimised triangle, drawn equilateral (Figure 1).
+
+    Draws what Algorithm 2 saw; nothing is evaluated. A star marks the largest loss.
+    Raises DimensionError for a simplex that is no triangle, LossError for an accuracy that is not
+    there.
+    """
+    samples = _samples(simplex, 2, "triangle")
+    heights = _quantity(samples, quantity)
+    ax = plt.subplots(figsize=(5, 4.2))[1] if ax is None else ax
+    x, y = (samples.barycentric @ CORNERS).T
+    colours = ax.tripcolor(
+        x, y, heights, shading="gouraud", cmap=_COLOURS[quantity], rasterized=True
+    )
+    if np.ptp(heights) > 0:
+        ax.tricontour(x, y, heights, levels=10, colors="white", linewidths=0.5, alpha=0.7)
+    ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
+    top = simplex.maximum.barycentric @ CORNERS
+    ax.plot(*top, "*", color="tab:red", markersize=12, markeredgecolor="white", clip_on=False)
+    for vertex, corner, side in zip(
+        simplex.vertices, CORNERS, ("top", "top", "bottom"), strict=True
+    ):
+        at = samples.barycentric[:, simplex.vertices.index(vertex)].argmax()
+        ax.annotate(
+            f"minimum {vertex}\n{heights[at]:.4g}",
+            corner,
+            xytext=(0, -6 if side == "top" else 6),
+            textcoords="offset points",
+            ha="center",
+            va=side,
+            fontsize=8,
+        )
+    ax.set_aspect("equal")
+    ax.margins(0.08)
+    ax.set_axis_off()
+    return ax
+
+
+def plot_edge(
+    simplex: OptimisedSimplex,
+    quantity: Quantity = "loss",
+    ax: Axes | None = None,
+    *,
+    straight: bool = False,
+) -> Axes:
+    """The loss, or the accuracy, along an optimised edge.
+
+    straight  draw the straight segment between the minima too; evaluates the loss along it
+    Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
+    there.
+    """
+    samples = _samples(simplex, 1, "edge")
+    heights = _quantity(samples, quantity)
+    ax = plt.subplots(figsize=(5, 3.2))[1] if ax is None else ax
+    t = samples.barycentric[:, 1]
+    along = np.argsort(t)
+    a, b = simplex.vertices
+    ax.plot(t[along], heights[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
+    if straight:
+        ends = simplex(np.eye(2))
+        share = ends.new_tensor(t[along])[:, None]
+        seen = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
+        line = _quantity(Samples(samples.barycentric, *seen), quantity)
+        ax.plot(t[along], line, "--", color="tab:gray", label=f"straight line {a}-{b}")
+    ax.set_xlabel(f"t, from minimum {a} to minimum {b}")
+    ax.set_ylabel(quantity)
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+class _Branch(NamedTuple):
+    """A basin of the barrier tree: its leaves, where it hangs, and its height."""
+
+    leaves: list[int]
+    x: float
+    height: float
+
+
+def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Axes:
+    """The tree of basins (disconnectivity graph; Becker & Karplus 1997).
+
+    A leaf is a vertex at its value; two branches join at the lowest barrier between them, which is
+    a minimum spanning tree of the edges. Components that nothing joins stay apart.
+    """
+    ax = plt.subplots(figsize=(5, 4))[1] if ax is None else ax
+    graph = filtration.to_networkx()
+    order = [leaf for tree in _trees(graph) for leaf in tree]
+    branch = {v: _Branch([v], float(i), graph.nodes[v]["value"]) for i, v in enumerate(order)}
+    for a, b, height in _joins(graph):
+        left, right = branch[a], branch[b]
+        for arm in (left, right):
+            ax.plot([arm.x, arm.x], [arm.height, height], color="tab:blue", solid_capstyle="round")
+        ax.plot([left.x, right.x], [height, height], color="tab:blue", solid_capstyle="round")
+        joined = _Branch(left.leaves + right.leaves, (left.x + right.x) / 2, height)
+        branch |= dict.fromkeys(joined.leaves, joined)
+    ax.plot(
+        range(len(order)),
+        [graph.nodes[v]["value"] for v in order],
+        "o",
+        color="tab:blue",
+        markersize=4,
+    )
+    ax.set_xticks(range(len(order)), [str(v) for v in order])
+    ax.set_xlabel("minimum")
+    ax.set_ylabel("loss")
+    return ax
+
+
+def _joins(graph: "nx.Graph[int]") -> list[tuple[int, int, float]]:
+    """Edges of a minimum spanning forest, lowest barrier first; ties by the vertices."""
+    edges = nx.minimum_spanning_edges(graph, weight="value", data=True)
+    return sorted(((a, b, d["value"]) for a, b, d in edges), key=lambda e: (e[2], e[0], e[1]))
+
+
+def _trees(graph: "nx.Graph[int]") -> list[list[int]]:
+    """The leaves of each tree from left to right, so that no two branches cross."""
+    leaves = {v: [v] for v in sorted(graph.nodes)}
+    for a, b, _ in _joins(graph):
+        joined = leaves[a] + leaves[b]
+        leaves |= dict.fromkeys(joined, joined)
+    return list({id(tree): tree for tree in leaves.values()}.values())
+
+
+def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:
+    if simplex.dim != dim or simplex.samples is None:
+        raise DimensionError(
+            f"this picture needs a simplex of dimension {dim}, {simplex.vertices} has dimension "
+            f"{simplex.dim}: choose {name} {tuple(range(dim + 1))}, say"
+        )
+    return simplex.samples
+
+
+def _quantity(samples: Samples, quantity: Quantity) -> NDArray[np.float64]:
+    if quantity == "loss":
+        return samples.loss
+    if quantity == "accuracy" and samples.accuracy is not None:
+        return samples.accuracy
+    raise LossError(
+        f"a picture shows 'loss', or 'accuracy' where the loss has one, got {quantity!r}: this "
+        f"loss has {'both' if samples.accuracy is not None else 'no accuracy'}"
+    )

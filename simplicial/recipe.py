@@ -1,0 +1,76 @@
+"""How SGD trains: the numbers of a recipe, and its learning rate schedules."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+
+from reduction import ShapeError
+
+Schedule = Callable[[float], float]
+
+
+def garipov(progress: float) -> float:
+    """Learning rate factor after a share `progress` of the epochs.
+
+    1 for the first half, then linear down to 0.01 at 90%, then 0.01 (Garipov et al. 2018, code).
+    """
+    if progress <= 0.5:
+        return 1.0
+    if progress <= 0.9:
+        return 1.0 - 0.99 * (progress - 0.5) / 0.4
+    return 0.01
+
+
+def constant(_progress: float) -> float:
+    """Learning rate factor 1 throughout."""
+    return 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How SGD trains minima, edges, triangles alike; the paper's numbers by default (section 5).
+
+    epochs         passes over the data; a loss without mini-batches takes one step an epoch
+    batch_size     examples in a mini-batch; unused by a loss without mini-batches, as it has no
+                   data
+    learning_rate  of the first epoch
+    momentum       0.9 after Garipov et al.; the paper is silent
+    weight_decay   adds 0.5 weight_decay |psi(t)|^2 to the training loss at the *interpolated* point
+                   (Garipov et al.), never to what enters the filtration
+    schedule       factor on the learning rate as a function of the share of epochs done, in [0, 1)
+    Raises ShapeError for numbers out of range.
+    """
+
+    epochs: int = 50
+    batch_size: int = 128
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+    weight_decay: float = 1e-3
+    schedule: Schedule = garipov
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "epochs": (self.epochs, self.epochs >= 0, "0 or more"),
+            "batch_size": (self.batch_size, self.batch_size >= 1, "1 or more"),
+            "learning_rate": (self.learning_rate, 0 < self.learning_rate < np.inf, "above 0"),
+            "momentum": (self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1"),
+            "weight_decay": (self.weight_decay, 0 <= self.weight_decay < np.inf, "0 or more"),
+        }
+        for name, (value, holds, rule) in ranges.items():
+            if not holds:
+                raise ShapeError(f"{name} must be {rule}, got {value}: change {name}")
+
+    def changed(self, **changes: Any) -> Self:
+        """This recipe with other numbers in some places."""
+        return replace(self, **changes)
+
+    def as_record(self) -> dict[str, float | str]:
+        """Its numbers and its schedule's name, for a run's record."""
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedule"}
+        return numbers | {"schedule": self.schedule.__name__}
+
+
+EXACT = Recipe(epochs=2000, weight_decay=0.0)
+"""For a loss without mini-batches: 2,000 exact steps, no penalty."""

@@ -1,0 +1,121 @@
+"""A folder that holds a result: barcodes, complex, pictures, and the record by which it is
+repeated.
+
+    barcodes.json   the bars of every index with the simplices that begin and end them
+    complex.npz     control points, maxima and samples: `LossComplex.load`
+    run.json        every setting, seed and version
+    *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides
+
+The folder appears whole or not at all: it is written under another name and renamed.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from reduction import Barcode, RunError, plot_barcode, plot_diagram
+from simplicial.complex import LossComplex
+from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
+
+DPI = 130
+
+
+def check_folder(folder: Path) -> None:
+    """Raise RunError unless a result can go to this folder: new or empty, and writable."""
+    if folder.is_dir() and any(folder.iterdir()):
+        what = "another run" if (folder / "run.json").exists() else "other files"
+        raise RunError(
+            f"an output folder must be new or empty, {folder} holds {what}: choose another --out, "
+            "or move it away"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise RunError(
+            f"an output folder must be a folder, {folder} is a file: choose another --out"
+        )
+    parent = next(p for p in folder.absolute().parents if p.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise RunError(
+            f"an output folder needs a parent that can be written, {parent} cannot: choose another "
+            "--out"
+        )
+
+
+def write_report(
+    folder: Path, loss_complex: LossComplex, barcode: Barcode, record: Mapping[str, Any]
+) -> list[str]:
+    """Write a result, and return the names of its files.
+
+    folder  new or empty
+    record  settings, seeds, versions: JSON values
+    Raises RunError for a folder that holds something.
+    """
+    check_folder(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        barcode.save(partial / "barcodes.json")
+        loss_complex.save(partial / "complex.npz")
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+        (partial / "run.json").write_text(text + "\n", encoding="utf-8")
+        for name, figure in _figures(loss_complex, barcode).items():
+            figure.savefig(partial / f"{name}.png", dpi=DPI)
+            plt.close(figure)
+        names = sorted(path.name for path in partial.iterdir())
+        partial.chmod(0o755)
+        partial.replace(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return names
+
+
+def longest_triangle(loss_complex: LossComplex, barcode: Barcode) -> tuple[int, ...]:
+    """The triangle that ends the longest bar of index 1; without one, the lowest triangle."""
+    bars = barcode[1]
+    if len(bars):
+        return tuple(
+            int(v) for v in barcode.pairs(1).deaths[int(np.argmax(bars[:, 1] - bars[:, 0]))]
+        )
+    lowest = int(np.argmin(loss_complex.filtration.values[2]))
+    return tuple(int(v) for v in loss_complex.simplices[2].vertices[lowest])
+
+
+def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Figure:
+    """Figure 1 for one triangle: the loss above, the accuracy below where there is one."""
+    simplex = loss_complex[triangle]
+    scored = simplex.samples is not None and simplex.samples.accuracy is not None
+    rows = 2 if scored else 1
+    figure, axes = plt.subplots(
+        rows, 1, figsize=(5.2, 4.3 * rows), squeeze=False, layout="constrained"
+    )
+    plot_triangle(simplex, "loss", axes[0, 0])
+    if scored:
+        plot_triangle(simplex, "accuracy", axes[1, 0])
+    return figure
+
+
+def _figures(loss_complex: LossComplex, barcode: Barcode) -> dict[str, Figure]:
+    figures = {}
+    for name, plot in (("barcode", plot_barcode), ("diagram", plot_diagram)):
+        figures[name], ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+        plot(barcode, ax)
+    figures["tree"], ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    plot_barrier_tree(loss_complex.filtration, ax)
+    figures["edges"], ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    edges = [(0, 1)]
+    if loss_complex.max_dim >= 2:
+        triangle = longest_triangle(loss_complex, barcode)
+        figures["triangle"] = triangle_figure(loss_complex, triangle)
+        edges = list(combinations(triangle, 2))
+    for edge in edges:
+        plot_edge(loss_complex[edge], "loss", ax, straight=True)
+    return figures

@@ -1,0 +1,97 @@
+"""One optimised simplex: its map, its maximum, and the loss inside it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from reduction import ShapeError
+from simplicial.loss import Evaluation, Loss, evaluate
+from simplicial.maps import SimplexMap
+
+
+class Maximum(NamedTuple):
+    """Where the loss was seen to be largest on a simplex.
+
+    value        the loss there, in the loss's units
+    barycentric  (r+1,) float64
+    point        (d,) tensor, psi(barycentric)
+    """
+
+    value: float
+    barycentric: NDArray[np.float64]
+    point: Tensor
+
+
+class Samples(NamedTuple):
+    """The lattice of a simplex, faces included, and the loss (and accuracy) that was found on it.
+
+    barycentric  (p, r+1) float64
+    loss         (p,) float64
+    accuracy     (p,) float64, or None for a loss that has none
+    """
+
+    barycentric: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    accuracy: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptimisedSimplex:
+    """A simplex in parameter space: psi(t) = W(t) P.
+
+    vertices  labels, ascending
+    controls  (c, d) the control points P, those of the faces included
+    simplex_map  the subdivision
+    loss      the loss that it was optimised for
+    maximum   the largest loss seen on it, and where
+    samples   all that Algorithm 2 saw on it; None above dimension 2, where it is not kept
+    """
+
+    vertices: tuple[int, ...]
+    controls: Tensor
+    simplex_map: SimplexMap
+    loss: Loss
+    maximum: Maximum
+    samples: Samples | None
+
+    @property
+    def dim(self) -> int:
+        """The dimension r."""
+        return len(self.vertices) - 1
+
+    def __call__(self, t: ArrayLike) -> Tensor:
+        """Points psi(t), (batch, d), at barycentric coordinates t, (batch, r+1) or (r+1,).
+
+        Raises ShapeError for coordinates that are negative or do not sum to 1 within 1e-9.
+        """
+        t = np.atleast_2d(np.asarray(t, dtype=np.float64))
+        if t.ndim != 2 or t.shape[1] != self.dim + 1:
+            raise ShapeError(
+                f"barycentric coordinates on simplex {self.vertices} need shape "
+                f"(batch, {self.dim + 1}), got {t.shape}: one column for each vertex"
+            )
+        if not ((t >= 0).all() and (np.abs(t.sum(axis=1) - 1) <= 1e-9).all()):
+            raise ShapeError(
+                f"barycentric coordinates must be non-negative with sum 1, got {t[_worst(t)]}: "
+                "normalise the rows"
+            )
+        return interpolate(self.controls, self.simplex_map, t)
+
+    def evaluate(self, t: ArrayLike) -> Evaluation:
+        """The loss, and its accuracy where it has one, at psi(t): arrays (batch,)."""
+        return evaluate(self.loss, self(t))
+
+
+def interpolate(controls: Tensor, simplex_map: SimplexMap, t: NDArray[np.float64]) -> Tensor:
+    """psi(t), (batch, d), for control points (c, d) and barycentric coordinates (batch, r+1)."""
+    corners, weights = simplex_map.locate(t)
+    share = torch.as_tensor(weights, dtype=controls.dtype, device=controls.device)
+    return torch.einsum("bj,bjd->bd", share, controls[torch.as_tensor(corners)])
+
+
+def _worst(t: NDArray[np.float64]) -> int:
+    return int(np.argmax(np.maximum(-t.min(axis=1), np.abs(t.sum(axis=1) - 1))))
