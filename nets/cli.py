@@ -1,6 +1,7 @@
 """The command `loss-barcodes`: barcodes of trained networks, and of functions whose barcode is
 known."""
 
+import math
 import platform
 import sys
 import time
@@ -50,7 +51,9 @@ class _Refusing(click.Group):
         except TopologyError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            raise click.ClickException(f"{error.filename or 'a file'}: {error.strerror}") from error
+            raise click.ClickException(
+                f"{error.filename or 'a file'}: {error.strerror or error}"
+            ) from error
 
 
 @click.group(cls=_Refusing, context_settings={"help_option_names": ["-h", "--help"]})
@@ -138,7 +141,7 @@ def run(**settings: Any) -> None:
     """
     began = time.perf_counter()
     check_folder(settings["out"])
-    memory = int(settings["memory"] * GIGABYTE)
+    memory = _bytes(settings["memory"])
     check_build(
         settings["minima"], settings["max_dim"], settings["resolution"], settings["seed"], memory
     )
@@ -216,15 +219,15 @@ def analytic(**settings: Any) -> None:
     began = time.perf_counter()
     if settings["out"] is not None:
         check_folder(settings["out"])
+    prime(settings["field"])
     landscape = by_name(settings["name"], settings["dim"], settings["curved"])
     minima = find_minima(landscape, starts=settings["starts"], seed=settings["seed"])
-    max_dim = settings["max_dim"] or min(landscape.dim, len(minima) - 1)
-    steepest = float(np.abs(curvatures(landscape, minima.points)).max())
-    recipe = Recipe(
-        epochs=settings["epochs"],
-        learning_rate=settings["learning_rate"] or 0.2 / steepest,
-        weight_decay=0.0,
-    )
+    max_dim, learning_rate = settings["max_dim"], settings["learning_rate"]
+    if max_dim is None:
+        max_dim = min(landscape.dim, len(minima) - 1)
+    if learning_rate is None:
+        learning_rate = 0.2 / float(np.abs(curvatures(landscape, minima.points)).max())
+    recipe = Recipe(epochs=settings["epochs"], learning_rate=learning_rate, weight_decay=0.0)
     loss_complex = build_complex(
         minima,
         max_dim,
@@ -272,10 +275,19 @@ def _simplex_map(segments: int | None) -> Barycentric | Edgewise:
     return Barycentric() if segments is None else Edgewise(segments)
 
 
+def _bytes(gigabytes: float) -> int:
+    if not 1 <= gigabytes * GIGABYTE < math.inf:
+        raise click.BadParameter(
+            f"{gigabytes:g} gigabytes hold no network: give a positive, finite number",
+            param_hint="--memory",
+        )
+    return int(gigabytes * GIGABYTE)
+
+
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise click.BadParameter(

@@ -7,7 +7,8 @@ A.2). Estimates for training take a mini-batch, in training mode.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -15,15 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from nets.parameters import Coordinates
-from reduction import DataError
+from reduction import DataError, ShapeError
 from simplicial.loss import Evaluation, Loss
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Batching = Literal["vmap", "loop"]
-EXAMPLES = 512  # examples that go through a network at once in evaluation
+EXAMPLES = 512  # examples, at most, that go through a network at once in evaluation
+PROBES = 16  # examples on which model, data and loss_fn are tried, spread over the data
 
 
 class NetworkLoss:
@@ -34,9 +37,10 @@ class NetworkLoss:
               (input, target) pairs, which is read once, from first to last
     loss_fn   (outputs, targets) -> scalar, the mean over examples
     device    where the network runs; None: where the model's parameters are
-    batching  "vmap": all points at once; "loop": one after another. None: loop for a model with
-              convolutions on the CPU, where batched convolutions are slow, vmap otherwise. A rule,
-              not a timing, so that the same seed gives the same result.
+    batching  "vmap": all points at once; "loop": one after another. None: loop for recurrent
+              layers and attention, which vmap cannot batch, and for convolutions on the CPU, where
+              batched ones are slow; vmap otherwise. A rule, not a timing, so that the same seed
+              gives the same result.
     Raises DataError for a model, data or loss_fn that do not fit together.
     """
 
@@ -50,11 +54,12 @@ class NetworkLoss:
         device: torch.device | str | None = None,
         batching: Batching | None = None,
     ) -> None:
-        self.coordinates = Coordinates.of(model)
+        self._model = copy.deepcopy(model)
+        self.coordinates = Coordinates.of(self._model)
         first = next(p for p in model.parameters() if p.requires_grad)
         self.device = first.device if device is None else torch.device(device)
         self.loss_fn = loss_fn
-        self._model = copy.deepcopy(model).to(self.device)
+        self._model.to(self.device)
         self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
         self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
         self.batching: Batching = batching or _batching(self._model, self.device)
@@ -62,12 +67,12 @@ class NetworkLoss:
         self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
         if self._channels_last:
             self._inputs = self._inputs.contiguous(memory_format=torch.channels_last)
-        self._scored = self._probe(type(model).__name__)
+        self._scored = self._probe()
         self._point_bytes = self._measure()
 
     def __repr__(self) -> str:
         return (
-            f"NetworkLoss({type(self._model).__name__}, {len(self._targets)} examples, "
+            f"NetworkLoss({self._name}, {len(self._targets)} examples, "
             f"dim={self.dim}, {self.batching}, {self.device})"
         )
 
@@ -88,8 +93,7 @@ class NetworkLoss:
         """Exact loss and accuracy at points (batch, d), reading each example once.
 
         Accuracy is the share of targets that are the argmax of the outputs; None where targets are
-        no
-        class indices.
+        no class indices.
         """
         with torch.no_grad():
             loss, accuracy = self._exact(points)
@@ -99,11 +103,12 @@ class NetworkLoss:
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         """One pass over the data in random order: the loss on each mini-batch, in training mode.
 
-        All points of a call see the same mini-batch, and the same seed for what the network draws
+        All points of a call see the same mini-batch, and the same draws of what the network draws
         itself (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
         n = len(self._targets)
-        if self._norms and n % batch_size == 1:
+        has_batch_norm = any(isinstance(m, _BatchNorm) for m in self._model.modules())
+        if has_batch_norm and 1 in (batch_size, n % batch_size):
             raise DataError(
                 f"batch norm needs two examples in every mini-batch, {n} examples in batches of "
                 f"{batch_size} leave one alone: change batch_size"
@@ -126,7 +131,11 @@ class NetworkLoss:
         return self.coordinates.flatten(network, self.device)
 
     def state_dict(self, point: Tensor) -> dict[str, Tensor]:
-        """A state dict of the network at a point (d,), with running statistics of that point."""
+        """A state dict of the network at a point (d,), with running statistics of that point.
+
+        Raises ShapeError for a point of another length.
+        """
+        self._check_points(point[None])
         state = {k: v.clone() for k, v in self._model.state_dict().items()}
         parameters = self.coordinates.views(point.detach())
         for alias, name in self.coordinates.aliases.items():
@@ -138,13 +147,14 @@ class NetworkLoss:
 
     def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (batch,), float64, over all examples."""
+        self._check_points(points)
         points = points.to(self.device, self.coordinates.dtype)
         buffers = self._statistics(points)
         self._model.eval()
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         accuracy = torch.zeros_like(loss)
         n = len(self._targets)
-        for x, y in zip(self._inputs.split(EXAMPLES), self._targets.split(EXAMPLES), strict=True):
+        for x, y in self._parts():
             values, correct = self._each(points, buffers, x, y)
             loss = loss + values.double() * (len(y) / n)
             accuracy = accuracy + correct.double() * (len(y) / n)
@@ -159,21 +169,34 @@ class NetworkLoss:
         if not self._norms:
             return {}
         buffers = self._copies(len(points))
-        momenta = [norm.momentum for norm in self._norms]
         self._model.eval()
+        for norm in self._norms:
+            norm.train()
         seen = 0
-        with torch.no_grad():
-            for x, y in zip(
-                self._inputs.split(EXAMPLES), self._targets.split(EXAMPLES), strict=True
-            ):
-                seen += len(x)
-                for norm in self._norms:
-                    norm.train()
-                    norm.momentum = len(x) / seen  # pyright: ignore
+        for x, y in self._parts():
+            seen += len(x)
+            with torch.no_grad(), self._momentum(len(x) / seen):
                 self._each(points, buffers, x, y)
-        for norm, momentum in zip(self._norms, momenta, strict=True):
-            norm.momentum = momentum
         return buffers
+
+    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
+        count = -(-len(self._targets) // EXAMPLES)
+        yield from zip(
+            self._inputs.tensor_split(count), self._targets.tensor_split(count), strict=True
+        )
+
+    @contextmanager
+    def _momentum(self, share: float) -> Generator[None]:
+        """Running statistics take up this share of each batch's."""
+        before = [norm.momentum for norm in self._norms]
+        try:
+            for norm in self._norms:
+                norm.momentum = share  # pyright: ignore
+            yield
+        finally:
+            for norm, momentum in zip(self._norms, before, strict=True):
+                norm.momentum = momentum
 
     def _copies(self, count: int) -> dict[str, Tensor]:
         return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
@@ -182,28 +205,37 @@ class NetworkLoss:
         def estimate(points: Tensor) -> Tensor:
             self._model.train()
             devices = [self.device] if self.device.type == "cuda" else []
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(seed)
-                buffers = self._copies(len(points)) if self._norms else {}
-                return self._each(points, buffers, x, y)[0]
+            # copied, so that no estimate leaves a trace in buffers; and the momentum is a number,
+            # since the cumulative mean of momentum=None cannot be batched
+            with torch.random.fork_rng(devices=devices), self._momentum(0.0):
+                return self._each(points, self._copies(len(points)), x, y, seed)[0]
 
         return estimate
 
     def _each(
-        self, points: Tensor, buffers: dict[str, Tensor], x: Tensor, y: Tensor
+        self,
+        points: Tensor,
+        buffers: dict[str, Tensor],
+        x: Tensor,
+        y: Tensor,
+        seed: int | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Loss and share of correct examples on (x, y), (batch,) each, in the model's current mode.
 
         buffers  (batch, ...) by name; running statistics in them change in place in training mode
+        seed     of torch's global generator, for each point anew, so that what is drawn does not
+                 depend on the points beside it; None: nothing is drawn
         """
 
         def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+            if seed is not None:
+                torch.manual_seed(seed)
             outputs = functional_call(self._model, {**parameters, **state}, (x,))
             return self.loss_fn(outputs, y), self._correct(outputs.detach(), y)
 
         parameters = self.coordinates.views(points)
         if self.batching == "vmap":
-            return vmap(one, randomness="different")(parameters, buffers)
+            return vmap(one, randomness="same")(parameters, buffers)
         arrange = _channels_last if self._channels_last else _as_is
         results = [
             one(
@@ -223,36 +255,44 @@ class NetworkLoss:
     def _channels_last(self) -> bool:
         return self.batching == "loop" and self._inputs.ndim == 4
 
-    def _probe(self, name: str) -> bool:
-        """Check that model, data and loss_fn fit together; whether targets are class indices."""
-        x, y = self._inputs[:2], self._targets[:2]
-        self._model.eval()
-        with torch.no_grad():
-            try:
-                outputs = self._model(x)
-                losses = [
-                    self.loss_fn(outputs[i], y[i]) for i in (slice(None), slice(1), slice(1, 2))
-                ]
-            except (RuntimeError, ValueError, TypeError, IndexError) as error:
-                raise DataError(
-                    f"model, data and loss_fn must fit together, {name} on inputs {tuple(x.shape)} "
-                    f"with targets {tuple(y.shape)} of {y.dtype} fails: {_first_line(error)}: "
-                    "change the shapes or types of the data"
-                ) from error
-        if any(loss.ndim for loss in losses):
-            raise DataError(
-                f"loss_fn must return a scalar, the mean over examples, got shape "
-                f"{tuple(losses[0].shape)}: reduce by the mean"
+    @property
+    def _name(self) -> str:
+        return type(self._model).__name__
+
+    def _check_points(self, points: Tensor) -> None:
+        if points.ndim != 2 or points.shape[1] != self.dim:
+            raise ShapeError(
+                f"the loss of {self._name} takes points (batch, {self.dim}), got shape "
+                f"{tuple(points.shape)}: make points of state dicts by `flatten`"
             )
-        both, first, second = (float(loss) for loss in losses)
-        if len(y) == 2 and not np.isclose(both, (first + second) / 2, rtol=1e-4, equal_nan=True):
+
+    def _probe(self) -> bool:
+        """Check that model, data and loss_fn fit together; whether targets are class indices."""
+        chosen = torch.linspace(0, len(self._targets) - 1, PROBES).long().unique()
+        chosen = chosen.to(self.device)
+        x, y = self._inputs[chosen], self._targets[chosen]
+        self._model.eval()
+        with torch.no_grad(), self._refusing(x, y):
+            outputs = self._model(x)
+            together = self.loss_fn(outputs, y)
+            alone = [self.loss_fn(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]
+        if not isinstance(together, Tensor) or together.ndim:
+            got = f"shape {tuple(together.shape)}" if isinstance(together, Tensor) else together
             raise DataError(
-                f"loss_fn must be the mean over examples, two examples have {first:.6g} and "
-                f"{second:.6g} but {both:.6g} together: use reduction='mean' without class weights"
+                f"loss_fn must return a scalar tensor, the mean over examples, got {got}: reduce "
+                "by the mean, in torch"
+            )
+        mean = float(sum(alone)) / len(alone)
+        if not np.isclose(float(together), mean, rtol=1e-4, equal_nan=True):
+            raise DataError(
+                f"loss_fn must be the mean over examples, {len(alone)} examples have the mean "
+                f"{mean:.6g} one by one but {float(together):.6g} together: use reduction='mean' "
+                "without class weights"
             )
         return not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
 
     def _measure(self) -> int:
+        """Bytes that a point takes, by one gradient; on the way, that both modes can be batched."""
         kept = 0
 
         def count(tensor: Tensor) -> Tensor:
@@ -261,11 +301,25 @@ class NetworkLoss:
             return tensor
 
         point = self.flatten(self._model.state_dict())[None].requires_grad_()
+        x, y = next(self._parts())
         self._model.eval()
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            buffers = self._copies(1) if self._norms else {}
-            self._each(point, buffers, self._inputs[:EXAMPLES], self._targets[:EXAMPLES])
+        with self._refusing(x, y):
+            with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+                self._each(point, self._copies(1), x, y)
+            self._estimate(x, y, 0)(point)
         return kept + 4 * point.numel() * point.element_size()
+
+    @contextmanager
+    def _refusing(self, x: Tensor, y: Tensor) -> Generator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+            unbatched = ", or pass batching='loop'" if self.batching == "vmap" else ""
+            raise DataError(
+                f"model, data and loss_fn must fit together, {self._name} on inputs "
+                f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
+                f"{_first_line(error)}: change the shapes or types of the data{unbatched}"
+            ) from error
 
 
 def read_examples(
@@ -285,7 +339,9 @@ def read_examples(
         inputs = data
     elif targets is not None:
         raise DataError(
-            f"a {type(data).__name__} brings its own targets, got targets besides: leave them out"
+            "targets go with a tensor of inputs, a Dataset or DataLoader brings its own, got "
+            f"targets with a {type(data).__name__}: leave them out, or convert the inputs to a "
+            "tensor"
         )
     else:
         inputs, targets = _read_pairs(_ordered(data))
@@ -294,9 +350,11 @@ def read_examples(
             f"every input needs one target, and there must be some, got {len(inputs)} inputs and "
             f"{len(targets)} targets: give equally many"
         )
-    if inputs.is_floating_point() and not inputs.isfinite().all():
-        bad = int((~inputs.isfinite().flatten(1).all(dim=1)).nonzero()[0])
-        raise DataError(f"inputs must be finite, example {bad} is not: leave it out")
+    for name, values in (("inputs", inputs), ("targets", targets)):
+        finite = values.isfinite().reshape(len(values), -1).all(dim=1)
+        if not finite.all():
+            bad = int((~finite).nonzero()[0])
+            raise DataError(f"{name} must be finite, example {bad} is not: leave it out")
     return inputs.detach(), targets.detach()
 
 
@@ -329,9 +387,10 @@ def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:
 
 
 def _batching(model: nn.Module, device: torch.device) -> Batching:
-    convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    slow = device.type == "cpu" and any(isinstance(m, convolutions) for m in model.modules())
-    return "loop" if slow else "vmap"
+    alone: tuple[type[nn.Module], ...] = (nn.RNNBase, nn.MultiheadAttention)
+    if device.type == "cpu":
+        alone += (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    return "loop" if any(isinstance(m, alone) for m in model.modules()) else "vmap"
 
 
 def _has_running_statistics(module: nn.Module) -> bool:

@@ -101,6 +101,11 @@ class Coordinates:
         return torch.cat([part.to(device, self.dtype) for part in parts])
 
     def _check_names(self, network: Mapping[str, Tensor]) -> None:
+        if not isinstance(network, Mapping):
+            raise DataError(
+                f"a network is given as its state dict, got {type(network).__name__}: pass "
+                "model.state_dict()"
+            )
         unknown = network.keys() - {*self.names, *self.aliases, *self.frozen, *self.buffers}
         if unknown:
             raise DataError(

@@ -38,8 +38,8 @@ def train_minima(
     seed      non-negative; network i depends on the seed and i alone, up to rounding
     memory    bytes for a batch of networks
     progress  a bar on stderr, for what takes over two seconds
-    Raises ShapeError for n < 1 or a negative seed, DataError for a model that cannot be initialised
-    anew, LossError where training does not stay finite.
+    Raises ShapeError for n < 1 or a negative seed, DataError for networks that cannot be
+    initialised anew or begin at the same point, LossError where training does not stay finite.
     """
     if n < 1 or seed < 0:
         raise ShapeError(
@@ -76,6 +76,12 @@ def initial_points(
                 int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0])
             )
             points.append(loss.flatten(make().state_dict()))
+    for i in range(1, n):
+        if torch.equal(points[i], points[0]):
+            raise DataError(
+                f"minima need different initialisations, networks 0 and {i} begin at the same "
+                "point: let init draw from torch's global generator, which is seeded for each"
+            )
     return torch.stack(points)
 
 
@@ -93,9 +99,12 @@ def _reinitialised(model: nn.Module) -> Callable[[], nn.Module]:
                 "init=, a function that makes a new network"
             )
 
+    frozen = {k: p.detach().clone() for k, p in model.named_parameters() if not p.requires_grad}
+
     def make() -> nn.Module:
         for reset in resets:
             reset()
+        model.load_state_dict(frozen, strict=False)  # a module may have both kinds of parameters
         return model
 
     return make

@@ -81,16 +81,21 @@ def wasserstein(a: ArrayLike, b: ArrayLike, q: float, *, norm: float = math.inf)
     if q == math.inf:
         return bottleneck(a, b, norm=norm)
     finite_a, finite_b, between = _checked(a, b, norm)
-    if between is None:
-        return math.inf
-    to_a, to_b = _to_diagonal(finite_a, norm), _to_diagonal(finite_b, norm)
-    unit = max(x.max(initial=0.0) for x in (to_a, to_b, between))
-    if unit == 0:
-        return 0.0
-    # In units of the longest, powers neither overflow nor all vanish. An edge is worth its
-    # while only if its power is below the sum of two powers <= 1: cut lengths off at 2^(1/q).
-    to_a, to_b, between = (to_a / unit) ** q, (to_b / unit) ** q, (between / unit) ** q
-    lengths = np.minimum(_lengths(finite_a, finite_b, norm) / unit, 2 ** (1 / q)) ** q
+    unit = bottleneck(a, b, norm=norm)
+    if between is None or unit == 0:
+        return unit
+    # In units of W_inf the optimum lies between 1 and the number n of edges. So powers need not
+    # overflow or vanish, and what exceeds n is used by no optimal matching, however far it is.
+    n = len(finite_a) + len(finite_b)
+    to_a, to_b, lengths, between = (
+        np.minimum(x / unit, limit ** (1 / q)) ** q
+        for x, limit in (
+            (_to_diagonal(finite_a, norm), n + 1),
+            (_to_diagonal(finite_b, norm), n + 1),
+            (_lengths(finite_a, finite_b, norm), 2 * (n + 1)),
+            (between, 1),
+        )
+    )
     gains = np.minimum(lengths - to_a[:, None] - to_b, 0.0)
     rows, columns = linear_sum_assignment(gains)
     used = gains[rows, columns] < 0

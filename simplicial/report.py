@@ -31,6 +31,7 @@ DPI = 130
 
 def check_folder(folder: Path) -> None:
     """Raise RunError unless a result can go to this folder: new or empty, and writable."""
+    folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
         what = "another run" if (folder / "run.json").exists() else "other files"
         raise RunError(
@@ -41,7 +42,12 @@ def check_folder(folder: Path) -> None:
         raise RunError(
             f"an output folder must be a folder, {folder} is a file: choose another --out"
         )
-    parent = next(p for p in folder.absolute().parents if p.exists())
+    if folder == Path.cwd() or os.path.ismount(folder):
+        raise RunError(
+            f"an output folder is replaced as a whole, {folder} is the working folder or a mount "
+            "point: choose another --out, for example a new folder inside it"
+        )
+    parent = next(p for p in folder.parents if p.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise RunError(
             f"an output folder needs a parent that can be written, {parent} cannot: choose another "
@@ -59,6 +65,7 @@ def write_report(
     Raises RunError for a folder that holds something.
     """
     check_folder(folder)
+    folder = folder.resolve()  # a link stays, and what it points to is replaced
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -35,7 +35,8 @@ def from_table(
     labels = list(starts)
     ends = [label for pair in pairs for label in pair if label is not None]
     assert sorted(ends) == sorted(labels), "every critical point stands at one end of one bar"
-    assert all(death is None or starts[death][1] == starts[birth][1] + 1 for birth, death in pairs)
+    for birth, death in pairs:
+        assert death is None or starts[death][1] == starts[birth][1] + 1, "a death is one index up"
 
     @cache
     def refined() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -17,7 +17,7 @@ class Arrays(NamedTuple):
 
 
 def closure(top: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:
-    """All faces of simplices of one dimension, for each dimension the rows in lexicographic order."""
+    """All faces of simplices of one dimension, row by row in lexicographic order."""
     rows = np.unique(np.sort(np.array(top), axis=1), axis=0)
     dimensions = [rows]
     while rows.shape[1] > 1:
@@ -43,7 +43,7 @@ def code(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def filtered(simplices: list[NDArray[np.int64]], rng: np.random.Generator, levels: int) -> Arrays:
-    """Random values, raised to those of the faces: all different for levels = 0, else whole numbers."""
+    """Random values, raised to those of the faces; whole numbers if there are `levels` of them."""
     values: list[NDArray[np.float64]] = []
     for r, rows in enumerate(simplices):
         own = rng.integers(0, levels, len(rows)) if levels else rng.random(len(rows)) * (1 + r)
@@ -76,19 +76,19 @@ def sparse(n: int, dim: int, count: int, rng: np.random.Generator) -> list[NDArr
 
 
 @st.composite
-def full_complexes(draw: st.DrawFn) -> Arrays:
-    """Complete skeletons of 1 to 40 vertices, dimension 0 to 4, at most about 1,000 simplices."""
+def full_complexes(draw: st.DrawFn, most: int = 40) -> Arrays:
+    """Complete skeletons of 1 to `most` vertices, dimension 0 to 4, below a thousand simplices."""
     dim = draw(st.integers(0, 4))
-    n = draw(st.integers(dim + 1, (40, 40, 15, 11, 10)[dim]))
+    n = draw(st.integers(dim + 1, min(most, (40, 40, 15, 11, 10)[dim])))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     return filtered(full(n, dim), rng, draw(st.sampled_from([0, 2, 5])))
 
 
 @st.composite
-def sparse_complexes(draw: st.DrawFn) -> Arrays:
-    """Sparse complexes on 5 to 40 vertices, dimension 1 to 4."""
+def sparse_complexes(draw: st.DrawFn, most: int = 40) -> Arrays:
+    """Sparse complexes on 5 to `most` vertices, dimension 1 to 4."""
     dim = draw(st.integers(1, 4))
-    n = draw(st.integers(5, 40))
+    n = draw(st.integers(5, most))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     simplices = sparse(n, dim, draw(st.integers(1, 3 * n)), rng)
     return filtered(simplices, rng, draw(st.sampled_from([0, 2, 5])))

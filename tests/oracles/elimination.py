@@ -1,7 +1,7 @@
 """Persistence by textbook Gaussian elimination on the dense boundary matrix of all simplices.
 
-Cohen-Steiner, Edelsbrunner & Morozov (2006): columns from left to right, each reduced by those on its left
-until its lowest non-zero row is its own. No cohomology, no clearing, no sparse storage.
+Cohen-Steiner, Edelsbrunner & Morozov (2006): columns from left to right, each reduced by those on
+its left until its lowest non-zero row is its own. No cohomology, no clearing, no sparse storage.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ Simplex = tuple[int, ...]
 def pairs(
     vertices: list[NDArray[np.int64]], values: list[NDArray[np.float64]], p: int
 ) -> set[tuple[Simplex, Simplex | None]]:
-    """Who ends whom, None for essential simplices; order by value, dimension, then colexicographic."""
+    """Who ends whom, or None does; in the order of value, dimension, colexicographic position."""
     simplices = sorted(
         (
             (value, len(row), tuple(row))

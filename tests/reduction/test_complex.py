@@ -62,15 +62,15 @@ def test_complete_complexes_stand_at_sums_of_binomials(n: int, data: st.DataObje
         sorted(combinations(range(n), r + 1), key=lambda simplex: simplex[::-1])
         for r in range(dim + 1)
     ]
-    complex = FilteredComplex.complete(n, [np.full(len(rows), r) for r, rows in enumerate(expected)])
+    complex = FilteredComplex.complete(
+        n, [np.full(len(rows), r) for r, rows in enumerate(expected)]
+    )
     for r, rows in enumerate(expected):
         assert [tuple(row) for row in complex.vertices[r].tolist()] == rows
 
 
 def test_simplices_may_be_named_in_any_order() -> None:
-    complex = FilteredComplex.from_simplices(
-        {(2, 9): 3, (9,): 1, (2,): 0.5, (np.int64(7),): 2.0}
-    )
+    complex = FilteredComplex.from_simplices({(2, 9): 3, (9,): 1, (2,): 0.5, (np.int64(7),): 2.0})
     assert complex.vertices[0].tolist() == [[2], [7], [9]]
     assert complex.values[0].tolist() == [0.5, 2.0, 1.0]
     assert complex.vertices[1].tolist() == [[2, 9]]
@@ -103,7 +103,9 @@ def test_the_graph_has_the_values_of_nodes_and_edges() -> None:
 
 
 def test_the_repr_names_the_counts() -> None:
-    assert repr(FilteredComplex.from_simplices(TRIANGLE)) == "FilteredComplex(dim=2, counts=(3, 3, 1))"
+    assert (
+        repr(FilteredComplex.from_simplices(TRIANGLE)) == "FilteredComplex(dim=2, counts=(3, 3, 1))"
+    )
 
 
 # --- what is refused, and how
@@ -133,7 +135,7 @@ POINTS = [[0], [1], [2]]
         ([[[2**63]]], [[0]], FiltrationError, r"labels lie in 0..2\*\*63-1, but row 0 .* relabel"),
         (
             [POINTS, [[0, 1], [2, 2]]], [[0] * 3, [1, 1]], FiltrationError,
-            r"the vertices of a simplex are distinct, but row 1 of vertices\[1\] is \[2, 2\]; remove",
+            r"vertices of a simplex are distinct, but row 1 of vertices\[1\] is \[2, 2\]; remove",
         ),
         (
             [POINTS, [[0, 1], [2, 0]]], [[0] * 3, [1, 1]], FiltrationError,
@@ -147,7 +149,7 @@ POINTS = [[0], [1], [2]]
             [POINTS, [[0, 1], [1, 2], [0, 1]]], [[0] * 3, [1] * 3], FiltrationError,
             r"\(0, 1\) stands in rows 0 and 2 of vertices\[1\]; remove one",
         ),
-        ([POINTS, [[1, 7]]], [[0] * 3, [1]], FiltrationError, r"\(7,\) of \(1, 7\) is missing; add"),
+        ([POINTS, [[1, 7]]], [[0] * 3, [1]], FiltrationError, r"\(7,\) of \(1, 7\) is missing"),
         (
             [POINTS, [[0, 1], [0, 2]], [[0, 1, 2]]], [[0] * 3, [1] * 2, [2]], FiltrationError,
             r"\(1, 2\) of \(0, 1, 2\) is missing; add it",
@@ -239,15 +241,15 @@ def test_dimensions_that_are_not_there(r: int, lowest: int) -> None:
 
 
 @given(arrays=complexes)
-def test_files_restore_every_bit(
-    arrays: Arrays, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_files_restore_every_bit(arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "complex"
     complex = FilteredComplex(*arrays)
     complex.save(path)
     loaded = FilteredComplex.load(path)
     assert loaded.counts == complex.counts
-    for a, b in zip((*complex.vertices, *complex.values), (*loaded.vertices, *loaded.values), strict=True):
+    for a, b in zip(
+        (*complex.vertices, *complex.values), (*loaded.vertices, *loaded.values), strict=True
+    ):
         assert a.dtype == b.dtype
         assert a.tobytes() == b.tobytes()
 

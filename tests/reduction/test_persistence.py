@@ -29,7 +29,7 @@ from tests.oracles.elimination import Simplex, pairs
 
 FIELDS = (2, 3, 11)
 LARGEST_PRIME = 2**31 - 1
-MANY = 4 * settings.default.max_examples if settings.default else 1
+MANY = 3 * settings.default.max_examples if settings.default else 1
 
 
 def whole_barcode(arrays: Arrays, field: int = 2) -> Barcode:
@@ -202,7 +202,8 @@ def test_large_complexes_agree_with_gudhi(field: int, levels: int) -> None:
 
 
 @given(
-    arrays=full_complexes() | sparse_complexes(), field=st.sampled_from([*FIELDS, LARGEST_PRIME])
+    arrays=full_complexes(most=7) | sparse_complexes(most=7),
+    field=st.sampled_from([*FIELDS, LARGEST_PRIME]),
 )
 def test_pairs_agree_with_dense_elimination(arrays: Arrays, field: int) -> None:
     assert whole_pairs(whole_barcode(arrays, field)) == pairs(*arrays, field)
@@ -338,11 +339,13 @@ def test_numba_works_where_it_may_not_write_a_cache() -> None:
     script = """
 import numba.core.caching as caching
 caching.CacheImpl._locator_classes = []
-caching._CacheImpl._locator_classes = []
 from reduction.kernels import inverse
 assert inverse(3, 7) == 5
 """
     finished = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], env={**os.environ}, capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ},
+        capture_output=True,
+        text=True,
     )
     assert finished.returncode == 0, finished.stderr

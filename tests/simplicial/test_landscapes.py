@@ -1,5 +1,6 @@
 """Landscapes against what shares no code with them: autograd, grids, steepest descent, counting."""
 
+from collections.abc import Callable
 from functools import partial
 from math import comb, inf
 
@@ -51,6 +52,7 @@ everywhere = pytest.mark.parametrize("make", LANDSCAPES.values(), ids=LANDSCAPES
 in_the_plane = pytest.mark.parametrize("make", PLANAR.values(), ids=PLANAR.keys())
 
 Array = NDArray[np.float64]
+Make = Callable[[], Landscape]
 
 
 def values_at(landscape: Landscape, points: Array) -> Array:
@@ -80,7 +82,7 @@ def lengths(bars: Array) -> Array:
 
 
 @everywhere
-def test_gradient_vanishes_at_every_critical_point(make):
+def test_gradient_vanishes_at_every_critical_point(make: Make) -> None:
     landscape = make()
     points = landscape.critical_points.points
     assert len(points) >= 3
@@ -95,7 +97,7 @@ def test_gradient_vanishes_at_every_critical_point(make):
 
 
 @everywhere
-def test_stated_index_is_the_number_of_negative_eigenvalues(make):
+def test_stated_index_is_the_number_of_negative_eigenvalues(make: Make) -> None:
     landscape = make()
     critical = landscape.critical_points
     eigenvalues = np.linalg.eigvalsh(hessians_at(landscape, critical.points))
@@ -104,7 +106,7 @@ def test_stated_index_is_the_number_of_negative_eigenvalues(make):
 
 
 @everywhere
-def test_stated_value_is_the_function_there(make):
+def test_stated_value_is_the_function_there(make: Make) -> None:
     landscape = make()
     critical = landscape.critical_points
     found = values_at(landscape, critical.points)
@@ -113,12 +115,12 @@ def test_stated_value_is_the_function_there(make):
 
 
 @everywhere
-def test_euler_characteristic_is_that_of_space(make):
+def test_euler_characteristic_is_that_of_space(make: Make) -> None:
     assert ((-1) ** make().critical_points.indices).sum() == 1
 
 
 @everywhere
-def test_critical_points_are_distinct_ordered_and_inside_the_domain(make):
+def test_critical_points_are_distinct_ordered_and_inside_the_domain(make: Make) -> None:
     landscape = make()
     critical = landscape.critical_points
     rows = [
@@ -138,7 +140,7 @@ def test_critical_points_are_distinct_ordered_and_inside_the_domain(make):
 
 
 @everywhere
-def test_minima_are_the_critical_points_of_index_0(make):
+def test_minima_are_the_critical_points_of_index_0(make: Make) -> None:
     landscape = make()
     critical = landscape.critical_points
     assert len(landscape.minima) >= 2
@@ -147,7 +149,7 @@ def test_minima_are_the_critical_points_of_index_0(make):
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_no_critical_point_is_missing(name):
+def test_no_critical_point_is_missing(name: str) -> None:
     """Newton from all over the box finds every critical point that is listed and no other."""
     landscape = LANDSCAPES[name]()
     at = grid(landscape.domain, 25 if landscape.dim == 2 else 11).reshape(-1, landscape.dim)
@@ -170,7 +172,7 @@ def test_no_critical_point_is_missing(name):
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_barcode_agrees_with_a_cubical_grid(name):
+def test_barcode_agrees_with_a_cubical_grid(name: str) -> None:
     """Bottleneck distance within the grid's error: all bars are there, all others are short."""
     landscape = LANDSCAPES[name]()
     count, share = GRIDS[name]
@@ -197,7 +199,7 @@ def assert_sublevels_end_inside(landscape: Landscape, vertices: Array) -> None:
 
 
 @in_the_plane
-def test_barcode_agrees_with_steepest_descent(make):
+def test_barcode_agrees_with_steepest_descent(make: Make) -> None:
     """To rounding, so it tells apart the camel's saddles, 1.1e-4 one above the other."""
     landscape = make()
     minima, saddles, maxima = (landscape.critical_points.of_index(index) for index in range(3))
@@ -216,7 +218,7 @@ def test_barcode_agrees_with_steepest_descent(make):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
-def test_double_well_is_the_barcode_of_a_coarse_grid(dim):
+def test_double_well_is_the_barcode_of_a_coarse_grid(dim: int) -> None:
     """Exactly: along each axis the grid holds -1, 0 and 1, a sum keeps what its terms have."""
     ends = np.array([[-1.5] * dim, [1.5] * dim])
     vertices = grid(ends, 7)
@@ -229,7 +231,9 @@ def test_double_well_is_the_barcode_of_a_coarse_grid(dim):
 @pytest.mark.parametrize(
     ("dim", "counts"), [(1, [1]), (2, [3, 1]), (4, [15, 17, 7, 1]), (5, [31, 49, 31, 9, 1])]
 )
-def test_double_well_has_the_multiplicities_of_the_kuenneth_formula(dim, counts):
+def test_double_well_has_the_multiplicities_of_the_kuenneth_formula(
+    dim: int, counts: list[int]
+) -> None:
     barcode = double_well(dim).barcode
     assert [int(np.isfinite(bars[:, 1]).sum()) for bars in barcode] == counts
     assert [int(np.isinf(bars[:, 1]).sum()) for bars in barcode] == [1] + [0] * (dim - 1)
@@ -239,7 +243,7 @@ def test_double_well_has_the_multiplicities_of_the_kuenneth_formula(dim, counts)
 
 
 @everywhere
-def test_every_critical_point_is_one_end_of_one_bar(make):
+def test_every_critical_point_is_one_end_of_one_bar(make: Make) -> None:
     landscape = make()
     critical = landscape.critical_points
     births = [bars[:, 0] for bars in landscape.barcode] + [np.empty(0)]
@@ -251,7 +255,7 @@ def test_every_critical_point_is_one_end_of_one_bar(make):
 
 
 @everywhere
-def test_bars_are_ascending_rows_of_positive_length(make):
+def test_bars_are_ascending_rows_of_positive_length(make: Make) -> None:
     barcode = make().barcode
     assert len(barcode) == make().dim
     for bars in barcode:
@@ -265,7 +269,7 @@ def test_bars_are_ascending_rows_of_positive_length(make):
 # What the functions are
 
 
-def test_published_values_of_himmelblau():
+def test_published_values_of_himmelblau() -> None:
     landscape = himmelblau()
     at = np.array([[0.0, 0.0], [3.0, 2.0], [1.0, -1.0]])
     np.testing.assert_array_equal(values_at(landscape, at), [170.0, 0.0, 146.0])
@@ -273,7 +277,7 @@ def test_published_values_of_himmelblau():
     assert np.abs(landscape.critical_points.of_index(0).values).max() < 1e-24  # all wells at 0
 
 
-def test_published_values_of_mueller_brown():
+def test_published_values_of_mueller_brown() -> None:
     critical = mueller_brown().critical_points
     np.testing.assert_allclose(
         critical.values, [-146.6995, -108.1667, -80.7678, -72.2489, -40.6648], atol=5e-5
@@ -283,7 +287,7 @@ def test_published_values_of_mueller_brown():
     np.testing.assert_allclose(critical.points, minima + saddles, atol=6e-4)
 
 
-def test_published_values_of_the_camel():
+def test_published_values_of_the_camel() -> None:
     critical = six_hump_camel().critical_points
     np.testing.assert_allclose(critical.values[:2], [-1.0316, -1.0316], atol=5e-5)
     np.testing.assert_allclose(
@@ -292,14 +296,14 @@ def test_published_values_of_the_camel():
     assert [len(critical.of_index(index)) for index in range(3)] == [6, 7, 2]
 
 
-def test_one_dimension_of_simplex_wells_is_a_quarter_double_well():
+def test_one_dimension_of_simplex_wells_is_a_quarter_double_well() -> None:
     x = np.linspace(-2, 2, 9)[:, None]
     np.testing.assert_allclose(
         values_at(simplex_wells(1), x), values_at(double_well(1), x) / 4, rtol=0, atol=16 * EPS
     )
 
 
-def test_simplex_wells_are_the_vertices_of_a_regular_simplex():
+def test_simplex_wells_are_the_vertices_of_a_regular_simplex() -> None:
     minima = simplex_wells(5).minima
     assert minima.shape == (6, 5)
     distances = np.linalg.norm(minima[:, None] - minima[None], axis=2)[~np.eye(6, dtype=bool)]
@@ -308,7 +312,7 @@ def test_simplex_wells_are_the_vertices_of_a_regular_simplex():
 
 
 @pytest.mark.parametrize("r", [2, 3, 10])
-def test_simplex_wells_bars_are_those_of_skeletons_of_a_simplex(r):
+def test_simplex_wells_bars_are_those_of_skeletons_of_a_simplex(r: int) -> None:
     barcode = simplex_wells(r).barcode
     counts = [comb(r, index + 1) for index in range(r)]
     assert [int(np.isfinite(bars[:, 1]).sum()) for bars in barcode] == counts
@@ -317,7 +321,7 @@ def test_simplex_wells_bars_are_those_of_skeletons_of_a_simplex(r):
 
 
 @pytest.mark.parametrize("curved", [1, 5])
-def test_curved_directions_change_neither_values_nor_bars(curved):
+def test_curved_directions_change_neither_values_nor_bars(curved: int) -> None:
     flat, bent = simplex_wells(3), simplex_wells(3, curved=curved)
     assert bent.dim == 3 + curved
     for bars, others in zip(flat.barcode, bent.barcode[:3], strict=True):
@@ -327,7 +331,7 @@ def test_curved_directions_change_neither_values_nor_bars(curved):
 
 
 @pytest.mark.parametrize(("r", "curved"), [(2, 1), (3, 5)])
-def test_curved_directions_shear_the_flat_function(r, curved):
+def test_curved_directions_shear_the_flat_function(r: int, curved: int) -> None:
     """At every x a parabola in y, its lowest value is g(x), at a y that is not linear in x."""
     bent = simplex_wells(r, curved=curved)
     points = np.random.default_rng(7).uniform(*bent.domain, size=(50, bent.dim))
@@ -353,7 +357,7 @@ def test_curved_directions_shear_the_flat_function(r, curved):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @everywhere
-def test_loss_keeps_dtype_and_is_differentiable(make, dtype):
+def test_loss_keeps_dtype_and_is_differentiable(make: Make, dtype: torch.dtype) -> None:
     landscape = make()
     points = torch.tensor(landscape.domain * 0.3, dtype=dtype, requires_grad=True)
     values = landscape(points)
@@ -364,25 +368,30 @@ def test_loss_keeps_dtype_and_is_differentiable(make, dtype):
     assert gradient.abs().min() > 0
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @everywhere
-def test_loss_stays_on_the_device_of_its_points(make):
+def test_loss_stays_on_the_device_of_its_points(make: Make) -> None:
     landscape = make()
-    assert landscape(torch.zeros(3, landscape.dim, device="meta")).device.type == "meta"
+    points = torch.tensor(landscape.domain * 0.3)
+    values = landscape(points.cuda())
+    assert values.device.type == "cuda"
+    torch.testing.assert_close(values.cpu(), landscape(points))
 
 
-def test_minima_of_a_large_double_well_need_no_list_of_all_critical_points():
+def test_minima_of_a_large_double_well_need_no_list_of_all_critical_points() -> None:
     minima = double_well(16).minima  # 65,536 of 43 million
     assert minima.shape == (2**16, 16)
     assert (np.abs(minima) == 1).all()
     assert len(np.unique(minima, axis=0)) == 2**16
 
 
-def test_critical_points_are_found_where_gradients_are_off():
+def test_critical_points_are_found_where_gradients_are_off() -> None:
     with torch.no_grad():
         assert len(himmelblau().critical_points) == 9
 
 
-def test_critical_points_sort_by_index_then_value_then_coordinates():
+def test_critical_points_sort_by_index_then_value_then_coordinates() -> None:
     critical = CriticalPoints(
         np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 1.0], [5.0, 5.0]]),
         np.array([3.0, 2.0, 2.0, 1.0]),
@@ -393,7 +402,7 @@ def test_critical_points_sort_by_index_then_value_then_coordinates():
     assert len(critical.of_index(2)) == 0
 
 
-def test_what_a_landscape_knows_is_read_only():
+def test_what_a_landscape_knows_is_read_only() -> None:
     landscape = himmelblau()
     for array in (landscape.domain, landscape.minima, landscape.barcode[1]):
         with pytest.raises(ValueError, match="read-only"):
@@ -403,7 +412,7 @@ def test_what_a_landscape_knows_is_read_only():
 @pytest.mark.parametrize(
     "points", [torch.zeros(2), torch.zeros(4, 3), torch.zeros(1, 4, 2), torch.zeros(4, 2).long()]
 )
-def test_points_of_the_wrong_shape_are_refused(points):
+def test_points_of_the_wrong_shape_are_refused(points: torch.Tensor) -> None:
     with pytest.raises(
         ShapeError, match=r"himmelblau takes floating points \(batch, 2\), got shape"
     ):
@@ -411,12 +420,12 @@ def test_points_of_the_wrong_shape_are_refused(points):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_name_gives_its_landscape(name):
+def test_each_name_gives_its_landscape(name: str) -> None:
     assert by_name(name).name == name
     assert by_name(name, dim=2).dim == 2
 
 
-def test_names_of_any_dimension_take_one():
+def test_names_of_any_dimension_take_one() -> None:
     assert by_name("double-well", dim=5).dim == 5
     assert by_name("simplex-wells", dim=8, curved=5).dim == 8
     assert len(by_name("simplex-wells", dim=8, curved=5).minima) == 4
@@ -426,7 +435,7 @@ def test_names_of_any_dimension_take_one():
 @pytest.mark.parametrize(
     ("name", "hint"), [("himelblau", "did you mean himmelblau?"), ("xyzzy", "take one of these")]
 )
-def test_an_unknown_name_is_refused_with_the_nearest(name, hint):
+def test_an_unknown_name_is_refused_with_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(RunError) as refused:
         by_name(name)
     assert hint in str(refused.value)
@@ -446,18 +455,20 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, hint):
         ("simplex-wells", 0, 0, r"in R\^0"),
     ],
 )
-def test_dimensions_that_a_function_cannot_have_are_refused(name, dim, curved, rule):
+def test_dimensions_that_a_function_cannot_have_are_refused(
+    name: str, dim: int | None, curved: int, rule: str
+) -> None:
     with pytest.raises(DimensionError, match=rule):
         by_name(name, dim, curved)
 
 
 @pytest.mark.parametrize(("r", "curved"), [(0, 0), (2, -1)])
-def test_simplex_wells_need_two_wells_at_least(r, curved):
+def test_simplex_wells_need_two_wells_at_least(r: int, curved: int) -> None:
     with pytest.raises(DimensionError, match=f"got r = {r} and curved = {curved}"):
         simplex_wells(r, curved)
 
 
-def test_essential_bar_starts_at_the_lowest_well():
+def test_essential_bar_starts_at_the_lowest_well() -> None:
     for make in LANDSCAPES.values():
         landscape = make()
         essential = landscape.barcode[0][landscape.barcode[0][:, 1] == inf]

@@ -1,0 +1,92 @@
+"""What the pictures contain, told from their artists."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+
+from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
+
+Plot = Callable[..., Axes]
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def circle() -> Barcode:
+    """Three components, two of which end at 1; one essential cycle from 1."""
+    return FilteredComplex.complete(3, [[0] * 3, [1] * 3]).barcode(max_index=1)
+
+
+def texts(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def legend(ax: Axes) -> list[str]:
+    found = ax.get_legend()
+    return [] if found is None else [text.get_text() for text in found.get_texts()]
+
+
+@pytest.mark.parametrize("plot", [plot_barcode, plot_diagram])
+def test_plots_draw_into_the_axes_they_are_given(plot: Plot) -> None:
+    ax = plt.subplots()[1]
+    assert plot(circle(), ax=ax) is ax
+    other = plot(circle())
+    assert other is not ax
+    assert legend(ax) == legend(other) == ["index 0", "index 1"]
+
+
+@pytest.mark.parametrize("plot", [plot_barcode, plot_diagram])
+@pytest.mark.parametrize(
+    "barcode",
+    [
+        FilteredComplex([[[0]]], [[0]]).barcode(),
+        FilteredComplex([[[0]]], [[1e-9]]).barcode(max_index=0),
+        FilteredComplex([[[0], [1]]], [[1e300, 1e300]]).barcode(max_index=0),
+        FilteredComplex.complete(3, [[0] * 3, [0] * 3, [0]]).barcode(),
+        FilteredComplex.complete(3, [[0] * 3, [1] * 3, [1]]).barcode(keep_zero=True),
+    ],
+    ids=["no index", "one essential bar", "far from zero", "an empty index", "zero-length bars"],
+)
+def test_any_barcode_can_be_drawn(plot: Plot, barcode: Barcode) -> None:
+    ax = plot(barcode)
+    ax.figure.canvas.draw()
+    for low, high in (ax.get_xlim(), ax.get_ylim()):
+        assert math.isfinite(low)
+        assert math.isfinite(high)
+        assert low < high
+
+
+def test_every_bar_has_its_line_and_essential_ones_an_arrow() -> None:
+    ax = plot_barcode(circle())
+    lines = [c for c in ax.collections if isinstance(c, LineCollection)]
+    assert [len(line.get_segments()) for line in lines] == [3, 1]
+    arrows = [line.get_ydata() for line in ax.lines if line.get_marker() == ">"]
+    assert [np.asarray(heights).tolist() for heights in arrows] == [[2], [3]]
+
+
+def test_coincident_points_are_counted_and_essential_ones_stand_at_infinity() -> None:
+    ax = plot_diagram(circle())
+    assert texts(ax) == ["∞", "×2"]
+    infinity = float(np.asarray(ax.lines[1].get_ydata())[0])
+    points = [np.asarray(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)]
+    assert [p.tolist() for p in points] == [[[0, 1], [0, infinity]], [[1, infinity]]]
+    assert ax.get_ylim()[1] > infinity > 1
+    assert ax.get_aspect() == 1
+
+
+def test_without_essential_bars_there_is_no_line_at_infinity() -> None:
+    full = FilteredComplex.complete(3, [[0] * 3, [1] * 3, [2]]).barcode()
+    cycles = Barcode(
+        [[], full[1]], [(np.empty((0, 1), int), np.empty((0, 2), int)), full.pairs(1)], 2
+    )
+    ax = plot_diagram(cycles)
+    assert texts(ax) == []
+    assert len(ax.lines) == 1

@@ -1,0 +1,147 @@
+"""Minima: what is accepted as vertices, and the search that finds them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reduction import LossError, SearchError, ShapeError
+from simplicial import Minima, find_minima
+from simplicial.critical import curvatures
+from simplicial.landscapes import NAMES, by_name, double_well, himmelblau, simplex_wells
+
+
+def square(x: Tensor) -> Tensor:
+    return x.square().sum(dim=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_minimum_of_a_landscape_is_found_and_nothing_else(name: str) -> None:
+    landscape = by_name(name)
+    found = find_minima(landscape, seed=0)
+    expected = landscape.minima
+    distance = np.linalg.norm(found.points.numpy()[:, None] - expected[None], axis=2)
+    assert distance.shape == (len(expected), len(expected))
+    assert distance.min(axis=0).max() < 1e-7
+    assert (np.diff(found.values) >= -1e-9).all()
+    counts = found.search
+    assert counts is not None
+    assert counts.starts == 200
+    assert len(found) + counts.duplicates + counts.saddles + counts.failures == 200
+    assert counts.failures == 0
+
+
+@pytest.mark.parametrize(("dim", "count"), [(1, 2), (3, 8), (5, 32)])
+def test_double_wells_in_other_dimensions(dim: int, count: int) -> None:
+    found = find_minima(double_well(dim), seed=1)
+    corners = np.unique(np.round(found.points.numpy(), 6), axis=0)
+    assert corners.shape == (count, dim)
+    np.testing.assert_array_equal(np.abs(corners), 1)
+
+
+def test_wells_on_a_curved_manifold() -> None:
+    assert len(find_minima(simplex_wells(3, curved=5), seed=2)) == 4
+
+
+def test_at_most_n_the_lowest_are_kept() -> None:
+    all_of_them = find_minima(by_name("six-hump-camel"), seed=0)
+    two = find_minima(by_name("six-hump-camel"), n=2, seed=0)
+    assert len(all_of_them) == 6
+    assert torch.equal(two.points, all_of_them.points[:2])
+    assert two.search == all_of_them.search
+
+
+def test_a_seed_gives_the_same_minima_in_the_same_order() -> None:
+    first, second = (find_minima(himmelblau(), seed=s) for s in (3, 3))
+    assert torch.equal(first.points, second.points)
+    other = find_minima(himmelblau(), seed=4)
+    torch.testing.assert_close(first.points, other.points, rtol=0, atol=1e-7)
+
+
+def test_saddles_are_left_out_and_counted() -> None:
+    """Starts on the line x = 0 stay on it and arrive at the saddle of a double well in x."""
+
+    def on_a_line(x: Tensor) -> Tensor:
+        return (x[:, 0].square() - 1).square() + x[:, 1].square()
+
+    box = [[-1e-300, -1.0], [1e-300, 1.0]]
+    with pytest.raises(SearchError, match="starts=9, duplicates=0, saddles=9, degenerate=0"):
+        find_minima(on_a_line, dim=2, box=box, starts=9)
+
+
+def test_degenerate_minima_and_failures_are_left_out_and_counted() -> None:
+    with pytest.raises(SearchError, match="degenerate=8, failures=0"):
+        find_minima(lambda x: x[:, 0].square() + x[:, 1].pow(4), dim=2, starts=8)
+    with pytest.raises(SearchError, match="degenerate=0, failures=8"):
+        find_minima(lambda x: -x.exp().sum(dim=1), dim=2, starts=8)
+
+
+def test_a_search_without_dimension_or_with_a_wrong_box_is_refused() -> None:
+    with pytest.raises(ShapeError, match="number of variables, got dim=None"):
+        find_minima(square)
+    with pytest.raises(ShapeError, match="lowest coordinates before highest"):
+        find_minima(square, dim=2, box=(1.0, -1.0))
+    with pytest.raises(ShapeError, match=r"a box must be \(2, 2\) or \(2,\)"):
+        find_minima(square, dim=2, box=[[0, 0, 0], [1, 1, 1]])
+    for arguments in ({"n": 0}, {"starts": 0}, {"seed": -1}):
+        with pytest.raises(ShapeError, match="needs n, starts >= 1 and seed >= 0"):
+            find_minima(square, dim=2, **arguments)
+
+
+def test_curvatures_are_the_eigenvalues_of_the_hessian() -> None:
+    points = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+    np.testing.assert_allclose(curvatures(double_well(2), points), [[-4, 8], [-4, -4]], atol=1e-12)
+
+
+def test_points_are_copied_and_values_computed() -> None:
+    points = np.array([[0.0, 1.0], [2.0, 0.0]])
+    minima = Minima(points, square)  # pyright: ignore[reportArgumentType]
+    points[:] = 7
+    np.testing.assert_array_equal(minima.values, [1, 4])
+    assert minima.points.dtype == torch.float64
+    assert minima.accuracy is None
+    with pytest.raises(ValueError, match="read-only"):
+        minima.values[0] = 3
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (torch.zeros(3), r"shape \(n, d\) with n, d >= 1, got \(3,\)"),
+        (torch.zeros(0, 2), r"got \(0, 2\)"),
+        (torch.zeros(2, 0), r"got \(2, 0\)"),
+        (torch.zeros(2, 2, 2), r"got \(2, 2, 2\)"),
+        (torch.tensor([[1, 2]]), "must be floating numbers, got torch.int64"),
+        (torch.tensor([[0.0, 1.0], [2.0, torch.nan]]), "point 1 has nan at coordinate 1"),
+        (torch.tensor([[torch.inf, 1.0]]), "point 0 has inf at coordinate 0"),
+        (torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 2.0]]), "point 2 equals point 0"),
+        ([["a"]], "must be an .* array of numbers, got list"),
+        ([[1.0], [2.0, 3.0]], "must be an .* array of numbers, got list"),
+    ],
+)
+def test_points_that_are_no_vertices_are_refused(points: Tensor, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        Minima(points, square)
+
+
+def test_losses_that_break_the_contract_are_refused() -> None:
+    points = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    with pytest.raises(LossError, match="must be callable"):
+        Minima(points, 3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(LossError, match=r"gave values of shape \(\), need \(2,\)"):
+        Minima(points, lambda x: x.sum())
+    with pytest.raises(LossError, match="it is nan at point"):
+        Minima(points, lambda x: (x[:, 0] - 1).sqrt())
+
+
+def test_a_loss_without_gradient_is_refused_in_training() -> None:
+    from simplicial import build_complex
+
+    minima = Minima(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), lambda x: square(x).detach())
+    with pytest.raises(LossError, match="must be differentiable by torch"):
+        build_complex(minima, 1, progress=False)
+
+
+def test_state_dicts_need_a_loss_that_can_flatten_them() -> None:
+    with pytest.raises(LossError, match=r"needs? a loss that can flatten them, function has no"):
+        Minima.from_state_dicts([{"w": torch.zeros(2)}], square)
