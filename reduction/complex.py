@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -79,10 +80,9 @@ class FilteredComplex:
         """
         dim = -1
         for simplex in simplices:
-            given: object = simplex  # what the annotation promises is checked all the same
-            if not (isinstance(given, tuple) and given and all(map(_is_label, given))):
+            if not _is_simplex(simplex):
                 raise ShapeError(
-                    f"a simplex is a tuple of integer labels, but one is {given!r}; "
+                    f"a simplex is a tuple of integer labels, but one is {simplex!r}; "
                     "write (0,) for a vertex"
                 )
             dim = max(dim, len(simplex) - 1)
@@ -178,5 +178,8 @@ class FilteredComplex:
             )
 
 
-def _is_label(label: object) -> bool:
-    return isinstance(label, int | np.integer) and not isinstance(label, bool)
+def _is_simplex(key: Any) -> bool:
+    def is_label(label: object) -> bool:
+        return isinstance(label, int | np.integer) and not isinstance(label, bool)
+
+    return isinstance(key, tuple) and len(key) > 0 and all(map(is_label, key))

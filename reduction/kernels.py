@@ -9,24 +9,24 @@ the current pivot cancels in total, so a simplex enters at its first cofacet fro
 one whose cursor runs off the end is forgotten.
 """
 
-from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
+Kernel = TypeVar("Kernel")
 Integers = NDArray[np.integer]
 
 
 def njit(function: Kernel) -> Kernel:
     """Compile, and keep the machine code on disk where Numba finds a folder to write to."""
+    compiler: Any = numba  # its types turn a function into a Dispatcher, which has lost its own
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        return compiler.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no such folder: each process compiles anew
-        return numba.njit(nogil=True)(function)
+        return compiler.njit(nogil=True)(function)
 
 
 @njit

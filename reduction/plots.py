@@ -3,6 +3,8 @@
 The colours tell the indices apart, for colour-blind readers too (Okabe & Ito 2008).
 """
 
+from typing import Literal
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,8 +32,8 @@ def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
         ax.hlines(heights, bars[:, 0], ends, color=colour, linewidth=2)
         ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
         endless = np.isinf(bars[:, 1])
-        ax.plot(ends[endless], heights[endless], ">", color=colour, clip_on=False)
-    ax.set_xlim(low, high)
+        ax.plot(ends[endless], heights[endless], ">", color=colour)
+    ax.set_xlim(low, high + 0.02 * (high - low))  # room for the arrows
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
@@ -84,7 +86,7 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _legend(ax: Axes, barcode: Barcode, place: str) -> None:
+def _legend(ax: Axes, barcode: Barcode, place: Literal["upper left", "lower right"]) -> None:
     handles = [
         Line2D([], [], color=COLOURS[r % len(COLOURS)], marker="o", linewidth=2, label=f"index {r}")
         for r in range(len(barcode))

@@ -17,6 +17,7 @@ from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
 from simplicial.sampling import interior_lattice
 
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
+KEPT_BYTES = 16  # loss and accuracy of a lattice point
 _NAMES = {1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
@@ -39,7 +40,7 @@ def build_complex(
     simplex_map  None: `Barycentric()`, the paper's (eqs. 5 and 6); or `Edgewise(segments)`
     resolution   Algorithm 2 looks at the points t with resolution * t integer; at least max_dim + 1
     seed         non-negative; same seed, same complex
-    memory       bytes for a batch of points
+    memory       bytes for a batch of points, and for the values that are kept for pictures
     progress     bars on stderr, for what takes over two seconds
     Raises DimensionError, ShapeError for arguments out of range, LossError where the loss is not
     finite.
@@ -59,8 +60,8 @@ def build_complex(
             stage = Stage(layout.simplices[r], inside, sides, seed, at_once, bar.update)
             optimizer.optimise(minima.loss, pool, stage)
     interiors = [
-        _interior(minima, pool, layout.simplices[r], resolution, at_once, progress)
-        for r in range(1, max_dim + 1)
+        _interior(minima, pool, simplices, resolution, memory, progress)
+        for simplices in layout.simplices[1:]
     ]
     return LossComplex(minima, simplex_map, resolution, layout.simplices, pool, tuple(interiors))
 
@@ -70,7 +71,7 @@ def _interior(
     pool: Tensor,
     simplices: Simplices,
     resolution: int,
-    at_once: int,
+    memory: int,
     progress: bool,
 ) -> Interior:
     r = simplices.dim
@@ -81,8 +82,8 @@ def _interior(
             pool,
             simplices,
             resolution=resolution,
-            at_once=at_once,
-            keep=r <= PICTURED,
+            memory=memory,
+            keep=r <= PICTURED and count * KEPT_BYTES <= memory,
             on_points=bar.update,
         )
 

@@ -133,6 +133,7 @@ class LossComplex:
     def _samples(self, vertices: tuple[int, ...]) -> Samples | None:
         """The lattice of the simplex, put together from the interiors of its faces."""
         r = len(vertices) - 1
+        kept = [interior.samples for interior in self.interiors[:r]]
         points = lattice(r, self.resolution) / self.resolution
         loss, accuracy = np.empty(len(points)), np.full(len(points), np.nan)
         for face in _faces(r + 1):
@@ -141,7 +142,7 @@ class LossComplex:
                 loss[here] = self.minima.values[vertices[face[0]]]
                 accuracy[here] = self._vertex_accuracy(vertices[face[0]])
                 continue
-            seen = self.interiors[len(face) - 2].samples
+            seen = kept[len(face) - 2]
             if seen is None:
                 return None
             rank = _rank(tuple(vertices[i] for i in face))

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.loss import Evaluation, Loss, evaluate
+from simplicial.loss import Evaluation, Loss, evaluate, points_at_once
 from simplicial.optimise import Simplices
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
@@ -39,20 +39,21 @@ def sample_interiors(
     simplices: Simplices,
     *,
     resolution: int,
-    at_once: int,
+    memory: int,
     keep: bool,
     on_points: Callable[[int], object] = lambda _count: None,
 ) -> Interior:
     """Evaluate the loss at the interior lattice points of every simplex (Algorithm 2).
 
     pool       (K, d) control points
-    at_once    points evaluated in one batch: memory, never the result
+    memory     bytes for a batch of points, never the result
     keep       keep every value, for pictures
     on_points  called with the number of points just evaluated, for progress
     Raises LossError where the loss is not finite.
     """
     t = interior_lattice(simplices.dim, resolution)
     m = len(simplices.vertices)
+    at_once = points_at_once(loss, pool, memory)
     largest = np.full(m, -np.inf)
     place = np.zeros((m, simplices.dim + 1))
     kept: list[Evaluation] = []
@@ -60,7 +61,7 @@ def sample_interiors(
         controls = pool[torch.as_tensor(simplices.controls[s])]
         for first in range(0, len(t), at_once):
             part = t[first : first + at_once]
-            seen = evaluate(loss, interpolate(controls, simplices.simplex_map, part))
+            seen = evaluate(loss, interpolate(controls, simplices.simplex_map, part), memory)
             top = int(np.argmax(seen.loss))
             if seen.loss[top] > largest[s]:
                 largest[s], place[s] = seen.loss[top], part[top]

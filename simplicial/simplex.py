@@ -11,6 +11,7 @@ from torch import Tensor
 from reduction import ShapeError
 from simplicial.loss import Evaluation, Loss, evaluate
 from simplicial.maps import SimplexMap
+from simplicial.sampling import lattice
 
 
 class Maximum(NamedTuple):
@@ -48,7 +49,8 @@ class OptimisedSimplex:
     simplex_map  the subdivision
     loss      the loss that it was optimised for
     maximum   the largest loss seen on it, and where
-    samples   all that Algorithm 2 saw on it; None above dimension 2, where it is not kept
+    samples   all that Algorithm 2 saw on it; None where that was not kept: above dimension 2, and
+              in complexes of so many simplices that it would not fit into their memory budget
     """
 
     vertices: tuple[int, ...]
@@ -80,6 +82,11 @@ class OptimisedSimplex:
                 "normalise the rows"
             )
         return interpolate(self.controls, self.simplex_map, t)
+
+    def sample(self, resolution: int) -> Samples:
+        """Evaluate the loss, and its accuracy where it has one, on the lattice of the simplex."""
+        t = lattice(self.dim, resolution) / resolution
+        return Samples(t, *self.evaluate(t))
 
     def evaluate(self, t: ArrayLike) -> Evaluation:
         """The loss, and its accuracy where it has one, at psi(t): arrays (batch,)."""

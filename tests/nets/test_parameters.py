@@ -193,7 +193,7 @@ def test_flatten_refuses_what_is_no_state_dict_of_the_architecture(
         (nn.ReLU(), "ReLU has none that require a gradient"),
         (nn.Linear(2, 2).requires_grad_(False), "Linear has none that require a gradient"),
         (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double()), "one floating type, Sequential"),
-        (nn.Linear(2, 2).to(torch.complex64), "one floating type, Linear"),
+        (nn.Linear(2, 2, dtype=torch.complex64), "one floating type, Linear"),
     ],
 )
 def test_models_without_coordinates_are_refused(model: nn.Module, sentence: str):

@@ -29,7 +29,7 @@ from tests.oracles.elimination import Simplex, pairs
 
 FIELDS = (2, 3, 11)
 LARGEST_PRIME = 2**31 - 1
-MANY = 3 * settings.default.max_examples if settings.default else 1
+MANY = 6 * settings.default.max_examples if settings.default else 1
 
 
 def whole_barcode(arrays: Arrays, field: int = 2) -> Barcode:

@@ -64,6 +64,16 @@ def test_any_barcode_can_be_drawn(plot: Plot, barcode: Barcode) -> None:
         assert low < high
 
 
+def test_both_fit_into_a_grid_under_constrained_layout() -> None:
+    """Arrows drawn past the axes once made the layout engine give up; warnings are errors here."""
+    figure, grid = plt.subplots(2, 5, figsize=(24, 9), layout="constrained")
+    for above, below in grid.T:
+        plot_barcode(circle(), above)
+        plot_diagram(circle(), below)
+    figure.canvas.draw()
+    assert all(ax.get_position().width > 0.1 for ax in grid.flat)
+
+
 def test_every_bar_has_its_line_and_essential_ones_an_arrow() -> None:
     ax = plot_barcode(circle())
     lines = [c for c in ax.collections if isinstance(c, LineCollection)]

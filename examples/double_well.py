@@ -1,0 +1,39 @@
+"""The barcodes of the double well in three variables, beside the exact ones.
+
+python examples/double_well.py [--out barcode.png]
+"""
+
+import argparse
+
+from reduction import bottleneck, plot_barcode
+from simplicial import Algorithm1, Edgewise, Recipe, build_complex, find_minima
+from simplicial.landscapes import double_well
+
+
+def main() -> None:
+    """Find the eight minima, build edges, triangles and tetrahedra, compare with the truth."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="double_well.png", help="picture of the barcode")
+    arguments = parser.parse_args()
+
+    landscape = double_well(3)
+    minima = find_minima(landscape, seed=0)
+    recipe = Recipe(epochs=500, weight_decay=0.0)
+    loss_complex = build_complex(
+        minima,
+        max_dim=3,
+        optimizer=Algorithm1(recipe=recipe, samples=4),
+        simplex_map=Edgewise(6),
+        resolution=24,
+    )
+    barcode = loss_complex.barcode()
+    for r, exact in enumerate(landscape.barcode):
+        distance = bottleneck(barcode[r], exact)
+        print(f"index {r}: {len(barcode[r])} bars, {len(exact)} exact, distance {distance:.3g}")
+    figure = plot_barcode(barcode).figure
+    figure.savefig(arguments.out)
+    print(f"picture: {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
