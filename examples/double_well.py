@@ -5,6 +5,8 @@ python examples/double_well.py [--out barcode.png]
 
 import argparse
 
+from matplotlib import pyplot as plt
+
 from reduction import bottleneck, plot_barcode
 from simplicial import Algorithm1, Edgewise, Recipe, build_complex, find_minima
 from simplicial.landscapes import double_well
@@ -30,7 +32,8 @@ def main() -> None:
     for r, exact in enumerate(landscape.barcode):
         distance = bottleneck(barcode[r], exact)
         print(f"index {r}: {len(barcode[r])} bars, {len(exact)} exact, distance {distance:.3g}")
-    figure = plot_barcode(barcode).figure
+    figure, ax = plt.subplots()
+    plot_barcode(barcode, ax)
     figure.savefig(arguments.out)
     print(f"picture: {arguments.out}")
 

@@ -1,7 +1,8 @@
 """Barcodes of networks that you trained yourself, whatever their architecture.
 
 The networks here are small and are trained in place of yours: three state dicts of one
-architecture are all that is needed, for example from `torch.load("checkpoint.pt", weights_only=True)`.
+architecture are all that is needed, for example from
+`torch.load("checkpoint.pt", weights_only=True)`.
 
     python examples/own_networks.py [--out triangle.png]
 """
@@ -9,6 +10,7 @@ architecture are all that is needed, for example from `torch.load("checkpoint.pt
 import argparse
 
 import torch
+from matplotlib import pyplot as plt
 from torch import Tensor, nn
 
 from nets import NetworkLoss, load_digits
@@ -54,7 +56,9 @@ def main() -> None:
     optimizer = Algorithm1(recipe=recipe)
     loss_complex = build_complex(minima, max_dim=2, optimizer=optimizer, resolution=12)
     print(loss_complex.barcode().table())
-    plot_triangle(loss_complex[(0, 1, 2)]).figure.savefig(arguments.out)
+    figure, ax = plt.subplots()
+    plot_triangle(loss_complex[(0, 1, 2)], ax=ax)
+    figure.savefig(arguments.out)
     print(f"picture: {arguments.out}")
 
 

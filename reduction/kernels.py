@@ -122,12 +122,11 @@ def reduce_coboundary(
     p                      a prime below 2**31: no product or sum below reaches 2**63
     returns   (cofacets,)  the r-simplex whose reduced column has its pivot there, or -1
 
-    While another column owns the pivot of column j, a multiple of it is added to cancel that. The
-    columns of V are scaled to the value 1 at the pivots of R; column j stands in `simplices` and
-    `multiples` at start[j]:stop[j]. At first it is j alone, which is all that most ever need.
+    While another column owns the pivot of j's, a multiple of it is added to cancel that. Columns of V
+    are scaled to have 1 at their pivots; j's stands in `simplices` and `multiples` at
+    start[j]:stop[j], at first as j alone, which is all that most ever need.
     """
-    m = indptr.size - 1
-    owner = np.full(cofacets, -1, np.int64)
+    m, owner = indptr.size - 1, np.full(cofacets, -1, np.int64)
     start, stop = np.arange(m), np.arange(1, m + 1)
     simplices, multiples, used = np.arange(m), np.ones(m, np.int64), m
     coefficient = np.zeros(m, np.int64)  # the working column of V
@@ -135,7 +134,7 @@ def reduce_coboundary(
     for j in np.arange(m)[::-1]:
         if skip[j] or indptr[j] == indptr[j + 1]:
             continue
-        pivot, value = np.int64(indices[indptr[j]]), np.int64(signs[indptr[j]] % p)
+        pivot, value = np.int64(indices[indptr[j]]), np.int64(signs[indptr[j]]) % p
         if owner[pivot] < 0:  # free at once: nothing to add (and 1 and -1 are their own inverses)
             owner[pivot], multiples[j] = j, value
             continue
@@ -147,18 +146,18 @@ def reduce_coboundary(
                 if cursor[simplex] < 0:
                     enter(simplex, pivot, heap, cursor, indptr, indices)
                 if cursor[simplex] >= 0:
-                    added = (p - value) * multiples[k]
-                    coefficient[simplex] = (coefficient[simplex] + added) % p
+                    coefficient[simplex] += (p - value) * multiples[k] % p
+                    coefficient[simplex] %= p
             pivot, value = find_pivot(heap, cursor, coefficient, indptr, indices, signs, p)
-        if pivot < 0:
+        if pivot < 0:  # all cancelled, and the heap with it
             continue
         owner[pivot], start[j], scale = j, used, inverse(value, p)
         for key in heap:
             simplex = key % m
             cursor[simplex] = -1
+            if used == simplices.size:
+                simplices, multiples = enlarged(simplices), enlarged(multiples)
             if coefficient[simplex]:
-                if used == simplices.size:
-                    simplices, multiples = enlarged(simplices), enlarged(multiples)
                 simplices[used], multiples[used] = simplex, coefficient[simplex] * scale % p
                 coefficient[simplex] = 0
                 used += 1

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset, WeightedRandomS
 from nets import MLP, LeNet, NetworkLoss
 from nets.loss import EXAMPLES, Batching
 from reduction import DataError, ShapeError
-from simplicial import Minima, build_complex
+from simplicial import Algorithm1, Minima, Recipe, build_complex
 
 BATCHINGS: tuple[Batching, ...] = ("vmap", "loop")
 N = 1_100  # two full parts and a smaller one
@@ -240,13 +240,16 @@ def test_a_network_that_vmap_cannot_batch_is_refused_with_the_way_out():
 def test_a_weight_that_is_tied_has_the_sum_of_both_gradients():
     model = seeded(Tied).double()
     loss = NetworkLoss(model, X.double(), Y)
-    untied = copy.deepcopy(model)
-    untied.second.weight = nn.Parameter(untied.first.weight.detach().clone())  # pyright: ignore
+    untied = Tied().double()
+    untied.load_state_dict(model.state_dict())
+    untied.second.weight = nn.Parameter(untied.first.weight.detach().clone())
     cross_entropy(untied(X.double()), Y).backward()
     point = nn.utils.parameters_to_vector(model.parameters()).detach()[None].requires_grad_()
     (gradient,) = torch.autograd.grad(loss(point).sum(), point)
-    first, second = untied.first.weight.grad, untied.second.weight.grad  # pyright: ignore
-    assert min(first.abs().max(), second.abs().max()) > 0.01
+    first, second = untied.first.weight.grad, untied.second.weight.grad
+    assert first is not None
+    assert second is not None
+    assert min(float(first.abs().max()), float(second.abs().max())) > 0.01
     # the weight comes first in named_parameters
     torch.testing.assert_close(
         gradient[0, :36].reshape(6, 6), first + second, rtol=0, atol=bound(torch.float64)
@@ -636,7 +639,9 @@ def test_point_bytes_count_parameters_and_what_a_gradient_keeps():
 def test_a_complex_of_network_losses_has_the_values_of_plain_networks():
     model = seeded(lambda: MLP(6, (4,), 3)).double()
     loss = NetworkLoss(model, X.double(), Y)
-    built = build_complex(Minima(points_near(model), loss), 1, resolution=2, progress=False)
+    short = Algorithm1(recipe=Recipe(epochs=1))
+    minima = Minima(points_near(model), loss)
+    built = build_complex(minima, 1, optimizer=short, resolution=2, progress=False)
     for edge in ((0, 1), (0, 2), (1, 2)):
         maximum = built[edge].maximum
         value = cross_entropy(at(model, maximum.point)(X.double()), Y).item()

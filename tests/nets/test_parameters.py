@@ -135,7 +135,7 @@ def test_frozen_parameters_are_those_of_the_model_when_the_loss_was_made():
     model = with_frozen_layer()
     state = {k: v.clone() for k, v in model.state_dict().items()}
     loss = NetworkLoss(model, X, Y)
-    model[0].weight.data.zero_()  # the loss has its own copy
+    model.get_parameter("0.weight").data.zero_()  # the loss has its own copy
     loss.flatten(state)
     with pytest.raises(DataError, match=r"'0\.weight' differs"):
         loss.flatten(model.state_dict())

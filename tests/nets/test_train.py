@@ -84,12 +84,12 @@ def test_steps_are_those_of_torchs_sgd_on_each_network(batching: str):
     recipe = Recipe(epochs=10, batch_size=40, learning_rate=0.05, momentum=0.8, weight_decay=0.02)
     recorder.batches.clear()
     found = train_minima(loss, 1, recipe=recipe, seed=3, progress=False)
-    batches = [batch for batch in recorder.batches[:30]]  # 40, 40, 10; then the exact values
+    batches = recorder.batches[:30]  # 40, 40, 10; then the exact values
     assert [len(batch) for batch in batches] == [40, 40, 10] * 10
 
     network = copy.deepcopy(model)
     begin = initial_points(loss, 1, None, 3)[0]
-    nn.utils.vector_to_parameters(begin, network.parameters())
+    nn.utils.vector_to_parameters(begin.clone(), network.parameters())
     sgd = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.8, weight_decay=0.02)
     # epochs 0 to 5 are at most half of 10; then down by 0.99 / 4 an epoch
     rates = [1.0] * 6 + [1 - 0.99 * k / 4 for k in (1, 2, 3)] + [0.01]
@@ -228,12 +228,16 @@ def test_init_that_always_makes_the_same_network_is_refused_before_training():
 def test_frozen_parameters_stay_and_the_others_are_drawn():
     model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
     model[0].requires_grad_(False)
-    model[2].weight.requires_grad_(False)  # one module with both kinds
+    model.get_parameter("2.weight").requires_grad_(False)  # one module with both kinds
     loss = NetworkLoss(model, X, Y)
     minima = train_minima(loss, 3, recipe=SHORT, progress=False)
     assert minima.points.shape == (3, 3)
-    assert torch.equal(loss.state_dict(minima.points[1])["0.weight"], model[0].weight)
-    assert torch.equal(loss.state_dict(minima.points[1])["2.weight"], model[2].weight)
+    assert torch.equal(
+        loss.state_dict(minima.points[1])["0.weight"], model.get_parameter("0.weight")
+    )
+    assert torch.equal(
+        loss.state_dict(minima.points[1])["2.weight"], model.get_parameter("2.weight")
+    )
 
 
 def test_tied_weights_batch_norm_and_recurrent_layers_can_be_drawn_anew():
@@ -274,7 +278,7 @@ def test_counts_and_seeds_out_of_range_are_refused(n: int, seed: int, sentence: 
 
 def test_training_that_diverges_says_so():
     recipe = Recipe(epochs=3, learning_rate=1e30)
-    with pytest.raises(LossError, match=r"epoch 1 at learning rate 1e\+30: choose a smaller"):
+    with pytest.raises(LossError, match=r"epoch [123] at learning rate 1e\+30: choose a smaller"):
         train_minima(mlp_loss(), 2, recipe=recipe, progress=False)
 
 

@@ -199,7 +199,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert ours is not None
     assert theirs is not None
     np.testing.assert_array_equal(ours.loss, theirs.loss)
-    np.testing.assert_array_equal(ours.accuracy, theirs.accuracy)  # pyright: ignore
+    np.testing.assert_array_equal(ours.accuracy, theirs.accuracy)
     np.testing.assert_array_equal(
         loaded[(0, 1, 3)].maximum.barycentric, built[(0, 1, 3)].maximum.barycentric
     )

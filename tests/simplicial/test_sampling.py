@@ -41,11 +41,11 @@ def test_a_stream_belongs_to_its_simplex() -> None:
     together = UniformPoints(7, vertices, 3)
     alone = UniformPoints(7, vertices[2:], 3)
     backwards = UniformPoints(7, vertices[::-1], 3)
-    for _ in range(BLOCK + 2):
-        drawn = together.draw()
-        np.testing.assert_array_equal(drawn[2:], alone.draw())
-        np.testing.assert_array_equal(drawn[::-1], backwards.draw())
-    assert len(np.unique(drawn.reshape(-1, 2), axis=0)) == 9
+    drawn = [together.draw() for _ in range(BLOCK + 2)]
+    for points in drawn:
+        np.testing.assert_array_equal(points[2:], alone.draw())
+        np.testing.assert_array_equal(points[::-1], backwards.draw())
+    assert len(np.unique(np.array(drawn).reshape(-1, 2), axis=0)) == 9 * (BLOCK + 2)
 
 
 def test_another_seed_gives_other_points() -> None:
