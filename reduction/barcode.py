@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction import storage
-from reduction.bars import Bars, checked_bars, essential_births, finite_bars
+from reduction.bars import Bars, as_text, checked_bars, essential_births, finite_bars
 from reduction.distances import w_inf
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.fields import prime
@@ -141,15 +141,16 @@ class Barcode:
                 f"{r:5} {len(bars):6} {len(bars) - len(finite):10} "
                 f"{longest:>11} {self.w_inf(r):11.6g}"
             )
+        ends = np.concatenate([np.zeros((0, 2)), *self.bars])
+        scale = float(np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
         for r, bars in enumerate(self):
             lines += ["", f"index {r}" + ("" if len(bars) else ": no bars")]
             if len(bars):
                 lines.append("      birth       death      length  born with -> dies with")
             for (birth, death), born, dies in zip(bars.tolist(), *self.pairs(r), strict=True):
                 end = f" -> {_name(dies)}" if death < math.inf else ""
-                lines.append(
-                    f"{birth:11.6g} {death:11.6g} {death - birth:11.6g}  {_name(born)}{end}"
-                )
+                row = (as_text(x, scale) for x in (birth, death, death - birth))
+                lines.append("{:>11} {:>11} {:>11}  ".format(*row) + _name(born) + end)
         return "\n".join(lines)
 
     def _index(self, r: int) -> int:

@@ -40,3 +40,8 @@ def finite_bars(bars: Bars) -> Bars:
 def essential_births(bars: Bars) -> NDArray[np.float64]:
     """The births of the bars that never end, (m'',)."""
     return bars[np.isinf(bars[:, 1]), 0]
+
+
+def as_text(value: float, scale: float) -> str:
+    """Six significant digits; 0 for what is rounding error beside numbers of size `scale`."""
+    return f"{value if abs(value) > 1e-12 * scale else 0.0:.6g}"

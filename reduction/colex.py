@@ -48,8 +48,8 @@ def facet_positions(
     simplices     (m, r+1)  vertices as ranks in 0..n-1, ascending; rows in any order
     keys          r arrays  the ascending keys of the dimensions 0..r-1
     facets_below  (m', r)   the same for the facets themselves
-    returns       (m, r+1)  position in dimension r-1 of the facet that omits vertex i; where the first is
-                            -1 the others of its row mean nothing
+    returns       (m, r+1)  position in dimension r-1 of the facet that omits vertex i; where
+                            the first is -1 the others of its row mean nothing
     """
     if keys[-1].size == 0:
         return np.full(simplices.shape, -1)

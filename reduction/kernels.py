@@ -122,9 +122,9 @@ def reduce_coboundary(
     p                      a prime below 2**31: no product or sum below reaches 2**63
     returns   (cofacets,)  the r-simplex whose reduced column has its pivot there, or -1
 
-    While another column owns the pivot of j's, a multiple of it is added to cancel that. Columns of V
-    are scaled to have 1 at their pivots; j's stands in `simplices` and `multiples` at
-    start[j]:stop[j], at first as j alone, which is all that most ever need.
+    While another column owns the pivot of column j, a multiple of it is added to cancel that. The
+    columns of V are scaled to have 1 at their pivots; that of j stands in `simplices` and
+    `multiples` at start[j]:stop[j], at first as j alone, which is all that most ever need.
     """
     m, owner = indptr.size - 1, np.full(cofacets, -1, np.int64)
     start, stop = np.arange(m), np.arange(1, m + 1)

@@ -33,6 +33,12 @@ class Search:
     degenerate: int
     failures: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.starts} starts, of which {self.duplicates} duplicates, {self.saddles} saddles, "
+            f"{self.degenerate} degenerate points, {self.failures} failures"
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Minima:

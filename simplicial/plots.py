@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from reduction import DimensionError, FilteredComplex, LossError
+from reduction.bars import as_text
 from simplicial.loss import evaluate
 from simplicial.simplex import OptimisedSimplex, Samples
 
@@ -46,7 +47,7 @@ def plot_triangle(
     ):
         at = samples.barycentric[:, simplex.vertices.index(vertex)].argmax()
         ax.annotate(
-            f"minimum {vertex}\n{heights[at]:.4g}",
+            f"minimum {vertex}\n{as_text(heights[at], np.abs(heights).max())}",
             corner,
             xytext=(0, -6 if side == "top" else 6),
             textcoords="offset points",
@@ -79,14 +80,14 @@ def plot_edge(
     t = samples.barycentric[:, 1]
     along = np.argsort(t)
     a, b = simplex.vertices
-    ax.plot(t[along], heights[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
+    (line,) = ax.plot(t[along], heights[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
     if straight:
         ends = simplex(np.eye(2))
         share = ends.new_tensor(t[along])[:, None]
         seen = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
-        line = _quantity(Samples(samples.barycentric, *seen), quantity)
-        ax.plot(t[along], line, "--", color="tab:gray", label=f"straight line {a}-{b}")
-    ax.set_xlabel(f"t, from minimum {a} to minimum {b}")
+        chord = _quantity(Samples(samples.barycentric, *seen), quantity)
+        ax.plot(t[along], chord, "--", color=line.get_color(), label=f"straight line {a}-{b}")
+    ax.set_xlabel("t, from the first minimum of an edge (0) to the second (1)")
     ax.set_ylabel(quantity)
     ax.legend(frameon=False, fontsize=8)
     return ax
