@@ -68,6 +68,18 @@ def main() -> None:
     """
 
 
+def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    """Widths of hidden layers: None if not given, () for "none"."""
+    if text is None:
+        return None
+    try:
+        return () if text == "none" else tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} are no widths of hidden layers: give whole numbers, as 64,32, or none"
+        ) from None
+
+
 def _shared(command: Command) -> Command:
     """Options of both commands."""
     for option in (
@@ -98,10 +110,16 @@ def _shared(command: Command) -> Command:
 @click.option("--download", is_flag=True, help="Download FashionMNIST first.")
 @click.option("--subset", type=int, help="Only the first N training images.")
 @click.option(
-    "--model", type=click.Choice(models.NAMES), default="mlp", show_default=True, help="Network."
+    "--model",
+    type=click.Choice(models.NAMES),
+    default="mlp",
+    show_default=True,
+    help="Network; lenet takes images of 12 x 12 pixels or more, so not the digits.",
 )
 @click.option(
-    "--hidden", type=int, multiple=True, help="Width of a hidden layer of mlp; repeatable."
+    "--hidden",
+    callback=_widths,
+    help="Widths of mlp's hidden layers, as 64,32; none: softmax regression.  [default: 32]",
 )
 @click.option("--minima", default=6, show_default=True, help="Networks to train.")
 @click.option(
@@ -142,17 +160,13 @@ def run(**settings: Any) -> None:
     began = time.perf_counter()
     check_folder(settings["out"])
     memory = _bytes(settings["memory"])
-    check_build(
-        settings["minima"], settings["max_dim"], settings["resolution"], settings["seed"], memory
-    )
+    check_build(settings["minima"], settings["max_dim"], settings["resolution"], settings["seed"])
     prime(settings["field"])
     recipe, simplex_map = _recipe(settings), _simplex_map(settings["segments"])
     images = data_sets.load(settings["data"], settings["data_dir"], settings["download"])
     if settings["subset"] is not None:
         images = images.subset(settings["subset"])
-    model = models.build(
-        settings["model"], images.shape, images.classes, hidden=settings["hidden"] or None
-    )
+    model = models.build(settings["model"], images.shape, images.classes, hidden=settings["hidden"])
     loss = NetworkLoss(
         model, images.train_inputs, images.train_targets, device=_device(settings["device"])
     )
@@ -239,7 +253,7 @@ def analytic(**settings: Any) -> None:
     )
     barcode = loss_complex.barcode(settings["field"])
     click.echo(
-        f"{landscape.name} in {landscape.dim} variables: {len(minima)} minima, {minima.search}"
+        f"{landscape.name} in {landscape.dim} variables: {len(minima)} minima from {minima.search}"
     )
     click.echo("\n" + barcode.table())
     click.echo("\n" + _beside_exact(landscape, barcode))

@@ -50,7 +50,7 @@ def build_complex(
     """
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = Barycentric() if simplex_map is None else simplex_map
-    check_build(len(minima), max_dim, resolution, seed, memory)
+    check_build(len(minima), max_dim, resolution, seed)
     layout = lay_out(len(minima), max_dim, simplex_map)
     pool = straight(minima.points, layout)
     at_once = points_at_once(minima.loss, pool, memory)
@@ -88,12 +88,12 @@ def _interior(
         )
 
 
-def check_build(n: int, max_dim: int, resolution: int, seed: int, memory: int = MEMORY) -> None:
+def check_build(n: int, max_dim: int, resolution: int, seed: int) -> None:
     """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
     if not 1 <= max_dim <= n - 1:
         raise DimensionError(
-            f"max_dim must be from 1 to the number of minima minus one, got max_dim={max_dim} with "
-            f"{n} minima: give more minima or a lower max_dim"
+            f"simplices of dimension 1 to max_dim need max_dim + 1 minima at least, got "
+            f"max_dim={max_dim} with {n} minima: give more minima, or a max_dim from 1 on"
         )
     if resolution <= max_dim:
         raise ShapeError(
@@ -102,8 +102,6 @@ def check_build(n: int, max_dim: int, resolution: int, seed: int, memory: int = 
         )
     if seed < 0:
         raise ShapeError(f"a seed must be 0 or more, got seed={seed}: give a non-negative integer")
-    if memory < 1:
-        raise ShapeError(f"memory must be a positive number of bytes, got {memory}: raise memory")
 
 
 def _name(r: int) -> str:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import LossError
+from reduction import LossError, ShapeError
 
 Loss = Callable[[Tensor], Tensor]
 MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
@@ -60,7 +60,12 @@ class SizedLoss(Protocol):
 
 
 def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
-    """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more."""
+    """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more.
+
+    Raises ShapeError for a budget of no bytes.
+    """
+    if memory < 1:
+        raise ShapeError(f"memory must be a positive number of bytes, got {memory}: raise memory")
     if isinstance(loss, SizedLoss):
         size = loss.point_bytes()
     else:

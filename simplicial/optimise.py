@@ -143,7 +143,7 @@ def descend(
         for estimate in _estimates(loss, recipe.batch_size, batches):
             moving.grad.zero_()
             for theta, pull in _parts(pool, stage, points.draw()):
-                g = gradient(estimate, theta).add_(theta, alpha=recipe.weight_decay)
+                g = torch.add(gradient(estimate, theta), theta, alpha=recipe.weight_decay)
                 pull.add(g / samples, moving.grad, free)
             optimizer.step()
         _check_finite(moving, stage.simplices, epoch, recipe)

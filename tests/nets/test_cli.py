@@ -362,6 +362,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--model lenet", r"images of at least 12 x 12 .* 8 x 8.*use mlp"),
         ("--model lenet --hidden 3", r"hidden widths \(3,\) given for lenet"),
         ("--hidden 0", "hidden is 0 in MLP; give"),
+        ("--hidden 3,x", "'3,x' are no widths of hidden layers"),
         ("--data fashion-mnist --data-dir NOWHERE", "no FashionMNIST in NOWHERE .*--data-dir"),
         ("--data-dir NOWHERE", "folder NOWHERE given for digits.*leave out --data-dir"),
         ("--download", "download given for digits.*leave out"),
@@ -372,7 +373,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--field 4", "field is 4; give 2, 3 or another prime"),
         ("--field 1", "field is 1;"),
         ("--field -2", "field is -2;"),
-        ("--max-dim 6", "max_dim=6 with 6 minima: give more minima or a lower max_dim"),
+        ("--max-dim 6", "max_dim=6 with 6 minima: give more minima, or a max_dim from 1 on"),
         ("--max-dim 0", "max_dim=0 with 6 minima"),
         ("--minima 0", "max_dim=2 with 0 minima"),
         ("--minima -1", "max_dim=2 with -1 minima"),
@@ -458,7 +459,7 @@ def test_analytic_refuses_bad_input_before_any_training(
     ("options", "sentence"),
     [
         ("--max-dim 0", "max_dim=0 with 4 minima"),
-        ("--max-dim 4", "max_dim=4 with 4 minima: give more minima or a lower max_dim"),
+        ("--max-dim 4", "max_dim=4 with 4 minima: give more minima, or a max_dim from 1 on"),
         ("--resolution 2", "resolution=2 with max_dim=2: raise resolution"),
     ],
 )
@@ -564,3 +565,13 @@ def test_a_failure_while_writing_leaves_nothing_behind(
     assert result.exit_code != 0
     assert result.stderr.splitlines()[-1] == "Error: a file: No space left on device"
     assert not list(tmp_path.iterdir())
+
+
+def test_softmax_regression_is_convex_and_has_no_bars_of_index_1(tmp_path: Path) -> None:
+    """Its loss is convex: no edge lies above its ends by more than the lattice can miss."""
+    done = succeed(
+        "run", "--hidden", "none", "--subset", "200", "--minima", "3", "--epochs", "3",
+        "--resolution", "4", "--quiet", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert "3 minima of mlp on 200 images" in done.stdout
+    assert Barcode.load(tmp_path / "run" / "barcodes.json").w_inf(1) == 0.0

@@ -65,7 +65,9 @@ def test_saddles_are_left_out_and_counted() -> None:
         return (x[:, 0].square() - 1).square() + x[:, 1].square()
 
     box = [[-1e-300, -1.0], [1e-300, 1.0]]
-    with pytest.raises(SearchError, match="9 starts, of which 0 duplicates, 9 saddles, 0 degenerate"):
+    with pytest.raises(
+        SearchError, match="9 starts, of which 0 duplicates, 9 saddles, 0 degenerate"
+    ):
         find_minima(on_a_line, dim=2, box=box, starts=9)
 
 

@@ -1,0 +1,75 @@
+"""Examples as two tensors, inputs and targets, from whatever holds them."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from reduction import DataError
+
+AT_ONCE = 512  # examples that are fetched at a time from a data set
+
+
+def read_examples(
+    data: "Tensor | Dataset[Any] | DataLoader[Any]", targets: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Inputs (n, ...) and targets (n, ...) of a data set, in its own order.
+
+    A shuffling DataLoader is read in the order of its data set; what a data set draws at random (an
+    augmentation) is kept as drawn. Raises DataError for data that are no pairs, are empty, have
+    different lengths or are not finite, and for a loader that leaves examples out.
+    """
+    if isinstance(data, Tensor):
+        if targets is None:
+            raise DataError(
+                "inputs need targets, got inputs alone: NetworkLoss(model, inputs, targets)"
+            )
+        inputs = data
+    elif targets is not None:
+        raise DataError(
+            "targets go with a tensor of inputs, a Dataset or DataLoader brings its own, got "
+            f"targets with a {type(data).__name__}: leave them out, or convert the inputs to a "
+            "tensor"
+        )
+    else:
+        inputs, targets = _read_pairs(_ordered(data))
+    if len(inputs) != len(targets) or not len(inputs):
+        raise DataError(
+            f"every input needs one target, and there must be some, got {len(inputs)} inputs and "
+            f"{len(targets)} targets: give equally many"
+        )
+    for name, values in (("inputs", inputs), ("targets", targets)):
+        finite = values.isfinite().reshape(len(values), -1).all(dim=1)
+        if not finite.all():
+            bad = int((~finite).nonzero()[0])
+            raise DataError(f"{name} must be finite, example {bad} is not: leave it out")
+    return inputs.detach(), targets.detach()
+
+
+def _ordered(data: "Dataset[Any] | DataLoader[Any]") -> "DataLoader[Any]":
+    if not isinstance(data, DataLoader):
+        return DataLoader(data, batch_size=AT_ONCE)
+    if data.drop_last:
+        raise DataError(
+            "a loss is exact over all examples, the DataLoader has drop_last=True and leaves some "
+            "out: make it with drop_last=False"
+        )
+    if isinstance(data.sampler, RandomSampler):
+        return DataLoader(data.dataset, batch_size=AT_ONCE, collate_fn=data.collate_fn)
+    return data
+
+
+def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:
+    inputs, targets = [], []
+    for batch in loader:
+        if not (isinstance(batch, list | tuple) and len(batch) == 2):
+            raise DataError(
+                f"data must be (input, target) pairs, a batch is a {type(batch).__name__} of "
+                f"{len(batch)}: wrap the data set so that it gives pairs"
+            )
+        inputs.append(batch[0])
+        targets.append(batch[1])
+    if not inputs:
+        raise DataError("data must have at least one example, the data set has none: give more")
+    return torch.cat(inputs), torch.cat(targets)
