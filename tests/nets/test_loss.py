@@ -1,4 +1,4 @@
-"""NetworkLoss against plain loops over networks: values, gradients, statistics, estimates, data.
+"""NetworkLoss against plain loops over networks: values, gradients and estimates.
 
 The plain networks are made by torch's own `vector_to_parameters`. Tolerances: a chain of k
 additions in floating point errs by k eps relative to the sum of absolute values; the longest chain
@@ -8,145 +8,35 @@ here is a mean over 512 examples, and losses are of order one.
 import copy
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
-from torch.utils.data import DataLoader, Dataset, TensorDataset, WeightedRandomSampler
 
 from nets import MLP, LeNet, NetworkLoss
-from nets.loss import EXAMPLES, Batching
+from nets.loss import Batching
 from reduction import DataError, ShapeError
 from simplicial import Algorithm1, Minima, Recipe, build_complex
-
-BATCHINGS: tuple[Batching, ...] = ("vmap", "loop")
-N = 1_100  # two full parts and a smaller one
-
-
-def numbers(*shape: int, seed: int = 3) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-X = numbers(N, 6)
-Y = (numbers(N, seed=4) * 2).long().clamp(0, 2).sort().values  # parts differ in their classes
-TOKENS = (numbers(60, 7, seed=5).abs() * 5).long().clamp(0, 9)
-
-
-def bound(dtype: torch.dtype) -> float:
-    return 512 * torch.finfo(dtype).eps
-
-
-class Tied(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
-        self.second.weight = self.first.weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.second(self.first(x).tanh()))
-
-
-class Scaled(nn.Module):
-    """A buffer that forward reads, and one that training counts up."""
-
-    scale: Tensor
-    calls: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(6, 3)
-        self.register_buffer("scale", torch.full((6,), 2.0))
-        self.register_buffer("calls", torch.zeros(()), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.calls += 1
-        return self.layer(x * self.scale) + self.calls
-
-
-class Normed(nn.Module):
-    """Instance norm with running statistics over the two channels of three numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.InstanceNorm1d(2, affine=True, track_running_stats=True)
-        self.head = nn.Linear(6, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.norm(x.view(-1, 2, 3)).flatten(1))
-
-
-class Sequences(nn.Module):
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.table = nn.Embedding(10, 4)
-        if kind == "lstm":
-            self.body = nn.LSTM(4, 4, batch_first=True)
-        elif kind == "transformer":
-            self.body = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
-        else:
-            self.body = nn.Identity()
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        seen = self.body(self.table(tokens))
-        return self.head((seen[0] if isinstance(seen, tuple) else seen).mean(dim=1))
-
-
-def frozen() -> nn.Module:
-    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
-    model[0].requires_grad_(False)
-    return model
-
-
-def batch_norm(**options: Any) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(6, 5),
-        nn.BatchNorm1d(5, **options),
-        nn.ReLU(),
-        nn.Dropout(0.5),
-        nn.Linear(5, 5),
-        nn.BatchNorm1d(5, **options),
-        nn.Linear(5, 3),
-    )
-
-
-def dropout() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 40), nn.Dropout(0.5), nn.ReLU(), nn.Linear(40, 3))
-
-
-def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make()
-
-
-def at(model: nn.Module, point: Tensor) -> nn.Module:
-    """The plain network at a point."""
-    network = copy.deepcopy(model)
-    nn.utils.vector_to_parameters(point, trainable(network))
-    return network
-
-
-def trainable(model: nn.Module) -> list[nn.Parameter]:
-    return [p for p in model.parameters() if p.requires_grad]
-
-
-def points_near(model: nn.Module, count: int = 3) -> Tensor:
-    centre = nn.utils.parameters_to_vector(trainable(model)).detach()
-    return centre + 0.3 * numbers(count, len(centre), seed=6).to(centre)
-
-
-MODELS: dict[str, Callable[[], nn.Module]] = {
-    "mlp": lambda: MLP(6, (8,), 3),
-    "tied": Tied,
-    "frozen": frozen,
-    "buffers": Scaled,
-    "dropout": dropout,
-}
+from tests.nets.networks import (
+    BATCHINGS,
+    MODELS,
+    TOKENS,
+    N,
+    Sequences,
+    Tied,
+    X,
+    Y,
+    at,
+    batch_norm,
+    bound,
+    dropout,
+    numbers,
+    points_near,
+    seeded,
+    trainable,
+)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -295,121 +185,6 @@ def test_estimates_leave_no_trace_in_the_loss(name: str):
     assert torch.equal(loss(points), before)
 
 
-# Batch norm
-
-
-def with_statistics(model: nn.Module, point: Tensor, parts: list[Tensor]) -> nn.Module:
-    """A plain network whose statistics are torch's own cumulative means over parts of one size."""
-    network = at(model, point).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.InstanceNorm1d):
-            module.reset_running_stats()
-            module.momentum = None if isinstance(module, nn.BatchNorm1d) else 1.0
-            module.train()
-    with torch.no_grad():
-        for part in parts:
-            network(part)
-    return network.eval()
-
-
-@pytest.mark.parametrize("momentum", [0.1, None])
-@pytest.mark.parametrize("batching", BATCHINGS)
-def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentum: float | None):
-    x, y = X[:600].double(), Y[:600]  # two parts of 300
-    model = seeded(lambda: batch_norm(momentum=momentum)).double()
-    loss = NetworkLoss(model, x, y, batching=batching)
-    points = points_near(model)
-    seen = loss.evaluate(points)
-    for value, point in zip(seen.loss, points, strict=True):
-        network = with_statistics(model, point, [x[:300], x[300:]])
-        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
-        state = loss.state_dict(point)
-        for name, buffer in network.named_buffers():
-            if "running" in name:
-                torch.testing.assert_close(
-                    state[name], buffer, rtol=bound(torch.float64), atol=bound(torch.float64)
-                )
-
-
-def test_gradient_with_batch_norm_takes_statistics_as_constants():
-    x, y = X[:400].double(), Y[:400]
-    model = seeded(batch_norm).double()
-    points = points_near(model, 1).requires_grad_()
-    (gradient,) = torch.autograd.grad(NetworkLoss(model, x, y)(points).sum(), points)
-    network = with_statistics(model, points[0].detach(), [x])
-    slopes = torch.autograd.grad(cross_entropy(network(x), y), trainable(network))
-    expected = nn.utils.parameters_to_vector(slopes)
-    assert expected.abs().max() > 0.01
-    torch.testing.assert_close(gradient[0], expected, rtol=0, atol=bound(torch.float64))
-
-
-def test_parts_of_unequal_size_are_weighted_by_it():
-    n = EXAMPLES + 1  # batch norm cannot take a part of one example
-    x, y = X[:n].double().sort(dim=0).values, Y[:n]
-    model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
-    state = NetworkLoss(model, x, y).state_dict(points_near(model)[0])
-    expected = (257 * x[:257].var(dim=0) + 256 * x[257:].var(dim=0)) / n
-    torch.testing.assert_close(state["0.running_var"], expected, rtol=1e-12, atol=0)
-    torch.testing.assert_close(state["0.running_mean"], x.mean(dim=0), rtol=0, atol=1e-12)
-
-
-def test_stale_statistics_would_show_a_barrier_that_is_not_there():
-    # biases before a norm change its mean alone, so both ends are nearly one function; with the
-    # mean of one end, the midpoint is 10 off in every unit
-    x = X[:300].double()
-    y = (x[:, 0] > 0).long()
-    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
-    loss = NetworkLoss(model, x, y)
-    first = numbers(loss.dim, seed=8).double()
-    second = first + 0.1 * numbers(loss.dim, seed=9).double()
-    first[24:28], second[24:28] = 10.0, -10.0
-    middle = (first + second) / 2
-    honest = loss(middle[None]).item()
-    assert honest < loss(torch.stack([first, second])).max().item() + 0.1
-
-    network = at(model, middle)
-    statistics = {k: v for k, v in loss.state_dict(first).items() if "running" in k}
-    network.load_state_dict(statistics, strict=False)
-    stale = cross_entropy(network.eval()(x), y).item()
-    assert stale > honest + 1.0
-
-
-@pytest.mark.parametrize("batching", BATCHINGS)
-def test_instance_norm_with_running_statistics(batching: Batching):
-    x, y = X[:400].double(), Y[:400]
-    model = seeded(Normed).double()
-    loss = NetworkLoss(model, x, y, batching=batching)
-    points = points_near(model)
-    for value, point in zip(loss(points).tolist(), points, strict=True):
-        network = with_statistics(model, point, [x])
-        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
-    list(loss.estimates(399, np.random.default_rng(0)))  # a batch of one is enough for it
-
-
-@pytest.mark.parametrize(("n", "size"), [(21, 10), (20, 1), (21, 20)])
-def test_batch_norm_refuses_mini_batches_of_one_example(n: int, size: int):
-    loss = NetworkLoss(seeded(batch_norm), X[:n], Y[:n])
-    with pytest.raises(DataError, match=f"{n} examples in batches of {size} leave one alone"):
-        list(loss.estimates(size, np.random.default_rng(0)))
-    assert len(list(loss.estimates(7, np.random.default_rng(0)))) == 3
-
-
-def test_batch_norm_refuses_data_of_one_example():
-    with pytest.raises(DataError, match=r"Sequential on inputs \(1, 6\) .* more than 1 value"):
-        NetworkLoss(seeded(batch_norm), X[:1], Y[:1])
-
-
-def test_batch_norm_in_training_takes_the_mini_batchs_own_statistics():
-    model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
-    x, y = X[:50].double(), Y[::22]
-    loss = NetworkLoss(model, x, y)
-    points = points_near(model)
-    (estimate,) = loss.estimates(50, np.random.default_rng(0))
-    expected = torch.stack([cross_entropy(at(model, p).train()(x), y) for p in points])
-    torch.testing.assert_close(estimate(points), expected, rtol=bound(torch.float64), atol=0)
-    assert (estimate(points) - loss(points)).abs().max() > 1e-3
-
-
 # Estimates
 
 
@@ -540,85 +315,9 @@ def test_label_smoothing_is_a_mean():
     NetworkLoss(seeded(lambda: MLP(6, (8,), 3)), X, Y, loss_fn=smooth)
 
 
-# Data
-
-
-class Pairs(Dataset[Any]):
-    def __init__(self, x: Tensor, y: Tensor, *more: Any) -> None:
-        self.x, self.y, self.more = x, y, more
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, i: int) -> Any:
-        return self.x[i], int(self.y[i]), *self.more
-
-
-POINTS_MODEL = seeded(lambda: MLP(6, (8,), 3))
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        Pairs(X, Y),
-        TensorDataset(X, Y),
-        DataLoader(TensorDataset(X, Y), batch_size=77),
-        DataLoader(TensorDataset(X, Y), batch_size=77, shuffle=True),
-    ],
-)
-def test_data_sets_and_loaders_are_read_in_their_own_order(data: Any):
-    points = points_near(POINTS_MODEL)
-    by_tensors = NetworkLoss(POINTS_MODEL, X, Y)
-    loss = NetworkLoss(POINTS_MODEL, data)
-    assert torch.equal(loss(points), by_tensors(points))
-    (a,), (b,) = (list(f.estimates(N, np.random.default_rng(0))) for f in (loss, by_tensors))
-    assert torch.equal(a(points), b(points))
-
-
-def test_a_sampler_of_the_callers_own_is_followed():
-    sampler = WeightedRandomSampler([1.0] * 10 + [0.0] * (N - 10), 50)
-    loss = NetworkLoss(POINTS_MODEL, DataLoader(TensorDataset(X, Y), sampler=sampler))
-    assert "50 examples" in repr(loss)
-
-
-def nan_at(i: int, values: Tensor) -> Tensor:
-    changed = values.clone()
-    changed[i] = float("nan")
-    return changed
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((X,), "inputs need targets, got inputs alone"),
-        ((TensorDataset(X, Y), Y), "got targets with a TensorDataset"),
-        ((DataLoader(TensorDataset(X, Y)), Y), "got targets with a DataLoader"),
-        ((X.numpy(), Y), "got targets with a ndarray: .* convert the inputs to a tensor"),
-        ((DataLoader(TensorDataset(X, Y), drop_last=True),), "drop_last=True"),
-        ((X, Y[:-1]), "got 1100 inputs and 1099 targets"),
-        ((X[:0], Y[:0]), "got 0 inputs and 0 targets"),
-        ((Pairs(X[:0], Y[:0]),), "the data set has none"),
-        ((nan_at(7, X), Y), "inputs must be finite, example 7 is not"),
-        ((nan_at(7, X[:, 0]), Y), "inputs must be finite, example 7 is not"),
-        ((X, nan_at(9, Y.float())), "targets must be finite, example 9 is not"),
-        ((Pairs(X, Y, 1),), r"\(input, target\) pairs, a batch is a list of 3"),
-        ((TensorDataset(X),), r"\(input, target\) pairs, a batch is a list of 1"),
-        ((X[:, :5], Y), r"must fit together, MLP on inputs \(16, 5\)"),
-        ((X, Y + 1), r"must fit together, .* Target 3 is out of bounds"),
-        ((X, Y.float()), r"must fit together, .* of torch\.float32 fails"),
-        ((X.double(), Y), "must fit together"),
-        ((TOKENS, Y[:60]), "must fit together"),
-    ],
-)
-def test_data_that_are_none_are_refused(arguments: tuple[Any, ...], sentence: str):
-    with pytest.raises(DataError, match=sentence) as caught:
-        NetworkLoss(POINTS_MODEL, *arguments)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("shape", [(), (91,), (2, 90), (1, 2, 91)])
 def test_points_of_another_shape_are_refused(shape: tuple[int, ...]):
-    loss = NetworkLoss(POINTS_MODEL, X, Y)
+    loss = NetworkLoss(seeded(lambda: MLP(6, (8,), 3)), X, Y)
     assert loss.dim == 6 * 8 + 8 + 8 * 3 + 3 == 83
     with pytest.raises(ShapeError, match=r"takes points \(batch, 83\), got shape"):
         loss(torch.zeros(shape))

@@ -292,3 +292,11 @@ def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Barcode.load(tmp_path / "nothing.json")
+
+
+def test_the_table_shows_rounding_errors_as_zero() -> None:
+    """A birth of 5e-28 beside a death of 100 is 0; the bar itself keeps every bit."""
+    complex = FilteredComplex.complete(2, [[5e-28, 0.0], [100.0]])
+    barcode = complex.barcode()
+    assert barcode.table().splitlines()[-1].split()[:3] == ["0", "100", "100"]
+    assert barcode[0][1, 0] == 5e-28

@@ -1,0 +1,137 @@
+"""Networks of every kind, tiny, and plain torch to compare their loss with."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nets import MLP
+from nets.loss import Batching
+
+BATCHINGS: tuple[Batching, ...] = ("vmap", "loop")
+N = 1_100  # two full parts and a smaller one
+
+
+def numbers(*shape: int, seed: int = 3) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+X = numbers(N, 6)
+Y = (numbers(N, seed=4) * 2).long().clamp(0, 2).sort().values  # parts differ in their classes
+TOKENS = (numbers(60, 7, seed=5).abs() * 5).long().clamp(0, 9)
+
+
+def bound(dtype: torch.dtype) -> float:
+    return 512 * torch.finfo(dtype).eps
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.first(x).tanh()))
+
+
+class Scaled(nn.Module):
+    """A buffer that forward reads, and one that training counts up."""
+
+    scale: Tensor
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.register_buffer("scale", torch.full((6,), 2.0))
+        self.register_buffer("calls", torch.zeros(()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.calls += 1
+        return self.layer(x * self.scale) + self.calls
+
+
+class Normed(nn.Module):
+    """Instance norm with running statistics over the two channels of three numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm1d(2, affine=True, track_running_stats=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(x.view(-1, 2, 3)).flatten(1))
+
+
+class Sequences(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+        if kind == "lstm":
+            self.body = nn.LSTM(4, 4, batch_first=True)
+        elif kind == "transformer":
+            self.body = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+        else:
+            self.body = nn.Identity()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        seen = self.body(self.table(tokens))
+        return self.head((seen[0] if isinstance(seen, tuple) else seen).mean(dim=1))
+
+
+def frozen() -> nn.Module:
+    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    model[0].requires_grad_(False)
+    return model
+
+
+def batch_norm(**options: Any) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(6, 5),
+        nn.BatchNorm1d(5, **options),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(5, 5),
+        nn.BatchNorm1d(5, **options),
+        nn.Linear(5, 3),
+    )
+
+
+def dropout() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 40), nn.Dropout(0.5), nn.ReLU(), nn.Linear(40, 3))
+
+
+def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make()
+
+
+def at(model: nn.Module, point: Tensor) -> nn.Module:
+    """The plain network at a point."""
+    network = copy.deepcopy(model)
+    nn.utils.vector_to_parameters(point, trainable(network))
+    return network
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def points_near(model: nn.Module, count: int = 3) -> Tensor:
+    centre = nn.utils.parameters_to_vector(trainable(model)).detach()
+    return centre + 0.3 * numbers(count, len(centre), seed=6).to(centre)
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "mlp": lambda: MLP(6, (8,), 3),
+    "tied": Tied,
+    "frozen": frozen,
+    "buffers": Scaled,
+    "dropout": dropout,
+}

@@ -1,0 +1,252 @@
+"""The command line: every input that it refuses, before it trains or writes anything."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import torch
+from click.testing import Result
+
+from tests.nets.commands import (
+    SMALL,
+    content,
+    invoke,
+)
+
+
+def forbidden(*_arguments: object, **_options: object) -> NoReturn:
+    raise AssertionError("nothing may be trained or built before all settings are checked")
+
+
+def assert_refused(result: Result, sentence: str) -> None:
+    """One sentence on stderr, no traceback, nothing on stdout."""
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert result.stderr.endswith(f"{errors[0]}\n")
+    assert re.search(sentence, errors[0]), errors[0]
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("train_minima", "build_complex"):
+        monkeypatch.setattr(f"nets.cli.{name}", forbidden)
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--data cifar", r"'--data': 'cifar' is not one of 'digits', 'fashion-mnist'"),
+        ("--model resnet", r"'--model': 'resnet' is not one of 'mlp', 'lenet'"),
+        ("--model lenet", r"images of at least 12 x 12 .* 8 x 8.*use mlp"),
+        ("--model lenet --hidden 3", r"hidden widths \(3,\) given for lenet"),
+        ("--hidden 0", "hidden is 0 in MLP; give"),
+        ("--hidden 3,x", "'3,x' are no widths of hidden layers"),
+        ("--data fashion-mnist --data-dir NOWHERE", "no FashionMNIST in NOWHERE .*--data-dir"),
+        ("--data-dir NOWHERE", "folder NOWHERE given for digits.*leave out --data-dir"),
+        ("--download", "download given for digits.*leave out"),
+        ("--subset 0", "subset of 0 .* from 1 to 1437"),
+        ("--subset -3", "subset of -3 .* from 1 to 1437"),
+        ("--subset 1438", "subset of 1438 .* from 1 to 1437"),
+        ("--subset ten", r"'--subset': 'ten' is not a valid integer"),
+        ("--field 4", "field is 4; give 2, 3 or another prime"),
+        ("--field 1", "field is 1;"),
+        ("--field -2", "field is -2;"),
+        ("--max-dim 6", "max_dim=6 with 6 minima: give more minima, or a max_dim from 1 on"),
+        ("--max-dim 0", "max_dim=0 with 6 minima"),
+        ("--minima 0", "max_dim=2 with 0 minima"),
+        ("--minima -1", "max_dim=2 with -1 minima"),
+        ("--resolution 2", "resolution=2 with max_dim=2: raise resolution"),
+        ("--resolution -1", "resolution=-1"),
+        ("--seed -1", "seed=-1: give a non-negative"),
+        ("--learning-rate 0", r"learning_rate must be above 0, got 0\.0: change"),
+        ("--learning-rate -1", r"learning_rate must be above 0, got -1"),
+        ("--learning-rate nan", "learning_rate must be above 0, got nan"),
+        ("--learning-rate inf", "learning_rate must be above 0.*, got inf"),
+        ("--epochs -1", "epochs must be 0 or more, got -1: change epochs"),
+        ("--batch-size 0", "batch_size must be 1 or more, got 0"),
+        ("--momentum 1", r"momentum must be at least 0 and below 1, got 1\.0"),
+        ("--momentum nan", "momentum must be .* got nan"),
+        ("--weight-decay -1", r"weight_decay must be 0 or more, got -1\.0"),
+        ("--weight-decay nan", "weight_decay must be 0 or more, got nan"),
+        ("--segments 0", "segments=0: give 1 or more"),
+        ("--memory 0", "--memory: 0 gigabytes hold no network: give a positive"),
+        ("--memory -1", "--memory: -1 gigabytes"),
+        ("--memory nan", "--memory: nan gigabytes"),
+        ("--memory inf", "--memory: inf gigabytes"),
+        ("--device quantum", r"--device: 'quantum' cannot be used .*: take cpu"),
+        ("--device meta", r"--device: 'meta' cannot be used .*: take cpu"),
+        ("--sides open", "'--sides': 'open' is not one of 'fixed', 'trainable'"),
+    ],
+)
+def test_run_refuses_bad_input_before_any_training(options: str, sentence: str, tmp_path: Path):
+    assert_refused(invoke("run", *options.split(), "--out", tmp_path / "out"), sentence)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("untrained")
+def test_run_refuses_a_device_that_the_machine_has_not(tmp_path: Path):
+    missing = f"cuda:{torch.cuda.device_count()}"
+    result = invoke("run", "--device", missing, "--out", tmp_path / "out")
+    assert_refused(result, f"--device: '{missing}' cannot be used .*: take cpu")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("untrained")
+def test_run_refuses_a_data_folder_without_files(tmp_path: Path):
+    (tmp_path / "here").mkdir()
+    options = ("--data", "fashion-mnist", "--data-dir", tmp_path / "here")
+    result = invoke("run", *options, "--out", tmp_path / "out")
+    assert_refused(result, f"no FashionMNIST in {tmp_path}/here .*apt-get install")
+    assert [p.name for p in tmp_path.iterdir()] == ["here"]
+
+
+def test_run_needs_an_output_folder():
+    assert_refused(invoke("run"), "Missing option '--out'")
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("bowl", "'bowl' is not one of 'double-well'"),
+        ("himmelblau --dim 3", "its dimension is 2, got 3: leave it out"),
+        ("double-well --dim 0", "got 0|0 variables|dim=0|dimension 0"),
+        ("double-well --curved 1", "curved = 1 for double-well: leave it at 0"),
+        ("simplex-wells --dim 2 --curved 2", r"R\^2 .* got 2"),
+        ("simplex-wells --curved -1", "got -1"),
+        ("double-well --starts 0", "starts=0"),
+        ("double-well --seed -1", "seed=-1"),
+        ("double-well --field 4", "field is 4; give"),
+        ("double-well --epochs -1", "epochs must be 0 or more, got -1"),
+        ("double-well --learning-rate 0", r"learning_rate must be above 0, got 0\.0"),
+        ("double-well --learning-rate nan", "learning_rate must be above 0, got nan"),
+        ("double-well --samples 0", "samples must be 1 or more, got 0"),
+        ("double-well --segments 0", "segments=0"),
+        ("double-well --sides open", "'--sides': 'open' is not one of"),
+    ],
+)
+def test_analytic_refuses_bad_input_before_any_training(
+    options: str, sentence: str, tmp_path: Path
+):
+    result = invoke("analytic", *options.split(), "--out", tmp_path / "out")
+    assert_refused(result, sentence)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--max-dim 0", "max_dim=0 with 4 minima"),
+        ("--max-dim 4", "max_dim=4 with 4 minima: give more minima, or a max_dim from 1 on"),
+        ("--resolution 2", "resolution=2 with max_dim=2: raise resolution"),
+    ],
+)
+def test_analytic_refuses_what_does_not_fit_the_minima_found(
+    options: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("simplicial.optimise.descend", forbidden)
+    result = invoke("analytic", "double-well", *options.split(), "--out", tmp_path / "out")
+    assert_refused(result, sentence)
+    assert not list(tmp_path.iterdir())
+
+
+def hold_run(folder: Path) -> Path:
+    (folder / "out").mkdir()
+    (folder / "out" / "run.json").write_text("{}")
+    return folder / "out"
+
+
+def hold_file(folder: Path) -> Path:
+    (folder / "out").mkdir()
+    (folder / "out" / ".hidden").write_text("mine")
+    return folder / "out"
+
+
+def be_file(folder: Path) -> Path:
+    (folder / "out").write_text("mine")
+    return folder / "out"
+
+
+def be_under_file(folder: Path) -> Path:
+    (folder / "file").write_text("mine")
+    return folder / "file" / "deep" / "out"
+
+
+def be_here(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    os.chdir(folder / "empty")
+    return Path()
+
+
+TAKEN: list[tuple[Callable[[Path], Path], str]] = [
+    (hold_run, "must be new or empty, .*/out holds another run: choose another --out"),
+    (hold_file, "must be new or empty, .*/out holds other files"),
+    (be_file, "must be a folder, .*/out is a file: choose another --out"),
+    (be_under_file, "needs a parent that can be written, .*/file cannot: choose another --out"),
+    (be_here, "replaced as a whole, .*/empty is the working folder .* choose another --out"),
+]
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize("command", [("run",), ("analytic", "himmelblau")])
+@pytest.mark.parametrize(("take", "sentence"), TAKEN)
+def test_an_output_folder_that_is_taken_is_refused_and_left_alone(
+    take: Callable[[Path], Path],
+    sentence: str,
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)  # and back, whatever `take` does
+    out = take(tmp_path)
+    before = content(tmp_path)
+    assert_refused(invoke(*command, "--out", out), sentence)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_parent_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    if os.access(locked, os.W_OK):  # root may write anywhere
+        allowed = os.access
+        monkeypatch.setattr(os, "access", lambda p, mode: p != locked and allowed(p, mode))
+    result = invoke("run", "--out", locked / "a" / "out")
+    assert_refused(result, "parent that can be written, .*/locked cannot: choose another --out")
+    assert not list(locked.iterdir())
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_mount_point_is_refused_since_it_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path)
+    assert_refused(invoke("run", "--out", tmp_path), "mount point: choose another --out")
+
+
+def test_training_that_diverges_says_so_and_writes_nothing(tmp_path: Path):
+    result = invoke("run", *SMALL, "--learning-rate", 1e30, "--out", tmp_path / "out")
+    assert_refused(result, "must be finite .*: train with a smaller learning rate")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_while_writing_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("simplicial.report._figures", fail)
+    result = invoke("run", *SMALL, "--out", tmp_path / "out")
+    assert result.exit_code != 0
+    assert result.stderr.splitlines()[-1] == "Error: a file: No space left on device"
+    assert not list(tmp_path.iterdir())

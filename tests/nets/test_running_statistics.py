@@ -1,0 +1,136 @@
+"""Batch norm and its kin: statistics belong to the point, not to a network that was trained."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nets import NetworkLoss
+from nets.loss import EXAMPLES, Batching
+from reduction import DataError
+from tests.nets.networks import (
+    BATCHINGS,
+    Normed,
+    X,
+    Y,
+    at,
+    batch_norm,
+    bound,
+    numbers,
+    points_near,
+    seeded,
+    trainable,
+)
+
+
+def with_statistics(model: nn.Module, point: Tensor, parts: list[Tensor]) -> nn.Module:
+    """A plain network whose statistics are torch's own cumulative means over parts of one size."""
+    network = at(model, point).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.InstanceNorm1d):
+            module.reset_running_stats()
+            module.momentum = None if isinstance(module, nn.BatchNorm1d) else 1.0
+            module.train()
+    with torch.no_grad():
+        for part in parts:
+            network(part)
+    return network.eval()
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentum: float | None):
+    x, y = X[:600].double(), Y[:600]  # two parts of 300
+    model = seeded(lambda: batch_norm(momentum=momentum)).double()
+    loss = NetworkLoss(model, x, y, batching=batching)
+    points = points_near(model)
+    seen = loss.evaluate(points)
+    for value, point in zip(seen.loss, points, strict=True):
+        network = with_statistics(model, point, [x[:300], x[300:]])
+        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
+        state = loss.state_dict(point)
+        for name, buffer in network.named_buffers():
+            if "running" in name:
+                torch.testing.assert_close(
+                    state[name], buffer, rtol=bound(torch.float64), atol=bound(torch.float64)
+                )
+
+
+def test_gradient_with_batch_norm_takes_statistics_as_constants():
+    x, y = X[:400].double(), Y[:400]
+    model = seeded(batch_norm).double()
+    points = points_near(model, 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(NetworkLoss(model, x, y)(points).sum(), points)
+    network = with_statistics(model, points[0].detach(), [x])
+    slopes = torch.autograd.grad(cross_entropy(network(x), y), trainable(network))
+    expected = nn.utils.parameters_to_vector(slopes)
+    assert expected.abs().max() > 0.01
+    torch.testing.assert_close(gradient[0], expected, rtol=0, atol=bound(torch.float64))
+
+
+def test_parts_of_unequal_size_are_weighted_by_it():
+    n = EXAMPLES + 1  # batch norm cannot take a part of one example
+    x, y = X[:n].double().sort(dim=0).values, Y[:n]
+    model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
+    state = NetworkLoss(model, x, y).state_dict(points_near(model)[0])
+    expected = (257 * x[:257].var(dim=0) + 256 * x[257:].var(dim=0)) / n
+    torch.testing.assert_close(state["0.running_var"], expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(state["0.running_mean"], x.mean(dim=0), rtol=0, atol=1e-12)
+
+
+def test_stale_statistics_would_show_a_barrier_that_is_not_there():
+    # biases before a norm change its mean alone, so both ends are nearly one function; with the
+    # mean of one end, the midpoint is 10 off in every unit
+    x = X[:300].double()
+    y = (x[:, 0] > 0).long()
+    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
+    loss = NetworkLoss(model, x, y)
+    first = numbers(loss.dim, seed=8).double()
+    second = first + 0.1 * numbers(loss.dim, seed=9).double()
+    first[24:28], second[24:28] = 10.0, -10.0
+    middle = (first + second) / 2
+    honest = loss(middle[None]).item()
+    assert honest < loss(torch.stack([first, second])).max().item() + 0.1
+
+    network = at(model, middle)
+    statistics = {k: v for k, v in loss.state_dict(first).items() if "running" in k}
+    network.load_state_dict(statistics, strict=False)
+    stale = cross_entropy(network.eval()(x), y).item()
+    assert stale > honest + 1.0
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_instance_norm_with_running_statistics(batching: Batching):
+    x, y = X[:400].double(), Y[:400]
+    model = seeded(Normed).double()
+    loss = NetworkLoss(model, x, y, batching=batching)
+    points = points_near(model)
+    for value, point in zip(loss(points).tolist(), points, strict=True):
+        network = with_statistics(model, point, [x])
+        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
+    list(loss.estimates(399, np.random.default_rng(0)))  # a batch of one is enough for it
+
+
+@pytest.mark.parametrize(("n", "size"), [(21, 10), (20, 1), (21, 20)])
+def test_batch_norm_refuses_mini_batches_of_one_example(n: int, size: int):
+    loss = NetworkLoss(seeded(batch_norm), X[:n], Y[:n])
+    with pytest.raises(DataError, match=f"{n} examples in batches of {size} leave one alone"):
+        list(loss.estimates(size, np.random.default_rng(0)))
+    assert len(list(loss.estimates(7, np.random.default_rng(0)))) == 3
+
+
+def test_batch_norm_refuses_data_of_one_example():
+    with pytest.raises(DataError, match=r"Sequential on inputs \(1, 6\) .* more than 1 value"):
+        NetworkLoss(seeded(batch_norm), X[:1], Y[:1])
+
+
+def test_batch_norm_in_training_takes_the_mini_batchs_own_statistics():
+    model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
+    x, y = X[:50].double(), Y[::22]
+    loss = NetworkLoss(model, x, y)
+    points = points_near(model)
+    (estimate,) = loss.estimates(50, np.random.default_rng(0))
+    expected = torch.stack([cross_entropy(at(model, p).train()(x), y) for p in points])
+    torch.testing.assert_close(estimate(points), expected, rtol=bound(torch.float64), atol=0)
+    assert (estimate(points) - loss(points)).abs().max() > 1e-3
