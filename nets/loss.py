@@ -150,7 +150,6 @@ class NetworkLoss:
     def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (batch,), float64, over all examples."""
         self._check_points(points)
-        points = points.to(self.device, self.coordinates.dtype)
         buffers = self._statistics(points)
         self._model.eval()
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
@@ -235,7 +234,7 @@ class NetworkLoss:
             outputs = functional_call(self._model, {**parameters, **state}, (x,))
             return self.loss_fn(outputs, y), self._correct(outputs.detach(), y)
 
-        parameters = self.coordinates.views(points)
+        parameters = self.coordinates.views(points.to(self.device, self.coordinates.dtype))
         if self.batching == "vmap":
             return vmap(one, randomness="same")(parameters, buffers)
         arrange = _channels_last if self._channels_last else _as_is

@@ -345,3 +345,15 @@ def test_a_complex_of_network_losses_has_the_values_of_plain_networks():
         maximum = built[edge].maximum
         value = cross_entropy(at(model, maximum.point)(X.double()), Y).item()
         assert abs(maximum.value - value) <= bound(torch.float64)
+
+
+def test_points_of_another_type_are_converted() -> None:
+    """A float32 network at float64 points: the same values, and gradients of the points' type."""
+    loss = NetworkLoss(seeded(lambda: MLP(6, (8,), 3)), X, Y)
+    points = loss.flatten(seeded(lambda: MLP(6, (8,), 3), 1).state_dict())[None]
+    (estimate,) = loss.estimates(N, np.random.default_rng(0))
+    wide = points.double().requires_grad_()
+    assert torch.equal(loss(wide), loss(points))
+    (gradient,) = torch.autograd.grad(estimate(wide).sum(), wide)
+    assert gradient.dtype == torch.float64
+    assert gradient.norm() > 1e-3
