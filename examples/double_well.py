@@ -29,7 +29,7 @@ def main() -> None:
         resolution=24,
     )
     barcode = loss_complex.barcode()
-    for r, exact in enumerate(landscape.barcode):
+    for r, exact in enumerate(landscape.exact_bars):
         distance = bottleneck(barcode[r], exact)
         print(f"index {r}: {len(barcode[r])} bars, {len(exact)} exact, distance {distance:.3g}")
     figure, ax = plt.subplots()

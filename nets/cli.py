@@ -1,43 +1,27 @@
 """The command `loss-barcodes`: barcodes of trained networks, and of functions whose barcode is
 known."""
 
-import math
-import platform
-import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import numpy as np
-import torch
+from numpy.typing import ArrayLike
 
 from nets import data as data_sets
 from nets import models
 from nets.loss import NetworkLoss
-from nets.recipes import RECIPES
+from nets.settings import AnalyticSettings, NetworkSettings, record
 from nets.train import train_minima
-from reduction import Barcode, TopologyError, bottleneck
-from reduction.fields import prime
-from simplicial import (
-    Algorithm1,
-    Barycentric,
-    Edgewise,
-    LossComplex,
-    Recipe,
-    build_complex,
-    find_minima,
-)
-from simplicial.build import check_build
-from simplicial.critical import curvatures
+from reduction import Barcode, TopologyError, bottleneck, w_inf
+from reduction.bars import as_text
+from simplicial import Algorithm1, Edgewise, LossComplex, build_complex, find_minima
 from simplicial.landscapes import NAMES as LANDSCAPES
 from simplicial.landscapes import Landscape, by_name
-from simplicial.report import check_folder, write_report
-
-PACKAGES = ("loss-barcodes", "torch", "torchvision", "numpy", "scipy", "numba", "scikit-learn")
-GIGABYTE = 10**9
+from simplicial.loss import evaluate
+from simplicial.report import write_report
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -147,7 +131,7 @@ def _shared(command: Command) -> Command:
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
 )
 @_shared
-def run(**settings: Any) -> None:
+def run(**options: Any) -> None:
     """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
 
     The recipe of mlp is for the digits, that of lenet is the paper's. Writes barcodes, complex,
@@ -158,47 +142,50 @@ def run(**settings: Any) -> None:
     loss-barcodes run --data fashion-mnist --model lenet --minima 3 --out runs/lenet
     """
     began = time.perf_counter()
-    check_folder(settings["out"])
-    memory = _bytes(settings["memory"])
-    check_build(settings["minima"], settings["max_dim"], settings["resolution"], settings["seed"])
-    prime(settings["field"])
-    recipe, simplex_map = _recipe(settings), _simplex_map(settings["segments"])
-    images = data_sets.load(settings["data"], settings["data_dir"], settings["download"])
-    if settings["subset"] is not None:
-        images = images.subset(settings["subset"])
-    model = models.build(settings["model"], images.shape, images.classes, hidden=settings["hidden"])
-    loss = NetworkLoss(
-        model, images.train_inputs, images.train_targets, device=_device(settings["device"])
+    settings = NetworkSettings(**options)
+    settings.check()
+    recipe, simplex_map = settings.recipe, settings.simplex_map
+    images = data_sets.load(settings.data, settings.data_dir, settings.download)
+    if settings.subset is not None:
+        images = images.subset(settings.subset)
+    model = models.build(settings.model, images.shape, images.classes, hidden=settings.hidden)
+    loss, test = (
+        NetworkLoss(model, inputs, targets, device=settings.device)
+        for inputs, targets in (
+            (images.train_inputs, images.train_targets),
+            (images.test_inputs, images.test_targets),
+        )
     )
     minima = train_minima(
         loss,
-        settings["minima"],
+        settings.minima,
         recipe=recipe,
-        seed=settings["seed"],
-        memory=memory,
-        progress=not settings["quiet"],
+        seed=settings.seed,
+        memory=settings.bytes,
+        progress=not settings.quiet,
     )
     loss_complex = build_complex(
         minima,
-        settings["max_dim"],
-        optimizer=Algorithm1(recipe=recipe, sides=settings["sides"]),
+        settings.max_dim,
+        optimizer=Algorithm1(recipe=recipe, sides=settings.sides),
         simplex_map=simplex_map,
-        resolution=settings["resolution"],
-        seed=settings["seed"],
-        memory=memory,
-        progress=not settings["quiet"],
+        resolution=settings.resolution,
+        seed=settings.seed,
+        memory=settings.bytes,
+        progress=not settings.quiet,
     )
-    barcode = loss_complex.barcode(settings["field"])
-    accuracy = minima.accuracy
-    click.echo(f"{len(minima)} minima of {settings['model']} on {len(images.train_targets)} images")
-    click.echo(f"loss      {_span(minima.values)}")
-    if accuracy is not None:
-        click.echo(f"accuracy  {_span(accuracy)}")
+    barcode = loss_complex.barcode(settings.field)
+    click.echo(f"{len(minima)} minima of {settings.model} on {len(images.train_targets)} images")
+    rows = {"loss": minima.values, "accuracy": minima.accuracy}
+    rows["test accuracy"] = evaluate(test, minima.points, settings.bytes).accuracy
+    for name, values in rows.items():
+        click.echo(f"{name:14} {_span(values)}")
     click.echo("\n" + barcode.table())
-    record = _record("run", settings, recipe, barcode, began)
-    record["data_sha256"] = images.digest
-    record["loss"] = repr(loss)
-    _write(settings["out"], loss_complex, barcode, record)
+    if loss_complex.max_dim >= 2:
+        click.echo("\n" + _triplets(loss_complex))
+    written = record(settings, recipe, barcode, time.perf_counter() - began)
+    written |= {"data_sha256": images.digest, "loss": repr(loss)}
+    _write(settings.out, loss_complex, barcode, written)
 
 
 @main.command(short_help="Barcodes of an analytic function, beside the exact ones.")
@@ -223,7 +210,7 @@ def run(**settings: Any) -> None:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the result.")
 @_shared
-def analytic(**settings: Any) -> None:
+def analytic(**options: Any) -> None:
     """Find the minima of an analytic function, and compute its barcodes beside the exact ones.
 
     \b
@@ -231,116 +218,68 @@ def analytic(**settings: Any) -> None:
     loss-barcodes analytic double-well --dim 3
     """
     began = time.perf_counter()
-    if settings["out"] is not None:
-        check_folder(settings["out"])
-    prime(settings["field"])
-    landscape = by_name(settings["name"], settings["dim"], settings["curved"])
-    minima = find_minima(landscape, starts=settings["starts"], seed=settings["seed"])
-    max_dim, learning_rate = settings["max_dim"], settings["learning_rate"]
+    settings = AnalyticSettings(**options)
+    settings.check()
+    landscape = by_name(settings.name, settings.dim, settings.curved)
+    minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
+    max_dim = settings.max_dim
     if max_dim is None:
         max_dim = min(landscape.dim, len(minima) - 1)
-    if learning_rate is None:
-        learning_rate = 0.2 / float(np.abs(curvatures(landscape, minima.points)).max())
-    recipe = Recipe(epochs=settings["epochs"], learning_rate=learning_rate, weight_decay=0.0)
+    recipe = Algorithm1().recipe_for(landscape, minima.points).changed(epochs=settings.epochs)
+    if settings.learning_rate is not None:
+        recipe = recipe.changed(learning_rate=settings.learning_rate)
     loss_complex = build_complex(
         minima,
         max_dim,
-        optimizer=Algorithm1(recipe=recipe, sides=settings["sides"], samples=settings["samples"]),
-        simplex_map=Edgewise(settings["segments"]),
-        resolution=settings["resolution"],
-        seed=settings["seed"],
-        progress=not settings["quiet"],
+        optimizer=Algorithm1(recipe=recipe, sides=settings.sides, samples=settings.samples),
+        simplex_map=Edgewise(settings.segments),
+        resolution=settings.resolution,
+        seed=settings.seed,
+        progress=not settings.quiet,
     )
-    barcode = loss_complex.barcode(settings["field"])
+    barcode = loss_complex.barcode(settings.field)
     click.echo(
         f"{landscape.name} in {landscape.dim} variables: {len(minima)} minima from {minima.search}"
     )
     click.echo("\n" + barcode.table())
     click.echo("\n" + _beside_exact(landscape, barcode))
-    if settings["out"] is not None:
-        _write(
-            settings["out"],
-            loss_complex,
-            barcode,
-            _record("analytic", settings, recipe, barcode, began),
-        )
+    if settings.out is not None:
+        seconds = time.perf_counter() - began
+        _write(settings.out, loss_complex, barcode, record(settings, recipe, barcode, seconds))
 
 
 def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:
     """Index by index the exact bars, and how far the computed ones are from them."""
+    exact = [*landscape.exact_bars, *[np.empty((0, 2))] * len(barcode)][: len(barcode)]
+    ends = np.concatenate([np.zeros((0, 2)), *exact])
+    scale = float(np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
     lines = ["index   bars  exact  bottleneck distance"]
     for r, bars in enumerate(barcode):
-        exact = landscape.barcode[r] if r < landscape.dim else np.empty((0, 2))
-        lines.append(f"{r:5} {len(bars):6} {len(exact):6}  {bottleneck(bars, exact):.6g}")
-    for r in range(min(len(barcode), landscape.dim)):
-        lines += ["", f"exact index {r}" + ("" if len(landscape.barcode[r]) else ": no bars")]
-        lines += [f"{b:11.6g} {d:11.6g} {d - b:11.6g}" for b, d in landscape.barcode[r].tolist()]
+        distance = bottleneck(bars, exact[r])
+        lines.append(f"{r:5} {len(bars):6} {len(exact[r]):6}  {distance:.6g}")
+    for r, bars in enumerate(exact):
+        lines += ["", f"exact index {r}" + ("" if len(bars) else ": no bars")]
+        rows = [[as_text(x, scale) for x in (b, d, d - b)] for b, d in bars.tolist()]
+        lines += ["{:>11} {:>11} {:>11}".format(*row) for row in rows]
     return "\n".join(lines)
 
 
-def _recipe(settings: dict[str, Any]) -> Recipe:
-    """The model's recipe, with what the command line changes in it."""
-    names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay")
-    given = {name: settings[name] for name in names if settings[name] is not None}
-    return RECIPES[settings["model"]].changed(**given)
-
-
-def _simplex_map(segments: int | None) -> Barycentric | Edgewise:
-    return Barycentric() if segments is None else Edgewise(segments)
-
-
-def _bytes(gigabytes: float) -> int:
-    if not 1 <= gigabytes * GIGABYTE < math.inf:
-        raise click.BadParameter(
-            f"{gigabytes:g} gigabytes hold no network: give a positive, finite number",
-            param_hint="--memory",
-        )
-    return int(gigabytes * GIGABYTE)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise click.BadParameter(
-            f"{name!r} cannot be used ({reason}): take cpu, or a device that torch sees",
-            param_hint="--device",
-        ) from error
-    return device
-
-
-def _record(
-    command: str, settings: dict[str, Any], recipe: Recipe, barcode: Barcode, began: float
-) -> dict[str, Any]:
-    """What repeats the run, and what it gave: JSON values."""
-    return {
-        "command": command,
-        "settings": {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()},
-        "recipe": recipe.as_record(),
-        "w_inf": [barcode.w_inf(r) for r in range(len(barcode))],
-        "versions": {name: version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
-        "machine": {
-            "system": platform.system(),
-            "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
-        },
-        "seconds": round(time.perf_counter() - began, 1),
-    }
+def _triplets(loss_complex: LossComplex) -> str:
+    """Eq. 3, which the paper's Table 1a reports."""
+    bars = loss_complex.triplet_barcode()
+    return f"eq. 3, each triple of minima by itself: {len(bars)} bars, W_inf {w_inf(bars):.6g}"
 
 
 def _write(
-    folder: Path, loss_complex: LossComplex, barcode: Barcode, record: dict[str, Any]
+    folder: Path, loss_complex: LossComplex, barcode: Barcode, written: dict[str, Any]
 ) -> None:
-    names = write_report(folder, loss_complex, barcode, record)
+    names = write_report(folder, loss_complex, barcode, written)
     click.echo(f"\n{folder}: {', '.join(names)}")
 
 
-def _span(values: Any) -> str:
-    return f"{np.min(values):.6g} to {np.max(values):.6g}"
+def _span(values: ArrayLike | None) -> str:
+    return "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

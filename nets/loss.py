@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, Dataset
 
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
-from reduction import DataError, ShapeError
+from reduction import DataError, OptionError, ShapeError
 from simplicial.loss import Evaluation, Loss
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -42,7 +41,8 @@ class NetworkLoss:
               layers and attention, which vmap cannot batch, and for convolutions on the CPU, where
               batched ones are slow; vmap otherwise. A rule, not a timing, so that the same seed
               gives the same result.
-    Raises DataError for a model, data or loss_fn that do not fit together.
+    Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a device
+    or a batching that is not there.
     """
 
     def __init__(
@@ -58,17 +58,19 @@ class NetworkLoss:
         self._model = copy.deepcopy(model)
         self.coordinates = Coordinates.of(self._model)
         first = next(p for p in model.parameters() if p.requires_grad)
-        self.device = first.device if device is None else torch.device(device)
+        self.device = first.device if device is None else usable_device(device)
         self.loss_fn = loss_fn
         self._model.to(self.device)
         self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
         self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
+        if batching not in ("vmap", "loop", None):
+            raise OptionError(f"batching is 'vmap', 'loop' or None, got {batching!r}: choose one")
         self.batching: Batching = batching or _batching(self._model, self.device)
         inputs, labels = read_examples(data, targets)
         self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
         if self._channels_last:
             self._inputs = self._inputs.contiguous(memory_format=torch.channels_last)
-        self._generators = _global_generators(self.device)
+        self._generators = global_generators(self.device)
         self._scored = self._probe()
         self._point_bytes = self._measure()
 
@@ -79,7 +81,10 @@ class NetworkLoss:
         )
 
     def model(self) -> nn.Module:
-        """A copy of the model, as it was given, on the loss's device."""
+        """A copy of the model with the parameters it came with, on the loss's device.
+
+        In no particular mode: call `train` or `eval` on it.
+        """
         return copy.deepcopy(self._model)
 
     @property
@@ -88,14 +93,18 @@ class NetworkLoss:
         return self.coordinates.dim
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Exact values (batch,) at points (batch, d), float64; differentiable by torch."""
+        """Exact values (batch,) at points (batch, d), float64; differentiable by torch.
+
+        With batch norm the gradient takes the statistics at a point as constants. Raises
+        ShapeError.
+        """
         return self._exact(points)[0]
 
     def evaluate(self, points: Tensor) -> Evaluation:
         """Exact loss and accuracy at points (batch, d), reading each example once.
 
         Accuracy is the share of targets that are the argmax of the outputs; None where targets are
-        no class indices.
+        no class indices. Raises ShapeError.
         """
         with torch.no_grad():
             loss, accuracy = self._exact(points)
@@ -109,7 +118,7 @@ class NetworkLoss:
         itself (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
         n = len(self._targets)
-        has_batch_norm = any(isinstance(m, _BatchNorm) for m in self._model.modules())
+        has_batch_norm = any(isinstance(m, nn.BatchNorm1d) for m in self._model.modules())
         if has_batch_norm and 1 in (batch_size, n % batch_size):
             raise DataError(
                 f"batch norm needs two examples in every mini-batch, {n} examples in batches of "
@@ -138,12 +147,13 @@ class NetworkLoss:
         Raises ShapeError for a point of another length.
         """
         self._check_points(point[None])
+        point = point.detach().to(self.device, self.coordinates.dtype)
         state = {k: v.clone() for k, v in self._model.state_dict().items()}
-        parameters = self.coordinates.views(point.detach())
+        parameters = self.coordinates.views(point)
         for alias, name in self.coordinates.aliases.items():
             parameters[alias] = parameters[name]
         with torch.no_grad():
-            buffers = self._statistics(point.detach()[None])
+            buffers = self._statistics(point[None])
         state |= {k: v.clone() for k, v in parameters.items()}
         return state | {k: b[0] for k, b in buffers.items() if k in state}
 
@@ -204,10 +214,11 @@ class NetworkLoss:
 
     def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
         def estimate(points: Tensor) -> Tensor:
+            self._check_points(points)
             self._model.train()
             # copied, so that no estimate leaves a trace in buffers; and the momentum is a number,
             # since the cumulative mean of momentum=None cannot be batched
-            with _undisturbed(self._generators), self._momentum(0.0):
+            with undisturbed(self._generators), self._momentum(0.0):
                 return self._each(points, self._copies(len(points)), x, y, seed)[0]
 
         return estimate
@@ -290,7 +301,16 @@ class NetworkLoss:
                 f"{mean:.6g} one by one but {float(together):.6g} together: use reduction='mean' "
                 "without class weights"
             )
-        return not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
+        scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
+        classes = outputs.shape[1] if scored else 0
+        outside = (self._targets < 0) | (self._targets >= classes)
+        if scored and outside.any():
+            bad = tuple(outside.nonzero()[0].tolist())
+            raise DataError(
+                f"targets must be classes 0 to {classes - 1}, as the model has outputs, got "
+                f"{int(self._targets[bad])} at example {bad[0]}: mend the targets or the model"
+            )
+        return scored
 
     def _measure(self) -> int:
         """Bytes that a point takes, by one gradient; on the way, that both modes can be batched."""
@@ -323,7 +343,20 @@ class NetworkLoss:
             ) from error
 
 
-def _global_generators(device: torch.device) -> list[torch.Generator]:
+def usable_device(name: torch.device | str) -> torch.device:
+    """The device of that name, if torch can compute on it. Raises OptionError."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise OptionError(
+            f"device {name!r} cannot be used ({_first_line(error)}): take cpu, or a device that "
+            "torch sees"
+        ) from error
+    return device
+
+
+def global_generators(device: torch.device) -> list[torch.Generator]:
     """The generators that a network on this device draws from."""
     if device.type != "cuda":
         return [torch.default_generator]
@@ -332,7 +365,7 @@ def _global_generators(device: torch.device) -> list[torch.Generator]:
 
 
 @contextmanager
-def _undisturbed(generators: list[torch.Generator]) -> Generator[None]:
+def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
     """Leave the generators as they were (`fork_rng` and `manual_seed` cost ten times as much)."""
     states = [generator.get_state() for generator in generators]
     try:

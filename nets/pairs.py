@@ -1,10 +1,18 @@
 """Examples as two tensors, inputs and targets, from whatever holds them."""
 
+from types import NoneType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+)
 
 from reduction import DataError
 
@@ -24,6 +32,11 @@ def read_examples(
         if targets is None:
             raise DataError(
                 "inputs need targets, got inputs alone: NetworkLoss(model, inputs, targets)"
+            )
+        if not isinstance(targets, Tensor):
+            raise DataError(
+                f"targets must be a tensor beside a tensor of inputs, got "
+                f"{type(targets).__name__}: convert them by torch.as_tensor"
             )
         inputs = data
     elif targets is not None:
@@ -50,14 +63,25 @@ def read_examples(
 def _ordered(data: "Dataset[Any] | DataLoader[Any]") -> "DataLoader[Any]":
     if not isinstance(data, DataLoader):
         return DataLoader(data, batch_size=AT_ONCE)
-    if data.drop_last:
+    if isinstance(data.dataset, IterableDataset):
+        return data
+    batches, sampler = data.batch_sampler, data.sampler
+    if getattr(batches, "drop_last", False):
         raise DataError(
             "a loss is exact over all examples, the DataLoader has drop_last=True and leaves some "
             "out: make it with drop_last=False"
         )
-    if isinstance(data.sampler, RandomSampler):
-        return DataLoader(data.dataset, batch_size=AT_ONCE, collate_fn=data.collate_fn)
-    return data
+    shuffled = type(sampler) is RandomSampler and not sampler.replacement
+    whole = shuffled and sampler.num_samples == len(data.dataset)  # pyright: ignore
+    if type(batches) not in (BatchSampler, NoneType) or not (
+        whole or type(sampler) is SequentialSampler
+    ):
+        chosen = batches if type(batches) is not BatchSampler else sampler
+        raise DataError(
+            "a loss is exact over all examples of a data set, the DataLoader chooses them by a "
+            f"{type(chosen).__name__}: pass the Dataset itself, or a torch.utils.data.Subset of it"
+        )
+    return DataLoader(data.dataset, batch_size=AT_ONCE, collate_fn=data.collate_fn)
 
 
 def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nets.loss import NetworkLoss
-from reduction import DataError, ShapeError
+from nets.loss import NetworkLoss, global_generators, undisturbed
+from reduction import DataError
 from simplicial import Barycentric, Minima, Recipe
 from simplicial.loss import MEMORY, points_at_once
 from simplicial.optimise import Simplices, Stage, descend
+from simplicial.options import whole
 
 
 def train_minima(
@@ -38,13 +39,11 @@ def train_minima(
     seed      non-negative; network i depends on the seed and i alone, up to rounding
     memory    bytes for a batch of networks
     progress  a bar on stderr, for what takes over two seconds
-    Raises ShapeError for n < 1 or a negative seed, DataError for networks that cannot be
+    Raises OptionError for n < 1 or a negative seed, DataError for networks that cannot be
     initialised anew or begin at the same point, LossError where training does not stay finite.
     """
-    if n < 1 or seed < 0:
-        raise ShapeError(
-            f"training needs n >= 1 and seed >= 0, got n={n}, seed={seed}: change them"
-        )
+    whole("n", n, 1)
+    whole("seed", seed, 0)
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)
     each = np.arange(n)[:, None]
@@ -61,7 +60,7 @@ def train_minima(
             bar.update,
         )
         descend(loss, points, stage, stage.inside, recipe)
-    return Minima(points, loss)
+    return Minima(points, loss, memory=memory)
 
 
 def initial_points(
@@ -69,12 +68,12 @@ def initial_points(
 ) -> Tensor:
     """Parameter vectors (n, d) of freshly initialised networks; see `train_minima`."""
     make = init or _reinitialised(loss.model())
-    points = []
+    points: list[Tensor] = []
+    generators = global_generators(loss.device)
     for i in range(n):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(
-                int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0])
-            )
+        with undisturbed(generators):
+            for generator in generators:
+                generator.manual_seed(_initial_seed(seed, i))
             points.append(loss.flatten(make().state_dict()))
     for i in range(1, n):
         if torch.equal(points[i], points[0]):
@@ -83,6 +82,10 @@ def initial_points(
                 "point: let init draw from torch's global generator, which is seeded for each"
             )
     return torch.stack(points)
+
+
+def _initial_seed(seed: int, i: int) -> int:
+    return int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0])
 
 
 def _reinitialised(model: nn.Module) -> Callable[[], nn.Module]:

@@ -61,7 +61,8 @@ class Barcode:
 
     @classmethod
     def load(cls, path: str | Path) -> "Barcode":
-        """Read what `save` wrote. Raises DataError for other content, OSError where is no file."""
+        """Read what `save` wrote. Raises DataError for other content, OSError where there is no
+        file."""
         content = Path(path).read_bytes()
         with storage.refusing(path, "barcode"):
             field, records = storage.read_barcode(content)

@@ -95,7 +95,8 @@ class FilteredComplex:
 
     @classmethod
     def load(cls, path: str | Path) -> "FilteredComplex":
-        """Read what `save` wrote. Raises DataError for other content, OSError where is no file."""
+        """Read what `save` wrote. Raises DataError for other content, OSError where there is no
+        file."""
         content = Path(path).read_bytes()
         with storage.refusing(path, "filtered complex"):
             return cls(*storage.read_complex(content))

@@ -9,6 +9,10 @@ class ShapeError(TopologyError):
     """An array has the wrong shape or number type."""
 
 
+class OptionError(TopologyError):
+    """An option or a setting out of its range."""
+
+
 class FiltrationError(TopologyError):
     """Simplices or values that are no filtered complex."""
 
@@ -25,17 +29,5 @@ class DimensionError(TopologyError):
     """A dimension or an index that the complex does not have."""
 
 
-class LossError(TopologyError):
-    """A loss that breaks its contract, or that is not finite where it was evaluated."""
-
-
-class SearchError(TopologyError):
-    """A search for critical points that found none."""
-
-
 class DataError(TopologyError):
     """A data set, a network, a checkpoint or a saved file that cannot be used as asked."""
-
-
-class RunError(TopologyError):
-    """A run's settings or its output folder cannot be used as asked."""

@@ -30,13 +30,13 @@ class IndexRecord(NamedTuple):
 
 
 @contextmanager
-def refusing(path: str | Path, name: str) -> Generator[None]:
+def refusing(path: str | Path, name: str, version: int = VERSION) -> Generator[None]:
     """Turn whatever goes wrong while the content of a file is decoded into one DataError."""
     try:
         yield
     except Exception as error:  # decoders fail in every way on bytes that are not their own
         raise DataError(
-            f"{path} is no {name} of version {VERSION}, or was altered or cut off "
+            f"{path} is no {name} of version {version}, or was altered or cut off "
             f"({type(error).__name__}: {error}); save it anew"
         ) from error
 
@@ -55,7 +55,7 @@ def write_complex(
 def read_complex(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """The vertices and values of each dimension, unchecked. Raises anything: see `refusing`."""
     with np.load(BytesIO(content), allow_pickle=False) as archive:
-        _check_tag(archive["format"].item(), archive["version"].item(), COMPLEX)
+        check_tag(archive["format"].item(), archive["version"].item(), COMPLEX)
         dimensions = range(archive["dim"].item() + 1)
         return (
             [archive[f"vertices_{r}"] for r in dimensions],
@@ -77,7 +77,7 @@ def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) 
 def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     """The field and the bars of each index, of the right types. Raises anything: see `refusing`."""
     document = json.loads(content.decode("utf-8"))
-    _check_tag(document["format"], document["version"], BARCODE)
+    check_tag(document["format"], document["version"], BARCODE)
     records: list[IndexRecord] = []
     for r, record in enumerate(document["indices"]):
         bars = [
@@ -90,8 +90,11 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     return document["field"], records
 
 
-def _check_tag(name: object, version: object, expected: str) -> None:
-    if (name, version) != (expected, VERSION):
+def check_tag(
+    name: object, version: object, expected: str, expected_version: int = VERSION
+) -> None:
+    """Raise DataError, to be caught by `refusing`, unless format and version are as expected."""
+    if (name, version) != (expected, expected_version):
         raise DataError(f"its format is {name!r} of version {version!r}")
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 from torch import Tensor
 from tqdm import tqdm
 
-from reduction import DimensionError, ShapeError
+from reduction import DimensionError, OptionError
 from simplicial.complex import LossComplex
 from simplicial.layout import lay_out, straight
 from simplicial.loss import MEMORY, points_at_once
@@ -14,6 +14,7 @@ from simplicial.maps import Barycentric, SimplexMap
 from simplicial.maximum import Interior, sample_interiors
 from simplicial.minima import Minima
 from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
+from simplicial.options import whole
 from simplicial.sampling import interior_lattice
 
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
@@ -27,7 +28,7 @@ def build_complex(
     *,
     optimizer: Optimizer | None = None,
     simplex_map: SimplexMap | None = None,
-    resolution: int = 24,
+    resolution: int = 12,
     seed: int = 0,
     memory: int = MEMORY,
     progress: bool = True,
@@ -42,11 +43,10 @@ def build_complex(
     seed         non-negative; same seed, same complex
     memory       bytes for a batch of points, and for the values that are kept for pictures
     progress     bars on stderr, for what takes over two seconds
-    Raises DimensionError, ShapeError for arguments out of range, LossError where the loss is not
+    Raises DimensionError, OptionError for arguments out of range, LossError where the loss is not
     finite.
-    Source: sections 3 and 4, Algorithms 1 and 2. Deviation: the paper starts with minima and leaves
-    the order of training open; here each dimension is trained after all lower ones, and evaluated
-    when all are trained, since trainable sides move faces.
+    Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
+    trained together, and all are evaluated when all are trained, since trainable sides move faces.
     """
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = Barycentric() if simplex_map is None else simplex_map
@@ -90,18 +90,18 @@ def _interior(
 
 def check_build(n: int, max_dim: int, resolution: int, seed: int) -> None:
     """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
-    if not 1 <= max_dim <= n - 1:
+    whole("seed", seed, 0)
+    whole("resolution", resolution, 1)
+    if whole("max_dim", max_dim, 1) > n - 1:
         raise DimensionError(
-            f"simplices of dimension 1 to max_dim need max_dim + 1 minima at least, got "
-            f"max_dim={max_dim} with {n} minima: give more minima, or a max_dim from 1 on"
+            f"a simplex of dimension max_dim needs max_dim + 1 minima, got max_dim={max_dim} with "
+            f"{n} minima: give {max_dim + 1} minima, or a lower max_dim"
         )
     if resolution <= max_dim:
-        raise ShapeError(
+        raise OptionError(
             f"a lattice needs resolution > max_dim to have points inside every simplex, got "
             f"resolution={resolution} with max_dim={max_dim}: raise resolution"
         )
-    if seed < 0:
-        raise ShapeError(f"a seed must be 0 or more, got seed={seed}: give a non-negative integer")
 
 
 def _name(r: int) -> str:

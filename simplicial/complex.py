@@ -62,7 +62,8 @@ class LossComplex:
     def load(cls, path: str | Path, loss: Loss, device: torch.device | str = "cpu") -> Self:
         """Read what `save` wrote; the loss must be the one that the complex was built for.
 
-        Raises DataError for other content, LossError for another loss, OSError where is no file.
+        Raises DataError for other content, LossError for another loss, OSError where there is no
+        file.
         """
         return cls(*read_complex(path, loss, device))
 

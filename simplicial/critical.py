@@ -17,9 +17,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from reduction import SearchError, ShapeError
-from simplicial.loss import Loss
+from reduction import OptionError
+from simplicial.errors import SearchError
+from simplicial.loss import Loss, derivatives
 from simplicial.minima import Minima, Search
+from simplicial.options import whole
 
 CONVERGED = 1e-9  # Newton step over the box's diagonal at which a start has arrived
 MERGED = 1e-5  # distance over the box's diagonal below which two arrivals are one point
@@ -47,15 +49,15 @@ def find_minima(
     returns Minima, sorted by value, ties by coordinates; `.search` counts what became of the
     starts:
             duplicates merged, saddles, degenerate points and failures left out
-    Raises ShapeError for arguments out of range, SearchError when no start arrives at a minimum.
+    Raises OptionError for arguments out of range, LossError for a loss that breaks its contract,
+    SearchError when no start arrives at a minimum. The search is made in float64 on the CPU.
     """
     corners = _corners(loss, dim, box)
-    count = max(100 * corners.shape[1], 20 * (n or 0)) if starts is None else starts
-    if count < 1 or seed < 0 or (n is not None and n < 1):
-        raise ShapeError(
-            f"a search needs n, starts >= 1 and seed >= 0, got n={n}, starts={count}, seed={seed}: "
-            "change them"
-        )
+    n = None if n is None else whole("n", n, 1)
+    seed = whole("seed", seed, 0)
+    count = (
+        max(100 * corners.shape[1], 20 * (n or 0)) if starts is None else whole("starts", starts, 1)
+    )
     begin = np.random.default_rng(seed).uniform(*corners, size=(count, corners.shape[1]))
     diagonal = float(np.linalg.norm(corners[1] - corners[0]))
     reach = float(np.abs(corners).max()) + 1e3 * diagonal
@@ -79,11 +81,6 @@ def find_minima(
     return Minima(torch.as_tensor(arrival.points[kept[:n]]), loss, search)
 
 
-def curvatures(loss: Loss, points: Tensor) -> NDArray[np.float64]:
-    """Eigenvalues of the loss's Hessians at points (m, d), ascending in each row, (m, d)."""
-    return torch.linalg.eigvalsh(_derivatives(loss, points)[2]).cpu().double().numpy()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Arrival:
     """Where the starts ended: (s, d), (s,), Hessian eigenvalues (s, d) ascending, and (s,)."""
@@ -98,11 +95,11 @@ def _descend(loss: Loss, x: Tensor, diagonal: float, reach: float) -> _Arrival:
     value, arrived = torch.zeros(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=torch.bool)
     curvature = torch.zeros_like(x)
     active = torch.arange(len(x))
-    with torch.no_grad():
-        noise = 1e-14 * float(loss(x).abs().nan_to_num(posinf=0.0).max())
+    with torch.no_grad():  # the rounding of a loss is that of its largest terms, as at the start
+        noise = 1e-14 * loss(x.clone()).abs().nan_to_num(posinf=0.0)
     for _ in range(ITERATIONS):
         here = x[active]
-        f, g, hessian = _derivatives(loss, here)
+        f, g, hessian = derivatives(loss, here)
         finite = f.isfinite() & g.isfinite().all(1) & hessian.isfinite().flatten(1).all(1)
         finite &= (here.abs() < reach).all(1)
         active, here, f, g = active[finite], here[finite], f[finite], g[finite]
@@ -114,21 +111,11 @@ def _descend(loss: Loss, x: Tensor, diagonal: float, reach: float) -> _Arrival:
         if not going.any():
             break
         active = active[going]
-        x[active], moved = _line_search(loss, here[going], f[going] + noise, g[going], step[going])
+        x[active], moved = _line_search(
+            loss, here[going], f[going] + noise[active], g[going], step[going]
+        )
         active = active[moved]
     return _Arrival(x.numpy(), value.numpy(), curvature.numpy(), arrived.numpy())
-
-
-def _derivatives(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Values (s,), gradients (s, d) and Hessians (s, d, d) at points (s, d)."""
-    x = x.detach().requires_grad_()
-    f = loss(x)
-    (g,) = torch.autograd.grad(f.sum(), x, create_graph=True)
-    rows = [
-        torch.autograd.grad(g[:, i].sum(), x, retain_graph=True, materialize_grads=True)[0]
-        for i in range(x.shape[1])
-    ]
-    return f.detach(), g.detach(), torch.stack(rows, dim=1)
 
 
 def _saddle_free_step(eigenvalues: Tensor, axes: Tensor, g: Tensor, diagonal: float) -> Tensor:
@@ -181,17 +168,19 @@ def _merge(
 
 def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.float64]:
     dim = getattr(loss, "dim", None) if dim is None else dim
-    if dim is None or dim < 1:
-        raise ShapeError(
-            f"a search needs the number of variables, got dim={dim}: give dim=d, d >= 1"
+    if dim is None:
+        raise OptionError(
+            "a search needs the number of variables, which this loss does not tell: give dim=d"
         )
+    dim = whole("dim", dim, 1)
     given = getattr(loss, "domain", (-5.0, 5.0)) if box is None else box
     corners = np.asarray(given, dtype=np.float64)
     if corners.shape == (2,):
         corners = np.repeat(corners[:, None], dim, axis=1)
-    if corners.shape != (2, dim) or not (corners[0] < corners[1]).all():
-        raise ShapeError(
-            f"a box must be (2, {dim}) or (2,), lowest coordinates before highest, got {given}: "
-            "give (low, high)"
+    finite = corners.shape == (2, dim) and np.isfinite(corners).all()
+    if not (finite and (corners[0] < corners[1]).all()):
+        raise OptionError(
+            f"a box must be (2, {dim}) or (2,), finite, lowest coordinates before highest, got "
+            f"{given}: give (low, high)"
         )
     return corners

@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import LossError, ShapeError
+from reduction import OptionError
+from simplicial.errors import LossError
 
 Loss = Callable[[Tensor], Tensor]
 MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
+POWER_STEPS = 30  # of the power iteration
 SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a point
 
 
@@ -62,10 +64,10 @@ class SizedLoss(Protocol):
 def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
     """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more.
 
-    Raises ShapeError for a budget of no bytes.
+    Raises OptionError for a budget of no bytes.
     """
     if memory < 1:
-        raise ShapeError(f"memory must be a positive number of bytes, got {memory}: raise memory")
+        raise OptionError(f"memory must be a positive number of bytes, got {memory}: raise memory")
     if isinstance(loss, SizedLoss):
         size = loss.point_bytes()
     else:
@@ -82,7 +84,11 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
     with torch.no_grad():
         for chunk in points.split(points_at_once(loss, points, memory)):
             if isinstance(loss, ScoredLoss):
-                parts.append(loss.evaluate(chunk))
+                seen = loss.evaluate(chunk)
+                for seen_values in (seen.loss, seen.accuracy):
+                    if seen_values is not None:
+                        _check_shape(seen_values, chunk)
+                parts.append(seen)
             else:
                 values = loss(chunk)
                 _check_shape(values, chunk)
@@ -98,20 +104,82 @@ def gradient(loss: Loss, points: Tensor) -> Tensor:
 
     Raises LossError where the loss has the wrong shape or torch cannot differentiate it.
     """
-    points = points.detach().requires_grad_()
-    values = loss(points)
-    _check_shape(values, points)
-    if not values.requires_grad:
+    return _differentiate(loss, points, twice=False)[2].detach()
+
+
+class Derivatives(NamedTuple):
+    """A loss at points: values (batch,), gradients (batch, d), Hessians (batch, d, d)."""
+
+    values: Tensor
+    gradients: Tensor
+    hessians: Tensor
+
+
+def derivatives(loss: Loss, points: Tensor) -> Derivatives:
+    """A loss's first two derivatives at points (batch, d); dense, so for few variables.
+
+    Raises LossError where the loss has the wrong shape or torch cannot differentiate it.
+    """
+    x, f, g = _differentiate(loss, points, twice=True)
+    rows = [
+        _times_hessian(g, x, torch.eye(x.shape[1]).to(x)[i].expand_as(x)) for i in range(x.shape[1])
+    ]
+    return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1))
+
+
+def steepest_curvature(loss: Loss, points: Tensor) -> float:
+    """The largest |eigenvalue| of the loss's Hessians at points (batch, d), for any d.
+
+    By power iteration from one fixed direction, so from below, and within a factor that a learning
+    rate does not feel. Raises LossError where it is 0 or not finite.
+    """
+    x, _, g = _differentiate(loss, points, twice=True)
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    size = x.new_zeros(len(x))
+    for _ in range(POWER_STEPS):
+        v = _times_hessian(g, x, v / v.norm(dim=1, keepdim=True).clamp(min=1e-300))
+        size = v.norm(dim=1)
+    largest = float(size.max())
+    if not 0 < largest < float("inf"):
         raise LossError(
-            "a loss must be differentiable by torch, but its values at points "
-            f"{tuple(points.shape)} carry no gradient: compute them from the points with torch "
-            "operations, outside torch.no_grad()"
+            f"a learning rate is made from the loss's curvature, which is {largest} at the "
+            "vertices: give the recipe, Algorithm1(recipe=Recipe(...))"
         )
-    return torch.autograd.grad(values.sum(), points)[0]
+    return largest
 
 
-def _check_shape(values: Tensor, points: Tensor) -> None:
-    if values.shape != points.shape[:1]:
+def _differentiate(loss: Loss, points: Tensor, *, twice: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Points as leaves, values and gradients there; the latter differentiable again if `twice`."""
+    with torch.enable_grad():
+        x = points.detach().clone().requires_grad_()
+        values = loss(x)
+        _check_shape(values, x)
+        if not values.requires_grad:
+            raise LossError(
+                "a loss must be differentiable by torch, but its values at points "
+                f"{tuple(points.shape)} carry no gradient: compute them from the points with torch "
+                "operations, outside torch.no_grad()"
+            )
+        return x, values, torch.autograd.grad(values.sum(), x, create_graph=twice)[0]
+
+
+def _times_hessian(g: Tensor, x: Tensor, v: Tensor) -> Tensor:
+    """H v (batch, d), from gradients g (batch, d) at x; zero where g does not depend on x."""
+    if not g.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad((g * v).sum(), x, retain_graph=True, materialize_grads=True)[
+        0
+    ].detach()
+
+
+def _check_shape(values: Tensor | NDArray[np.float64], points: Tensor) -> None:
+    if not isinstance(values, Tensor | np.ndarray):
+        raise LossError(
+            f"a loss must return a torch tensor, got {type(values).__name__}: compute the values "
+            "from the points with torch operations"
+        )
+    if tuple(values.shape) != tuple(points.shape[:1]):
         raise LossError(
             f"a loss must return one value for each point: points {tuple(points.shape)} gave "
             f"values of shape {tuple(values.shape)}, need {tuple(points.shape[:1])}: sum over the "

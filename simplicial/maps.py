@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction import ShapeError
+from simplicial.options import whole
 from simplicial.sampling import lattice
 
 Floats = NDArray[np.float64]
@@ -90,17 +90,15 @@ class Edgewise:
     order of the fractional parts. Control points are the C(k+r, r) lattice points, in the order of
     `lattice(r, k)`.
 
-    segments  k >= 1; a simplex of dimension r has control points of its own from k = r + 1 on
-    Raises ShapeError for fewer segments.
+    segments  k >= 1, whole; a simplex of dimension r has control points of its own from k = r + 1
+              on
+    Raises OptionError for fewer segments.
     """
 
     segments: int
 
     def __post_init__(self) -> None:
-        if self.segments < 1:
-            raise ShapeError(
-                f"an edge needs at least one segment, got segments={self.segments}: give 1 or more"
-            )
+        whole("segments", self.segments, 1)
 
     def control_points(self, r: int) -> Floats:
         """The lattice {t : k t integer}, (C(k+r, r), r+1)."""
@@ -136,6 +134,7 @@ def face_positions(simplex_map: SimplexMap, r: int) -> list[tuple[tuple[int, ...
         face = tuple(int(i) for i in np.flatnonzero(t > 0))
         interior = interior_controls(simplex_map, len(face) - 1)
         own = simplex_map.control_points(len(face) - 1)[interior]
+        # barycentric coordinates of one point in two faces differ by their rounding alone
         place = np.flatnonzero((np.abs(own - t[list(face)]) < 1e-9).all(axis=1))
         places.append((face, int(place[0])))
     return places
@@ -150,7 +149,7 @@ def interior_controls(simplex_map: SimplexMap, r: int) -> Ints:
 def _face_masks(r: int) -> Ints:
     """The faces of an r-simplex as bit masks, by dimension, then colexicographically."""
     faces = [sum(1 << v for v in f) for k in range(1, r + 2) for f in _colex_subsets(r + 1, k)]
-    return np.array(faces, dtype=np.int64)
+    return _read_only(np.array(faces, dtype=np.int64))
 
 
 def _colex_subsets(n: int, k: int) -> list[tuple[int, ...]]:
@@ -162,7 +161,12 @@ def _position_of_mask(r: int) -> Ints:
     masks = _face_masks(r)
     position = np.zeros(1 << (r + 1), dtype=np.int64)
     position[masks] = np.arange(masks.size)
-    return position
+    return _read_only(position)
+
+
+def _read_only(array: Ints) -> Ints:
+    array.flags.writeable = False
+    return array
 
 
 def _rank_of_grid_point(x: Ints, k: int) -> Ints:

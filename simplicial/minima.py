@@ -1,7 +1,7 @@
 """The vertices of the complex: points in parameter space, the loss, and its values there."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import LossError, ShapeError
-from simplicial.loss import Loss, evaluate
+from reduction import ShapeError
+from simplicial.errors import LossError
+from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
 
 
 class _Network(Protocol):
@@ -44,10 +45,13 @@ class Search:
 class Minima:
     """Points between which simplices are optimised: minima of a loss, or any points of interest.
 
-    points    (n, d) floating, torch or NumPy; taken over as a torch tensor, dtype and device kept
+    points    (n, d) float32 or float64, torch or NumPy; taken over as a torch tensor, dtype and
+              device kept
     loss      callable, points (batch, d) -> values (batch,)
     search    how they were found, for minima from `find_minima`
-    values    (n,) float64, the loss at the points; computed here, read-only
+    memory    bytes for a batch of points when the loss is evaluated at them
+    seen      what that evaluation gave, where it was made before; None: it is made here
+    values    (n,) float64, the loss at the points; read-only
     accuracy  (n,) float64, or None for a loss that has none
     Raises ShapeError for points that are no (n, d) array, are not finite or repeat each other, and
     LossError for a loss that is no callable, has the wrong shape or is not finite at the points.
@@ -56,10 +60,12 @@ class Minima:
     points: Tensor
     loss: Loss
     search: Search | None = None
+    memory: InitVar[int] = MEMORY
+    seen: InitVar[Evaluation | None] = None
     values: NDArray[np.float64] = field(init=False)
     accuracy: NDArray[np.float64] | None = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, memory: int, seen: Evaluation | None) -> None:
         points = _as_points(self.points)
         _check_distinct(points)
         if not callable(self.loss):
@@ -67,10 +73,12 @@ class Minima:
                 f"a loss must be callable on points (batch, d), got {type(self.loss).__name__}: "
                 "pass a function or a NetworkLoss"
             )
-        seen = evaluate(self.loss, points)
-        seen.loss.flags.writeable = False
-        for name, value in (("points", points), ("values", seen.loss), ("accuracy", seen.accuracy)):
+        seen = evaluate(self.loss, points, memory) if seen is None else seen
+        for name, value in (("values", seen.loss), ("accuracy", seen.accuracy)):
+            if value is not None:
+                value.flags.writeable = False
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "points", points)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -109,8 +117,10 @@ def _as_points(points: Any) -> Tensor:
             f"points must have shape (n, d) with n, d >= 1, got {tuple(tensor.shape)}: one row for "
             "each point"
         )
-    if not tensor.is_floating_point():
-        raise ShapeError(f"points must be floating numbers, got {tensor.dtype}: convert them first")
+    if tensor.dtype not in (torch.float32, torch.float64):
+        raise ShapeError(
+            f"points must be float32 or float64, got {tensor.dtype}: convert them first"
+        )
     bad = (~tensor.isfinite()).nonzero()
     if len(bad):
         row, column = bad[0].tolist()

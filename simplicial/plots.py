@@ -9,8 +9,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from reduction import DimensionError, FilteredComplex, LossError
+from reduction import DimensionError, FilteredComplex
 from reduction.bars import as_text
+from simplicial.errors import LossError
 from simplicial.loss import evaluate
 from simplicial.simplex import OptimisedSimplex, Samples
 

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from reduction import ShapeError
+from reduction import OptionError
+from simplicial.options import whole
 
 Schedule = Callable[[float], float]
 
@@ -40,7 +41,7 @@ class Recipe:
     weight_decay   adds 0.5 weight_decay |psi(t)|^2 to the training loss at the *interpolated* point
                    (Garipov et al.), never to what enters the filtration
     schedule       factor on the learning rate as a function of the share of epochs done, in [0, 1)
-    Raises ShapeError for numbers out of range.
+    Raises OptionError for numbers out of range.
     """
 
     epochs: int = 50
@@ -51,26 +52,29 @@ class Recipe:
     schedule: Schedule = garipov
 
     def __post_init__(self) -> None:
+        whole("epochs", self.epochs, 0)
+        whole("batch_size", self.batch_size, 1)
         ranges = {
-            "epochs": (self.epochs, self.epochs >= 0, "0 or more"),
-            "batch_size": (self.batch_size, self.batch_size >= 1, "1 or more"),
             "learning_rate": (self.learning_rate, 0 < self.learning_rate < np.inf, "above 0"),
             "momentum": (self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1"),
             "weight_decay": (self.weight_decay, 0 <= self.weight_decay < np.inf, "0 or more"),
         }
         for name, (value, holds, rule) in ranges.items():
             if not holds:
-                raise ShapeError(f"{name} must be {rule}, got {value}: change {name}")
+                raise OptionError(f"{name} must be {rule}, got {value}: change {name}")
 
     def changed(self, **changes: Any) -> Self:
-        """This recipe with other numbers in some places."""
+        """This recipe with other numbers in some places. Raises OptionError as `Recipe` does."""
         return replace(self, **changes)
 
     def as_record(self) -> dict[str, float | str]:
         """Its numbers and its schedule's name, for a run's record."""
         numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedule"}
-        return numbers | {"schedule": self.schedule.__name__}
+        return numbers | {"schedule": getattr(self.schedule, "__name__", repr(self.schedule))}
 
 
 EXACT = Recipe(epochs=2000, weight_decay=0.0)
-"""For a loss without mini-batches: 2,000 exact steps, no penalty."""
+"""For a loss without mini-batches: 2,000 exact steps without penalty.
+
+Algorithm1 by default takes it with a learning rate that suits the loss; see `Algorithm1`.
+"""

@@ -22,8 +22,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reduction import Barcode, RunError, plot_barcode, plot_diagram
+from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
+from simplicial.errors import RunError
 from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
 
 DPI = 130

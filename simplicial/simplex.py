@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction import ShapeError
-from simplicial.loss import Evaluation, Loss, evaluate
+from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
 from simplicial.maps import SimplexMap
+from simplicial.options import whole
 from simplicial.sampling import lattice
 
 
@@ -83,14 +84,21 @@ class OptimisedSimplex:
             )
         return interpolate(self.controls, self.simplex_map, t)
 
-    def sample(self, resolution: int) -> Samples:
-        """Evaluate the loss, and its accuracy where it has one, on the lattice of the simplex."""
-        t = lattice(self.dim, resolution) / resolution
-        return Samples(t, *self.evaluate(t))
+    def sample(self, resolution: int, memory: int = MEMORY) -> Samples:
+        """Evaluate the loss, and its accuracy where it has one, on the lattice of the simplex.
 
-    def evaluate(self, t: ArrayLike) -> Evaluation:
-        """The loss, and its accuracy where it has one, at psi(t): arrays (batch,)."""
-        return evaluate(self.loss, self(t))
+        Raises OptionError for a resolution below 1, LossError where the loss is not finite.
+        """
+        t = lattice(self.dim, whole("resolution", resolution, 1)) / resolution
+        return Samples(t, *self.evaluate(t, memory))
+
+    def evaluate(self, t: ArrayLike, memory: int = MEMORY) -> Evaluation:
+        """The loss, and its accuracy where it has one, at psi(t): arrays (batch,).
+
+        memory  bytes for a batch of points
+        Raises ShapeError as psi does, LossError where the loss is not finite.
+        """
+        return evaluate(self.loss, self(t), memory)
 
 
 def interpolate(controls: Tensor, simplex_map: SimplexMap, t: NDArray[np.float64]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from reduction.errors import DimensionError, RunError
+from reduction.errors import DimensionError, OptionError
 from simplicial.landscapes.double_well import double_well
 from simplicial.landscapes.himmelblau import himmelblau
 from simplicial.landscapes.landscape import Landscape
@@ -23,12 +23,12 @@ def by_name(name: str, dim: int | None = None, curved: int = 0) -> Landscape:
 
     dim     None: 2, or 2 + curved; fixed for the functions of the plane
     curved  how many of the dimensions bend the manifold of the wells; simplex-wells only
-    Raises RunError for an unknown name, DimensionError where the function has no such dimension.
+    Raises OptionError for an unknown name, DimensionError where the function has no such dimension.
     """
     if name not in NAMES:
         nearest = get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else "take one of these"
-        raise RunError(f"a landscape must be one of {', '.join(NAMES)}, got {name!r}: {hint}")
+        raise OptionError(f"a landscape must be one of {', '.join(NAMES)}, got {name!r}: {hint}")
     if curved and name != "simplex-wells":
         raise DimensionError(
             f"only simplex-wells has curved directions, got curved = {curved} for {name}: "

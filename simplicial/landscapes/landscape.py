@@ -112,7 +112,7 @@ class Landscape:
         return self.stratum(0).points
 
     @property
-    def barcode(self) -> tuple[NDArray[np.float64], ...]:
+    def exact_bars(self) -> tuple[NDArray[np.float64], ...]:
         """Bars of index 0 .. d-1, each (m, 2) in ascending order; the essential one ends at inf.
 
         Bars of length zero are never there. Index d is left out, because it has no bars: a bounded

@@ -38,6 +38,7 @@ def one_after_another(minima: Minima, recipe: Recipe) -> None:
 
 def plain_loop(minima: Minima, recipe: Recipe) -> None:
     """Algorithm 1 on one edge at a time, in plain PyTorch."""
+    torch.manual_seed(0)
     model, images = MLP(64), load_digits()
     shapes = [(name, p.shape) for name, p in model.named_parameters()]
     sizes = [shape.numel() for _, shape in shapes]

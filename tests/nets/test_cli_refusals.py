@@ -58,30 +58,30 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--field 4", "field is 4; give 2, 3 or another prime"),
         ("--field 1", "field is 1;"),
         ("--field -2", "field is -2;"),
-        ("--max-dim 6", "max_dim=6 with 6 minima: give more minima, or a max_dim from 1 on"),
-        ("--max-dim 0", "max_dim=0 with 6 minima"),
+        ("--max-dim 6", "max_dim=6 with 6 minima: give 7 minima, or a lower max_dim"),
+        ("--max-dim 0", "max_dim must be a whole number of at least 1, got 0"),
         ("--minima 0", "max_dim=2 with 0 minima"),
         ("--minima -1", "max_dim=2 with -1 minima"),
         ("--resolution 2", "resolution=2 with max_dim=2: raise resolution"),
-        ("--resolution -1", "resolution=-1"),
-        ("--seed -1", "seed=-1: give a non-negative"),
+        ("--resolution -1", "resolution must be a whole number of at least 1, got -1"),
+        ("--seed -1", "seed must be a whole number of at least 0, got -1"),
         ("--learning-rate 0", r"learning_rate must be above 0, got 0\.0: change"),
         ("--learning-rate -1", r"learning_rate must be above 0, got -1"),
         ("--learning-rate nan", "learning_rate must be above 0, got nan"),
         ("--learning-rate inf", "learning_rate must be above 0.*, got inf"),
-        ("--epochs -1", "epochs must be 0 or more, got -1: change epochs"),
-        ("--batch-size 0", "batch_size must be 1 or more, got 0"),
+        ("--epochs -1", "epochs must be a whole number of at least 0, got -1: change epochs"),
+        ("--batch-size 0", "batch_size must be a whole number of at least 1, got 0"),
         ("--momentum 1", r"momentum must be at least 0 and below 1, got 1\.0"),
         ("--momentum nan", "momentum must be .* got nan"),
         ("--weight-decay -1", r"weight_decay must be 0 or more, got -1\.0"),
         ("--weight-decay nan", "weight_decay must be 0 or more, got nan"),
-        ("--segments 0", "segments=0: give 1 or more"),
-        ("--memory 0", "--memory: 0 gigabytes hold no network: give a positive"),
-        ("--memory -1", "--memory: -1 gigabytes"),
-        ("--memory nan", "--memory: nan gigabytes"),
-        ("--memory inf", "--memory: inf gigabytes"),
-        ("--device quantum", r"--device: 'quantum' cannot be used .*: take cpu"),
-        ("--device meta", r"--device: 'meta' cannot be used .*: take cpu"),
+        ("--segments 0", "segments must be a whole number of at least 1, got 0"),
+        ("--memory 0", "positive, finite number of gigabytes, got 0: change --memory"),
+        ("--memory -1", "gigabytes, got -1: change --memory"),
+        ("--memory nan", "gigabytes, got nan: change --memory"),
+        ("--memory inf", "gigabytes, got inf: change --memory"),
+        ("--device quantum", r"device 'quantum' cannot be used .*: take cpu"),
+        ("--device meta", r"device 'meta' cannot be used .*: take cpu"),
         ("--sides open", "'--sides': 'open' is not one of 'fixed', 'trainable'"),
     ],
 )
@@ -94,7 +94,7 @@ def test_run_refuses_bad_input_before_any_training(options: str, sentence: str, 
 def test_run_refuses_a_device_that_the_machine_has_not(tmp_path: Path):
     missing = f"cuda:{torch.cuda.device_count()}"
     result = invoke("run", "--device", missing, "--out", tmp_path / "out")
-    assert_refused(result, f"--device: '{missing}' cannot be used .*: take cpu")
+    assert_refused(result, f"device '{missing}' cannot be used .*: take cpu")
     assert not list(tmp_path.iterdir())
 
 
@@ -117,18 +117,18 @@ def test_run_needs_an_output_folder():
     [
         ("bowl", "'bowl' is not one of 'double-well'"),
         ("himmelblau --dim 3", "its dimension is 2, got 3: leave it out"),
-        ("double-well --dim 0", "got 0|0 variables|dim=0|dimension 0"),
+        ("double-well --dim 0", "a dimension of at least 1, got 0: ask for 1"),
         ("double-well --curved 1", "curved = 1 for double-well: leave it at 0"),
         ("simplex-wells --dim 2 --curved 2", r"R\^2 .* got 2"),
         ("simplex-wells --curved -1", "got -1"),
-        ("double-well --starts 0", "starts=0"),
-        ("double-well --seed -1", "seed=-1"),
+        ("double-well --starts 0", "starts must be a whole number of at least 1, got 0"),
+        ("double-well --seed -1", "seed must be a whole number of at least 0, got -1"),
         ("double-well --field 4", "field is 4; give"),
-        ("double-well --epochs -1", "epochs must be 0 or more, got -1"),
+        ("double-well --epochs -1", "epochs must be a whole number of at least 0, got -1"),
         ("double-well --learning-rate 0", r"learning_rate must be above 0, got 0\.0"),
         ("double-well --learning-rate nan", "learning_rate must be above 0, got nan"),
-        ("double-well --samples 0", "samples must be 1 or more, got 0"),
-        ("double-well --segments 0", "segments=0"),
+        ("double-well --samples 0", "samples must be a whole number of at least 1, got 0"),
+        ("double-well --segments 0", "segments must be a whole number of at least 1, got 0"),
         ("double-well --sides open", "'--sides': 'open' is not one of"),
     ],
 )
@@ -143,8 +143,8 @@ def test_analytic_refuses_bad_input_before_any_training(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--max-dim 0", "max_dim=0 with 4 minima"),
-        ("--max-dim 4", "max_dim=4 with 4 minima: give more minima, or a max_dim from 1 on"),
+        ("--max-dim 0", "max_dim must be a whole number of at least 1, got 0"),
+        ("--max-dim 4", "max_dim=4 with 4 minima: give 5 minima, or a lower max_dim"),
         ("--resolution 2", "resolution=2 with max_dim=2: raise resolution"),
     ],
 )

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from nets import MLP, NetworkLoss
 from reduction import DataError
@@ -52,10 +60,22 @@ def test_data_sets_and_loaders_are_read_in_their_own_order(data: Any):
     assert torch.equal(a(points), b(points))
 
 
-def test_a_sampler_of_the_callers_own_is_followed():
-    sampler = WeightedRandomSampler([1.0] * 10 + [0.0] * (N - 10), 50)
-    loss = NetworkLoss(POINTS_MODEL, DataLoader(TensorDataset(X, Y), sampler=sampler))
-    assert "50 examples" in repr(loss)
+SOME = WeightedRandomSampler([1.0] * N, 50)
+TWICE = RandomSampler(range(N), replacement=True)
+CUT = BatchSampler(SequentialSampler(range(N)), 90, drop_last=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"sampler": SOME}, "chooses them by a WeightedRandomSampler: pass the Dataset itself"),
+        ({"sampler": TWICE}, "chooses them by a RandomSampler: pass the Dataset itself"),
+        ({"batch_sampler": CUT}, "drop_last=True and leaves some out"),
+    ],
+)
+def test_loaders_that_choose_examples_are_refused(options: dict[str, Any], sentence: str):
+    with pytest.raises(DataError, match=sentence):
+        NetworkLoss(POINTS_MODEL, DataLoader(TensorDataset(X, Y), **options))
 
 
 def nan_at(i: int, values: Tensor) -> Tensor:
@@ -82,6 +102,8 @@ def nan_at(i: int, values: Tensor) -> Tensor:
         ((TensorDataset(X),), r"\(input, target\) pairs, a batch is a list of 1"),
         ((X[:, :5], Y), r"must fit together, MLP on inputs \(16, 5\)"),
         ((X, Y + 1), r"must fit together, .* Target 3 is out of bounds"),
+        ((X, Y.numpy()), "targets must be a tensor beside a tensor of inputs, got ndarray"),
+        ((X, torch.where(torch.arange(N) == 601, 3, Y)), "classes 0 to 2, .* got 3 at example 601"),
         ((X, Y.float()), r"must fit together, .* of torch\.float32 fails"),
         ((X.double(), Y), "must fit together"),
         ((TOKENS, Y[:60]), "must fit together"),

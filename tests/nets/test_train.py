@@ -12,8 +12,9 @@ from torch.nn.functional import mse_loss
 
 from nets import DIGITS_MLP, LENET, MLP, NetworkLoss, train_minima
 from nets.train import initial_points
-from reduction import DataError, LossError, ShapeError
+from reduction import DataError, OptionError
 from simplicial import Algorithm1, Minima, Recipe, build_complex, constant, garipov
+from simplicial.errors import LossError
 
 N = 90
 
@@ -272,10 +273,14 @@ def pulled(outputs: Tensor, _targets: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("n", "seed", "sentence"),
-    [(0, 0, "n=0, seed=0"), (-2, 0, "n=-2"), (2, -1, "n=2, seed=-1")],
+    [
+        (0, 0, "n must be .* got 0"),
+        (-2, 0, "n must be .* got -2"),
+        (2, -1, "seed must be .* got -1"),
+    ],
 )
 def test_counts_and_seeds_out_of_range_are_refused(n: int, seed: int, sentence: str):
-    with pytest.raises(ShapeError, match=sentence):
+    with pytest.raises(OptionError, match=sentence):
         train_minima(mlp_loss(), n, seed=seed)
 
 

@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from reduction import ShapeError
+from reduction import OptionError
 from simplicial import Barycentric, Edgewise
 from simplicial.maps import SimplexMap, face_positions, interior_controls
 
@@ -180,5 +180,5 @@ def test_barycentric_map_is_symmetric_in_the_vertices() -> None:
 
 
 def test_an_edge_without_segments_is_refused() -> None:
-    with pytest.raises(ShapeError, match="at least one segment, got segments=0: give 1 or more"):
+    with pytest.raises(OptionError, match="segments must be a whole number of at least 1, got 0"):
         Edgewise(0)

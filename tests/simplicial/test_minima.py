@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from reduction import LossError, SearchError, ShapeError
+from reduction import OptionError, ShapeError
 from simplicial import Minima, find_minima
-from simplicial.critical import curvatures
+from simplicial.errors import LossError, SearchError
 from simplicial.landscapes import NAMES, by_name, double_well, himmelblau, simplex_wells
+from simplicial.loss import derivatives, steepest_curvature
 
 
 def square(x: Tensor) -> Tensor:
@@ -79,20 +80,29 @@ def test_degenerate_minima_and_failures_are_left_out_and_counted() -> None:
 
 
 def test_a_search_without_dimension_or_with_a_wrong_box_is_refused() -> None:
-    with pytest.raises(ShapeError, match="number of variables, got dim=None"):
+    with pytest.raises(OptionError, match="number of variables, which this loss does not tell"):
         find_minima(square)
-    with pytest.raises(ShapeError, match="lowest coordinates before highest"):
+    with pytest.raises(OptionError, match="lowest coordinates before highest"):
         find_minima(square, dim=2, box=(1.0, -1.0))
-    with pytest.raises(ShapeError, match=r"a box must be \(2, 2\) or \(2,\)"):
+    with pytest.raises(OptionError, match=r"a box must be \(2, 2\) or \(2,\)"):
         find_minima(square, dim=2, box=[[0, 0, 0], [1, 1, 1]])
-    for arguments in ({"n": 0}, {"starts": 0}, {"seed": -1}):
-        with pytest.raises(ShapeError, match="needs n, starts >= 1 and seed >= 0"):
-            find_minima(square, dim=2, **arguments)
+    with pytest.raises(OptionError, match="finite, lowest coordinates before highest"):
+        find_minima(square, dim=2, box=(0.0, np.inf))
+    for name, least in (("n", 1), ("starts", 1), ("seed", 0), ("dim", 1)):
+        for bad in (least - 1, 1.5, "2", True):
+            with pytest.raises(OptionError, match=f"{name} must be a whole number of at least"):
+                find_minima(square, **{"dim": 2, name: bad})  # pyright: ignore
 
 
 def test_curvatures_are_the_eigenvalues_of_the_hessian() -> None:
     points = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
-    np.testing.assert_allclose(curvatures(double_well(2), points), [[-4, 8], [-4, -4]], atol=1e-12)
+    seen = derivatives(double_well(2), points)
+    np.testing.assert_allclose(seen.hessians, [np.diag([8, -4]), np.diag([-4, -4])], atol=1e-12)
+    assert steepest_curvature(double_well(2), points) == pytest.approx(8)
+    flat = derivatives(lambda x: x.sum(dim=1), points)
+    assert not flat.hessians.any()
+    with pytest.raises(LossError, match=r"curvature, which is 0\.0 at the vertices"):
+        steepest_curvature(lambda x: x.sum(dim=1), points)
 
 
 def test_points_are_copied_and_values_computed() -> None:
@@ -113,7 +123,7 @@ def test_points_are_copied_and_values_computed() -> None:
         (torch.zeros(0, 2), r"got \(0, 2\)"),
         (torch.zeros(2, 0), r"got \(2, 0\)"),
         (torch.zeros(2, 2, 2), r"got \(2, 2, 2\)"),
-        (torch.tensor([[1, 2]]), "must be floating numbers, got torch.int64"),
+        (torch.tensor([[1, 2]]), "must be float32 or float64, got torch.int64"),
         (torch.tensor([[0.0, 1.0], [2.0, torch.nan]]), "point 1 has nan at coordinate 1"),
         (torch.tensor([[torch.inf, 1.0]]), "point 0 has inf at coordinate 0"),
         (torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 2.0]]), "point 2 equals point 0"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reduction import LossError, ShapeError
+from reduction import OptionError
 from simplicial import (
     EXACT,
     Algorithm1,
@@ -17,6 +17,7 @@ from simplicial import (
     constant,
     garipov,
 )
+from simplicial.errors import LossError
 from simplicial.maps import SimplexMap
 from simplicial.sampling import UniformPoints
 
@@ -177,7 +178,11 @@ def test_a_seed_gives_the_same_complex_and_another_one_another() -> None:
 
 
 def test_defaults_are_the_papers_and_exact_steps_without_data() -> None:
-    assert Algorithm1().recipe_for(bowl) is EXACT
+    exact = Algorithm1().recipe_for(bowl, POINTS)
+    hessians = torch.stack([torch.func.hessian(lambda x: bowl(x[None])[0])(p) for p in POINTS])
+    steepest = torch.linalg.eigvalsh(hessians).abs().max().item()
+    assert exact == EXACT.changed(learning_rate=exact.learning_rate)
+    assert 0.2 / steepest <= exact.learning_rate < 1.1 * 0.2 / steepest  # curvature from below
     assert EXACT.weight_decay == 0
     paper = Recipe()
     assert (paper.epochs, paper.batch_size, paper.learning_rate) == (50, 128, 1e-2)
@@ -199,8 +204,9 @@ def test_training_that_diverges_says_so() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": -1}, "epochs must be 0 or more, got -1"),
-        ({"batch_size": 0}, "batch_size must be 1 or more, got 0"),
+        ({"epochs": -1}, "epochs must be a whole number of at least 0, got -1"),
+        ({"epochs": 1.5}, "epochs must be a whole number of at least 0, got 1.5"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0, got nan"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
@@ -208,12 +214,12 @@ def test_training_that_diverges_says_so() -> None:
     ],
 )
 def test_a_recipe_out_of_range_is_refused(change: dict[str, float], message: str) -> None:
-    with pytest.raises(ShapeError, match=message):
+    with pytest.raises(OptionError, match=message):
         Recipe().changed(**change)
 
 
 def test_other_sides_and_no_samples_are_refused() -> None:
-    with pytest.raises(ShapeError, match="sides must be 'fixed' or 'trainable', got 'free'"):
+    with pytest.raises(OptionError, match="sides must be 'fixed' or 'trainable', got 'free'"):
         Algorithm1(sides="free")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ShapeError, match="samples must be 1 or more, got 0"):
+    with pytest.raises(OptionError, match="samples must be a whole number of at least 1, got 0"):
         Algorithm1(samples=0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from reduction import DimensionError, FilteredComplex, LossError, RunError
+from reduction import DimensionError, FilteredComplex
 from simplicial import (
     Algorithm1,
     Edgewise,
@@ -19,6 +19,7 @@ from simplicial import (
     plot_edge,
     plot_triangle,
 )
+from simplicial.errors import LossError, RunError
 from simplicial.landscapes import himmelblau
 from simplicial.report import longest_triangle, write_report
 

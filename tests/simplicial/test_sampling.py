@@ -24,7 +24,7 @@ def test_the_lattice_has_every_point_once(r: int, resolution: int) -> None:
 def test_points_are_uniform_on_the_simplex(r: int) -> None:
     """Each coordinate of a uniform point is Beta(1, r): Kolmogorov-Smirnov on 20,000 points."""
     points = UniformPoints(5, np.arange(r + 1)[None], samples=20_000 // BLOCK).draw()
-    more = [UniformPoints(5, np.arange(r + 1)[None] + i, 2_000).draw() for i in range(10)]
+    more = [UniformPoints(5, np.arange(r + 1)[None] + i, 2_000).draw() for i in range(1, 11)]
     drawn = np.concatenate([points.reshape(-1, r + 1), *(m.reshape(-1, r + 1) for m in more)])
     assert len(drawn) > 20_000
     np.testing.assert_allclose(drawn.sum(axis=1), 1, atol=1e-12)
