@@ -22,11 +22,12 @@ from nets.pairs import read_examples
 from nets.parameters import Coordinates
 from reduction import DataError, OptionError, ShapeError
 from simplicial.loss import Evaluation, Loss
+from simplicial.options import usable_device, whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Batching = Literal["vmap", "loop"]
 EXAMPLES = 512  # examples, at most, that go through a network at once in evaluation
-PROBES = 16  # examples on which model, data and loss_fn are tried, spread over the data
+PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
 
 class NetworkLoss:
@@ -55,6 +56,12 @@ class NetworkLoss:
         device: torch.device | str | None = None,
         batching: Batching | None = None,
     ) -> None:
+        if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
+            raise DataError(
+                "a loss needs a torch.nn.Module and a function loss_fn(outputs, targets), got "
+                f"{model if isinstance(model, type) else type(model).__name__} and {loss_fn!r}: "
+                "pass a network and, for example, torch.nn.functional.cross_entropy"
+            )
         self._model = copy.deepcopy(model)
         self.coordinates = Coordinates.of(self._model)
         first = next(p for p in model.parameters() if p.requires_grad)
@@ -117,7 +124,7 @@ class NetworkLoss:
         All points of a call see the same mini-batch, and the same draws of what the network draws
         itself (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
-        n = len(self._targets)
+        n, batch_size = len(self._targets), whole("batch_size", batch_size, 1)
         has_batch_norm = any(isinstance(m, nn.BatchNorm1d) for m in self._model.modules())
         if has_batch_norm and 1 in (batch_size, n % batch_size):
             raise DataError(
@@ -280,12 +287,20 @@ class NetworkLoss:
 
     def _probe(self) -> bool:
         """Check that model, data and loss_fn fit together; whether targets are class indices."""
-        chosen = torch.linspace(0, len(self._targets) - 1, PROBES).long().unique()
-        chosen = chosen.to(self.device)
+        chosen = self._chosen()
         x, y = self._inputs[chosen], self._targets[chosen]
         self._model.eval()
         with torch.no_grad(), self._refusing(x, y):
-            outputs = self._model(x)
+            outputs, again = self._model(x), self._model(x)
+        if not torch.allclose(outputs, again, rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise DataError(
+                f"in evaluation mode a network must be a function, {self._name} gave two outputs "
+                "for the same inputs: let it draw at random in training mode only"
+            )
+        scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
+        if scored:
+            self._check_classes(outputs.shape[1])
+        with torch.no_grad(), self._refusing(x, y):
             together = self.loss_fn(outputs, y)
             alone = [self.loss_fn(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]
         if not isinstance(together, Tensor) or together.ndim:
@@ -301,16 +316,23 @@ class NetworkLoss:
                 f"{mean:.6g} one by one but {float(together):.6g} together: use reduction='mean' "
                 "without class weights"
             )
-        scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
-        classes = outputs.shape[1] if scored else 0
+        return scored
+
+    def _check_classes(self, classes: int) -> None:
         outside = (self._targets < 0) | (self._targets >= classes)
-        if scored and outside.any():
+        if outside.any():
             bad = tuple(outside.nonzero()[0].tolist())
             raise DataError(
                 f"targets must be classes 0 to {classes - 1}, as the model has outputs, got "
                 f"{int(self._targets[bad])} at example {bad[0]}: mend the targets or the model"
             )
-        return scored
+
+    def _chosen(self) -> Tensor:
+        """Examples to try: spread over the data, and one of each class, if targets are classes."""
+        chosen = torch.linspace(0, len(self._targets) - 1, PROBES).long().numpy()
+        if self._targets.ndim == 1 and not self._targets.is_floating_point():
+            chosen = np.append(chosen, np.unique(self._targets.cpu().numpy(), return_index=True)[1])
+        return torch.as_tensor(np.unique(chosen), device=self.device)
 
     def _measure(self) -> int:
         """Bytes that a point takes, by one gradient; on the way, that both modes can be batched."""
@@ -341,19 +363,6 @@ class NetworkLoss:
                 f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
                 f"{_first_line(error)}: change the shapes or types of the data{unbatched}"
             ) from error
-
-
-def usable_device(name: torch.device | str) -> torch.device:
-    """The device of that name, if torch can compute on it. Raises OptionError."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise OptionError(
-            f"device {name!r} cannot be used ({_first_line(error)}): take cpu, or a device that "
-            "torch sees"
-        ) from error
-    return device
 
 
 def global_generators(device: torch.device) -> list[torch.Generator]:

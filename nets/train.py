@@ -42,6 +42,11 @@ def train_minima(
     Raises OptionError for n < 1 or a negative seed, DataError for networks that cannot be
     initialised anew or begin at the same point, LossError where training does not stay finite.
     """
+    if not isinstance(loss, NetworkLoss):
+        raise DataError(
+            f"networks are trained on a NetworkLoss, got {type(loss).__name__}: build one, or look "
+            "for the minima of a function with find_minima"
+        )
     whole("n", n, 1)
     whole("seed", seed, 0)
     recipe = Recipe() if recipe is None else recipe

@@ -143,23 +143,27 @@ class Barcode:
                 f"{longest:>11} {self.w_inf(r):11.6g}"
             )
         ends = np.concatenate([np.zeros((0, 2)), *self.bars])
-        scale = float(np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
+        ends = ends[np.isfinite(ends)]
+        scale = float(np.abs(ends).max(initial=0.0))
+        spread = float(np.ptp(ends)) if ends.size else 0.0
+        # six digits of the differences, however far from 0 all values are
+        digits = min(15, 6 + int(np.log10(scale / spread))) if spread else 6
         for r, bars in enumerate(self):
             lines += ["", f"index {r}" + ("" if len(bars) else ": no bars")]
             if len(bars):
                 lines.append("      birth       death      length  born with -> dies with")
             for (birth, death), born, dies in zip(bars.tolist(), *self.pairs(r), strict=True):
                 end = f" -> {_name(dies)}" if death < math.inf else ""
-                row = (as_text(x, scale) for x in (birth, death, death - birth))
+                row = (as_text(x, scale, digits) for x in (birth, death, death - birth))
                 lines.append("{:>11} {:>11} {:>11}  ".format(*row) + _name(born) + end)
         return "\n".join(lines)
 
     def _index(self, r: int) -> int:
-        if not 0 <= r < len(self):
+        if not isinstance(r, int | np.integer) or isinstance(r, bool) or not 0 <= r < len(self):
             reported = f"0..{len(self) - 1}" if len(self) else "none"
             raise DimensionError(
-                f"index {r} is not reported (reported: {reported}); ask for one of these, "
-                f"or for a barcode with max_index={r}"
+                f"index {r!r} is not reported (reported: {reported}); ask for one of these, "
+                "or for a barcode with a higher max_index"
             )
         return r
 

@@ -42,6 +42,6 @@ def essential_births(bars: Bars) -> NDArray[np.float64]:
     return bars[np.isinf(bars[:, 1]), 0]
 
 
-def as_text(value: float, scale: float) -> str:
-    """Six significant digits; 0 for what is rounding error beside numbers of size `scale`."""
-    return f"{value if abs(value) > 1e-12 * scale else 0.0:.6g}"
+def as_text(value: float, scale: float, digits: int = 6) -> str:
+    """Significant digits; 0 for what is rounding error beside numbers of size `scale`."""
+    return f"{value if abs(value) > 1e-12 * scale else 0.0:.{digits}g}"

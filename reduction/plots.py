@@ -3,8 +3,6 @@
 The colours tell the indices apart, for colour-blind readers too (Okabe & Ito 2008).
 """
 
-from typing import Literal
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +11,8 @@ from matplotlib.lines import Line2D
 from reduction.barcode import Barcode
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+SEEN = 0.01  # share of the diagram's width below which two points look like one
 
 
 def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
@@ -37,15 +37,15 @@ def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
-    _legend(ax, barcode, "upper left")
+    _legend(ax, barcode)
     return ax
 
 
 def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
     """The persistence diagram: a point (birth, death) for each bar, at ∞ if it never ends.
 
-    A number beside a point says how many bars coincide there. Returns the axes, new ones unless
-    `ax` is given.
+    A number beside a point says how many bars the eye cannot tell apart there. Returns the axes,
+    new ones unless `ax` is given.
     """
     ax = _axes(ax)
     low, high = _limits(barcode)
@@ -57,16 +57,19 @@ def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
         ax.annotate("∞", (low, high), (4, 2), textcoords="offset points", color="0.4")
     for r, bars in enumerate(barcode):
         colour = COLOURS[r % len(COLOURS)]
-        points, counts = np.unique(np.minimum(bars, high), axis=0, return_counts=True)
+        points = np.minimum(bars, high)
         ax.scatter(*points.T, s=28, color=colour, alpha=0.8, linewidths=0, zorder=3)
-        for point, count in zip(points[counts > 1], counts[counts > 1], strict=True):
+        places = np.round((points - low) / (SEEN * (high - low)))
+        _, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
+        for point, count in zip(points[first[counts > 1]], counts[counts > 1], strict=True):
             ax.annotate(f"×{count}", tuple(point), (3, 3), textcoords="offset points", fontsize=7)
     ax.set_xlim(low, high)
     ax.set_ylim(low, top)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick < high])  # ∞ is no number
     ax.set_aspect("equal")
     ax.set_xlabel("birth")
     ax.set_ylabel("death")
-    _legend(ax, barcode, "lower right")
+    _legend(ax, barcode)
     return ax
 
 
@@ -86,10 +89,18 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _legend(ax: Axes, barcode: Barcode, place: Literal["upper left", "lower right"]) -> None:
+def _legend(ax: Axes, barcode: Barcode) -> None:
+    """Above the picture, where it hides no bar."""
     handles = [
-        Line2D([], [], color=COLOURS[r % len(COLOURS)], marker="o", linewidth=2, label=f"index {r}")
+        Line2D([], [], color=COLOURS[r % len(COLOURS)], linewidth=4, label=f"index {r}")
         for r in range(len(barcode))
     ]
     if handles:
-        ax.legend(handles=handles, loc=place)
+        ax.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=4,
+            frameon=False,
+            fontsize="small",
+        )

@@ -1,7 +1,7 @@
 """The inductive builder (section 4): vertices, then edges, then triangles, ... each from its
 faces."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from torch import Tensor
 from tqdm import tqdm
@@ -48,6 +48,7 @@ def build_complex(
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together, and all are evaluated when all are trained, since trainable sides move faces.
     """
+    _check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = Barycentric() if simplex_map is None else simplex_map
     check_build(len(minima), max_dim, resolution, seed)
@@ -102,6 +103,21 @@ def check_build(n: int, max_dim: int, resolution: int, seed: int) -> None:
             f"a lattice needs resolution > max_dim to have points inside every simplex, got "
             f"resolution={resolution} with max_dim={max_dim}: raise resolution"
         )
+
+
+def _check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
+    for name, given, holds, cure in (
+        ("minima", minima, isinstance(minima, Minima), "Minima(points, loss)"),
+        ("optimizer", optimizer, hasattr(optimizer or Algorithm1(), "optimise"), "Algorithm1()"),
+        (
+            "simplex_map",
+            simplex_map,
+            hasattr(simplex_map or Barycentric(), "locate"),
+            "Edgewise(8)",
+        ),
+    ):
+        if not holds or isinstance(given, type):
+            raise OptionError(f"{name} must be one, got {given!s:.60}: pass {cure}, say")
 
 
 def _name(r: int) -> str:

@@ -96,6 +96,11 @@ class LossComplex:
 
         Raises DimensionError for vertices that are no simplex of the complex.
         """
+        named = isinstance(vertices, tuple | list | np.ndarray)
+        if not (named and all(isinstance(v, int | np.integer) for v in vertices)):
+            raise DimensionError(
+                f"a simplex is named by its vertices, got {vertices!r}: write complex[(0, 1)], say"
+            )
         vertices = tuple(int(v) for v in vertices)
         n, r = len(self.minima), len(vertices) - 1
         ascending = all(a < b for a, b in pairwise(vertices))

@@ -25,7 +25,8 @@ from simplicial.options import whole
 
 CONVERGED = 1e-9  # Newton step over the box's diagonal at which a start has arrived
 MERGED = 1e-5  # distance over the box's diagonal below which two arrivals are one point
-DEGENERATE = 1e-7  # smallest over largest Hessian eigenvalue below which a point is not Morse
+DEGENERATE = 1e-7  # a Hessian eigenvalue below this share of the largest one there, or of the
+# curvature that is typical of the starts, is none: the point is not Morse
 ITERATIONS = 300
 
 
@@ -63,7 +64,9 @@ def find_minima(
     reach = float(np.abs(corners).max()) + 1e3 * diagonal
     arrival = _descend(loss, torch.as_tensor(begin), diagonal, reach)
     smallest, largest = arrival.curvature[:, 0], np.abs(arrival.curvature).max(axis=1)
-    flat = np.abs(arrival.curvature).min(axis=1) <= DEGENERATE * largest
+    flat = np.abs(arrival.curvature).min(axis=1) <= DEGENERATE * np.maximum(
+        largest, arrival.typical
+    )
     is_minimum = arrival.converged & ~flat & (smallest > 0)
     kept = _merge(arrival.points, arrival.values, is_minimum, MERGED * diagonal)
     search = Search(
@@ -89,23 +92,26 @@ class _Arrival:
     values: NDArray[np.float64]
     curvature: NDArray[np.float64]
     converged: NDArray[np.bool_]
+    typical: float
 
 
 def _descend(loss: Loss, x: Tensor, diagonal: float, reach: float) -> _Arrival:
     value, arrived = torch.zeros(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=torch.bool)
-    curvature = torch.zeros_like(x)
+    curvature, typical = torch.zeros_like(x), None
     active = torch.arange(len(x))
     with torch.no_grad():  # the rounding of a loss is that of its largest terms, as at the start
         noise = 1e-14 * loss(x.clone()).abs().nan_to_num(posinf=0.0)
     for _ in range(ITERATIONS):
         here = x[active]
-        f, g, hessian = derivatives(loss, here)
+        f, g, hessian = (part.to(x) for part in derivatives(loss, here))
         finite = f.isfinite() & g.isfinite().all(1) & hessian.isfinite().flatten(1).all(1)
         finite &= (here.abs() < reach).all(1)
         active, here, f, g = active[finite], here[finite], f[finite], g[finite]
         eigenvalues, axes = torch.linalg.eigh(hessian[finite])
         step = _saddle_free_step(eigenvalues, axes, g, diagonal)
         value[active], curvature[active] = f, eigenvalues
+        if typical is None and len(active):
+            typical = float(eigenvalues.abs().amax(dim=1).median())
         arrived[active] = step.norm(dim=1) <= CONVERGED * diagonal
         going = ~arrived[active]
         if not going.any():
@@ -115,7 +121,8 @@ def _descend(loss: Loss, x: Tensor, diagonal: float, reach: float) -> _Arrival:
             loss, here[going], f[going] + noise[active], g[going], step[going]
         )
         active = active[moved]
-    return _Arrival(x.numpy(), value.numpy(), curvature.numpy(), arrived.numpy())
+    arrays = (x.numpy(), value.numpy(), curvature.numpy(), arrived.numpy())
+    return _Arrival(*arrays, typical or 0.0)
 
 
 def _saddle_free_step(eigenvalues: Tensor, axes: Tensor, g: Tensor, diagonal: float) -> Tensor:

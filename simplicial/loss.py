@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import OptionError
 from simplicial.errors import LossError
+from simplicial.options import whole
 
 Loss = Callable[[Tensor], Tensor]
 MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
@@ -66,8 +66,7 @@ def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
 
     Raises OptionError for a budget of no bytes.
     """
-    if memory < 1:
-        raise OptionError(f"memory must be a positive number of bytes, got {memory}: raise memory")
+    memory = whole("memory", memory, 1)
     if isinstance(loss, SizedLoss):
         size = loss.point_bytes()
     else:
@@ -84,13 +83,13 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
     with torch.no_grad():
         for chunk in points.split(points_at_once(loss, points, memory)):
             if isinstance(loss, ScoredLoss):
-                seen = loss.evaluate(chunk)
+                seen = loss.evaluate(chunk.clone())  # a loss may write into what it is given
                 for seen_values in (seen.loss, seen.accuracy):
                     if seen_values is not None:
                         _check_shape(seen_values, chunk)
                 parts.append(seen)
             else:
-                values = loss(chunk)
+                values = loss(chunk.clone())
                 _check_shape(values, chunk)
                 parts.append(Evaluation(values.double().cpu().numpy(), None))
     values = np.concatenate([part.loss for part in parts])
@@ -152,8 +151,8 @@ def steepest_curvature(loss: Loss, points: Tensor) -> float:
 def _differentiate(loss: Loss, points: Tensor, *, twice: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Points as leaves, values and gradients there; the latter differentiable again if `twice`."""
     with torch.enable_grad():
-        x = points.detach().clone().requires_grad_()
-        values = loss(x)
+        x = points.detach().requires_grad_()
+        values = loss(x.clone())
         _check_shape(values, x)
         if not values.requires_grad:
             raise LossError(
@@ -179,6 +178,10 @@ def _check_shape(values: Tensor | NDArray[np.float64], points: Tensor) -> None:
             f"a loss must return a torch tensor, got {type(values).__name__}: compute the values "
             "from the points with torch operations"
         )
+    if isinstance(values, Tensor) and not values.is_floating_point():
+        raise LossError(
+            f"a loss must be floating, its values are {values.dtype}: convert what it computes"
+        )
     if tuple(values.shape) != tuple(points.shape[:1]):
         raise LossError(
             f"a loss must return one value for each point: points {tuple(points.shape)} gave "
@@ -192,8 +195,8 @@ def _check_finite(values: NDArray[np.float64], points: Tensor) -> None:
     if bad.size:
         raise LossError(
             f"a loss must be finite on every simplex: it is {values[bad[0]]} at point "
-            f"{_show(points[int(bad[0])])} ({bad.size} of {values.size} points): train with a "
-            "smaller learning rate, or choose minima inside the region where the loss is defined"
+            f"{_show(points[int(bad[0])])} ({bad.size} of {values.size} points): choose "
+            "points where the loss is defined, or train with a smaller learning rate"
         )
 
 

@@ -1,6 +1,8 @@
-"""Options that must be whole numbers."""
+"""Options that must be whole numbers, or devices."""
 
 from operator import index
+
+import torch
 
 from reduction import OptionError
 
@@ -16,3 +18,16 @@ def whole(name: str, value: int, least: int) -> int:
             f"{name} must be a whole number of at least {least}, got {value!r}: change {name}"
         )
     return number
+
+
+def usable_device(name: torch.device | str) -> torch.device:
+    """The device of that name, if torch can compute on it. Raises OptionError."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise OptionError(
+            f"device {str(name)!r} cannot be used ({str(error).splitlines()[0]}): take cpu, or a "
+            "device that torch sees"
+        ) from error
+    return device

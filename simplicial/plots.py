@@ -33,16 +33,20 @@ def plot_triangle(
     """
     samples = _samples(simplex, 2, "triangle")
     heights = _quantity(samples, quantity)
-    ax = plt.subplots(figsize=(5, 4.2))[1] if ax is None else ax
+    ax = _axes((5.4, 4.2)) if ax is None else ax
     x, y = (samples.barycentric @ CORNERS).T
     colours = ax.tripcolor(
         x, y, heights, shading="gouraud", cmap=_COLOURS[quantity], rasterized=True
     )
     if np.ptp(heights) > 0:
-        ax.tricontour(x, y, heights, levels=10, colors="white", linewidths=0.5, alpha=0.7)
+        ax.tricontour(
+            x, y, heights, levels=10, colors="white", linewidths=0.5, alpha=0.7, linestyles="solid"
+        )
     ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
     top = simplex.maximum.barycentric @ CORNERS
-    ax.plot(*top, "*", color="tab:red", markersize=12, markeredgecolor="white", clip_on=False)
+    (star,) = ax.plot(*top, "*", color="tab:red", markersize=12, markeredgecolor="white")
+    star.set_clip_on(False)
+    ax.legend([star], ["largest loss"], loc="upper left", frameon=False, fontsize=8)
     for vertex, corner, side in zip(
         simplex.vertices, CORNERS, ("top", "top", "bottom"), strict=True
     ):
@@ -77,7 +81,7 @@ def plot_edge(
     """
     samples = _samples(simplex, 1, "edge")
     heights = _quantity(samples, quantity)
-    ax = plt.subplots(figsize=(5, 3.2))[1] if ax is None else ax
+    ax = _axes((5.4, 3.6)) if ax is None else ax
     t = samples.barycentric[:, 1]
     along = np.argsort(t)
     a, b = simplex.vertices
@@ -108,7 +112,7 @@ def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Ax
     A leaf is a vertex at its value; two branches join at the lowest barrier between them, which is
     a minimum spanning tree of the edges. Components that nothing joins stay apart.
     """
-    ax = plt.subplots(figsize=(5, 4))[1] if ax is None else ax
+    ax = _axes((5.4, 4.2)) if ax is None else ax
     graph = filtration.to_networkx()
     order = [leaf for tree in _trees(graph) for leaf in tree]
     branch = {v: _Branch([v], float(i), graph.nodes[v]["value"]) for i, v in enumerate(order)}
@@ -145,6 +149,10 @@ def _trees(graph: "nx.Graph[int]") -> list[list[int]]:
         joined = leaves[a] + leaves[b]
         leaves |= dict.fromkeys(joined, joined)
     return list({id(tree): tree for tree in leaves.values()}.values())
+
+
+def _axes(size: tuple[float, float]) -> Axes:
+    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:

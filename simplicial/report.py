@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from reduction import Barcode, plot_barcode, plot_diagram
@@ -36,23 +35,23 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         what = "another run" if (folder / "run.json").exists() else "other files"
         raise RunError(
-            f"an output folder must be new or empty, {folder} holds {what}: choose another --out, "
+            f"an output folder must be new or empty, {folder} holds {what}: choose another folder, "
             "or move it away"
         )
     if folder.exists() and not folder.is_dir():
         raise RunError(
-            f"an output folder must be a folder, {folder} is a file: choose another --out"
+            f"an output folder must be a folder, {folder} is a file: choose another folder"
         )
     if folder == Path.cwd() or os.path.ismount(folder):
         raise RunError(
             f"an output folder is replaced as a whole, {folder} is the working folder or a mount "
-            "point: choose another --out, for example a new folder inside it"
+            "point: choose another folder, for example a new folder inside it"
         )
     parent = next(p for p in folder.parents if p.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise RunError(
             f"an output folder needs a parent that can be written, {parent} cannot: choose another "
-            "--out"
+            "folder"
         )
 
 
@@ -76,9 +75,8 @@ def write_report(
         (partial / "run.json").write_text(text + "\n", encoding="utf-8")
         for name, figure in _figures(loss_complex, barcode).items():
             figure.savefig(partial / f"{name}.png", dpi=DPI)
-            plt.close(figure)
         names = sorted(path.name for path in partial.iterdir())
-        partial.chmod(0o755)
+        partial.chmod(0o755)  # a temporary folder is its owner's alone, a result is not
         partial.replace(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -102,9 +100,8 @@ def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Fig
     simplex = loss_complex[triangle]
     scored = simplex.samples is not None and simplex.samples.accuracy is not None
     rows = 2 if scored else 1
-    figure, axes = plt.subplots(
-        rows, 1, figsize=(5.2, 4.3 * rows), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(5.4, 4.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False)
     plot_triangle(simplex, "loss", axes[0, 0])
     if scored:
         plot_triangle(simplex, "accuracy", axes[1, 0])
@@ -112,18 +109,17 @@ def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Fig
 
 
 def _figures(loss_complex: LossComplex, barcode: Barcode) -> dict[str, Figure]:
-    figures = {}
-    for name, plot in (("barcode", plot_barcode), ("diagram", plot_diagram)):
-        figures[name], ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
-        plot(barcode, ax)
-    figures["tree"], ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
-    plot_barrier_tree(loss_complex.filtration, ax)
-    figures["edges"], ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    names = ("barcode", "diagram", "tree", "edges")
+    figures = {name: Figure(figsize=(6, 4.5), layout="constrained") for name in names}
+    axes = {name: figure.subplots() for name, figure in figures.items()}
+    plot_barcode(barcode, axes["barcode"])
+    plot_diagram(barcode, axes["diagram"])
+    plot_barrier_tree(loss_complex.filtration, axes["tree"])
     edges = [(0, 1)]
     if loss_complex.max_dim >= 2:
         triangle = longest_triangle(loss_complex, barcode)
         figures["triangle"] = triangle_figure(loss_complex, triangle)
         edges = list(combinations(triangle, 2))
     for edge in edges:
-        plot_edge(loss_complex[edge], "loss", ax, straight=True)
+        plot_edge(loss_complex[edge], "loss", axes["edges"], straight=True)
     return figures

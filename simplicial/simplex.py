@@ -69,7 +69,7 @@ class OptimisedSimplex:
     def __call__(self, t: ArrayLike) -> Tensor:
         """Points psi(t), (batch, d), at barycentric coordinates t, (batch, r+1) or (r+1,).
 
-        Raises ShapeError for coordinates that are negative or do not sum to 1 within 1e-9.
+        Raises ShapeError for coordinates that are negative or do not sum to 1 within 1e-6.
         """
         t = np.atleast_2d(np.asarray(t, dtype=np.float64))
         if t.ndim != 2 or t.shape[1] != self.dim + 1:
@@ -77,7 +77,7 @@ class OptimisedSimplex:
                 f"barycentric coordinates on simplex {self.vertices} need shape "
                 f"(batch, {self.dim + 1}), got {t.shape}: one column for each vertex"
             )
-        if not ((t >= 0).all() and (np.abs(t.sum(axis=1) - 1) <= 1e-9).all()):
+        if not ((t >= 0).all() and (np.abs(t.sum(axis=1) - 1) <= 1e-6).all()):
             raise ShapeError(
                 f"barycentric coordinates must be non-negative with sum 1, got {t[_worst(t)]}: "
                 "normalise the rows"

@@ -22,7 +22,9 @@ from simplicial.maps import Barycentric, Edgewise, SimplexMap
 from simplicial.maximum import Interior
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
+from simplicial.options import usable_device
 from simplicial.sampling import interior_lattice
+from simplicial.simplex import interpolate
 
 FORMAT = "loss-barcodes loss complex"
 VERSION = 1
@@ -67,6 +69,7 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     Raises DataError for a file that is no complex, LossError for another loss, OSError where is no
     file.
     """
+    device = usable_device(device)
     content = Path(path).read_bytes()
     with (
         refusing(path, "loss complex", VERSION),
@@ -79,28 +82,41 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         values = _floats(archive, "values", (len(archive["values"]),))
         layout = lay_out(len(values), max_dim, simplex_map)
         pool = torch.as_tensor(archive["pool"], device=device)
-        if pool.ndim != 2 or len(pool) != layout.starts[-1]:
+        if pool.ndim != 2 or len(pool) != layout.starts[-1] or not pool.isfinite().all():
             raise DataError(f"it has {len(pool)} control points for {layout.starts[-1]}")
         interiors = tuple(
             _interior(archive, r, layout.simplices[r], resolution) for r in range(1, max_dim + 1)
         )
     points = pool[: len(values)]
     now = evaluate(loss, points)
-    if not np.allclose(now.loss, values, rtol=AGREE, atol=AGREE * float(np.ptp(values))):
-        worst = int(np.argmax(np.abs(now.loss - values)))
-        raise LossError(
-            f"a complex must be read with the loss that it was built for, at vertex {worst} it was "
-            f"{values[worst]:.6g} and is {now.loss[worst]:.6g}: use the same model and data"
+    _check_same_loss(now.loss, values, "the vertices")
+    for simplices, interior in zip(layout.simplices[1:], interiors, strict=True):
+        top = int(np.argmax(interior.largest))
+        controls = pool[torch.as_tensor(simplices.controls[top])]
+        place = interpolate(controls, simplex_map, interior.place[top : top + 1])
+        seen = evaluate(loss, place).loss
+        _check_same_loss(
+            seen, interior.largest[top : top + 1], "the highest maximum of a dimension"
         )
     minima = Minima(points, loss, seen=Evaluation(values, now.accuracy))
     return Parts(minima, simplex_map, resolution, layout.simplices, pool, interiors)
 
 
+def _check_same_loss(now: NDArray[np.float64], then: NDArray[np.float64], where: str) -> None:
+    if np.allclose(now, then, rtol=AGREE, atol=AGREE * float(np.ptp(then))):
+        return
+    worst = int(np.argmax(np.abs(now - then)))
+    raise LossError(
+        "a complex must be read with the loss that it was built for, at "
+        f"{where} it was {then[worst]:.6g} and is {now[worst]:.6g}: use the same model and data"
+    )
+
+
 def _segments(simplex_map: SimplexMap) -> int:
     """Segments of an edgewise map, 0 for the barycentric one."""
-    if isinstance(simplex_map, Edgewise):
+    if type(simplex_map) is Edgewise:  # a subclass may place its control points elsewhere
         return simplex_map.segments
-    if isinstance(simplex_map, Barycentric):
+    if type(simplex_map) is Barycentric:
         return 0
     raise DataError(
         f"a file names its map, Barycentric or Edgewise, got {type(simplex_map).__name__}: keep "
@@ -116,9 +132,10 @@ def _interior(archive: Any, r: int, simplices: Simplices, resolution: int) -> In
         return Interior(largest, place, None)
     scored = f"accuracy_{r}" in archive
     accuracy = _floats(archive, f"accuracy_{r}", (m, points)) if scored else None
-    return Interior(
-        largest, place, Evaluation(_floats(archive, f"loss_{r}", (m, points)), accuracy)
-    )
+    seen = _floats(archive, f"loss_{r}", (m, points))
+    if not np.array_equal(seen.max(axis=1), largest):
+        raise DataError(f"its largest_{r} are not the maxima of its loss_{r}")
+    return Interior(largest, place, Evaluation(seen, accuracy))
 
 
 def _floats(archive: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

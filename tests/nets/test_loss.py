@@ -286,8 +286,8 @@ def test_regression_has_no_accuracy():
 @pytest.mark.parametrize(
     ("loss_fn", "sentence"),
     [
-        (nn.CrossEntropyLoss(reduction="sum"), "must be the mean over examples, 16 examples"),
-        (nn.CrossEntropyLoss(reduction="none"), r"a scalar tensor, .* got shape \(16,\)"),
+        (nn.CrossEntropyLoss(reduction="sum"), "must be the mean over examples, 1[0-9] examples"),
+        (nn.CrossEntropyLoss(reduction="none"), r"a scalar tensor, .* got shape \(1[0-9],\)"),
         (nn.CrossEntropyLoss(torch.tensor([1.0, 2.0, 5.0])), "without class weights"),
         (lambda outputs, y: cross_entropy(outputs, y).item(), r"a scalar tensor, .* got [\d.]+:"),
         (lambda outputs, y: cross_entropy(outputs, y) ** 2, "must be the mean over examples"),

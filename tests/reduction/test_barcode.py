@@ -300,3 +300,8 @@ def test_the_table_shows_rounding_errors_as_zero() -> None:
     barcode = complex.barcode()
     assert barcode.table().splitlines()[-1].split()[:3] == ["0", "100", "100"]
     assert barcode[0][1, 0] == 5e-28
+
+
+def test_the_table_tells_bars_apart_that_are_far_from_zero() -> None:
+    barcode = FilteredComplex.complete(2, [[1e6, 1e6 + 0.25], [1e6 + 0.5]]).barcode()
+    assert barcode.table().splitlines()[-1].split()[:2] == ["1000000.25", "1000000.5"]

@@ -3,6 +3,7 @@
 from itertools import combinations
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,7 +250,7 @@ def test_arguments_out_of_range_are_refused() -> None:
         build_complex(minima, 2, resolution=2)
     with pytest.raises(OptionError, match="seed must be a whole number of at least 0, got -1"):
         build_complex(minima, 2, seed=-1)
-    with pytest.raises(OptionError, match="positive number of bytes, got 0"):
+    with pytest.raises(OptionError, match="memory must be a whole number of at least 1, got 0"):
         build_complex(minima, 2, memory=0)
 
 
@@ -263,6 +264,58 @@ def test_simplices_that_are_not_there_are_refused(vertices: tuple[int, ...]) -> 
     built = build(max_dim=2)
     with pytest.raises(DimensionError, match="a simplex is 1 to 3 ascending vertices from 0 to 4"):
         built[vertices]
+
+
+@pytest.mark.parametrize("name", [0, "01", {0, 1}, (0.5, 1.7), ("0", "1"), None])
+def test_names_that_are_no_vertices_are_refused(name: Any) -> None:
+    with pytest.raises(DimensionError, match="a simplex is named by its vertices, got"):
+        build(max_dim=1)[name]
+
+
+def test_what_is_no_minima_optimizer_or_map_is_refused() -> None:
+    minima = Minima(POINTS, wavy)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"minima": POINTS}, "minima"),
+        ({"minima": minima, "optimizer": "sgd"}, "optimizer"),
+        ({"minima": minima, "optimizer": Algorithm1}, "optimizer"),
+        ({"minima": minima, "simplex_map": "barycentric"}, "simplex_map"),
+    ]
+    for arguments, name in cases:
+        with pytest.raises(OptionError, match=f"{name} must be one, got"):
+            build_complex(**arguments)
+
+
+def test_a_map_of_the_callers_own_is_not_saved_as_another(tmp_path: Path) -> None:
+    class Own(Barycentric):
+        """Its file would be read as the paper's map."""
+
+    with pytest.raises(DataError, match="names its map, Barycentric or Edgewise, got Own"):
+        build(max_dim=1, simplex_map=Own()).save(tmp_path / "complex.npz")
+
+
+@pytest.mark.parametrize("key", ["largest_1", "place_2", "pool", "loss_2", "resolution", "values"])
+def test_an_altered_file_is_refused(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "complex.npz"
+    build(max_dim=2).save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    arrays[key] = arrays[key] + 3
+    np.savez(path, **arrays)
+    with pytest.raises((DataError, LossError)):
+        LossComplex.load(path, wavy)
+
+
+def test_a_loss_that_writes_into_its_points_changes_nothing() -> None:
+    def writing(x: Tensor) -> Tensor:
+        x *= 0.5
+        return wavy(x)
+
+    minima = Minima(POINTS, writing)
+    assert torch.equal(minima.points, POINTS)
+    few = Algorithm1(recipe=Recipe(epochs=3))
+    built = build_complex(minima, 1, optimizer=few, progress=False)
+    assert torch.equal(built.pool[:5], POINTS)
+    assert built.filtration.values[0][2] == wavy(POINTS[2:3] * 0.5).item()
 
 
 def test_coordinates_off_the_simplex_are_refused() -> None:

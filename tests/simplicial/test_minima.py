@@ -75,6 +75,8 @@ def test_saddles_are_left_out_and_counted() -> None:
 def test_degenerate_minima_and_failures_are_left_out_and_counted() -> None:
     with pytest.raises(SearchError, match="8 degenerate points, 0 failures"):
         find_minima(lambda x: x[:, 0].square() + x[:, 1].pow(4), dim=2, starts=8)
+    with pytest.raises(SearchError, match="8 degenerate points, 0 failures"):
+        find_minima(lambda x: x.pow(4).sum(dim=1), dim=1, starts=8)
     with pytest.raises(SearchError, match="0 degenerate points, 8 failures"):
         find_minima(lambda x: -x.exp().sum(dim=1), dim=2, starts=8)
 
