@@ -185,7 +185,7 @@ def run(**options: Any) -> None:
         click.echo("\n" + _triplets(loss_complex))
     written = record(settings, recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": images.digest, "loss": repr(loss)}
-    _write(settings.out, loss_complex, barcode, written)
+    _write(settings.out, loss_complex, barcode, written, not settings.quiet)
 
 
 @main.command(short_help="Barcodes of an analytic function, beside the exact ones.")
@@ -245,7 +245,8 @@ def analytic(**options: Any) -> None:
     click.echo("\n" + _beside_exact(landscape, barcode))
     if settings.out is not None:
         seconds = time.perf_counter() - began
-        _write(settings.out, loss_complex, barcode, record(settings, recipe, barcode, seconds))
+        written = record(settings, recipe, barcode, seconds)
+        _write(settings.out, loss_complex, barcode, written, not settings.quiet)
 
 
 def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:
@@ -271,9 +272,13 @@ def _triplets(loss_complex: LossComplex) -> str:
 
 
 def _write(
-    folder: Path, loss_complex: LossComplex, barcode: Barcode, written: dict[str, Any]
+    folder: Path,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    written: dict[str, Any],
+    progress: bool,
 ) -> None:
-    names = write_report(folder, loss_complex, barcode, written)
+    names = write_report(folder, loss_complex, barcode, written, progress=progress)
     click.echo(f"\n{folder}: {', '.join(names)}")
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
@@ -56,12 +57,18 @@ def check_folder(folder: Path) -> None:
 
 
 def write_report(
-    folder: Path, loss_complex: LossComplex, barcode: Barcode, record: Mapping[str, Any]
+    folder: Path,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    record: Mapping[str, Any],
+    *,
+    progress: bool = True,
 ) -> list[str]:
     """Write a result, and return the names of its files.
 
-    folder  new or empty
-    record  settings, seeds, versions: JSON values
+    folder    new or empty
+    record    settings, seeds, versions: JSON values
+    progress  a bar on stderr while the loss is evaluated on straight lines, which the pictures show
     Raises RunError for a folder that holds something.
     """
     check_folder(folder)
@@ -73,7 +80,7 @@ def write_report(
         loss_complex.save(partial / "complex.npz")
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
         (partial / "run.json").write_text(text + "\n", encoding="utf-8")
-        for name, figure in _figures(loss_complex, barcode).items():
+        for name, figure in _figures(loss_complex, barcode, progress).items():
             figure.savefig(partial / f"{name}.png", dpi=DPI)
         names = sorted(path.name for path in partial.iterdir())
         partial.chmod(0o755)  # a temporary folder is its owner's alone, a result is not
@@ -108,7 +115,7 @@ def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Fig
     return figure
 
 
-def _figures(loss_complex: LossComplex, barcode: Barcode) -> dict[str, Figure]:
+def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> dict[str, Figure]:
     names = ("barcode", "diagram", "tree", "edges")
     figures = {name: Figure(figsize=(6, 4.5), layout="constrained") for name in names}
     axes = {name: figure.subplots() for name, figure in figures.items()}
@@ -120,6 +127,6 @@ def _figures(loss_complex: LossComplex, barcode: Barcode) -> dict[str, Figure]:
         triangle = longest_triangle(loss_complex, barcode)
         figures["triangle"] = triangle_figure(loss_complex, triangle)
         edges = list(combinations(triangle, 2))
-    for edge in edges:
+    for edge in tqdm(edges, desc="straight lines", delay=2, disable=not progress, leave=False):
         plot_edge(loss_complex[edge], "loss", axes["edges"], straight=True)
     return figures
