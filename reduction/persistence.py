@@ -66,9 +66,8 @@ def pairings(
 ) -> list[Pairing]:
     """Who ends whom, for the indices 0..max_index. `clearing` changes the time, nothing else."""
     result: list[Pairing] = []
-    ends_below = np.zeros(
-        complex.counts[0], np.bool_
-    )  # r-simplices that end a class of index r - 1
+    # the r-simplices that end a class of index r - 1
+    ends_below = np.zeros(complex.counts[0], np.bool_)
     for r in range(max_index + 1):
         owner = np.empty(0, np.int64)
         if r < complex.dim:

@@ -3,10 +3,11 @@
 from simplicial.build import build_complex
 from simplicial.complex import LossComplex
 from simplicial.critical import find_minima
-from simplicial.loss import Evaluation
-from simplicial.maps import Barycentric, Edgewise
+from simplicial.errors import LossError, RunError, SearchError
+from simplicial.loss import Evaluation, Loss
+from simplicial.maps import Barycentric, Edgewise, SimplexMap
 from simplicial.minima import Minima, Search
-from simplicial.optimise import Algorithm1
+from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
 from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
 from simplicial.recipe import EXACT, Recipe, constant, garipov
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
@@ -17,13 +18,21 @@ __all__ = [
     "Barycentric",
     "Edgewise",
     "Evaluation",
+    "Loss",
     "LossComplex",
+    "LossError",
     "Maximum",
     "Minima",
     "OptimisedSimplex",
+    "Optimizer",
     "Recipe",
+    "RunError",
     "Samples",
     "Search",
+    "SearchError",
+    "SimplexMap",
+    "Simplices",
+    "Stage",
     "build_complex",
     "constant",
     "find_minima",

@@ -32,6 +32,10 @@ class Interior:
     place: NDArray[np.float64]
     samples: Evaluation | None
 
+    def __post_init__(self) -> None:
+        self.largest.flags.writeable = False
+        self.place.flags.writeable = False
+
 
 def sample_interiors(
     loss: Loss,
