@@ -18,6 +18,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
+from nets.generators import global_generators, undisturbed
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
 from reduction import DataError, OptionError, ShapeError
@@ -363,25 +364,6 @@ class NetworkLoss:
                 f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
                 f"{_first_line(error)}: change the shapes or types of the data{unbatched}"
             ) from error
-
-
-def global_generators(device: torch.device) -> list[torch.Generator]:
-    """The generators that a network on this device draws from."""
-    if device.type != "cuda":
-        return [torch.default_generator]
-    index = torch.empty(0, device=device).get_device()
-    return [torch.default_generator, torch.cuda.default_generators[index]]
-
-
-@contextmanager
-def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
-    """Leave the generators as they were (`fork_rng` and `manual_seed` cost ten times as much)."""
-    states = [generator.get_state() for generator in generators]
-    try:
-        yield
-    finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
 
 
 def _batching(model: nn.Module, device: torch.device) -> Batching:

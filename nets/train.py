@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nets.loss import NetworkLoss, global_generators, undisturbed
+from nets.generators import global_generators, undisturbed
+from nets.loss import NetworkLoss
 from reduction import DataError
 from simplicial import Barycentric, Minima, Recipe
 from simplicial.loss import MEMORY, points_at_once

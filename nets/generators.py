@@ -1,0 +1,25 @@
+"""Torch's global generators: what networks draw from, seeded for a while and left as they were."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+
+def global_generators(device: torch.device) -> list[torch.Generator]:
+    """The generators that a network on this device draws from."""
+    if device.type != "cuda":
+        return [torch.default_generator]
+    index = torch.empty(0, device=device).get_device()
+    return [torch.default_generator, torch.cuda.default_generators[index]]
+
+
+@contextmanager
+def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
+    """Leave the generators as they were (`fork_rng` and `manual_seed` cost ten times as much)."""
+    states = [generator.get_state() for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
