@@ -8,7 +8,7 @@ import argparse
 from matplotlib import pyplot as plt
 
 from reduction import bottleneck, plot_barcode
-from simplicial import Algorithm1, Edgewise, Recipe, build_complex, find_minima
+from simplicial import NudgedElastic, build_complex, find_minima
 from simplicial.landscapes import double_well
 
 
@@ -20,16 +20,10 @@ def main() -> None:
 
     landscape = double_well(3)
     minima = find_minima(landscape, seed=0)
-    recipe = Recipe(epochs=500, weight_decay=0.0)
-    loss_complex = build_complex(
-        minima,
-        max_dim=3,
-        optimizer=Algorithm1(recipe=recipe, samples=4),
-        simplex_map=Edgewise(6),
-        resolution=24,
-    )
-    barcode = loss_complex.barcode()
-    for r, exact in enumerate(landscape.exact_bars):
+    complex = build_complex(minima, max_dim=3, optimizer=NudgedElastic(), certify=True)
+    barcode = complex.barcode()
+    print(barcode.table())
+    for r, exact in enumerate(landscape.exact_bars or ()):
         distance = bottleneck(barcode[r], exact)
         print(f"index {r}: {len(barcode[r])} bars, {len(exact)} exact, distance {distance:.3g}")
     figure, ax = plt.subplots()

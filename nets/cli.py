@@ -17,7 +17,7 @@ from nets.settings import AnalyticSettings, NetworkSettings, record
 from nets.train import train_minima
 from reduction import Barcode, TopologyError, bottleneck, w_inf
 from reduction.bars import as_text
-from simplicial import Algorithm1, Edgewise, LossComplex, build_complex, find_minima
+from simplicial import LossComplex, build_complex, find_minima, with_saddles
 from simplicial.landscapes import NAMES as LANDSCAPES
 from simplicial.landscapes import Landscape, by_name
 from simplicial.loss import evaluate
@@ -74,7 +74,21 @@ def _shared(command: Command) -> Command:
             type=click.Choice(["fixed", "trainable"]),
             default="fixed",
             show_default=True,
-            help="Whether a triangle trains its sides too (Figure 1).",
+            help="Algorithm 1: whether a triangle trains its sides too (Figure 1).",
+        ),
+        click.option(
+            "--steps", type=int, help="Of the nudged elastic, at most.  [default: its own, 200]"
+        ),
+        click.option(
+            "--tolerance",
+            default=1e-7,
+            show_default=True,
+            help="Of maxima, as a share of the loss's range.",
+        ),
+        click.option(
+            "--sampled",
+            is_flag=True,
+            help="Maxima by Algorithm 2 as printed: the lattice only.",
         ),
         click.option("--quiet", is_flag=True, help="No progress bars."),
     ):
@@ -117,14 +131,24 @@ def _shared(command: Command) -> Command:
 @click.option("--momentum", type=float, help="Of SGD.  [default: the recipe's]")
 @click.option("--weight-decay", type=float, help="Of the training loss.  [default: the recipe's]")
 @click.option(
-    "--segments", type=int, help="Edgewise map with so many segments.  [default: the paper's map]"
+    "--optimizer",
+    type=click.Choice(["algorithm1", "elastic"]),
+    default="algorithm1",
+    show_default=True,
+    help="The paper's, or nudged elastic simplices on the exact loss.",
+)
+@click.option(
+    "--segments",
+    type=int,
+    help="Edgewise map with so many segments.  [default: the paper's map; elastic: 12]",
 )
 @click.option(
     "--resolution",
     default=12,
     show_default=True,
-    help="Steps along an edge when maxima are sought.",
+    help="Steps along an edge of the lattice on which maxima are sought first.",
 )
+@click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--memory", default=2.0, show_default=True, help="Gigabytes for a batch of networks.")
 @click.option(
@@ -144,7 +168,7 @@ def run(**options: Any) -> None:
     began = time.perf_counter()
     settings = NetworkSettings(**options)
     settings.check()
-    recipe, simplex_map = settings.recipe, settings.simplex_map
+    recipe = settings.recipe
     images = data_sets.load(settings.data, settings.data_dir, settings.download)
     if settings.subset is not None:
         images = images.subset(settings.subset)
@@ -164,16 +188,7 @@ def run(**options: Any) -> None:
         memory=settings.bytes,
         progress=not settings.quiet,
     )
-    loss_complex = build_complex(
-        minima,
-        settings.max_dim,
-        optimizer=Algorithm1(recipe=recipe, sides=settings.sides),
-        simplex_map=simplex_map,
-        resolution=settings.resolution,
-        seed=settings.seed,
-        memory=settings.bytes,
-        progress=not settings.quiet,
-    )
+    loss_complex = build_complex(minima, settings.max_dim, memory=settings.bytes, **settings.build)
     barcode = loss_complex.barcode(settings.field)
     click.echo(f"{len(minima)} minima of {settings.model} on {len(images.train_targets)} images")
     rows = {"loss": minima.values, "accuracy": minima.accuracy}
@@ -196,17 +211,36 @@ def run(**options: Any) -> None:
     "--max-dim", type=int, help="Top simplex dimension.  [default: variables, if minima allow]"
 )
 @click.option("--starts", type=int, help="Starts of the search for minima.")
-@click.option("--epochs", default=2000, show_default=True, help="Steps of Algorithm 1.")
+@click.option("--function-seed", type=int, help="Which of the random functions.  [default: 0]")
+@click.option("--saddles", is_flag=True, help="Take saddles as further vertices.")
 @click.option(
-    "--learning-rate", type=float, help="[default: 0.2 over the minima's largest curvature]"
+    "--optimizer",
+    type=click.Choice(["elastic", "algorithm1"]),
+    default="elastic",
+    show_default=True,
+    help="Nudged elastic simplices, or the paper's.",
 )
-@click.option("--samples", default=16, show_default=True, help="Random points in each step.")
-@click.option("--segments", default=8, show_default=True, help="Segments to an edge.")
+@click.option("--epochs", type=int, help="Steps of Algorithm 1.  [default: 2000]")
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="Of Algorithm 1.  [default: 0.2 over the minima's largest curvature]",
+)
+@click.option(
+    "--samples", type=int, help="Random points in each step of Algorithm 1.  [default: 16]"
+)
+@click.option("--segments", type=int, help="To an edge.  [default: elastic 12, algorithm1 8]")
 @click.option(
     "--resolution",
-    default=64,
+    default=12,
     show_default=True,
-    help="Steps along an edge when maxima are sought.",
+    help="Steps along an edge of the lattice on which maxima are sought first.",
+)
+@click.option(
+    "--certify/--no-certify",
+    default=True,
+    show_default=True,
+    help="Look for critical points at the ends of bars.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the result.")
 @_shared
@@ -220,27 +254,21 @@ def analytic(**options: Any) -> None:
     began = time.perf_counter()
     settings = AnalyticSettings(**options)
     settings.check()
-    landscape = by_name(settings.name, settings.dim, settings.curved)
+    landscape = by_name(settings.name, settings.dim, settings.curved, seed=settings.function_seed)
     minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
+    vertices = with_saddles(minima, seed=settings.seed) if settings.saddles else minima
     max_dim = settings.max_dim
     if max_dim is None:
-        max_dim = min(landscape.dim, len(minima) - 1)
-    recipe = Algorithm1().recipe_for(landscape, minima.points).changed(epochs=settings.epochs)
-    if settings.learning_rate is not None:
-        recipe = recipe.changed(learning_rate=settings.learning_rate)
-    loss_complex = build_complex(
-        minima,
-        max_dim,
-        optimizer=Algorithm1(recipe=recipe, sides=settings.sides, samples=settings.samples),
-        simplex_map=Edgewise(settings.segments),
-        resolution=settings.resolution,
-        seed=settings.seed,
-        progress=not settings.quiet,
-    )
+        max_dim = min(landscape.dim, len(vertices) - 1)
+    recipe = settings.recipe(landscape, vertices.points)
+    loss_complex = build_complex(vertices, max_dim, **settings.build(recipe))
     barcode = loss_complex.barcode(settings.field)
     click.echo(
         f"{landscape.name} in {landscape.dim} variables: {len(minima)} minima from {minima.search}"
     )
+    if settings.saddles:
+        click.echo(f"{len(vertices) - len(minima)} saddles as further vertices")
+    click.echo(f"{loss_complex.evaluations} evaluations of the loss to find the maxima")
     click.echo("\n" + barcode.table())
     click.echo("\n" + _beside_exact(landscape, barcode))
     if settings.out is not None:
@@ -251,13 +279,17 @@ def analytic(**options: Any) -> None:
 
 def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:
     """Index by index the exact bars, and how far the computed ones are from them."""
+    if landscape.exact_bars is None:
+        return f"no formula for the exact barcode of {landscape.name} is known"
     exact = [*landscape.exact_bars, *[np.empty((0, 2))] * len(barcode)][: len(barcode)]
     ends = np.concatenate([np.zeros((0, 2)), *exact])
-    scale = float(np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
-    lines = ["index   bars  exact  bottleneck distance"]
+    ends = ends[np.isfinite(ends)]
+    scale, spread = float(np.abs(ends).max(initial=0.0)), float(np.ptp(ends)) if ends.size else 0.0
+    lines = ["index   bars  exact  error (bottleneck distance)  share of range"]
     for r, bars in enumerate(barcode):
-        distance = bottleneck(bars, exact[r])
-        lines.append(f"{r:5} {len(bars):6} {len(exact[r]):6}  {distance:.6g}")
+        error = bottleneck(bars, exact[r])
+        share = f"{error / spread:.3g}" if spread else "-"
+        lines.append(f"{r:5} {len(bars):6} {len(exact[r]):6}  {error:<27.6g}  {share}")
     for r, bars in enumerate(exact):
         lines += ["", f"exact index {r}" + ("" if len(bars) else ": no bars")]
         rows = [[as_text(x, scale) for x in (b, d, d - b)] for b, d in bars.tolist()]

@@ -119,6 +119,27 @@ class NetworkLoss:
         score = accuracy.cpu().numpy() if self._scored else None
         return Evaluation(loss.cpu().numpy(), score)
 
+    def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Exact values (batch,) float64 and gradients (batch, d) at points (batch, d).
+
+        In the memory of one part of the examples, where torch would keep all parts. With batch norm
+        the gradient takes the statistics at a point as constants. Raises ShapeError.
+        """
+        self._check_points(points)
+        with torch.no_grad():
+            buffers = self._statistics(points)
+        self._model.eval()
+        n = len(self._targets)
+        values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
+        slopes = torch.zeros_like(points)
+        for x, y in self._parts():
+            with torch.enable_grad():
+                at = points.detach().requires_grad_()
+                each = self._each(at, buffers, x, y)[0] * (len(y) / n)
+                slopes += torch.autograd.grad(each.sum(), at)[0]
+            values += each.detach().double()
+        return values, slopes
+
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         """One pass over the data in random order: the loss on each mini-batch, in training mode.
 

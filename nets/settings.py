@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch import Tensor
 
 from nets.recipes import RECIPES
 from reduction import Barcode, OptionError
 from reduction.fields import prime
-from simplicial import Barycentric, Edgewise, Recipe
+from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
 from simplicial.build import check_build
 from simplicial.report import check_folder
 
@@ -21,6 +22,8 @@ PACKAGES = (
     "torchvision",
 )  # fmt: skip
 GIGABYTE = 10**9
+SAMPLES = 16  # of Algorithm 1, for functions that are cheap
+MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +45,14 @@ class NetworkSettings:
     learning_rate: float | None
     momentum: float | None
     weight_decay: float | None
+    optimizer: Literal["algorithm1", "elastic"]
     sides: Literal["fixed", "trainable"]
+    steps: int | None
     segments: int | None
     resolution: int
+    tolerance: float
+    sampled: bool
+    certify: bool
     field: int
     seed: int
     device: str
@@ -55,8 +63,9 @@ class NetworkSettings:
     def check(self) -> None:
         """Refuse what can be refused before data are read and networks trained."""
         check_folder(self.out)
-        check_build(self.minima, self.max_dim, self.resolution, self.seed)
+        check_build(self.minima, self.max_dim, self.resolution, self.seed, _tolerance(self))
         prime(self.field)
+        _check_optimizer(self)
         if not 1 <= self.memory * GIGABYTE < math.inf:
             raise OptionError(
                 f"memory must be a positive, finite number of gigabytes, got {self.memory:g}: "
@@ -71,9 +80,9 @@ class NetworkSettings:
         return RECIPES[self.model].changed(**given)
 
     @property
-    def simplex_map(self) -> Barycentric | Edgewise:
-        """The paper's map, unless segments are given."""
-        return Barycentric() if self.segments is None else Edgewise(self.segments)
+    def build(self) -> dict[str, Any]:
+        """What `build_complex` is to be told."""
+        return _build(self, Algorithm1(recipe=self.recipe, sides=self.sides), Barycentric())
 
     @property
     def bytes(self) -> int:
@@ -92,12 +101,19 @@ class AnalyticSettings:
     curved: int
     max_dim: int | None
     starts: int | None
-    epochs: int
+    function_seed: int | None
+    saddles: bool
+    optimizer: Literal["algorithm1", "elastic"]
+    steps: int | None
+    epochs: int | None
     learning_rate: float | None
+    samples: int | None
     sides: Literal["fixed", "trainable"]
-    samples: int
-    segments: int
+    segments: int | None
     resolution: int
+    tolerance: float
+    sampled: bool
+    certify: bool
     field: int
     seed: int
     quiet: bool
@@ -108,17 +124,82 @@ class AnalyticSettings:
         if self.out is not None:
             check_folder(self.out)
         prime(self.field)
+        _check_optimizer(self)
+
+    def recipe(self, loss: Loss, vertices: Tensor) -> Recipe | None:
+        """How Algorithm 1 trains simplices of this loss on vertices (n, d), if it does."""
+        if self.optimizer != "algorithm1":
+            return None
+        numbers = {"epochs": self.epochs, "learning_rate": self.learning_rate}
+        given = {name: number for name, number in numbers.items() if number is not None}
+        return Algorithm1().recipe_for(loss, vertices).changed(**given)
+
+    def build(self, recipe: Recipe | None) -> dict[str, Any]:
+        """What `build_complex` is to be told."""
+        samples = SAMPLES if self.samples is None else self.samples
+        return _build(self, Algorithm1(recipe=recipe, sides=self.sides, samples=samples), MAP)
+
+
+def _build(
+    settings: NetworkSettings | AnalyticSettings,
+    algorithm1: Algorithm1,
+    simplex_map: Barycentric | Edgewise,
+) -> dict[str, Any]:
+    """Arguments of `build_complex`; the map is Algorithm 1's where no segments are given."""
+    if settings.optimizer == "elastic":
+        numbers = {"segments": settings.segments, "steps": settings.steps}
+        given = {name: number for name, number in numbers.items() if number is not None}
+        optimizer = NudgedElastic(**given)
+        simplex_map = optimizer.simplex_map
+    else:
+        optimizer = algorithm1
+        if settings.segments is not None:
+            simplex_map = Edgewise(settings.segments)
+    return {
+        "optimizer": optimizer,
+        "simplex_map": simplex_map,
+        "resolution": settings.resolution,
+        "tolerance": _tolerance(settings),
+        "certify": settings.certify,
+        "seed": settings.seed,
+        "progress": not settings.quiet,
+    }
+
+
+def _tolerance(settings: NetworkSettings | AnalyticSettings) -> float | None:
+    return None if settings.sampled else settings.tolerance
+
+
+def _check_optimizer(settings: NetworkSettings | AnalyticSettings) -> None:
+    """Refuse options that the optimizer would ignore."""
+    elastic = settings.optimizer == "elastic"
+    foreign = {"steps": settings.steps}
+    if elastic:
+        foreign = {"sides": None if settings.sides == "fixed" else settings.sides}
+        if isinstance(settings, AnalyticSettings):
+            names = ("epochs", "learning_rate", "samples")
+            foreign |= {name: getattr(settings, name) for name in names}
+    for name, value in foreign.items():
+        if value is not None:
+            owner = "algorithm1" if elastic else "elastic"
+            raise OptionError(
+                f"--{name.replace('_', '-')} belongs to --optimizer {owner}, got {value} with "
+                f"--optimizer {settings.optimizer}: leave it out, or choose the other optimizer"
+            )
 
 
 def record(
-    settings: NetworkSettings | AnalyticSettings, recipe: Recipe, barcode: Barcode, seconds: float
+    settings: NetworkSettings | AnalyticSettings,
+    recipe: Recipe | None,
+    barcode: Barcode,
+    seconds: float,
 ) -> dict[str, Any]:
-    """What repeats a run, and what it gave: JSON values."""
+    """What repeats a run, and what it gave: JSON values; no recipe where none trained anything."""
     given = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
     return {
         "command": settings.command,
         "settings": given,
-        "recipe": recipe.as_record(),
+        "recipe": None if recipe is None else recipe.as_record(),
         "max_dim": len(barcode),
         "w_inf": [barcode.w_inf(r) for r in range(len(barcode))],
         "versions": {name: version(name) for name in PACKAGES}

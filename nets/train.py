@@ -17,7 +17,7 @@ from nets.generators import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError
 from simplicial import Barycentric, Minima, Recipe
-from simplicial.loss import MEMORY, points_at_once
+from simplicial.loss import MEMORY
 from simplicial.optimise import Simplices, Stage, descend
 from simplicial.options import whole
 
@@ -53,19 +53,12 @@ def train_minima(
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)
     each = np.arange(n)[:, None]
-    at_once = points_at_once(loss, points, memory)
     with tqdm(
         desc="minima: training", total=recipe.epochs, delay=2, disable=not progress, leave=False
     ) as bar:
-        stage = Stage(
-            Simplices(each, each, Barycentric()),
-            slice(0, n),
-            slice(0, 0),
-            seed,
-            at_once,
-            bar.update,
-        )
-        descend(loss, points, stage, stage.inside, recipe)
+        simplices = Simplices(each, each, Barycentric())
+        stage = Stage(simplices, slice(0, n), slice(0, 0), seed, memory)
+        descend(loss, points, stage, stage.inside, recipe, on_round=bar.update)
     return Minima(points, loss, memory=memory)
 
 

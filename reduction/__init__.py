@@ -3,6 +3,7 @@
 from reduction.barcode import Barcode, Pairs
 from reduction.complex import FilteredComplex
 from reduction.distances import bottleneck, w_inf, wasserstein
+from reduction.ends import BarEnds, Ends
 from reduction.errors import (
     BarcodeError,
     DataError,
@@ -16,10 +17,12 @@ from reduction.errors import (
 from reduction.plots import plot_barcode, plot_diagram
 
 __all__ = [
+    "BarEnds",
     "Barcode",
     "BarcodeError",
     "DataError",
     "DimensionError",
+    "Ends",
     "FieldError",
     "FilteredComplex",
     "FiltrationError",

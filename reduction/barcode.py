@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction import storage
-from reduction.bars import Bars, as_text, checked_bars, essential_births, finite_bars
+from reduction.bars import Bars, checked_bars, essential_births, finite_bars
 from reduction.distances import w_inf
+from reduction.ends import BarEnds, Ends, checked_ends
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.fields import prime
+from reduction.table import table
 
 
 class Pairs(NamedTuple):
@@ -30,6 +32,8 @@ class Barcode:
     bars   for each index (m, 2) float64: birth, and death or inf, in units of the loss
     pairs  for each index the simplices that begin and end each bar
     field  the prime p of the coefficients Z/p
+    ends   for each index the critical points at which its bars begin and end, in the order of the
+           bars given; None if none were looked for
 
     Rows are sorted by birth, then death, then the colexicographic order of the simplices that begin
     the bars; arrays are copied and read-only. `barcode[r]` is bars[r]; iterating gives one array
@@ -39,9 +43,14 @@ class Barcode:
     bars: tuple[Bars, ...]
     field: int
     _pairs: tuple[Pairs, ...]
+    _ends: tuple[BarEnds, ...]  # empty where none were looked for
 
     def __init__(
-        self, bars: Sequence[ArrayLike], pairs: Sequence[tuple[ArrayLike, ArrayLike]], field: int
+        self,
+        bars: Sequence[ArrayLike],
+        pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+        field: int,
+        ends: Sequence[tuple[Ends, Ends]] | None = None,
     ) -> None:
         if len(bars) != len(pairs):
             raise ShapeError(
@@ -50,21 +59,25 @@ class Barcode:
             )
         rows = [checked_bars(given, f"bars[{r}]") for r, given in enumerate(bars)]
         checked = [_checked_pairs(r, *pair, rows[r]) for r, pair in enumerate(pairs)]
+        found = [] if ends is None else checked_ends(ends, rows)
         for r, (births, deaths) in enumerate(checked):
             order = np.lexsort((*births.T, rows[r][:, 1], rows[r][:, 0]))
             rows[r], checked[r] = rows[r][order], Pairs(births[order], deaths[order])
+            if found:
+                found[r] = BarEnds(*(side.taken(order) for side in found[r]))
             for array in (rows[r], *checked[r]):
                 array.flags.writeable = False
         object.__setattr__(self, "bars", tuple(rows))
         object.__setattr__(self, "field", prime(field))
         object.__setattr__(self, "_pairs", tuple(checked))
+        object.__setattr__(self, "_ends", tuple(found))
 
     @classmethod
     def load(cls, path: str | Path) -> "Barcode":
         """Read what `save` wrote. Raises DataError for other content, OSError where there is no
         file."""
         content = Path(path).read_bytes()
-        with storage.refusing(path, "barcode"):
+        with storage.refusing(path, "barcode", storage.BARCODE_VERSIONS):
             field, records = storage.read_barcode(content)
             bars = [
                 [(birth, math.inf if death is None else death) for birth, death in record.bars]
@@ -79,7 +92,8 @@ class Barcode:
                 )
                 for r, record in enumerate(records)
             ]
-            return cls(bars, pairs, field)
+            ends = [record.ends for record in records if record.ends is not None]
+            return cls(bars, pairs, field, ends or None)
 
     def save(self, path: str | Path) -> None:
         """Write UTF-8 JSON, from which `load` restores every bit; overwrites."""
@@ -88,13 +102,18 @@ class Barcode:
                 [(birth, None if math.isinf(death) else death) for birth, death in bars.tolist()],
                 pairs.births.tolist(),
                 [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
+                self.ends(r),
             )
-            for bars, pairs in zip(self.bars, self._pairs, strict=True)
+            for r, (bars, pairs) in enumerate(zip(self.bars, self._pairs, strict=True))
         ]
         storage.write_barcode(path, self.field, records)
 
     def __repr__(self) -> str:
-        return f"Barcode(field={self.field}, counts={tuple(len(bars) for bars in self.bars)})"
+        shown = f"field={self.field}, counts={tuple(len(bars) for bars in self.bars)}"
+        if self._ends:
+            certified = sum(int(ends.certified.sum()) for ends in self._ends)
+            shown += f", certified={certified}/{sum(np.isfinite(bars).sum() for bars in self)}"
+        return f"Barcode({shown})"
 
     def __len__(self) -> int:
         """The number of indices reported."""
@@ -110,6 +129,20 @@ class Barcode:
     def pairs(self, r: int) -> Pairs:
         """The simplices that begin and end the bars of index r. Raises DimensionError."""
         return self._pairs[self._index(r)]
+
+    def ends(self, r: int) -> BarEnds | None:
+        """The critical points at which the bars of index r begin and end; None if none were looked
+        for. Raises DimensionError."""
+        self._index(r)
+        return self._ends[r] if self._ends else None
+
+    def with_ends(self, ends: Sequence[tuple[Ends, Ends]]) -> "Barcode":
+        """The same bars with their births' and deaths' critical points, given for each index.
+
+        Rows are those of `self[r]`. The death of an essential bar has no point; certified births of
+        index r have Morse index r, certified deaths r + 1. Raises ShapeError, BarcodeError.
+        """
+        return Barcode(self.bars, self._pairs, self.field, ends)
 
     def finite(self, r: int) -> Bars:
         """The bars of index r that end, (m', 2). Raises DimensionError."""
@@ -129,34 +162,11 @@ class Barcode:
         return w_inf(self[r], essential=1 if r == 0 else 0)
 
     def table(self) -> str:
-        """A text table: index by index count, essential, longest and W_inf; then bar after bar."""
-        lines = [
-            f"coefficients Z/{self.field}",
-            "",
-            "index   bars  essential     longest       W_inf",
-        ]
-        for r, bars in enumerate(self):
-            finite = self.finite(r)
-            longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
-            lines.append(
-                f"{r:5} {len(bars):6} {len(bars) - len(finite):10} "
-                f"{longest:>11} {self.w_inf(r):11.6g}"
-            )
-        ends = np.concatenate([np.zeros((0, 2)), *self.bars])
-        ends = ends[np.isfinite(ends)]
-        scale = float(np.abs(ends).max(initial=0.0))
-        spread = float(np.ptp(ends)) if ends.size else 0.0
-        # six digits of the differences, however far from 0 all values are
-        digits = min(15, 6 + int(np.log10(scale / spread))) if spread else 6
-        for r, bars in enumerate(self):
-            lines += ["", f"index {r}" + ("" if len(bars) else ": no bars")]
-            if len(bars):
-                lines.append("      birth       death      length  born with -> dies with")
-            for (birth, death), born, dies in zip(bars.tolist(), *self.pairs(r), strict=True):
-                end = f" -> {_name(dies)}" if death < math.inf else ""
-                row = (as_text(x, scale, digits) for x in (birth, death, death - birth))
-                lines.append("{:>11} {:>11} {:>11}  ".format(*row) + _name(born) + end)
-        return "\n".join(lines)
+        """A text table: index by index count, essential, longest and W_inf; then bar after bar.
+
+        Where there are ends, it marks those that are not certified.
+        """
+        return table(self)
 
     def _index(self, r: int) -> int:
         if not isinstance(r, int | np.integer) or isinstance(r, bool) or not 0 <= r < len(self):
@@ -166,10 +176,6 @@ class Barcode:
                 "or for a barcode with a higher max_index"
             )
         return r
-
-
-def _name(simplex: NDArray[np.int64]) -> str:
-    return f"({','.join(map(str, simplex.tolist()))})"
 
 
 def _checked_pairs(r: int, births: ArrayLike, deaths: ArrayLike, bars: Bars) -> Pairs:

@@ -6,11 +6,16 @@ The colours tell the indices apart, for colour-blind readers too (Okabe & Ito 20
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from reduction.barcode import Barcode
+from reduction.ends import uncertified
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+DASHES = (0, (2, 1))  # of a bar with an end that is not certified
 
 SEEN = 0.01  # share of the diagram's width below which two points look like one
 
@@ -18,8 +23,8 @@ SEEN = 0.01  # share of the diagram's width below which two points look like one
 def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
     """One horizontal line for each bar, index above index; arrows for bars that never end.
 
-    A bar too short to be seen keeps the mark at its birth. Returns the axes, new ones unless `ax`
-    is given.
+    A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
+    dashed unless they are certified. Returns the axes, new ones unless `ax` is given.
     """
     ax = _axes(ax)
     low, high = _limits(barcode)
@@ -29,7 +34,8 @@ def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
         heights = np.arange(height, height + len(bars))
         height += len(bars)
         ends = np.minimum(bars[:, 1], high)
-        ax.hlines(heights, bars[:, 0], ends, color=colour, linewidth=2)
+        lines = ax.hlines(heights, bars[:, 0], ends, color=colour, linewidth=2)
+        lines.set_linestyle([DASHES if dashed else "solid" for dashed in _doubtful(barcode, r)])
         ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
         endless = np.isinf(bars[:, 1])
         ax.plot(ends[endless], heights[endless], ">", color=colour)
@@ -37,15 +43,16 @@ def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
-    _legend(ax, barcode)
+    _legend(ax, barcode, Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES))
     return ax
 
 
 def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
     """The persistence diagram: a point (birth, death) for each bar, at ∞ if it never ends.
 
-    A number beside a point says how many bars the eye cannot tell apart there. Returns the axes,
-    new ones unless `ax` is given.
+    A number beside a point says how many bars the eye cannot tell apart there. Where the barcode
+    has ends, a point is hollow unless they are certified. Returns the axes, new ones unless `ax` is
+    given.
     """
     ax = _axes(ax)
     low, high = _limits(barcode)
@@ -58,7 +65,15 @@ def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
     for r, bars in enumerate(barcode):
         colour = COLOURS[r % len(COLOURS)]
         points = np.minimum(bars, high)
-        ax.scatter(*points.T, s=28, color=colour, alpha=0.8, linewidths=0, zorder=3)
+        hollow = _doubtful(barcode, r)
+        ax.scatter(
+            *points.T,
+            s=np.where(hollow, 22, 28),  # equal with the outline
+            facecolors=[to_rgba(colour, 0.0 if empty else 0.8) for empty in hollow],
+            edgecolors=to_rgba(colour, 0.8),
+            linewidths=[1.2 if empty else 0.0 for empty in hollow],
+            zorder=3,
+        )
         places = np.round((points - low) / (SEEN * (high - low)))
         _, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
         for point, count in zip(points[first[counts > 1]], counts[counts > 1], strict=True):
@@ -69,7 +84,8 @@ def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     ax.set_xlabel("birth")
     ax.set_ylabel("death")
-    _legend(ax, barcode)
+    hollow = Line2D([], [], color="0.4", linestyle="", marker="o", markersize=5, fillstyle="none")
+    _legend(ax, barcode, hollow)
     return ax
 
 
@@ -89,12 +105,21 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _legend(ax: Axes, barcode: Barcode) -> None:
-    """Above the picture, where it hides no bar."""
+def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
+    """(m,): which bars of index r have an end that is not certified."""
+    births, deaths = uncertified(barcode[r], barcode.ends(r)).T
+    return births | deaths
+
+
+def _legend(ax: Axes, barcode: Barcode, doubtful: Line2D) -> None:
+    """Above the picture, where it hides no bar; `doubtful` if some bars are so."""
     handles = [
         Line2D([], [], color=COLOURS[r % len(COLOURS)], linewidth=4, label=f"index {r}")
         for r in range(len(barcode))
     ]
+    if any(_doubtful(barcode, r).any() for r in range(len(barcode))):
+        doubtful.set_label("not certified")
+        handles.append(doubtful)
     if handles:
         ax.legend(
             handles=handles,

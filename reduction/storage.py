@@ -5,6 +5,7 @@ caller passes: these functions decode it, and the constructors of complex and ba
 """
 
 import json
+import math
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -14,11 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.ends import BarEnds, Ends
 from reduction.errors import DataError
 
 COMPLEX = "loss-barcodes filtered complex"
 BARCODE = "loss-barcodes barcode"
 VERSION = 1
+WITH_ENDS = 2  # of a barcode with the critical points where its bars begin and end
+BARCODE_VERSIONS = f"{VERSION} or {WITH_ENDS}"
 
 
 class IndexRecord(NamedTuple):
@@ -27,10 +31,11 @@ class IndexRecord(NamedTuple):
     bars: list[tuple[float, float | None]]
     births: list[list[int]]  # r + 1 vertex labels of the simplex that begins each bar
     deaths: list[list[int] | None]  # r + 2 labels of the simplex that ends it
+    ends: BarEnds | None  # of every index, or of none
 
 
 @contextmanager
-def refusing(path: str | Path, name: str, version: int = VERSION) -> Generator[None]:
+def refusing(path: str | Path, name: str, version: int | str = VERSION) -> Generator[None]:
     """Turn whatever goes wrong while the content of a file is decoded into one DataError."""
     try:
         yield
@@ -55,7 +60,7 @@ def write_complex(
 def read_complex(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """The vertices and values of each dimension, unchecked. Raises anything: see `refusing`."""
     with np.load(BytesIO(content), allow_pickle=False) as archive:
-        check_tag(archive["format"].item(), archive["version"].item(), COMPLEX)
+        check_tag(archive["format"].item(), archive["version"].item(), COMPLEX, VERSION)
         dimensions = range(archive["dim"].item() + 1)
         return (
             [archive[f"vertices_{r}"] for r in dimensions],
@@ -67,9 +72,9 @@ def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) 
     """Write the bars of each index; a float as the shortest decimal that reads back as the same."""
     document = {
         "format": BARCODE,
-        "version": VERSION,
+        "version": WITH_ENDS if any(record.ends for record in indices) else VERSION,
         "field": field,
-        "indices": [record._asdict() for record in indices],
+        "indices": [_index_document(record) for record in indices],
     }
     Path(path).write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -77,35 +82,94 @@ def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) 
 def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     """The field and the bars of each index, of the right types. Raises anything: see `refusing`."""
     document = json.loads(content.decode("utf-8"))
-    check_tag(document["format"], document["version"], BARCODE)
+    version = document["version"]
+    check_tag(document["format"], version, BARCODE, VERSION, WITH_ENDS)
     records: list[IndexRecord] = []
     for r, record in enumerate(document["indices"]):
+        if ("ends" in record) != (version == WITH_ENDS):
+            raise DataError(f"indices have ends in version {WITH_ENDS} only, and all of them")
         bars = [
             (_number(birth), None if death is None else _number(death))
             for birth, death in record["bars"]
         ]
         births = [_labels(row, r + 1) for row in record["births"]]
         deaths = [row if row is None else _labels(row, r + 2) for row in record["deaths"]]
-        records.append(IndexRecord(bars, births, deaths))
+        ends = None
+        if version == WITH_ENDS:
+            ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))
+        records.append(IndexRecord(bars, births, deaths, ends))
     return document["field"], records
 
 
-def check_tag(
-    name: object, version: object, expected: str, expected_version: int = VERSION
-) -> None:
+def check_tag(name: object, version: object, expected: str, *versions: int) -> None:
     """Raise DataError, to be caught by `refusing`, unless format and version are as expected."""
-    if (name, version) != (expected, expected_version):
+    if name != expected or version not in versions:
         raise DataError(f"its format is {name!r} of version {version!r}")
+
+
+def _index_document(record: IndexRecord) -> dict[str, Any]:
+    document = record._asdict()
+    if record.ends is None:
+        del document["ends"]
+    else:
+        sides = zip(BarEnds._fields, record.ends, strict=True)
+        document["ends"] = {side: _ends_document(ends) for side, ends in sides}
+    return document
+
+
+def _ends_document(ends: Ends) -> dict[str, Any]:
+    """Lists of each array's rows, null for nan; d and e, which no row tells where there is none."""
+    return {
+        "d": ends.points.shape[1],
+        "e": ends.eigenvalues.shape[1],
+        "certified": ends.certified.tolist(),
+        "points": [_nullable(row) for row in ends.points.tolist()],
+        "gradient_norms": _nullable(ends.gradient_norms.tolist()),
+        "eigenvalues": [_nullable(row) for row in ends.eigenvalues.tolist()],
+        "morse": ends.morse.tolist(),
+    }
+
+
+def _ends(document: dict[str, Any]) -> Ends:
+    """What `_ends_document` made a document of. Raises anything."""
+    certified, morse = _typed(document["certified"], bool), _typed(document["morse"], int)
+    return Ends(
+        np.array(certified, np.bool_),
+        _matrix(document["points"], document["d"]),
+        np.array(_numbers(document["gradient_norms"]), np.float64),
+        _matrix(document["eigenvalues"], document["e"]),
+        np.array(morse, np.int64),
+    )
+
+
+def _nullable(row: list[float]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in row]
+
+
+def _numbers(row: list[Any]) -> list[float]:
+    return [math.nan if value is None else _number(value) for value in row]
+
+
+def _matrix(rows: list[list[Any]], width: int) -> NDArray[np.float64]:
+    if any(len(row) != width for row in rows):
+        raise TypeError(f"its rows have not all {width} numbers")
+    return np.array([_numbers(row) for row in rows], np.float64).reshape(len(rows), width)
 
 
 def _number(value: Any) -> float:
     # bool is an int to Python, and float() would read digits in a string
-    if type(value) not in (int, float):
-        raise TypeError(f"{value!r} is no number")
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is no finite number")
     return float(value)
 
 
 def _labels(row: list[Any], count: int) -> list[int]:
-    if len(row) != count or not all(type(label) is int for label in row):
+    if len(row) != count:
         raise TypeError(f"{row!r} are no {count} vertex labels")
+    return _typed(row, int)
+
+
+def _typed(row: list[Any], kind: type) -> list[Any]:
+    if not all(type(value) is kind for value in row):
+        raise TypeError(f"{row!r} are not all of type {kind.__name__}")
     return row

@@ -2,7 +2,8 @@
 
 from simplicial.build import build_complex
 from simplicial.complex import LossComplex
-from simplicial.critical import find_minima
+from simplicial.critical import find_critical_points, find_minima, with_saddles
+from simplicial.elastic import NudgedElastic
 from simplicial.errors import LossError, RunError, SearchError
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps import Barycentric, Edgewise, SimplexMap
@@ -23,6 +24,7 @@ __all__ = [
     "LossError",
     "Maximum",
     "Minima",
+    "NudgedElastic",
     "OptimisedSimplex",
     "Optimizer",
     "Recipe",
@@ -35,9 +37,11 @@ __all__ = [
     "Stage",
     "build_complex",
     "constant",
+    "find_critical_points",
     "find_minima",
     "garipov",
     "plot_barrier_tree",
     "plot_edge",
     "plot_triangle",
+    "with_saddles",
 ]

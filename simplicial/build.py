@@ -1,25 +1,19 @@
 """The inductive builder (section 4): vertices, then edges, then triangles, ... each from its
 faces."""
 
-from typing import Any, NoReturn
-
-from torch import Tensor
-from tqdm import tqdm
+from typing import Any
 
 from reduction import DimensionError, OptionError
 from simplicial.complex import LossComplex
+from simplicial.critical import with_saddles
+from simplicial.elastic import NudgedElastic
+from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.layout import lay_out, straight
-from simplicial.loss import MEMORY, points_at_once
+from simplicial.loss import MEMORY
 from simplicial.maps import Barycentric, SimplexMap
-from simplicial.maximum import Interior, sample_interiors
 from simplicial.minima import Minima
-from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
+from simplicial.optimise import Algorithm1, Optimizer, Stage
 from simplicial.options import whole
-from simplicial.sampling import interior_lattice
-
-PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
-KEPT_BYTES = 16  # loss and accuracy of a lattice point
-_NAMES = {1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
 def build_complex(
@@ -29,6 +23,9 @@ def build_complex(
     optimizer: Optimizer | None = None,
     simplex_map: SimplexMap | None = None,
     resolution: int = 12,
+    tolerance: float | None = 1e-7,
+    certify: bool = False,
+    saddles: bool = False,
     seed: int = 0,
     memory: int = MEMORY,
     progress: bool = True,
@@ -37,60 +34,55 @@ def build_complex(
 
     minima       n vertices; C(n, r+1) simplices of each dimension r are built
     max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode
-    optimizer    None: `Algorithm1()`, the paper's
-    simplex_map  None: `Barycentric()`, the paper's (eqs. 5 and 6); or `Edgewise(segments)`
+    optimizer    None: `Algorithm1()`, the paper's; or `NudgedElastic()`
+    simplex_map  None: the optimizer's own; or `Barycentric()` (eqs. 5 and 6), `Edgewise(segments)`
     resolution   Algorithm 2 looks at the points t with resolution * t integer; at least max_dim + 1
+    tolerance    maxima are honest: from the lattice on, every linear piece is refined where the
+                 loss may be higher by more than this share of its range. None: they are sampled on
+                 the lattice only, Algorithm 2 as printed
+    certify      look for the critical point near the highest point of each simplex: its value is
+                 the simplex's, and every end of a bar says whether it was certified
+    saddles      take critical points of Morse index 1 in as further vertices: `with_saddles`
     seed         non-negative; same seed, same complex
     memory       bytes for a batch of points, and for the values that are kept for pictures
     progress     bars on stderr, for what takes over two seconds
     Raises DimensionError, OptionError for arguments out of range, LossError where the loss is not
     finite.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
-    trained together, and all are evaluated when all are trained, since trainable sides move faces.
+    trained together; where sides are trainable all are evaluated when all are trained, since
+    trainable sides move faces; the honest maximum and the certificates are this library's.
     """
     _check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer
-    simplex_map = Barycentric() if simplex_map is None else simplex_map
-    check_build(len(minima), max_dim, resolution, seed)
+    simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
+    minima = with_saddles(minima, seed=seed) if saddles else minima
+    check_build(len(minima), max_dim, resolution, seed, tolerance)
     layout = lay_out(len(minima), max_dim, simplex_map)
     pool = straight(minima.points, layout)
-    at_once = points_at_once(minima.loss, pool, memory)
+    gauge = Gauge(minima, pool, layout, resolution, tolerance, memory, progress)
     for r in range(1, max_dim + 1):
-        with _bar(f"{_name(r)}: training", optimizer.rounds(minima.loss), progress) as bar:
-            inside, sides = layout.rows(r), slice(len(minima), layout.rows(r).start)
-            stage = Stage(layout.simplices[r], inside, sides, seed, at_once, bar.update)
-            optimizer.optimise(minima.loss, pool, stage)
-    interiors = [
-        _interior(minima, pool, simplices, resolution, memory, progress)
-        for simplices in layout.simplices[1:]
-    ]
-    return LossComplex(minima, simplex_map, resolution, layout.simplices, pool, tuple(interiors))
+        sides = slice(len(minima), layout.rows(r).start)
+        floor = None if optimizer.moves_faces else gauge.floor(r)
+        stage = Stage(layout.simplices[r], layout.rows(r), sides, seed, memory, floor)
+        rounds = optimizer.rounds(minima.loss, pool, stage)
+        with progress_bar(f"{dimension_name(r)}: training", rounds, progress) as bar:
+            optimizer.optimise(minima.loss, pool, stage, bar.update)
+        if not optimizer.moves_faces:
+            gauge.measure(r)
+    if optimizer.moves_faces:
+        for r in range(1, max_dim + 1):
+            gauge.measure(r)
+    parts = (minima, simplex_map, resolution, layout.simplices, pool, tuple(gauge.interiors))
+    return LossComplex(*parts, gauge.certificates() if certify else None)
 
 
-def _interior(
-    minima: Minima,
-    pool: Tensor,
-    simplices: Simplices,
-    resolution: int,
-    memory: int,
-    progress: bool,
-) -> Interior:
-    r = simplices.dim
-    count = len(simplices.vertices) * len(interior_lattice(r, resolution))
-    with _bar(f"{_name(r)}: maxima", count, progress) as bar:
-        return sample_interiors(
-            minima.loss,
-            pool,
-            simplices,
-            resolution=resolution,
-            memory=memory,
-            keep=r <= PICTURED and count * KEPT_BYTES <= memory,
-            on_points=bar.update,
-        )
-
-
-def check_build(n: int, max_dim: int, resolution: int, seed: int) -> None:
+def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:
     """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
+    if tolerance is not None and not 0 < tolerance < 1:
+        raise OptionError(
+            f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
+            f"{tolerance!r}: change tolerance"
+        )
     whole("seed", seed, 0)
     whole("resolution", resolution, 1)
     if whole("max_dim", max_dim, 1) > n - 1:
@@ -118,11 +110,8 @@ def _check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
     ):
         if not holds or isinstance(given, type):
             raise OptionError(f"{name} must be one, got {given!s:.60}: pass {cure}, say")
-
-
-def _name(r: int) -> str:
-    return _NAMES.get(r, f"{r}-simplices")
-
-
-def _bar(title: str, total: int, progress: bool) -> "tqdm[NoReturn]":
-    return tqdm(desc=title, total=total, delay=2, disable=not progress, leave=False)
+    if isinstance(optimizer, NudgedElastic) and simplex_map not in (None, optimizer.simplex_map):
+        raise OptionError(
+            f"simplex_map must be the optimizer's own, {optimizer.simplex_map}, or None, got "
+            f"{simplex_map}: leave it out, or give NudgedElastic other segments"
+        )

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import Barcode, DimensionError, FilteredComplex
-from reduction.colex import complete_positions, complete_simplices
+from reduction.colex import complete_positions
+from simplicial.certify import Certificates, with_certificates
 from simplicial.loss import Loss
 from simplicial.maps import SimplexMap
-from simplicial.maximum import Interior
+from simplicial.maximum import Interior, on_facets
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
 from simplicial.sampling import lattice
@@ -33,8 +34,11 @@ class LossComplex:
     resolution   of the lattice on which Algorithm 2 took the maxima
     simplices    for each dimension: vertices and rows of the pool
     pool         (K, d) all control points
-    interiors    for each dimension from 1 on: what Algorithm 2 saw inside the simplices
-    filtration   f(simplex) = the largest loss seen on it, faces included (Algorithm 2, section 4)
+    interiors    for each dimension from 1 on: what was seen inside the simplices
+    certificates for each dimension from 0 on: critical points nearby; None if none were sought
+    heights      for each dimension: the largest loss seen on each simplex, faces included
+    filtration   f(simplex) = its height (Algorithm 2, section 4); where a simplex is highest inside
+                 and a critical point lies nearby, the value of that in its place
     """
 
     minima: Minima
@@ -43,10 +47,19 @@ class LossComplex:
     simplices: tuple[Simplices, ...]
     pool: Tensor
     interiors: tuple[Interior, ...]
+    certificates: tuple[Certificates, ...] | None = None
+    heights: tuple[NDArray[np.float64], ...] = field(init=False)
     filtration: FilteredComplex = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "filtration", _filtration(self.minima.values, self.interiors))
+        largest = (self.minima.values, *(interior.largest for interior in self.interiors))
+        heights = _heights(largest, self.simplices)
+        values = heights
+        if self.certificates is not None:
+            values = _certified(heights, self.simplices, self.certificates)
+        object.__setattr__(self, "heights", heights)
+        filtration = FilteredComplex.complete(len(self.minima), values)
+        object.__setattr__(self, "filtration", filtration)
 
     @property
     def max_dim(self) -> int:
@@ -70,10 +83,19 @@ class LossComplex:
     def barcode(self, field: int = 2, *, keep_zero: bool = False) -> Barcode:
         """Barcodes of all indices 0 .. max_dim - 1 over Z/field (section 4).
 
-        Index max_dim is not reported: no simplex of the complex could end its bars.
+        Index max_dim is not reported: no simplex of the complex could end its bars. Where
+        certificates were sought, every end of a bar carries its critical point.
         Raises FieldError for a field that is not prime.
         """
-        return self.filtration.barcode(field, keep_zero=keep_zero)
+        barcode = self.filtration.barcode(field, keep_zero=keep_zero)
+        if self.certificates is None:
+            return barcode
+        return with_certificates(barcode, self.filtration, self.certificates)
+
+    @property
+    def evaluations(self) -> int:
+        """How often the loss was evaluated to find the maxima, vertices included."""
+        return len(self.minima) + sum(interior.evaluations for interior in self.interiors)
 
     def triplet_barcode(self) -> NDArray[np.float64]:
         """Eq. 3: one bar [h1, h2] for each triple of minima, (C(n, 3), 2), triples colexicographic.
@@ -121,7 +143,7 @@ class LossComplex:
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
         """The maximum and its place, which may lie on a face: the lowest one that attains it."""
-        value = float(self.filtration.values[len(vertices) - 1][_rank(vertices)])
+        value = float(self.heights[len(vertices) - 1][_rank(vertices)])
         t = np.zeros(len(vertices))
         for face in _faces(len(vertices)):
             inside, place = self._inside(tuple(vertices[i] for i in face))
@@ -162,18 +184,28 @@ class LossComplex:
         return np.nan if accuracy is None else float(accuracy[vertex])
 
 
-def _filtration(
-    vertex_values: NDArray[np.float64], interiors: tuple[Interior, ...]
-) -> FilteredComplex:
-    """The complete complex valued by the largest loss inside, but never below the facets'."""
-    n, values = len(vertex_values), [vertex_values]
-    for simplices, interior in zip(
-        complete_simplices(n, len(interiors))[1:], interiors, strict=True
-    ):
-        facets = [np.delete(simplices, i, axis=1) for i in range(simplices.shape[1])]
-        sides = values[-1][complete_positions(np.stack(facets, axis=1))]
-        values.append(np.maximum(interior.largest, sides.max(axis=1)))
-    return FilteredComplex.complete(n, values)
+def _heights(
+    largest: tuple[NDArray[np.float64], ...], simplices: tuple[Simplices, ...]
+) -> tuple[NDArray[np.float64], ...]:
+    """The largest loss inside each simplex, but never below the facets'."""
+    heights = [largest[0]]
+    for inside, of in zip(largest[1:], simplices[1:], strict=True):
+        heights.append(np.maximum(inside, on_facets(heights[-1], of.vertices)))
+    return tuple(heights)
+
+
+def _certified(
+    heights: tuple[NDArray[np.float64], ...],
+    simplices: tuple[Simplices, ...],
+    certificates: tuple[Certificates, ...],
+) -> tuple[NDArray[np.float64], ...]:
+    """Heights in which critical values stand for the highest points inside that lie near them."""
+    values: list[NDArray[np.float64]] = []
+    for of, height, found in zip(simplices, heights, certificates, strict=True):
+        own = np.full(len(height), -np.inf)
+        own[found.simplices] = np.where(found.accepted, found.values, height[found.simplices])
+        values.append(np.maximum(own, on_facets(values[-1], of.vertices)) if values else own)
+    return tuple(values)
 
 
 def _rank(vertices: tuple[int, ...]) -> int:

@@ -1,12 +1,10 @@
-"""Minima of a smooth function, from many starts at once.
+"""Critical points of a smooth function, of any Morse index, from many starts at once.
 
-Each start descends by Newton's method with the Hessian's eigenvalues replaced by their absolute
-values (Dauphin et al. 2014, saddle-free Newton) and a backtracking line search (Armijo; Nocedal &
-Wright 2006, 3.1). Hessians are dense, one for each start: meant for functions of few variables, not
-for networks.
+All starts follow the Hessian's eigenvectors together (`simplicial.newton`); what arrives at a
+non-degenerate critical point of the wanted index is kept, once. For functions of few variables:
+Hessians are dense, one for each start.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
-from torch import Tensor
 
 from reduction import OptionError
 from simplicial.errors import SearchError
-from simplicial.loss import Loss, derivatives
+from simplicial.loss import Loss
 from simplicial.minima import Minima, Search
+from simplicial.newton import DENSE, follow
 from simplicial.options import whole
 
-CONVERGED = 1e-9  # Newton step over the box's diagonal at which a start has arrived
+REACH = 0.1  # the longest step over the box's diagonal
 MERGED = 1e-5  # distance over the box's diagonal below which two arrivals are one point
-DEGENERATE = 1e-7  # a Hessian eigenvalue below this share of the largest one there, or of the
-# curvature that is typical of the starts, is none: the point is not Morse
-ITERATIONS = 300
+ROOM = 0.5  # of the minima's box, around it, in which saddles are sought
+ITERATIONS = 100  # a start that has not arrived by then runs to infinity, or in a circle
 
 
 def find_minima(
@@ -48,110 +45,102 @@ def find_minima(
     starts  None: 100 d, and at least 20 n
     seed    non-negative
     returns Minima, sorted by value, ties by coordinates; `.search` counts what became of the
-    starts:
-            duplicates merged, saddles, degenerate points and failures left out
+            starts: duplicates merged, other critical points, degenerate ones and failures left out
     Raises OptionError for arguments out of range, LossError for a loss that breaks its contract,
     SearchError when no start arrives at a minimum. The search is made in float64 on the CPU.
     """
+    return find_critical_points(loss, 0, n, dim=dim, box=box, starts=starts, seed=seed)
+
+
+def find_critical_points(
+    loss: Loss,
+    index: int = 1,
+    n: int | None = None,
+    *,
+    dim: int | None = None,
+    box: ArrayLike | None = None,
+    starts: int | None = None,
+    seed: int = 0,
+) -> Minima:
+    """Non-degenerate critical points of a loss of one Morse index, as `find_minima` finds minima.
+
+    index  how many eigenvalues of the Hessian are negative: 0 minima, 1 saddles, ..., d maxima
+    The other arguments, the result and the errors are those of `find_minima`. The share of starts
+    that arrive falls as the index nears d, since a start beyond the outermost wells climbs to
+    infinity: `.search` tells, and `starts` or a tighter box helps.
+    """
     corners = _corners(loss, dim, box)
+    d = corners.shape[1]
+    index = _index(index, d)
     n = None if n is None else whole("n", n, 1)
     seed = whole("seed", seed, 0)
-    count = (
-        max(100 * corners.shape[1], 20 * (n or 0)) if starts is None else whole("starts", starts, 1)
-    )
-    begin = np.random.default_rng(seed).uniform(*corners, size=(count, corners.shape[1]))
+    count = max(100 * d, 20 * (n or 0)) if starts is None else whole("starts", starts, 1)
+    begin = torch.as_tensor(np.random.default_rng(seed).uniform(*corners, size=(count, d)))
     diagonal = float(np.linalg.norm(corners[1] - corners[0]))
-    reach = float(np.abs(corners).max()) + 1e3 * diagonal
-    arrival = _descend(loss, torch.as_tensor(begin), diagonal, reach)
-    smallest, largest = arrival.curvature[:, 0], np.abs(arrival.curvature).max(axis=1)
-    flat = np.abs(arrival.curvature).min(axis=1) <= DEGENERATE * np.maximum(
-        largest, arrival.typical
-    )
-    is_minimum = arrival.converged & ~flat & (smallest > 0)
-    kept = _merge(arrival.points, arrival.values, is_minimum, MERGED * diagonal)
+    arrival = follow(loss, begin, index, REACH * diagonal, ITERATIONS)
+    points = arrival.points.numpy()
+    flat = _near(points, arrival.converged & (arrival.morse < 0), MERGED * diagonal)
+    flat &= arrival.converged
+    wanted = (arrival.morse == index) & ~flat
+    kept = _merge(points, arrival.values, wanted, MERGED * diagonal)
     search = Search(
         starts=count,
-        duplicates=int(is_minimum.sum()) - len(kept),
-        saddles=int((arrival.converged & ~flat & (smallest <= 0)).sum()),
-        degenerate=int((arrival.converged & flat).sum()),
+        duplicates=int(wanted.sum()) - len(kept),
+        others=int((arrival.converged & ~flat & ~wanted).sum()),
+        degenerate=int(flat.sum()),
         failures=int((~arrival.converged).sum()),
     )
     if not len(kept):
+        kind = "minimum" if index == 0 else f"critical point of index {index}"
         raise SearchError(
-            f"a search needs a start that arrives at a minimum, none did: {search}: give another "
+            f"a search needs a start that arrives at a {kind}, none did: {search}: give another "
             "box, or more starts"
         )
-    return Minima(torch.as_tensor(arrival.points[kept[:n]]), loss, search)
+    return Minima(torch.as_tensor(points[kept[:n]]), loss, search)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arrival:
-    """Where the starts ended: (s, d), (s,), Hessian eigenvalues (s, d) ascending, and (s,)."""
+def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) -> Minima:
+    """Minima, and the critical points of Morse index 1 of their loss as further vertices.
 
-    points: NDArray[np.float64]
-    values: NDArray[np.float64]
-    curvature: NDArray[np.float64]
-    converged: NDArray[np.bool_]
-    typical: float
-
-
-def _descend(loss: Loss, x: Tensor, diagonal: float, reach: float) -> _Arrival:
-    value, arrived = torch.zeros(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=torch.bool)
-    curvature, typical = torch.zeros_like(x), None
-    active = torch.arange(len(x))
-    with torch.no_grad():  # the rounding of a loss is that of its largest terms, as at the start
-        noise = 1e-14 * loss(x.clone()).abs().nan_to_num(posinf=0.0)
-    for _ in range(ITERATIONS):
-        here = x[active]
-        f, g, hessian = (part.to(x) for part in derivatives(loss, here))
-        finite = f.isfinite() & g.isfinite().all(1) & hessian.isfinite().flatten(1).all(1)
-        finite &= (here.abs() < reach).all(1)
-        active, here, f, g = active[finite], here[finite], f[finite], g[finite]
-        eigenvalues, axes = torch.linalg.eigh(hessian[finite])
-        step = _saddle_free_step(eigenvalues, axes, g, diagonal)
-        value[active], curvature[active] = f, eigenvalues
-        if typical is None and len(active):
-            typical = float(eigenvalues.abs().amax(dim=1).median())
-        arrived[active] = step.norm(dim=1) <= CONVERGED * diagonal
-        going = ~arrived[active]
-        if not going.any():
-            break
-        active = active[going]
-        x[active], moved = _line_search(
-            loss, here[going], f[going] + noise[active], g[going], step[going]
-        )
-        active = active[moved]
-    arrays = (x.numpy(), value.numpy(), curvature.numpy(), arrived.numpy())
-    return _Arrival(*arrays, typical or 0.0)
-
-
-def _saddle_free_step(eigenvalues: Tensor, axes: Tensor, g: Tensor, diagonal: float) -> Tensor:
-    """-|H|^-1 g, no longer than a tenth of the box."""
-    size = eigenvalues.abs()
-    size = size.clamp(min=1e-12 * float(size.max()) + 1e-300)
-    along = torch.einsum("sij,si->sj", axes, g) / size
-    step = -torch.einsum("sij,sj->si", axes, along)
-    return step * (0.1 * diagonal / step.norm(dim=1, keepdim=True)).clamp(max=1.0)
-
-
-def _line_search(
-    loss: Loss, x: Tensor, f: Tensor, g: Tensor, step: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The first of x + step, x + step / 2, ... that lowers f enough, and where one does.
-
-    f includes the loss's rounding noise: close to a minimum its values no longer tell points apart.
+    Two minima joined over two saddles make a cycle that no complex on the minima alone can see.
+    Saddles are sought in the loss's own `domain`, or else in the box of the minima, enlarged on
+    each side by half of its longest edge.
+    starts, seed  as for `find_minima`
+    Raises SearchError where there is no saddle, OptionError for too many variables.
     """
-    slope = (g * step).sum(dim=1)
-    result, found, share = x.clone(), torch.zeros(len(x), dtype=torch.bool), 1.0
-    for _ in range(40):
-        with torch.no_grad():
-            lower = ~found & (loss(x + share * step) <= f + 1e-4 * share * slope)
-        result[lower] = x[lower] + share * step[lower]
-        found |= lower
-        if found.all():
-            break
-        share /= 2
-    return result, found
+    box = getattr(minima.loss, "domain", None)
+    if box is None:
+        points = minima.points.double().cpu().numpy()
+        low, high = points.min(axis=0), points.max(axis=0)
+        room = ROOM * float((high - low).max())
+        box = np.stack([low - room, high + room])
+    d = minima.points.shape[1]
+    saddles = find_critical_points(minima.loss, 1, dim=d, box=box, starts=starts, seed=seed)
+    return minima.joined(saddles)
+
+
+def _index(index: int, d: int) -> int:
+    if d > DENSE:
+        raise OptionError(
+            f"a search writes out Hessians, so it takes at most {DENSE} variables, got {d}: follow "
+            "single starts by simplicial.newton.follow"
+        )
+    index = whole("index", index, 0)
+    if index > d:
+        raise OptionError(
+            f"a Morse index in {d} variables is at most {d}, got {index}: ask for 0 to {d}"
+        )
+    return index
+
+
+def _near(
+    points: NDArray[np.float64], chosen: NDArray[np.bool_], radius: float
+) -> NDArray[np.bool_]:
+    """Which points are within the radius of a chosen one: a degenerate point is one for all."""
+    if not chosen.any():
+        return chosen
+    distance = KDTree(points[chosen]).query(np.nan_to_num(points))[0]
+    return distance <= radius
 
 
 def _merge(

@@ -3,7 +3,8 @@
 A loss is any callable that takes points `(batch, d)` and returns values `(batch,)`, differentiable
 by torch, each value depending on its own point alone. Everything else is optional: a loss over data
 may offer cheap random estimates for training (`StochasticLoss`) and a score beside the value
-(`ScoredLoss`), and may say how much memory a point takes (`SizedLoss`).
+(`ScoredLoss`), may compute its exact gradient itself (`SlopedLoss`), and may say how much memory a
+point takes (`SizedLoss`).
 """
 
 from collections.abc import Callable, Iterator
@@ -53,6 +54,15 @@ class ScoredLoss(Protocol):
 
 
 @runtime_checkable
+class SlopedLoss(Protocol):
+    """A loss that computes its exact gradient in less memory than torch would for all its data."""
+
+    def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Exact values (batch,) and gradients (batch, d) at points (batch, d)."""
+        ...
+
+
+@runtime_checkable
 class SizedLoss(Protocol):
     """A loss that knows what a point costs in memory."""
 
@@ -98,6 +108,28 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
     return Evaluation(values, np.concatenate(scores) if scores else None)
 
 
+def values_and_gradients(
+    loss: Loss, points: Tensor, memory: int = MEMORY
+) -> tuple[NDArray[np.float64], Tensor]:
+    """The loss (batch,) float64 and its gradient (batch, d) at points (batch, d), both exact.
+
+    Raises LossError where either has the wrong shape or is not finite, or torch cannot
+    differentiate the loss.
+    """
+    values, gradients = [np.empty(0)], [points[:0]]
+    for chunk in points.detach().split(points_at_once(loss, points, memory)):
+        if isinstance(loss, SlopedLoss):
+            value, slope = loss.values_and_gradients(chunk.clone())
+            _check_shape(value, chunk)
+        else:
+            _, value, slope = _differentiate(loss, chunk, twice=False)
+        values.append(value.detach().double().cpu().numpy())
+        gradients.append(slope.detach())
+    value, slope = np.concatenate(values), torch.cat(gradients)
+    _check_finite(np.where(slope.isfinite().all(dim=1).cpu().numpy(), value, np.nan), points)
+    return value, slope
+
+
 def gradient(loss: Loss, points: Tensor) -> Tensor:
     """Gradient (batch, d) of a loss, or of an estimate of it, at points (batch, d).
 
@@ -124,6 +156,27 @@ def derivatives(loss: Loss, points: Tensor) -> Derivatives:
         _times_hessian(g, x, torch.eye(x.shape[1]).to(x)[i].expand_as(x)) for i in range(x.shape[1])
     ]
     return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1))
+
+
+class SecondOrder(NamedTuple):
+    """A loss at one point: value, gradient (d,), and the map v -> H v, both (d,)."""
+
+    value: Tensor
+    gradient: Tensor
+    hessian: Callable[[Tensor], Tensor]
+
+
+def hessian_operator(loss: Loss, point: Tensor) -> SecondOrder:
+    """A loss at a point (d,), with its Hessian as a linear map, for any d.
+
+    What differentiates the gradient is kept for as long as the map is, and each product costs about
+    two gradients. Raises LossError where the loss has the wrong shape or torch cannot differentiate
+    it.
+    """
+    x, f, g = _differentiate(loss, point[None], twice=True)
+    return SecondOrder(
+        f.detach()[0], g.detach()[0], lambda v: _times_hessian(g, x, v.to(x)[None])[0]
+    )
 
 
 def steepest_curvature(loss: Loss, points: Tensor) -> float:

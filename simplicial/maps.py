@@ -16,7 +16,7 @@ on it, and the filtration by the maximum of the loss is monotone by construction
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import combinations, permutations, product
 from math import comb
 from typing import NamedTuple, Protocol
 
@@ -52,6 +52,10 @@ class SimplexMap(Protocol):
         """The linear pieces that hold points t, (..., r+1), and t's coordinates in them."""
         ...
 
+    def pieces(self, r: int) -> Ints:
+        """The control points at the corners of every linear piece, (p, r+1)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Barycentric:
@@ -79,6 +83,11 @@ class Barycentric:
         weights = np.arange(1, r + 2) * (ranked - below)
         flag = np.cumsum(1 << descending, axis=-1)
         return Location(_position_of_mask(r)[flag], weights)
+
+    def pieces(self, r: int) -> Ints:
+        """The (r+1)! flags of faces: a vertex, an edge on it, a triangle on that, ..."""
+        orders = np.array(list(permutations(range(r + 1))), dtype=np.int64)
+        return _position_of_mask(r)[np.cumsum(1 << orders, axis=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,16 @@ class Edgewise:
         )
         corners = floor.astype(np.int64)[..., None, :] + steps
         return Location(_rank_of_grid_point(corners, k), weights)
+
+    def pieces(self, r: int) -> Ints:
+        """The k^r Kuhn simplices k >= x_1 >= ... >= x_r >= 0 of the integer grid."""
+        k = self.segments
+        cells = np.array(list(product(range(k), repeat=r)), dtype=np.int64)[:, None, None, :]
+        orders = np.array(list(permutations(range(r))), dtype=np.int64)
+        steps = np.arange(r + 1)[:, None] > np.argsort(orders, axis=1)[:, None, :]
+        corners = (cells + steps).reshape(k**r * len(orders), r + 1, r)
+        bounded = (corners[..., :-1] >= corners[..., 1:]).all(axis=(1, 2))
+        return _rank_of_grid_point(corners[bounded], k)
 
 
 def face_positions(simplex_map: SimplexMap, r: int) -> list[tuple[tuple[int, ...], int]]:

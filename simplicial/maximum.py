@@ -1,8 +1,8 @@
 """Algorithm 2 for simplices of every dimension: the largest loss seen on a lattice of the simplex.
 
-Only points inside a simplex are evaluated; what its faces know is inherited, so no point of the
-complex is evaluated twice and f(simplex) is never below f(face). A sampled maximum is a lower bound
-of the true one: between lattice points the loss may be higher.
+Only points inside a simplex are evaluated; what its faces know is inherited, and f(simplex) is
+never below f(face). A sampled maximum is a lower bound of the true one: between lattice points the
+loss may be higher. `refined` goes on from it to the honest maximum.
 """
 
 from collections.abc import Callable
@@ -13,24 +13,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction.colex import complete_positions
 from simplicial.loss import Evaluation, Loss, evaluate, points_at_once
+from simplicial.mesh import Mesh
 from simplicial.optimise import Simplices
+from simplicial.refinement import Seen, highest
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
+
+ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interior:
-    """What Algorithm 2 saw inside the simplices of one dimension.
+    """What was seen inside the simplices of one dimension.
 
-    largest  (m,) float64, the largest loss inside; -inf where the lattice has no point inside
-    place    (m, r+1) float64, where that is, barycentric; zeros where there is none
-    samples  every loss seen, (m, p), and accuracy where the loss has one; None if not kept
+    largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at
+    place        (m, r+1) float64, where that is, barycentric; zeros where there is none
+    samples      every loss on the lattice, (m, p), and accuracy where the loss has one; None if not
+                 kept
+    evaluations  how often the loss was evaluated
     """
 
     largest: NDArray[np.float64]
     place: NDArray[np.float64]
     samples: Evaluation | None
+    evaluations: int
 
     def __post_init__(self) -> None:
         self.largest.flags.writeable = False
@@ -72,7 +80,58 @@ def sample_interiors(
             if keep:
                 kept.append(seen)
             on_points(len(part))
-    return Interior(largest, place, _stack(kept, (m, len(t))) if keep else None)
+    samples = _stack(kept, (m, len(t))) if keep else None
+    return Interior(largest, place, samples, m * len(t))
+
+
+def refined(
+    loss: Loss,
+    pool: Tensor,
+    seen: Seen,
+    simplices: Simplices,
+    interior: Interior,
+    floor: NDArray[np.float64],
+    *,
+    tolerance: float,
+    memory: int,
+    on_points: Callable[[int], object] = lambda _count: None,
+) -> Interior:
+    """The honest maximum inside every simplex, where it exceeds the lattice's and the faces'.
+
+    seen       the loss and its gradient at the pool's points
+    floor      (m,) the largest loss on the simplices' faces
+    tolerance  what the loss may still be higher by, as a share of its range on the pool; never less
+               than its rounding
+    Raises LossError where the loss is not finite.
+    """
+    rounding = ROUNDING * torch.finfo(pool.dtype).eps * float(np.abs(seen.values).max())
+    found = highest(
+        loss,
+        pool,
+        seen,
+        simplices.controls,
+        Mesh.of(simplices.simplex_map, simplices.dim),
+        np.maximum(interior.largest, floor),
+        max(tolerance * float(np.ptp(seen.values)), rounding),
+        memory,
+        on_points,
+    )
+    higher = found.largest > interior.largest
+    return Interior(
+        np.where(higher, found.largest, interior.largest),
+        np.where(higher[:, None], found.place, interior.place),
+        interior.samples,
+        interior.evaluations + found.evaluations,
+    )
+
+
+def on_facets(values: NDArray[np.float64], vertices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The largest of the facets' values, (m,), of simplices (m, r+1) of a complete complex.
+
+    values  of all (r-1)-simplices, in colexicographic order
+    """
+    facets = [np.delete(vertices, i, axis=1) for i in range(vertices.shape[1])]
+    return values[complete_positions(np.stack(facets, axis=1))].max(axis=1)
 
 
 def _stack(parts: list[Evaluation], shape: tuple[int, int]) -> Evaluation:

@@ -13,6 +13,8 @@ from reduction import ShapeError
 from simplicial.errors import LossError
 from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
 
+SAME = 1e-6  # distance over the spread of points below which two of them are one
+
 
 class _Network(Protocol):
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor: ...
@@ -20,24 +22,24 @@ class _Network(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What became of the starts of a search for minima, as counts.
+    """What became of the starts of a search for critical points of one Morse index, as counts.
 
-    duplicates  arrived at a minimum that another start had found
-    saddles     arrived at a critical point that is no minimum
+    duplicates  arrived at a point of that index that another start had found
+    others      arrived at a critical point of another Morse index
     degenerate  arrived where the Hessian has an eigenvalue near 0, at no Morse critical point
     failures    did not converge, or ran to infinity
     """
 
     starts: int
     duplicates: int
-    saddles: int
+    others: int
     degenerate: int
     failures: int
 
     def __str__(self) -> str:
         return (
-            f"{self.starts} starts, of which {self.duplicates} duplicates, {self.saddles} saddles, "
-            f"{self.degenerate} degenerate points, {self.failures} failures"
+            f"{self.starts} starts, of which {self.duplicates} duplicates, {self.others} of "
+            f"another index, {self.degenerate} degenerate points, {self.failures} failures"
         )
 
 
@@ -48,7 +50,7 @@ class Minima:
     points    (n, d) float32 or float64, torch or NumPy; taken over as a torch tensor, dtype and
               device kept
     loss      callable, points (batch, d) -> values (batch,)
-    search    how they were found, for minima from `find_minima`
+    search    how they were found, by `find_minima` or `find_critical_points`
     memory    bytes for a batch of points when the loss is evaluated at them
     seen      what that evaluation gave, where it was made before; None: it is made here
     values    (n,) float64, the loss at the points; read-only
@@ -83,6 +85,33 @@ class Minima:
     def __len__(self) -> int:
         return len(self.points)
 
+    def joined(self, other: "Minima") -> "Minima":
+        """These points and those of `other`, such as saddles, of which nothing is evaluated again.
+
+        Points of `other` within 1e-6 of the spread of all of them (the diagonal of the smallest box
+        around them) of one of these are left out. Dtype and device are those of these points;
+        accuracy is there if both have one. Raises ShapeError for points of another dimension,
+        LossError for another loss.
+        """
+        if self.points.shape[1] != other.points.shape[1]:
+            raise ShapeError(
+                "points that are joined must have one dimension, got "
+                f"{self.points.shape[1]} and {other.points.shape[1]}: join points of one loss"
+            )
+        if self.loss is not other.loss:
+            raise LossError(
+                "points that are joined must share their loss object, got "
+                f"{_name(self.loss)} and another {_name(other.loss)}: find both with one loss"
+            )
+        new = _new_points(self.points, other.points.to(self.points))
+        values = np.concatenate([self.values, other.values[new]])
+        accuracy = None
+        if self.accuracy is not None and other.accuracy is not None:
+            accuracy = np.concatenate([self.accuracy, other.accuracy[new]])
+        added = other.points.to(self.points)[torch.as_tensor(new, device=self.points.device)]
+        points = torch.cat([self.points, added])
+        return Minima(points, self.loss, seen=Evaluation(values, accuracy))
+
     @classmethod
     def from_state_dicts(
         cls, networks: Iterable[Mapping[str, Tensor]], loss: Callable[[Tensor], Tensor]
@@ -102,6 +131,19 @@ class Minima:
         if not vectors:
             raise ShapeError("minima need at least one point, got no state dict: give one or more")
         return cls(torch.stack(vectors), loss)
+
+
+def _new_points(old: Tensor, added: Tensor) -> NDArray[np.int64]:
+    """Which of `added` (m, d) lie off all of `old` (n, d)."""
+    both = torch.cat([old, added])
+    spread = (both.amax(dim=0) - both.amin(dim=0)).norm()
+    # by differences: the products of the quicker way do not tell close points apart
+    apart = torch.cdist(added, old, compute_mode="donot_use_mm_for_euclid_dist")
+    return (apart.amin(dim=1) > SAME * spread).nonzero()[:, 0].cpu().numpy()
+
+
+def _name(loss: Loss) -> str:
+    return getattr(loss, "__name__", type(loss).__name__)
 
 
 def _as_points(points: Any) -> Tensor:

@@ -17,8 +17,15 @@ from torch import Tensor
 
 from reduction import OptionError
 from simplicial.errors import LossError
-from simplicial.loss import Loss, StochasticLoss, gradient, steepest_curvature
-from simplicial.maps import SimplexMap
+from simplicial.loss import (
+    MEMORY,
+    Loss,
+    StochasticLoss,
+    gradient,
+    points_at_once,
+    steepest_curvature,
+)
+from simplicial.maps import Barycentric, SimplexMap
 from simplicial.options import whole
 from simplicial.recipe import EXACT, Recipe
 from simplicial.sampling import UniformPoints
@@ -54,27 +61,39 @@ class Stage:
     sides      rows of the pool that lie inside their faces, vertices excepted; ends where inside
                begins
     seed       non-negative; with a simplex's vertices it gives that simplex's random points
-    at_once    points whose gradients are taken in one batch: memory, never the result
-    on_round   called after each of the optimiser's rounds, for progress
+    memory     bytes for a batch of points, never the result
+    floor      (m,) the largest loss on each simplex's faces; None for an optimizer that moves faces
     """
 
     simplices: Simplices
     inside: slice
     sides: slice
     seed: int
-    at_once: int
-    on_round: Callable[[], object] = lambda: None
+    memory: int = MEMORY
+    floor: NDArray[np.float64] | None = None
 
 
 class Optimizer(Protocol):
     """What lowers the loss on simplices by moving their free control points."""
 
-    def rounds(self, loss: Loss) -> int:
-        """How often `optimise` will call `stage.on_round`."""
+    @property
+    def simplex_map(self) -> SimplexMap:
+        """The subdivision of the simplices, where the caller names none."""
         ...
 
-    def optimise(self, loss: Loss, pool: Tensor, stage: Stage) -> None:
-        """Move rows of the pool (K, d), in place."""
+    @property
+    def moves_faces(self) -> bool:
+        """Whether a dimension's turn may move lower dimensions' control points."""
+        ...
+
+    def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
+        """How often `optimise` will call `on_round`, at most."""
+        ...
+
+    def optimise(
+        self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
+    ) -> None:
+        """Move rows of the pool (K, d), in place; `on_round` is for progress."""
         ...
 
 
@@ -115,12 +134,24 @@ class Algorithm1:
             return Recipe()
         return EXACT.changed(learning_rate=STEP / steepest_curvature(loss, vertices))
 
-    def rounds(self, loss: Loss) -> int:
+    @property
+    def simplex_map(self) -> Barycentric:
+        """The paper's (eqs. 5 and 6)."""
+        return Barycentric()
+
+    @property
+    def moves_faces(self) -> bool:
+        """With trainable sides."""
+        return self.sides == "trainable"
+
+    def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
         """The recipe's epochs."""
         default = Recipe() if isinstance(loss, StochasticLoss) else EXACT
         return (self.recipe or default).epochs
 
-    def optimise(self, loss: Loss, pool: Tensor, stage: Stage) -> None:
+    def optimise(
+        self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
+    ) -> None:
         """Train the control points inside the simplices, and inside their sides if trainable.
 
         Raises LossError when the parameters stop being finite.
@@ -128,11 +159,17 @@ class Algorithm1:
         first = stage.inside.start if self.sides == "fixed" else stage.sides.start
         free = slice(first, stage.inside.stop)
         recipe = self.recipe_for(loss, pool[: stage.sides.start])
-        descend(loss, pool, stage, free, recipe, self.samples)
+        descend(loss, pool, stage, free, recipe, self.samples, on_round)
 
 
 def descend(
-    loss: Loss, pool: Tensor, stage: Stage, free: slice, recipe: Recipe, samples: int = 1
+    loss: Loss,
+    pool: Tensor,
+    stage: Stage,
+    free: slice,
+    recipe: Recipe,
+    samples: int = 1,
+    on_round: Callable[[], object] = lambda: None,
 ) -> None:
     """Train the free rows of the pool (K, d), in place, by SGD on random points of the simplices.
 
@@ -149,18 +186,19 @@ def descend(
     optimizer = torch.optim.SGD([moving], lr=recipe.learning_rate, momentum=recipe.momentum)
     points = UniformPoints(stage.seed, stage.simplices.vertices, samples)
     batches = np.random.default_rng([stage.seed, stage.simplices.dim])
+    at_once = points_at_once(loss, pool, stage.memory)
     for epoch in range(recipe.epochs):
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.schedule(
             epoch / recipe.epochs
         )
         for estimate in _estimates(loss, recipe.batch_size, batches):
             moving.grad.zero_()
-            for theta, pull in _parts(pool, stage, points.draw()):
+            for theta, pull in _parts(pool, stage.simplices, points.draw(), at_once):
                 g = torch.add(gradient(estimate, theta), theta, alpha=recipe.weight_decay)
                 pull.add(g / samples, moving.grad, free)
             optimizer.step()
         _check_finite(moving, stage.simplices, epoch, recipe)
-        stage.on_round()
+        on_round()
 
 
 def _estimates(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
@@ -186,13 +224,15 @@ class _Pull:
         grad.index_add_(0, self.rows[point, corner] - free.start, share * g[point])
 
 
-def _parts(pool: Tensor, stage: Stage, t: NDArray[np.float64]) -> Iterator[tuple[Tensor, _Pull]]:
-    """The points psi(t) for t (m, samples, r+1), as many at once as the stage allows."""
-    corners, weights = stage.simplices.simplex_map.locate(t)
-    rows = np.take_along_axis(stage.simplices.controls[:, None, :], corners, axis=-1)
+def _parts(
+    pool: Tensor, simplices: Simplices, t: NDArray[np.float64], at_once: int
+) -> Iterator[tuple[Tensor, _Pull]]:
+    """The points psi(t) for t (m, samples, r+1), so many at once."""
+    corners, weights = simplices.simplex_map.locate(t)
+    rows = np.take_along_axis(simplices.controls[:, None, :], corners, axis=-1)
     share = torch.as_tensor(weights, dtype=pool.dtype, device=pool.device).flatten(0, 1)
     row = torch.as_tensor(rows, device=pool.device).flatten(0, 1)
-    for w, k in zip(share.split(stage.at_once), row.split(stage.at_once), strict=True):
+    for w, k in zip(share.split(at_once), row.split(at_once), strict=True):
         yield torch.einsum("bj,bjd->bd", w, pool[k]), _Pull(k, w)
 
 

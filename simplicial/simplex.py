@@ -108,5 +108,13 @@ def interpolate(controls: Tensor, simplex_map: SimplexMap, t: NDArray[np.float64
     return torch.einsum("bj,bjd->bd", share, controls[torch.as_tensor(corners)])
 
 
+def interpolate_each(controls: Tensor, simplex_map: SimplexMap, t: NDArray[np.float64]) -> Tensor:
+    """One point psi(t) on each of m simplices, (m, d): controls (m, c, d), t (m, r+1)."""
+    corners, weights = simplex_map.locate(t)
+    share = torch.as_tensor(weights, dtype=controls.dtype, device=controls.device)
+    row = torch.arange(len(controls), device=controls.device)[:, None]
+    return torch.einsum("mj,mjd->md", share, controls[row, torch.as_tensor(corners)])
+
+
 def _worst(t: NDArray[np.float64]) -> int:
     return int(np.argmax(np.maximum(-t.min(axis=1), np.abs(t.sum(axis=1) - 1))))

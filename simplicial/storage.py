@@ -1,9 +1,10 @@
-"""The file of a complex: a NumPy archive (npz) of its geometry and of what Algorithm 2 saw on it.
+"""The file of a complex: a NumPy archive (npz) of its geometry and of what was seen on it.
 
 The loss is no part of it: it is code and data. Whoever reads a complex brings the loss, and the
 values at the vertices tell whether it is the same one.
 """
 
+from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from reduction import DataError
 from reduction.storage import check_tag, refusing
+from simplicial.certify import Certificates
 from simplicial.errors import LossError
 from simplicial.layout import lay_out
 from simplicial.loss import Evaluation, Loss, evaluate
@@ -27,7 +29,7 @@ from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
 
 FORMAT = "loss-barcodes loss complex"
-VERSION = 1
+VERSION = 2
 AGREE = 1e-4  # relative: what another device or number of threads may change in a loss
 
 
@@ -40,6 +42,7 @@ class Parts(NamedTuple):
     simplices: tuple[Simplices, ...]
     pool: Tensor
     interiors: tuple[Interior, ...]
+    certificates: tuple[Certificates, ...] | None
 
 
 def write_complex(path: str | Path, parts: Parts) -> None:
@@ -52,6 +55,7 @@ def write_complex(path: str | Path, parts: Parts) -> None:
         "max_dim": len(parts.interiors),
         "values": parts.minima.values,
         "pool": parts.pool.cpu().numpy(),
+        "evaluations": [interior.evaluations for interior in parts.interiors],
     }
     for r, interior in enumerate(parts.interiors, start=1):
         arrays |= {f"largest_{r}": interior.largest, f"place_{r}": interior.place}
@@ -59,6 +63,8 @@ def write_complex(path: str | Path, parts: Parts) -> None:
             arrays[f"loss_{r}"] = interior.samples.loss
             if interior.samples.accuracy is not None:
                 arrays[f"accuracy_{r}"] = interior.samples.accuracy
+    for r, found in enumerate(parts.certificates or ()):
+        arrays |= {f"certificate_{f.name}_{r}": getattr(found, f.name) for f in fields(found)}
     with Path(path).open("wb") as file:  # given a name, savez would add an ending to it
         np.savez(file, **arrays)
 
@@ -87,6 +93,12 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         interiors = tuple(
             _interior(archive, r, layout.simplices[r], resolution) for r in range(1, max_dim + 1)
         )
+        certificates = None
+        if "certificate_simplices_0" in archive:
+            certificates = tuple(
+                _certificates(archive, r, len(layout.simplices[r].vertices), pool.shape[1])
+                for r in range(max_dim + 1)
+            )
     points = pool[: len(values)]
     now = evaluate(loss, points)
     _check_same_loss(now.loss, values, "the vertices")
@@ -98,8 +110,15 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         _check_same_loss(
             seen, interior.largest[top : top + 1], "the highest maximum of a dimension"
         )
+    for found in certificates or ():
+        if len(found.values):
+            top = int(np.argmax(found.values))
+            seen = evaluate(loss, torch.tensor(found.points[top : top + 1]).to(points)).loss
+            _check_same_loss(
+                seen, found.values[top : top + 1], "the highest critical point of a dimension"
+            )
     minima = Minima(points, loss, seen=Evaluation(values, now.accuracy))
-    return Parts(minima, simplex_map, resolution, layout.simplices, pool, interiors)
+    return Parts(minima, simplex_map, resolution, layout.simplices, pool, interiors, certificates)
 
 
 def _check_same_loss(now: NDArray[np.float64], then: NDArray[np.float64], where: str) -> None:
@@ -128,14 +147,32 @@ def _interior(archive: Any, r: int, simplices: Simplices, resolution: int) -> In
     m, points = len(simplices.vertices), len(interior_lattice(r, resolution))
     largest = _floats(archive, f"largest_{r}", (m,))
     place = _floats(archive, f"place_{r}", (m, r + 1))
+    evaluations = archive["evaluations"][r - 1].item()
     if f"loss_{r}" not in archive:
-        return Interior(largest, place, None)
+        return Interior(largest, place, None, evaluations)
     scored = f"accuracy_{r}" in archive
     accuracy = _floats(archive, f"accuracy_{r}", (m, points)) if scored else None
     seen = _floats(archive, f"loss_{r}", (m, points))
-    if not np.array_equal(seen.max(axis=1), largest):
-        raise DataError(f"its largest_{r} are not the maxima of its loss_{r}")
-    return Interior(largest, place, Evaluation(seen, accuracy))
+    if (seen.max(axis=1) > largest).any():
+        raise DataError(f"its loss_{r} exceeds the maxima in its largest_{r}")
+    return Interior(largest, place, Evaluation(seen, accuracy), evaluations)
+
+
+def _certificates(archive: Any, r: int, m: int, dim: int) -> Certificates:
+    parts = {f.name: archive[f"certificate_{f.name}_{r}"] for f in fields(Certificates)}
+    k, wide = len(parts["simplices"]), parts["eigenvalues"].shape[1:]
+    shapes = {"points": (k, dim), "eigenvalues": (k, *wide)}
+    kinds = {"simplices": np.int64, "morse": np.int64, "accepted": np.bool_}
+    for name, part in parts.items():
+        if part.shape != shapes.get(name, (k,)) or part.dtype != kinds.get(name, np.float64):
+            raise DataError(f"its certificate_{name}_{r} is {part.dtype} of shape {part.shape}")
+    simplices = parts["simplices"]
+    ascending = (np.diff(simplices) > 0).all()
+    if not (ascending and (not k or 0 <= simplices[0] <= simplices[-1] < m)):
+        raise DataError(f"its certificate_simplices_{r} are no ascending ranks below {m}")
+    if not all(np.isfinite(parts[name]).all() for name in ("points", "values", "gradient_norms")):
+        raise DataError(f"its certificates of dimension {r} are not finite")
+    return Certificates(**parts)
 
 
 def _floats(archive: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

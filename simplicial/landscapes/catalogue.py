@@ -4,26 +4,33 @@ from difflib import get_close_matches
 
 from reduction.errors import DimensionError, OptionError
 from simplicial.landscapes.double_well import double_well
+from simplicial.landscapes.gaussian_mixture import gaussian_mixture
 from simplicial.landscapes.himmelblau import himmelblau
 from simplicial.landscapes.landscape import Landscape
 from simplicial.landscapes.mueller_brown import mueller_brown
 from simplicial.landscapes.simplex_wells import simplex_wells
 from simplicial.landscapes.six_hump_camel import six_hump_camel
+from simplicial.landscapes.trigonometric import trigonometric
 
 _PLANAR = {
     "himmelblau": himmelblau,
     "muller-brown": mueller_brown,
     "six-hump-camel": six_hump_camel,
 }
-NAMES = ("double-well", "simplex-wells", *_PLANAR)
+_RANDOM = {"gaussian-mixture": gaussian_mixture, "trigonometric": trigonometric}
+NAMES = ("double-well", "simplex-wells", *_PLANAR, *_RANDOM)
 
 
-def by_name(name: str, dim: int | None = None, curved: int = 0) -> Landscape:
+def by_name(
+    name: str, dim: int | None = None, curved: int = 0, *, seed: int | None = None
+) -> Landscape:
     """The landscape of that name in R^dim.
 
     dim     None: 2, or 2 + curved; fixed for the functions of the plane
     curved  how many of the dimensions bend the manifold of the wells; simplex-wells only
-    Raises OptionError for an unknown name, DimensionError where the function has no such dimension.
+    seed    which of the random functions, None: 0; gaussian-mixture and trigonometric only
+    Raises OptionError for an unknown name or a seed that the function does not take, DimensionError
+    where the function has no such dimension.
     """
     if name not in NAMES:
         nearest = get_close_matches(name, NAMES, n=1)
@@ -33,6 +40,12 @@ def by_name(name: str, dim: int | None = None, curved: int = 0) -> Landscape:
         raise DimensionError(
             f"only simplex-wells has curved directions, got curved = {curved} for {name}: "
             "leave it at 0"
+        )
+    if name in _RANDOM:
+        return _RANDOM[name](0 if seed is None else seed, 2 if dim is None else dim)
+    if seed is not None:
+        raise OptionError(
+            f"only {' and '.join(_RANDOM)} take a seed, got seed = {seed} for {name}: leave it out"
         )
     if name in _PLANAR:
         if dim not in (None, 2):

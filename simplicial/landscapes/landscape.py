@@ -1,4 +1,4 @@
-"""A Morse function on R^d whose critical points and barcodes are known exactly, in every index.
+"""A Morse function on R^d whose critical points are known, and in most cases its barcodes, exactly.
 
 A Morse function has only non-degenerate critical points. As a level t rises, the sublevel set {f <=
 t} changes only where t passes the value of one of them, and then by a cell whose dimension is the
@@ -69,14 +69,14 @@ class Landscape:
     domain   (2, d) float64, corners of a box that holds every critical point with room
     formula  points (batch, d) -> values (batch,), in torch, any floating dtype, any device
     stratum  Morse index -> the critical points of that index
-    bars     index -> (m, 2), births and deaths in any order
+    bars     index -> (m, 2), births and deaths in any order; None where no formula is known
     """
 
     name: str
     domain: NDArray[np.float64]
     formula: Callable[[Tensor], Tensor] = field(repr=False)
     stratum: Callable[[int], CriticalPoints] = field(repr=False)
-    bars: Callable[[int], ArrayLike] = field(repr=False)
+    bars: Callable[[int], ArrayLike] | None = field(repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domain", _frozen(np.array(self.domain, dtype=np.float64)))
@@ -112,12 +112,15 @@ class Landscape:
         return self.stratum(0).points
 
     @property
-    def exact_bars(self) -> tuple[NDArray[np.float64], ...]:
+    def exact_bars(self) -> tuple[NDArray[np.float64], ...] | None:
         """Bars of index 0 .. d-1, each (m, 2) in ascending order; the essential one ends at inf.
 
+        None where no formula gives them: of random functions only the critical points are known.
         Bars of length zero are never there. Index d is left out, because it has no bars: a bounded
         sublevel set in R^d has no homology of index d.
         """
+        if self.bars is None:
+            return None
         return tuple(_ordered(self.bars(index)) for index in range(self.dim))
 
 

@@ -11,11 +11,11 @@ from functools import cache
 from math import inf
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.landscapes.landscape import CriticalPoints, Landscape, on_points
+from simplicial.landscapes.search import morse_indices, newton_steps
 
 NEWTON_STEPS = 6  # from 1e-3 three of them reach rounding, the others stay there
 
@@ -66,25 +66,8 @@ def _refine(
     """Newton's method from all starts at once, without a line search: the starts are close."""
     points = np.array([point for point, _ in starts.values()], dtype=np.float64)
     for _ in range(NEWTON_STEPS):
-        gradients, hessians = _derivatives(formula, points)
-        points -= np.linalg.solve(hessians, gradients[:, :, None])[:, :, 0]
-    _, hessians = _derivatives(formula, points)
-    signs = (np.linalg.eigvalsh(hessians) < 0).sum(axis=1)
-    assert signs.tolist() == [index for _, index in starts.values()], (
+        points += newton_steps(formula, points)
+    assert morse_indices(formula, points).tolist() == [index for _, index in starts.values()], (
         "Newton left the table's points"
     )
     return points
-
-
-def _derivatives(
-    formula: Callable[[Tensor], Tensor], points: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gradients (m, 2) and Hessians (m, 2, 2), also where a caller has switched gradients off."""
-    at = torch.tensor(points, dtype=torch.float64, device="cpu", requires_grad=True)
-    with torch.enable_grad():
-        (gradients,) = torch.autograd.grad(formula(at).sum(), at, create_graph=True)
-        rows = [
-            torch.autograd.grad(gradients[:, i].sum(), at, retain_graph=True)[0]
-            for i in range(at.shape[1])
-        ]
-    return gradients.detach().numpy(), torch.stack(rows, dim=1).numpy()

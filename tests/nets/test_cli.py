@@ -218,6 +218,7 @@ def test_analytic_prints_the_bars_beside_the_exact_ones(
     options = dict(zip(arguments[1::2], arguments[2::2], strict=True))
     dim, curved = options.get("--dim"), options.get("--curved", 0)
     landscape = by_name(name, dim, curved)  # pyright: ignore
+    assert landscape.exact_bars is not None
     lines = result.stdout.splitlines()
     wells = len(landscape.minima)
     assert lines[0].startswith(f"{landscape.name} in {landscape.dim} variables: {wells} minima")

@@ -216,7 +216,7 @@ def test_cut_off_files_are_refused(tmp_path: Path) -> None:
     for size in range(len(content) - 2):  # without its last newline it is still whole
         path.write_bytes(content[:size])
         with pytest.raises(
-            DataError, match=r"is no barcode of version 1, or was altered or cut off"
+            DataError, match=r"is no barcode of version 1 or 2, or was altered or cut off"
         ):
             Barcode.load(path)
 

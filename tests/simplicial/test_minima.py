@@ -9,7 +9,7 @@ from reduction import OptionError, ShapeError
 from simplicial import Minima, find_minima
 from simplicial.errors import LossError, SearchError
 from simplicial.landscapes import NAMES, by_name, double_well, himmelblau, simplex_wells
-from simplicial.loss import derivatives, steepest_curvature
+from simplicial.loss import Evaluation, derivatives, steepest_curvature
 
 
 def square(x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def test_every_minimum_of_a_landscape_is_found_and_nothing_else(name: str) -> No
     counts = found.search
     assert counts is not None
     assert counts.starts == 200
-    assert len(found) + counts.duplicates + counts.saddles + counts.failures == 200
+    assert len(found) + counts.duplicates + counts.others + counts.failures == 200
     assert counts.failures == 0
 
 
@@ -59,7 +59,7 @@ def test_a_seed_gives_the_same_minima_in_the_same_order() -> None:
     torch.testing.assert_close(first.points, other.points, rtol=0, atol=1e-7)
 
 
-def test_saddles_are_left_out_and_counted() -> None:
+def test_critical_points_of_another_index_are_left_out_and_counted() -> None:
     """Starts on the line x = 0 stay on it and arrive at the saddle of a double well in x."""
 
     def on_a_line(x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def test_saddles_are_left_out_and_counted() -> None:
 
     box = [[-1e-300, -1.0], [1e-300, 1.0]]
     with pytest.raises(
-        SearchError, match="9 starts, of which 0 duplicates, 9 saddles, 0 degenerate"
+        SearchError, match="9 starts, of which 0 duplicates, 9 of another index, 0 degenerate"
     ):
         find_minima(on_a_line, dim=2, box=box, starts=9)
 
@@ -159,3 +159,42 @@ def test_a_loss_without_gradient_is_refused_in_training() -> None:
 def test_state_dicts_need_a_loss_that_can_flatten_them() -> None:
     with pytest.raises(LossError, match=r"needs? a loss that can flatten them, function has no"):
         Minima.from_state_dicts([{"w": torch.zeros(2)}], square)
+
+
+class Scored:
+    """A loss that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.asked += 1
+        return square(x)
+
+    def evaluate(self, points: Tensor) -> Evaluation:
+        values = self(points).numpy()
+        return Evaluation(values, 1 / (1 + values))
+
+
+def test_joined_points_keep_what_is_known_of_them() -> None:
+    loss = Scored()
+    first = Minima(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), loss)
+    second = Minima(torch.tensor([[3.0, 0.0], [1e-7, 1.0], [0.0, 1.01]]).double(), loss)
+    asked = loss.asked
+    both = first.joined(second)
+    assert loss.asked == asked == 2
+    assert both.points.dtype == torch.float32
+    assert both.loss is loss
+    torch.testing.assert_close(both.points[2:], torch.tensor([[3.0, 0.0], [0.0, 1.01]]))
+    np.testing.assert_allclose(both.values, [1, 4, 9, 1.01**2], rtol=1e-6)
+    assert both.accuracy is not None
+    np.testing.assert_allclose(both.accuracy, 1 / (1 + both.values))
+    np.testing.assert_array_equal(both.joined(second).points, both.points)
+
+
+def test_joined_points_must_share_their_loss_and_dimension() -> None:
+    first = Minima(torch.tensor([[0.0, 1.0]]), square)
+    with pytest.raises(LossError, match="must share their loss object, got square and another <la"):
+        first.joined(Minima(torch.tensor([[2.0, 1.0]]), lambda x: square(x)))
+    with pytest.raises(ShapeError, match="must have one dimension, got 2 and 1"):
+        first.joined(Minima(torch.tensor([[2.0]]), square))

@@ -1,0 +1,110 @@
+"""The text table of a barcode: index by index, then bar after bar."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.bars import as_text
+from reduction.ends import BarEnds, Ends, uncertified
+
+if TYPE_CHECKING:
+    from reduction.barcode import Barcode
+
+LEGEND = (
+    "?: not certified; Morse index and |grad| at the critical points of birth and death, "
+    "- if unknown"
+)
+
+
+def table(barcode: "Barcode") -> str:
+    """Index by index count, essential, longest and W_inf; then bar after bar.
+
+    Where the barcode has ends, also how many births and finite deaths of each index are certified,
+    a mark on each that is not, and Morse index and gradient norm at both ends of each bar.
+    """
+    lines = [f"coefficients Z/{barcode.field}", "", *_summary(barcode)]
+    for r in range(len(barcode)):
+        lines += ["", f"index {r}" + ("" if len(barcode[r]) else ": no bars")]
+        if len(barcode[r]):
+            lines += _rows(barcode, r)
+    return "\n".join([*lines, "", LEGEND] if _examined(barcode) else lines)
+
+
+def _examined(barcode: "Barcode") -> bool:
+    return any(barcode.ends(r) is not None for r in range(len(barcode)))
+
+
+def _summary(barcode: "Barcode") -> list[str]:
+    """A header, and one line for each index."""
+    header = "index   bars  essential     longest       W_inf"
+    lines = [header + ("  certified" if _examined(barcode) else "")]
+    for r, bars in enumerate(barcode):
+        finite, ends = barcode.finite(r), barcode.ends(r)
+        longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
+        share = f"{ends.certified.sum()}/{np.isfinite(bars).sum()}" if ends else ""
+        lines.append(
+            f"{r:5} {len(bars):6} {len(bars) - len(finite):10} "
+            f"{longest:>11} {barcode.w_inf(r):11.6g}" + (f"{share:>11}" if ends else "")
+        )
+    return lines
+
+
+def _rows(barcode: "Barcode", r: int) -> list[str]:
+    """A header, and one line for each bar of index r."""
+    bars, ends = barcode[r], barcode.ends(r)
+    scale, digits = _precision(barcode)
+    marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
+    middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
+    blank = " " if ends else ""
+    lines = [
+        f"      birth{blank}       death{blank}      length  {middle[0]}born with -> dies with"
+    ]
+    for bar, mark, shown, born, dies in zip(
+        bars.tolist(), marks.tolist(), middle[1:], *barcode.pairs(r), strict=True
+    ):
+        birth, death, length = (as_text(x, scale, digits) for x in (*bar, bar[1] - bar[0]))
+        end = f" -> {_name(dies)}" if bar[1] < math.inf else ""
+        lines.append(
+            f"{birth:>11}{mark[0]} {death:>11}{mark[1]} {length:>11}  {shown}{_name(born)}{end}"
+        )
+    return lines
+
+
+def _precision(barcode: "Barcode") -> tuple[float, int]:
+    """The largest size of a value, and digits: six of the differences, however far all are from
+    0."""
+    values = np.concatenate([np.zeros((0, 2)), *barcode])
+    values = values[np.isfinite(values)]
+    scale = float(np.abs(values).max(initial=0.0))
+    spread = float(np.ptp(values)) if values.size else 0.0
+    return scale, min(15, 6 + int(np.log10(scale / spread))) if spread else 6
+
+
+def _critical(bars: NDArray[np.float64], ends: BarEnds) -> list[str]:
+    """A header, and for each bar Morse index and gradient norm at its birth and its death."""
+    births, deaths = _known(ends.births), _known(ends.deaths)
+    deaths = [
+        pair if death < math.inf else ("", "")  # nothing is missing there
+        for pair, death in zip(deaths, bars[:, 1].tolist(), strict=True)
+    ]
+    texts = [(*birth, *death) for birth, death in zip(births, deaths, strict=True)]
+    morse = max(2, *(len(text) for row in texts for text in row[::2]))
+    norm = max(7, *(len(text) for row in texts for text in row[1::2]))
+    lines = [f"{'Morse':^{2 * morse + 1}}  {'|grad|':^{2 * norm + 1}}  "]
+    for i, g, j, h in texts:
+        lines.append(f"{i:>{morse}} {j:>{morse}}  {g:>{norm}} {h:>{norm}}  ")
+    return lines
+
+
+def _known(ends: Ends) -> list[tuple[str, str]]:
+    """Morse index and gradient norm of each end as text."""
+    return [
+        ("-" if morse < 0 else f"{morse}", "-" if math.isnan(norm) else f"{norm:.1e}")
+        for morse, norm in zip(ends.morse.tolist(), ends.gradient_norms.tolist(), strict=True)
+    ]
+
+
+def _name(simplex: NDArray[np.int64]) -> str:
+    return f"({','.join(map(str, simplex.tolist()))})"

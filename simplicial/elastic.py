@@ -1,0 +1,243 @@
+"""Nudged elastic simplices: paths, triangles, ... that settle where no lower one is near.
+
+A mountain pass is where a path's highest point cannot be lowered by moving the path sideways. So
+inner control points follow the loss's gradient across the simplex only, and are spread evenly along
+it: a nudged elastic band (Jonsson, Mills & Jacobsen 1998), of any dimension. The highest point of a
+simplex also climbs along it, up to the critical point (for paths Henkelman, Uberuaga & Jonsson
+2000). What then still is above its faces, and not at a critical point, is lowered where it is
+highest. Every filling bounds the minimax of eq. 2 from above: of all that were tried, the one whose
+honest maximum is lowest is kept.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simplicial.fillings import harmonic, ruled
+from simplicial.loss import Loss, points_at_once, values_and_gradients
+from simplicial.maps import Edgewise
+from simplicial.mesh import Mesh
+from simplicial.optimise import Stage
+from simplicial.options import whole
+from simplicial.refinement import Seen, highest
+from simplicial.relaxation import TINY, nudge
+from simplicial.simplex import interpolate_each
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LEVEL = 1e-4  # share of the loss's range: a simplex within it of its faces cannot be lowered
+COARSE = 1e-5  # the same for how well fillings are told apart
+
+TOPS = 20  # how often the highest point is lowered
+LONGEST = 0.2  # motion of a control point for it, over the mesh's spacing
+CRITICAL = 0.02  # slope times spacing, over the height above the faces: a critical point is near
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NudgedElastic:
+    """Simplices of every r >= 1 that are lowered across themselves and kept even along.
+
+    segments  to an edge: its simplices have the map `Edgewise(segments)`
+    steps     of one relaxation, at most; an edge has one, a simplex of r >= 2 up to two: from its
+              harmonic filling and from its lowest ruled filling, each only while it is above its
+              faces
+    Raises OptionError for other numbers. Takes the loss's exact values and gradients, never random
+    estimates; nothing here is random. A simplex's result does not depend on those beside it, but
+    for the rounding of batched products. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
+    Jonsson 2000; Henkelman, Uberuaga & Jonsson 2000. Deviations: any r; even spacing by motion
+    towards the mean of the neighbours in place of springs; only the highest point climbs, and only
+    where it is above the simplex's faces.
+    """
+
+    segments: int = 12
+    steps: int = 200
+
+    def __post_init__(self) -> None:
+        whole("segments", self.segments, 2)
+        whole("steps", self.steps, 1)
+
+    @property
+    def simplex_map(self) -> Edgewise:
+        """The subdivision of its simplices."""
+        return Edgewise(self.segments)
+
+    @property
+    def moves_faces(self) -> bool:
+        """Never: each dimension stands still when the next one's turn has come."""
+        return False
+
+    def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
+        """Steps of all relaxations, if none is left out."""
+        each = self.steps if stage.simplices.dim == 1 else 2 * self.steps + TOPS
+        return each * len(_groups(loss, pool, stage))
+
+    def optimise(
+        self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
+    ) -> None:
+        """Move the control points inside the simplices.
+
+        Raises LossError where the loss or its gradient is not finite.
+        """
+        mesh = Mesh.of(self.simplex_map, stage.simplices.dim)
+        if not len(mesh.inside):
+            return
+        floor = stage.floor
+        assert floor is not None, "faces stand still, so that their heights are known"
+        on_faces, _ = values_and_gradients(loss, pool[: stage.inside.start], stage.memory)
+        settling = _Settling(self, loss, mesh, stage.memory, float(np.ptp(on_faces)), on_round)
+        for group in _groups(loss, pool, stage):
+            rows = torch.as_tensor(stage.simplices.controls[group], device=pool.device)
+            settled = settling.lowest(pool[rows], floor[group])
+            pool[rows[:, torch.as_tensor(mesh.inside)]] = settled
+
+
+def _groups(loss: Loss, pool: Tensor, stage: Stage) -> list[slice]:
+    """Simplices whose control points' gradients fit into one batch."""
+    m, c = stage.simplices.controls.shape
+    step = max(1, points_at_once(loss, pool, stage.memory) // c)
+    return [slice(first, min(first + step, m)) for first in range(0, m, step)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settling:
+    """How simplices of one dimension are lowered: controls (m, c, d) are all their control points.
+
+    spread  range of the loss on the faces of all simplices of the dimension
+    """
+
+    settings: NudgedElastic
+    loss: Loss
+    mesh: Mesh
+    memory: int
+    spread: float
+    on_round: Callable[[], object]
+
+    def lowest(self, controls: Tensor, floor: Floats) -> Tensor:
+        """Inner control points (m, i, d) of the lowest simplices, for faces of heights (m,)."""
+        dim = self.mesh.places.shape[1] - 1
+        smooth = self._filled(controls, harmonic(controls, self.mesh))
+        if dim == 1:
+            return self._nudged(smooth, floor)[:, self.mesh.inside]
+        best = _Lowest(smooth.clone(), floor, LEVEL * self.spread)
+        self._offer(best, np.arange(len(controls)), smooth)
+        for apex in range(dim + 1):
+            if len(which := best.above()):
+                lines = ruled(controls[which], self.mesh, self.settings.simplex_map, apex)
+                self._offer(best, which, self._filled(controls[which], lines))
+        filled = best.controls.clone()
+        if len(which := best.above()):
+            self._offer(best, which, self._nudged(smooth[which], floor[which]))
+        bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
+        if len(which := best.above()[bent[best.above()]]):
+            self._offer(best, which, self._nudged(filled[which], floor[which]))
+        self._lower(best)
+        return best.controls[:, self.mesh.inside]
+
+    def _lower(self, best: "_Lowest") -> None:
+        """Lower the highest point of what is neither as low as its faces nor critical, again and
+        again: a subgradient method, its step the one that would reach the faces' height (Polyak).
+        """
+        which = best.above()
+        which = which[~best.is_critical[which]]
+        controls = best.controls[which]
+        for _ in range(TOPS):
+            self.on_round()
+            if not len(which):
+                continue
+            top = self._offer(best, which, controls)
+            excess = torch.as_tensor(top.heights - best.floor[which], device=controls.device)
+            controls = self._pushed(controls, top, excess.to(controls))
+            high = top.heights > best.floor[which] + best.margin
+            which, controls = which[high], controls[torch.as_tensor(high)]
+
+    def _pushed(self, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
+        """The corners of the piece that holds the highest point moved down its gradient."""
+        corners, weights = self.settings.simplex_map.locate(top.place)
+        free = weights * np.isin(corners, self.mesh.inside)
+        share = torch.as_tensor(free, device=controls.device).to(controls)
+        steep = top.slopes.square().sum(dim=1) * share.square().sum(dim=1)
+        step = (excess / steep.clamp(min=TINY))[:, None] * share
+        longest = step.amax(dim=1) * top.slopes.norm(dim=1)
+        step *= (LONGEST * self.mesh.spacing(controls) / longest.clamp(min=TINY)).clamp(max=1)[
+            :, None
+        ]
+        rows = torch.arange(len(controls), device=controls.device)[:, None].expand(step.shape)
+        at = (rows, torch.as_tensor(corners, device=controls.device))
+        return controls.index_put(at, -step[:, :, None] * top.slopes[:, None], accumulate=True)
+
+    def _filled(self, controls: Tensor, inner: Tensor) -> Tensor:
+        controls = controls.clone()
+        controls[:, self.mesh.inside] = inner
+        return controls
+
+    def _nudged(self, controls: Tensor, floor: Floats) -> Tensor:
+        level = torch.as_tensor(floor, device=controls.device)
+        return nudge(
+            self.loss,
+            controls,
+            level,
+            self.mesh,
+            steps=self.settings.steps,
+            memory=self.memory,
+            on_round=self.on_round,
+        )
+
+    def _offer(self, best: "_Lowest", which: Ints, controls: Tensor) -> "_Top":
+        """Take those of the simplices `which` (k,) that are lower than what was found before."""
+        k, c, d = controls.shape
+        pool, floor = controls.reshape(k * c, d), best.floor[which]
+        found = highest(
+            self.loss,
+            pool,
+            Seen(*values_and_gradients(self.loss, pool, self.memory)),
+            np.arange(k * c).reshape(k, c),
+            self.mesh,
+            floor,
+            COARSE * self.spread,
+            self.memory,
+        )
+        tops = interpolate_each(controls, self.settings.simplex_map, found.place)
+        _, slopes = values_and_gradients(self.loss, tops, self.memory)
+        steepness = (slopes.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
+        best.take(which, controls, found.largest, steepness <= CRITICAL * (found.largest - floor))
+        return _Top(found.largest, found.place, slopes)
+
+
+class _Top(NamedTuple):
+    """Where simplices are highest: heights (k,), places (k, r+1), the loss's gradients (k, d)."""
+
+    heights: Floats
+    place: Floats
+    slopes: Tensor
+
+
+class _Lowest:
+    """The lowest simplices so far: control points (m, c, d), honest maxima (m,).
+
+    is_critical  (m,) whether the loss is about level at the maximum
+    margin       above its faces, within which a simplex cannot be lowered
+    """
+
+    def __init__(self, controls: Tensor, floor: Floats, margin: float) -> None:
+        self.controls, self.floor, self.margin = controls, floor, margin
+        self.heights = np.full(len(controls), np.inf)
+        self.is_critical = np.zeros(len(controls), dtype=bool)
+
+    def above(self) -> Ints:
+        """The simplices that are still higher than their faces."""
+        return np.flatnonzero(self.heights > self.floor + self.margin)
+
+    def take(
+        self, which: Ints, controls: Tensor, heights: Floats, is_critical: NDArray[np.bool_]
+    ) -> None:
+        """Replace those of the simplices `which` (k,) that are lower now."""
+        lower = heights < self.heights[which]
+        self.controls[which[lower]] = controls[torch.as_tensor(lower)]
+        self.heights[which[lower]] = heights[lower]
+        self.is_critical[which[lower]] = is_critical[lower]

@@ -1,0 +1,139 @@
+"""The heights of a complex's simplices while it is built: maxima, floors and certificates."""
+
+from dataclasses import replace
+from typing import NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from simplicial.certify import Certificates, certify
+from simplicial.layout import Layout
+from simplicial.loss import values_and_gradients
+from simplicial.maximum import Interior, on_facets, refined, sample_interiors
+from simplicial.minima import Minima
+from simplicial.refinement import Seen
+from simplicial.sampling import interior_lattice
+
+PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
+KEPT_BYTES = 16  # loss and accuracy of a lattice point
+_NAMES = {0: "vertices", 1: "edges", 2: "triangles", 3: "tetrahedra"}
+
+
+class Gauge:
+    """Measures dimension after dimension of a complex whose control points stand in a pool.
+
+    tolerance  None: maxima are sampled (Algorithm 2); else they are honest, up to this share of the
+               loss's range
+    interiors  what was seen inside the simplices of each dimension from 1 on
+    heights    for each dimension the largest loss seen on each simplex, faces included
+    """
+
+    def __init__(
+        self,
+        minima: Minima,
+        pool: Tensor,
+        layout: Layout,
+        resolution: int,
+        tolerance: float | None,
+        memory: int,
+        progress: bool,
+    ) -> None:
+        self.minima, self.pool, self.layout = minima, pool, layout
+        self.resolution, self.tolerance = resolution, tolerance
+        self.memory, self.progress = memory, progress
+        self.interiors: list[Interior] = []
+        self.heights: list[NDArray[np.float64]] = [minima.values]
+        self._seen = Seen(np.empty(0), pool[:0])
+
+    def floor(self, r: int) -> NDArray[np.float64]:
+        """The largest loss on the faces of each r-simplex, (m,)."""
+        return on_facets(self.heights[r - 1], self.layout.simplices[r].vertices)
+
+    def measure(self, r: int) -> None:
+        """Find the maxima inside the r-simplices; those of lower dimensions are known."""
+        simplices = self.layout.simplices[r]
+        count = len(simplices.vertices) * len(interior_lattice(r, self.resolution))
+        with progress_bar(f"{dimension_name(r)}: maxima", count, self.progress) as bar:
+            interior = sample_interiors(
+                self.minima.loss,
+                self.pool,
+                simplices,
+                resolution=self.resolution,
+                memory=self.memory,
+                keep=r <= PICTURED and count * KEPT_BYTES <= self.memory,
+                on_points=bar.update,
+            )
+        if self.tolerance is not None:
+            with progress_bar(f"{dimension_name(r)}: refined", None, self.progress) as bar:
+                before = len(self._seen.values)
+                seen = self._slopes(self.layout.rows(r).stop)
+                interior = refined(
+                    self.minima.loss,
+                    self.pool,
+                    seen,
+                    simplices,
+                    interior,
+                    self.floor(r),
+                    tolerance=self.tolerance,
+                    memory=self.memory,
+                    on_points=bar.update,
+                )
+            count = interior.evaluations + len(seen.values) - before
+            interior = replace(interior, evaluations=count)
+        self.interiors.append(interior)
+        self.heights.append(np.maximum(interior.largest, self.floor(r)))
+
+    def certificates(self) -> tuple[Certificates, ...]:
+        """Critical points near the highest points of all simplices that are highest inside."""
+        spread = float(np.ptp(np.concatenate(self.heights)))
+        margin = (self.tolerance or 0.0) * spread  # maxima are not told apart by less
+        found = []
+        for r, simplices in enumerate(self.layout.simplices):
+            m = len(simplices.vertices)
+            which, place = np.arange(m), np.ones((m, 1))
+            if r:
+                interior = self.interiors[r - 1]
+                which = np.flatnonzero(interior.largest > self.floor(r) + margin)
+                place = interior.place[which]
+            with progress_bar(
+                f"{dimension_name(r)}: certificates", len(which), self.progress
+            ) as bar:
+                found.append(
+                    certify(
+                        self.minima.loss,
+                        self.pool,
+                        simplices,
+                        which,
+                        self.heights[r][which],
+                        place,
+                        top=len(self.heights) - 1,
+                        spread=spread,
+                        memory=self.memory,
+                        on_simplices=bar.update,
+                    )
+                )
+        return tuple(found)
+
+    def _slopes(self, stop: int) -> Seen:
+        """The loss and its gradient at the pool's first rows, each evaluated once."""
+        start = len(self._seen.values)
+        values, gradients = values_and_gradients(
+            self.minima.loss, self.pool[start:stop], self.memory
+        )
+        self._seen = Seen(
+            np.append(self._seen.values, values), torch.cat([self._seen.gradients, gradients])
+        )
+        return self._seen
+
+
+def dimension_name(r: int) -> str:
+    """What simplices of dimension r are called."""
+    return _NAMES.get(r, f"{r}-simplices")
+
+
+def progress_bar(title: str, total: int | None, shown: bool) -> "tqdm[NoReturn]":
+    """A bar on stderr, for what takes over two seconds."""
+    return tqdm(desc=title, total=total, delay=2, disable=not shown, leave=False)

@@ -1,0 +1,244 @@
+"""The honest maximum: the largest loss on every linear piece, by refinement where it may be higher.
+
+On a linear piece the loss is bounded by what its values and gradients at the corners say: the cubic
+that they define has Bernstein coefficients, and no value of the cubic exceeds the largest of these
+(Farin 1986, Triangular Bernstein-Bezier patches). A piece that may hold more than the largest loss
+seen on its simplex is halved at the edge along which the loss bends most, and the loss is evaluated
+at the midpoint; how far it is from the cubic there tells what to add to the bound of the halves. So
+evaluations gather where the maximum is, on all simplices of a dimension at once, and end when no
+piece may be higher by more than a tolerance.
+
+The bound is as good as the cubic: a feature much smaller than a linear piece, away from every
+corner, can be missed, as by any method that evaluates a black box at finitely many points.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simplicial.loss import Loss, points_at_once, values_and_gradients
+from simplicial.mesh import Mesh
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+UNSEEN = 0.1  # bound's allowance on an unrefined piece, as a share of its cubic's spread
+DECAY = 0.25  # of the allowance when a piece is halved
+SMALLEST = 60  # halvings of a piece after which no more is known about it than rounding
+
+
+class Highest(NamedTuple):
+    """The largest loss found on simplices, faces included where pieces touch them.
+
+    largest      (m,) float64
+    place        (m, r+1) float64, barycentric
+    evaluations  of the loss with its gradient, for all simplices together
+    """
+
+    largest: Floats
+    place: Floats
+    evaluations: int
+
+
+class Seen(NamedTuple):
+    """The loss at control points: values (K,) float64 and gradients (K, d)."""
+
+    values: Floats
+    gradients: Tensor
+
+
+def highest(
+    loss: Loss,
+    pool: Tensor,
+    seen: Seen,
+    controls: Ints,
+    mesh: Mesh,
+    known: Floats,
+    tolerance: float,
+    memory: int,
+    on_evaluations: Callable[[int], object] = lambda _count: None,
+) -> Highest:
+    """The largest loss inside simplices, wherever it exceeds what is known of them.
+
+    pool       (K, d) control points, seen: the loss there
+    controls   (m, c) rows of the pool, one simplex each
+    known      (m,) the largest loss known on each: what is lower need not be told apart
+    tolerance  in the loss's units: where `largest` exceeds `known`, nothing is higher by more
+    memory     bytes for a batch of points, never the result
+    Raises LossError where the loss is not finite.
+    """
+    inner = mesh.places[mesh.inside]
+    heights = seen.values[controls[:, mesh.inside]]
+    top = Tops.over(heights, inner, len(controls))
+    at_once = points_at_once(loss, pool, memory)
+    floor = np.maximum(known, top.largest) + tolerance
+    whole = _whole_pieces(pool, seen, controls, mesh, at_once)
+    pieces = _Pieces.joined([part.above(floor) for part in whole])
+    evaluations = 0
+    for _ in range(SMALLEST):
+        pieces = pieces.above(np.maximum(known, top.largest) + tolerance)
+        if not len(pieces.owner):
+            break
+        i, j = pieces.bent_edges()
+        middle = (pieces.corner(i) + pieces.corner(j)) / 2
+        values, slopes = _probe(loss, pool, pieces.rows, middle, at_once, memory)
+        evaluations += len(values)
+        on_evaluations(len(values))
+        places = np.einsum("aj,aji->ai", middle, mesh.places[mesh.pieces[pieces.piece]])
+        top.update(pieces.owner, values, places)
+        pieces = pieces.halved(i, j, middle, values, slopes)
+    return Highest(top.largest, top.place, evaluations)
+
+
+class Tops:
+    """The largest value of each owner so far, and its place; grows by `update`."""
+
+    def __init__(self, largest: Floats, place: Floats) -> None:
+        self.largest, self.place = largest, place
+
+    @classmethod
+    def over(cls, heights: Floats, places: Floats, count: int) -> "Tops":
+        """The largest of heights (m, i) at places (i, r+1); -inf and zeros where i is 0."""
+        if not heights.shape[1]:
+            return cls(np.full(count, -np.inf), np.zeros((count, places.shape[1])))
+        best = heights.argmax(axis=1)
+        return cls(heights[np.arange(count), best], places[best])
+
+    def update(self, owner: Ints, values: Floats, places: Floats) -> None:
+        """Take in values (a,) at places (a, r+1) of owners (a,)."""
+        order = np.lexsort((-np.arange(len(owner)), values, owner))
+        last = order[np.append(owner[order][1:] != owner[order][:-1], True)]
+        last = last[values[last] > self.largest[owner[last]]]
+        self.largest[owner[last]], self.place[owner[last]] = values[last], places[last]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pieces:
+    """Parts of linear pieces: simplices whose corners are known in the piece that holds them.
+
+    owner      (a,) which simplex
+    piece      (a,) which of the mesh's linear pieces
+    rows       (a, r+1) of the pool, the corners of that linear piece
+    corners    (a, r+1, r+1) barycentric coordinates of the part's corners in it
+    values     (a, r+1) the loss at the part's corners
+    slopes     (a, r+1, r+1) gradient at each of them, times each of the linear piece's corners
+    allowance  (a,) what the loss may exceed its cubic by
+    """
+
+    owner: Ints
+    piece: Ints
+    rows: Ints
+    corners: Floats
+    values: Floats
+    slopes: Floats
+    allowance: Floats
+
+    @classmethod
+    def joined(cls, parts: "list[_Pieces]") -> "_Pieces":
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def above(self, floor: Floats) -> "_Pieces":
+        """Those that may hold more than the floor (m,) of their simplex."""
+        highest, _ = _bernstein(self.values, self.rises())
+        chosen = highest + self.allowance > floor[self.owner]
+        return type(self)(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    def corner(self, i: Ints) -> Floats:
+        return self.corners[np.arange(len(i)), i]
+
+    def rises(self) -> Floats:
+        """(a, r+1, r+1): the derivative at corner i in the direction of corner j, to its length."""
+        at = np.einsum("aik,ajk->aij", self.slopes, self.corners)
+        return at - np.einsum("aii->ai", at)[:, :, None]
+
+    def bent_edges(self) -> tuple[Ints, Ints]:
+        """For each part the edge (i, j) along which its cubic is farthest from linear."""
+        rise = self.rises()
+        curved = np.abs(rise + rise.transpose(0, 2, 1))
+        skew = self.values[:, None, :] - self.values[:, :, None]
+        skew = np.abs(skew - (rise - rise.transpose(0, 2, 1)) / 2)
+        first, second = np.triu_indices(self.values.shape[1], 1)
+        choice = (curved + skew)[:, first, second].argmax(axis=1)
+        return first[choice], second[choice]
+
+    def halved(self, i: Ints, j: Ints, middle: Floats, values: Floats, slopes: Floats) -> "_Pieces":
+        """Both halves, the part's edge (i, j) being cut at `middle`, where the loss is known."""
+        a, rise = np.arange(len(i)), self.rises()
+        cubic = (self.values[a, i] + self.values[a, j]) / 2 + (rise[a, i, j] + rise[a, j, i]) / 8
+        allowance = DECAY * np.maximum(self.allowance, np.abs(values - cubic))
+        return self.joined(
+            [self._cut(corner, middle, values, slopes, allowance) for corner in (i, j)]
+        )
+
+    def _cut(
+        self, corner: Ints, middle: Floats, values: Floats, slopes: Floats, allowance: Floats
+    ) -> "_Pieces":
+        a, parts = np.arange(len(corner)), (self.corners, self.values, self.slopes)
+        copies = [part.copy() for part in parts]
+        for copy, new in zip(copies, (middle, values, slopes), strict=True):
+            copy[a, corner] = new
+        return replace(
+            self, corners=copies[0], values=copies[1], slopes=copies[2], allowance=allowance
+        )
+
+
+def _bernstein(values: Floats, rises: Floats) -> tuple[Floats, Floats]:
+    """Largest and smallest Bernstein coefficient, (a,), of the cubic with these corner data.
+
+    Coefficients on edges are values + rises / 3; that in the middle of a triangle is the usual
+    choice that reproduces quadratics. Those of 4 different corners do not exist in a cubic.
+    """
+    edges = values[:, :, None] + rises / 3
+    highest, lowest = edges.max(axis=(1, 2)), edges.min(axis=(1, 2))
+    for corners in combinations(range(values.shape[1]), 3):
+        block = edges[:, corners][:, :, corners]
+        vertices = np.einsum("aii->a", block) / 3
+        sides = (block.sum(axis=(1, 2)) - 3 * vertices) / 6
+        centre = 1.5 * sides - 0.5 * vertices
+        highest, lowest = np.maximum(highest, centre), np.minimum(lowest, centre)
+    return highest, lowest
+
+
+def _whole_pieces(
+    pool: Tensor, seen: Seen, controls: Ints, mesh: Mesh, at_once: int
+) -> Iterator[_Pieces]:
+    """All linear pieces of all simplices, a memory budget at a time."""
+    count, corners = mesh.pieces.shape
+    step = max(1, at_once // (count * corners))
+    for first in range(0, len(controls), step):
+        some = controls[first : first + step]
+        rows = some[:, mesh.pieces].reshape(-1, corners)
+        at = torch.as_tensor(rows, device=pool.device)
+        slopes = torch.einsum("aid,ajd->aij", seen.gradients[at], pool[at]).double().cpu().numpy()
+        whole = _Pieces(
+            owner=np.repeat(np.arange(first, first + len(some)), count),
+            piece=np.tile(np.arange(count), len(some)),
+            rows=rows,
+            corners=np.broadcast_to(np.eye(corners), (len(rows), corners, corners)),
+            values=seen.values[rows],
+            slopes=slopes,
+            allowance=np.zeros(len(rows)),
+        )
+        highest, lowest = _bernstein(whole.values, whole.rises())
+        yield replace(whole, allowance=UNSEEN * (highest - lowest))
+
+
+def _probe(
+    loss: Loss, pool: Tensor, rows: Ints, shares: Floats, at_once: int, memory: int
+) -> tuple[Floats, Floats]:
+    """The loss (a,) at sums of the pool's rows (a, r+1), and its slopes towards these rows."""
+    values, slopes = [], []
+    for first in range(0, len(rows), at_once):
+        some = slice(first, first + at_once)
+        corners = pool[torch.as_tensor(rows[some], device=pool.device)]
+        share = torch.as_tensor(shares[some], device=pool.device).to(pool)
+        value, g = values_and_gradients(loss, torch.einsum("aj,ajd->ad", share, corners), memory)
+        values.append(value)
+        slopes.append(torch.einsum("ad,ajd->aj", g, corners).double().cpu().numpy())
+    return np.concatenate(values), np.concatenate(slopes)
