@@ -168,7 +168,7 @@ def run(**options: Any) -> None:
     began = time.perf_counter()
     settings = NetworkSettings(**options)
     settings.check()
-    recipe = settings.recipe
+    recipe, build = settings.recipe, settings.build
     images = data_sets.load(settings.data, settings.data_dir, settings.download)
     if settings.subset is not None:
         images = images.subset(settings.subset)
@@ -188,7 +188,7 @@ def run(**options: Any) -> None:
         memory=settings.bytes,
         progress=not settings.quiet,
     )
-    loss_complex = build_complex(minima, settings.max_dim, memory=settings.bytes, **settings.build)
+    loss_complex = build_complex(minima, settings.max_dim, memory=settings.bytes, **build)
     barcode = loss_complex.barcode(settings.field)
     click.echo(f"{len(minima)} minima of {settings.model} on {len(images.train_targets)} images")
     rows = {"loss": minima.values, "accuracy": minima.accuracy}

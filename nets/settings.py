@@ -14,7 +14,7 @@ from nets.recipes import RECIPES
 from reduction import Barcode, OptionError
 from reduction.fields import prime
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
-from simplicial.build import check_build
+from simplicial.build import check_build, check_tolerance
 from simplicial.report import check_folder
 
 PACKAGES = (
@@ -123,6 +123,7 @@ class AnalyticSettings:
         """Refuse what can be refused before the search."""
         if self.out is not None:
             check_folder(self.out)
+        check_tolerance(_tolerance(self))
         prime(self.field)
         _check_optimizer(self)
 

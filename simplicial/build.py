@@ -78,11 +78,7 @@ def build_complex(
 
 def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:
     """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
-    if tolerance is not None and not 0 < tolerance < 1:
-        raise OptionError(
-            f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
-            f"{tolerance!r}: change tolerance"
-        )
+    check_tolerance(tolerance)
     whole("seed", seed, 0)
     whole("resolution", resolution, 1)
     if whole("max_dim", max_dim, 1) > n - 1:
@@ -94,6 +90,15 @@ def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: flo
         raise OptionError(
             f"a lattice needs resolution > max_dim to have points inside every simplex, got "
             f"resolution={resolution} with max_dim={max_dim}: raise resolution"
+        )
+
+
+def check_tolerance(tolerance: float | None) -> None:
+    """Raise OptionError for what is no share of the loss's range, nor None."""
+    if tolerance is not None and not 0 < tolerance < 1:
+        raise OptionError(
+            f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
+            f"{tolerance!r}: change tolerance"
         )
 
 

@@ -25,7 +25,8 @@ SMALL = [
     "3",
     "--quiet",
 ]
-QUICK = ["--epochs", "3", "--samples", "2", "--segments", "3", "--resolution", "4", "--quiet"]
+QUICK = ["--optimizer", "algorithm1", "--epochs", "3", "--samples", "2", "--segments", "3"]
+QUICK += ["--resolution", "4", "--quiet"]
 
 
 def invoke(*arguments: object) -> Result:

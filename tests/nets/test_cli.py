@@ -175,7 +175,7 @@ def test_progress_goes_to_stderr_unless_quiet(tmp_path: Path, monkeypatch: pytes
         return tqdm(**changed)
 
     monkeypatch.setattr("nets.train.tqdm", at_once)
-    monkeypatch.setattr("simplicial.build.tqdm", at_once)
+    monkeypatch.setattr("simplicial.gauge.tqdm", at_once)
     loud = [option for option in SMALL if option != "--quiet"]
     shown = succeed("run", *loud, "--out", tmp_path / "loud")
     for bar in ("minima: training", "edges: training", "triangles: training", "edges: maxima"):
@@ -222,7 +222,9 @@ def test_analytic_prints_the_bars_beside_the_exact_ones(
     lines = result.stdout.splitlines()
     wells = len(landscape.minima)
     assert lines[0].startswith(f"{landscape.name} in {landscape.dim} variables: {wells} minima")
-    table = lines[lines.index("index   bars  exact  bottleneck distance") + 1 :]
+    table = lines[
+        lines.index("index   bars  exact  error (bottleneck distance)  share of range") + 1 :
+    ]
     rows = [row.split() for row in table[: table.index("")]]
     max_dim = min(int(str(options.get("--max-dim", landscape.dim))), wells - 1)
     assert [int(row[0]) for row in rows] == list(range(max_dim))

@@ -61,6 +61,7 @@ def build(
         optimizer=Algorithm1(recipe=Recipe(epochs=20, learning_rate=0.02, weight_decay=0.0)),
         simplex_map=simplex_map,
         resolution=resolution,
+        tolerance=None,
         seed=1,
         progress=False,
     )
@@ -181,6 +182,7 @@ def test_trainable_sides_still_give_a_filtration() -> None:
         3,
         optimizer=Algorithm1(recipe=Recipe(epochs=30), sides="trainable"),
         resolution=6,
+        tolerance=None,
         progress=False,
     )
     t = all_lattice_points(1, 6)
@@ -223,7 +225,7 @@ def test_a_file_cut_off_is_refused(tmp_path: Path, share: float) -> None:
     build(max_dim=2).save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(DataError, match="is no loss complex of version 1, or was altered"):
+    with pytest.raises(DataError, match="is no loss complex of version 2, or was altered"):
         LossComplex.load(path, wavy)
 
 

@@ -31,6 +31,7 @@ def complex_() -> LossComplex:
         optimizer=Algorithm1(recipe=Recipe(epochs=50, learning_rate=1e-3, weight_decay=0.0)),
         simplex_map=Edgewise(4),
         resolution=12,
+        tolerance=None,
         progress=False,
     )
 
