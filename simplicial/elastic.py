@@ -48,8 +48,9 @@ class NudgedElastic:
               harmonic filling and from its lowest ruled filling, each only while it is above its
               faces
     Raises OptionError for other numbers. Takes the loss's exact values and gradients, never random
-    estimates; nothing here is random. A simplex's result does not depend on those beside it, but
-    for the rounding of batched products. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
+    estimates; nothing here is random. An edge's result does not depend on those beside it, but
+    for rounding; that of a higher simplex does through the range of the loss on all faces, which
+    says what is about as low as its faces. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
     Jonsson 2000; Henkelman, Uberuaga & Jonsson 2000. Deviations: any r; even spacing by motion
     towards the mean of the neighbours in place of springs; only the highest point climbs, and only
     where it is above the simplex's faces.
