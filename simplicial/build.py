@@ -1,6 +1,8 @@
 """The inductive builder (section 4): vertices, then edges, then triangles, ... each from its
 faces."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reduction import DimensionError, OptionError
@@ -62,8 +64,9 @@ def build_complex(
     gauge = Gauge(minima, pool, layout, resolution, tolerance, memory, progress)
     for r in range(1, max_dim + 1):
         sides = slice(len(minima), layout.rows(r).start)
-        floor = None if optimizer.moves_faces else gauge.floor(r)
-        stage = Stage(layout.simplices[r], layout.rows(r), sides, seed, memory, floor)
+        stage = Stage(layout.simplices[r], layout.rows(r), sides, seed, memory)
+        if not optimizer.moves_faces:
+            stage = replace(stage, floor=gauge.floor(r), seen=partial(gauge.seen, sides.stop))
         rounds = optimizer.rounds(minima.loss, pool, stage)
         with progress_bar(f"{dimension_name(r)}: training", rounds, progress) as bar:
             optimizer.optimise(minima.loss, pool, stage, bar.update)

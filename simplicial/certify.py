@@ -26,6 +26,7 @@ Ints = NDArray[np.int64]
 
 NEAR = 0.1  # share of the loss's range within which a critical value is near a maximum
 SEARCH = 50  # steps of a search: what is near is found in a few
+LEASH = 2.0  # times how far a near point is, at which a search is given up
 ALONE = 0.1  # share of the distance to the next vertex within which a critical point is a vertex's
 
 
@@ -91,7 +92,7 @@ def certify(
     accepted = np.zeros(len(which), dtype=bool)
     for index in range(r, min(d, top) + 1):
         for left in _batches(np.flatnonzero(~accepted), d):
-            found = follow(loss, starts[torch.as_tensor(left)], index, reach[left], SEARCH)
+            found = follow(loss, starts[torch.as_tensor(left)], index, reach[left], SEARCH, LEASH)
             end = found.points.double().cpu().numpy()
             near = np.linalg.norm(end - points[left], axis=1) <= reach[left]
             near &= np.abs(found.values - heights[left]) <= NEAR * spread

@@ -31,7 +31,7 @@ from simplicial.simplex import interpolate_each
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LEVEL = 1e-4  # share of the loss's range: a simplex within it of its faces cannot be lowered
+LEVEL = 1e-4  # share of the range on its faces: a simplex within it of them cannot be lowered
 COARSE = 1e-5  # the same for how well fillings are told apart
 
 TOPS = 20  # how often the highest point is lowered
@@ -48,9 +48,8 @@ class NudgedElastic:
               harmonic filling and from its lowest ruled filling, each only while it is above its
               faces
     Raises OptionError for other numbers. Takes the loss's exact values and gradients, never random
-    estimates; nothing here is random. An edge's result does not depend on those beside it, but
-    for rounding; that of a higher simplex does through the range of the loss on all faces, which
-    says what is about as low as its faces. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
+    estimates; nothing here is random. A simplex's result does not depend on those beside it, but
+    for rounding. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
     Jonsson 2000; Henkelman, Uberuaga & Jonsson 2000. Deviations: any r; even spacing by motion
     towards the mean of the neighbours in place of springs; only the highest point climbs, and only
     where it is above the simplex's faces.
@@ -88,13 +87,10 @@ class NudgedElastic:
         mesh = Mesh.of(self.simplex_map, stage.simplices.dim)
         if not len(mesh.inside):
             return
-        floor = stage.floor
-        assert floor is not None, "faces stand still, so that their heights are known"
-        on_faces, _ = values_and_gradients(loss, pool[: stage.inside.start], stage.memory)
-        settling = _Settling(self, loss, mesh, stage.memory, float(np.ptp(on_faces)), on_round)
         for group in _groups(loss, pool, stage):
+            faces = _Faces.of(stage, group, mesh)
             rows = torch.as_tensor(stage.simplices.controls[group], device=pool.device)
-            settled = settling.lowest(pool[rows], floor[group])
+            settled = _Settling(self, loss, mesh, faces, stage.memory, on_round).lowest(pool[rows])
             pool[rows[:, torch.as_tensor(mesh.inside)]] = settled
 
 
@@ -105,38 +101,63 @@ def _groups(loss: Loss, pool: Tensor, stage: Stage) -> list[slice]:
     return [slice(first, min(first + step, m)) for first in range(0, m, step)]
 
 
+class _Faces(NamedTuple):
+    """What is known of the faces of m simplices, which stand still.
+
+    floor   (m,) the largest loss on them
+    values  (m, c) the loss at control points, slopes (m, c, d) its gradient; arbitrary inside
+    spread  (m,) range of the loss at control points on them
+    """
+
+    floor: Floats
+    values: Floats
+    slopes: Tensor
+    spread: Floats
+
+    @classmethod
+    def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
+        assert stage.floor is not None, "faces stand still, so that they are known"
+        assert stage.seen is not None, "and so are the slopes there"
+        floor, seen = stage.floor[group], stage.seen()
+        rows = stage.simplices.controls[group].copy()
+        rows[:, mesh.inside] = rows[:, [0]]
+        values = seen.values[rows]
+        slopes = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
+        return cls(floor, values, slopes, np.ptp(values, axis=1))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Settling:
-    """How simplices of one dimension are lowered: controls (m, c, d) are all their control points.
-
-    spread  range of the loss on the faces of all simplices of the dimension
+    """How simplices of one dimension are lowered: controls (m, c, d) are all their control points,
+    each as it would be alone.
     """
 
     settings: NudgedElastic
     loss: Loss
     mesh: Mesh
+    faces: _Faces
     memory: int
-    spread: float
     on_round: Callable[[], object]
 
-    def lowest(self, controls: Tensor, floor: Floats) -> Tensor:
-        """Inner control points (m, i, d) of the lowest simplices, for faces of heights (m,)."""
+    def lowest(self, controls: Tensor) -> Tensor:
+        """Inner control points (m, i, d) of the lowest simplices."""
         dim = self.mesh.places.shape[1] - 1
+        each = np.arange(len(controls))
         smooth = self._filled(controls, harmonic(controls, self.mesh))
         if dim == 1:
-            return self._nudged(smooth, floor)[:, self.mesh.inside]
-        best = _Lowest(smooth.clone(), floor, LEVEL * self.spread)
-        self._offer(best, np.arange(len(controls)), smooth)
+            return self._nudged(each, smooth)[:, self.mesh.inside]
+        best = _Lowest(smooth.clone(), self.faces.floor, LEVEL * self.faces.spread)
+        self._offer(best, each, smooth)
         for apex in range(dim + 1):
             if len(which := best.above()):
                 lines = ruled(controls[which], self.mesh, self.settings.simplex_map, apex)
                 self._offer(best, which, self._filled(controls[which], lines))
         filled = best.controls.clone()
         if len(which := best.above()):
-            self._offer(best, which, self._nudged(smooth[which], floor[which]))
+            self._offer(best, which, self._nudged(which, smooth[which]))
         bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
         if len(which := best.above()[bent[best.above()]]):
-            self._offer(best, which, self._nudged(filled[which], floor[which]))
+            self._offer(best, which, self._nudged(which, filled[which]))
         self._lower(best)
         return best.controls[:, self.mesh.inside]
 
@@ -154,7 +175,7 @@ class _Settling:
             top = self._offer(best, which, controls)
             excess = torch.as_tensor(top.heights - best.floor[which], device=controls.device)
             controls = self._pushed(controls, top, excess.to(controls))
-            high = top.heights > best.floor[which] + best.margin
+            high = top.heights > best.floor[which] + best.margin[which]
             which, controls = which[high], controls[torch.as_tensor(high)]
 
     def _pushed(self, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
@@ -177,12 +198,12 @@ class _Settling:
         controls[:, self.mesh.inside] = inner
         return controls
 
-    def _nudged(self, controls: Tensor, floor: Floats) -> Tensor:
-        level = torch.as_tensor(floor, device=controls.device)
+    def _nudged(self, which: Ints, controls: Tensor) -> Tensor:
         return nudge(
             self.loss,
             controls,
-            level,
+            torch.as_tensor(self.faces.values[which], device=controls.device),
+            torch.as_tensor(self.faces.floor[which], device=controls.device),
             self.mesh,
             steps=self.settings.steps,
             memory=self.memory,
@@ -192,15 +213,15 @@ class _Settling:
     def _offer(self, best: "_Lowest", which: Ints, controls: Tensor) -> "_Top":
         """Take those of the simplices `which` (k,) that are lower than what was found before."""
         k, c, d = controls.shape
-        pool, floor = controls.reshape(k * c, d), best.floor[which]
+        floor = best.floor[which]
         found = highest(
             self.loss,
-            pool,
-            Seen(*values_and_gradients(self.loss, pool, self.memory)),
+            controls.reshape(k * c, d),
+            self._seen(which, controls),
             np.arange(k * c).reshape(k, c),
             self.mesh,
             floor,
-            COARSE * self.spread,
+            COARSE * self.faces.spread[which],
             self.memory,
         )
         tops = interpolate_each(controls, self.settings.simplex_map, found.place)
@@ -208,6 +229,18 @@ class _Settling:
         steepness = (slopes.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
         best.take(which, controls, found.largest, steepness <= CRITICAL * (found.largest - floor))
         return _Top(found.largest, found.place, slopes)
+
+    def _seen(self, which: Ints, controls: Tensor) -> Seen:
+        """The loss and its gradient at control points (k, c, d), known on faces."""
+        inner = controls[:, self.mesh.inside]
+        inner_values, inner_slopes = values_and_gradients(
+            self.loss, inner.flatten(0, 1), self.memory
+        )
+        values = self.faces.values[which]
+        values[:, self.mesh.inside] = inner_values.reshape(inner.shape[:2])
+        slopes = self.faces.slopes[which]
+        slopes[:, self.mesh.inside] = inner_slopes.view(inner.shape)
+        return Seen(values.ravel(), slopes.flatten(0, 1))
 
 
 class _Top(NamedTuple):
@@ -222,10 +255,10 @@ class _Lowest:
     """The lowest simplices so far: control points (m, c, d), honest maxima (m,).
 
     is_critical  (m,) whether the loss is about level at the maximum
-    margin       above its faces, within which a simplex cannot be lowered
+    margin       (m,) above its faces, within which a simplex cannot be lowered
     """
 
-    def __init__(self, controls: Tensor, floor: Floats, margin: float) -> None:
+    def __init__(self, controls: Tensor, floor: Floats, margin: Floats) -> None:
         self.controls, self.floor, self.margin = controls, floor, margin
         self.heights = np.full(len(controls), np.inf)
         self.is_critical = np.zeros(len(controls), dtype=bool)

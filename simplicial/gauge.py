@@ -52,6 +52,17 @@ class Gauge:
         """The largest loss on the faces of each r-simplex, (m,)."""
         return on_facets(self.heights[r - 1], self.layout.simplices[r].vertices)
 
+    def seen(self, stop: int) -> Seen:
+        """The loss and its gradient at the pool's first rows, each evaluated once."""
+        start = len(self._seen.values)
+        values, gradients = values_and_gradients(
+            self.minima.loss, self.pool[start:stop], self.memory
+        )
+        self._seen = Seen(
+            np.append(self._seen.values, values), torch.cat([self._seen.gradients, gradients])
+        )
+        return self._seen
+
     def measure(self, r: int) -> None:
         """Find the maxima inside the r-simplices; those of lower dimensions are known."""
         simplices = self.layout.simplices[r]
@@ -68,8 +79,8 @@ class Gauge:
             )
         if self.tolerance is not None:
             with progress_bar(f"{dimension_name(r)}: refined", None, self.progress) as bar:
-                before = len(self._seen.values)
-                seen = self._slopes(self.layout.rows(r).stop)
+                rows = self.layout.rows(r)
+                seen = self.seen(rows.stop)
                 interior = refined(
                     self.minima.loss,
                     self.pool,
@@ -81,7 +92,7 @@ class Gauge:
                     memory=self.memory,
                     on_points=bar.update,
                 )
-            count = interior.evaluations + len(seen.values) - before
+            count = interior.evaluations + rows.stop - (rows.start if r > 1 else 0)
             interior = replace(interior, evaluations=count)
         self.interiors.append(interior)
         self.heights.append(np.maximum(interior.largest, self.floor(r)))
@@ -116,17 +127,6 @@ class Gauge:
                     )
                 )
         return tuple(found)
-
-    def _slopes(self, stop: int) -> Seen:
-        """The loss and its gradient at the pool's first rows, each evaluated once."""
-        start = len(self._seen.values)
-        values, gradients = values_and_gradients(
-            self.minima.loss, self.pool[start:stop], self.memory
-        )
-        self._seen = Seen(
-            np.append(self._seen.values, values), torch.cat([self._seen.gradients, gradients])
-        )
-        return self._seen
 
 
 def dimension_name(r: int) -> str:

@@ -84,6 +84,7 @@ def follow(
     index: int | Rows,
     reach: float | Array,
     iterations: int = ITERATIONS,
+    leash: float = np.inf,
 ) -> Arrival:
     """Steps from each start towards a critical point of a Morse index.
 
@@ -95,6 +96,7 @@ def follow(
     reach       the longest step, or (s,) one for each start; also the scale of distances: at
                 convergence Newton's step is below sqrt(eps) reach, or changes f by rounding only
     iterations  steps, at most
+    leash       distance from where it began, over its reach, beyond which a start is given up
     A start that leaves where the loss is finite, or runs to infinity, has not converged.
     Raises OptionError for an index or a reach out of range, ShapeError for starts that are no
     (s, d), LossError for a loss that breaks its contract.
@@ -119,7 +121,7 @@ def follow(
 
     chunks = [slice(i, i + size) for i in range(0, len(starts), size)]
     parts = [
-        _follow(loss, at, _Run.begin(starts[part], indices[part], reaches[part]), iterations)
+        _follow(loss, at, _Run.begin(starts[part], indices[part], reaches[part], leash), iterations)
         for part in chunks
     ]
     joined = [[getattr(part, field.name) for part in parts] for field in fields(Arrival)]
@@ -179,6 +181,8 @@ class _Run:
     """Where s starts have come to; the arrays are written into."""
 
     x: Tensor  # (s, d)
+    begun: Tensor  # (s, d)
+    leash: Array  # (s,) the largest distance between these two
     index: Rows  # (s,)
     reach: Array  # (s,)
     scale: Array  # (s,) largest |eigenvalue| at the start
@@ -193,11 +197,18 @@ class _Run:
         self.peak[who] = np.maximum(self.peak[who], np.abs(values))
         return self.peak[who]
 
+    def is_far(self, who: Rows) -> NDArray[np.bool_]:
+        """Which starts (n,) are off their leash."""
+        distance = (self.x[who] - self.begun[who]).norm(dim=1).double().cpu().numpy()
+        return distance > self.leash[who]
+
     @classmethod
-    def begin(cls, starts: Tensor, index: Rows, reach: Array) -> "_Run":
+    def begin(cls, starts: Tensor, index: Rows, reach: Array, leash: float) -> "_Run":
         s = len(starts)
         return cls(
             x=starts.detach().clone(),
+            begun=starts.detach(),
+            leash=leash * reach,
             index=index,
             reach=reach,
             scale=np.zeros(s),
@@ -223,6 +234,7 @@ def _follow(loss: Loss, at: _At, run: _Run, iterations: int) -> Arrival:
         run.converged[who] = arrived
         run.slope[who] = here.norms[rows]
         moved = np.sort(_move(loss, here, run, rows[~arrived], active, noise[~arrived]))
+        moved = moved[~run.is_far(moved)]
         if not moved.size:
             break
         modes = here.climbed[np.searchsorted(active, moved)]

@@ -28,6 +28,7 @@ from simplicial.loss import (
 from simplicial.maps import Barycentric, SimplexMap
 from simplicial.options import whole
 from simplicial.recipe import EXACT, Recipe
+from simplicial.refinement import Seen
 from simplicial.sampling import UniformPoints
 
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
@@ -63,6 +64,7 @@ class Stage:
     seed       non-negative; with a simplex's vertices it gives that simplex's random points
     memory     bytes for a batch of points, never the result
     floor      (m,) the largest loss on each simplex's faces; None for an optimizer that moves faces
+    seen       gives the loss and its gradient at the rows before inside; None likewise
     """
 
     simplices: Simplices
@@ -71,6 +73,7 @@ class Stage:
     seed: int
     memory: int = MEMORY
     floor: NDArray[np.float64] | None = None
+    seen: Callable[[], Seen] | None = None
 
 
 class Optimizer(Protocol):

@@ -60,7 +60,7 @@ def highest(
     controls: Ints,
     mesh: Mesh,
     known: Floats,
-    tolerance: float,
+    tolerance: float | Floats,
     memory: int,
     on_evaluations: Callable[[int], object] = lambda _count: None,
 ) -> Highest:
@@ -69,7 +69,8 @@ def highest(
     pool       (K, d) control points, seen: the loss there
     controls   (m, c) rows of the pool, one simplex each
     known      (m,) the largest loss known on each: what is lower need not be told apart
-    tolerance  in the loss's units: where `largest` exceeds `known`, nothing is higher by more
+    tolerance  in the loss's units, for all or (m,): where `largest` exceeds `known`, nothing is
+               higher by more
     memory     bytes for a batch of points, never the result
     Raises LossError where the loss is not finite.
     """

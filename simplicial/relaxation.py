@@ -13,7 +13,7 @@ from simplicial.loss import Loss, values_and_gradients
 from simplicial.mesh import Mesh, along, frame
 
 FIRST = 0.05  # length of a point's first step, over the mesh's spacing
-LONGEST = 0.2  # of any step
+LONGEST = 0.5  # of any step
 FAR = 1e6  # of a step before it is shortened, which float32 can square
 PACE = 0.5  # time step, times the square root of the curvature that a point has met
 TURN = 0.2  # of a point's velocity towards its force, from step to step
@@ -27,6 +27,7 @@ TINY = 1e-30  # positive in float32 too
 def nudge(
     loss: Loss,
     controls: Tensor,
+    heights: Tensor,
     floor: Tensor,
     mesh: Mesh,
     *,
@@ -36,14 +37,17 @@ def nudge(
 ) -> Tensor:
     """Simplices relaxed across themselves and spread evenly along themselves, (m, c, d).
 
+    heights  (m, c) the loss at the control points, of which those on faces count
+    floor    (m,) the largest loss on each simplex's faces
+
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
-    point climbs along it, unless it is below the floor (m,), the largest loss on the simplex's
-    faces. A simplex that no longer moves is left alone, and so is one of r >= 2 when all its
-    control points are below its floor; a path is relaxed as a whole, since others run along it.
+    point climbs along it, unless it is below the floor. A simplex that no longer
+    moves is left alone, and so is one of r >= 2 when all its control points are below its floor; a
+    path is relaxed as a whole, since others run along it.
     """
-    controls, moving = controls.clone(), torch.arange(len(controls), device=controls.device)
+    controls, heights = controls.clone(), heights.clone()
+    moving = torch.arange(len(controls), device=controls.device)
     inside = torch.as_tensor(mesh.inside, device=controls.device)
-    heights = _slopes(loss, controls, memory)[0]
     is_path = mesh.places.shape[1] == 2
     is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
     pace = _Pace()
@@ -62,12 +66,12 @@ def nudge(
         across[climbs, top.indices[climbs]] -= tangential[climbs, top.indices[climbs]]
         spread[climbs, top.indices[climbs]] = 0
         move = pace.step(inner, slopes, across, spacing) + SPREAD * spread
-        controls[moving[:, None], inside] = inner + move
         motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
         going = (motion > SETTLED) | ~is_climbing[moving]
+        controls[moving[:, None], inside] = inner + move
+        is_climbing[moving] |= (motion < READY) | (2 * step >= steps)
         if not is_path:
             going &= top.values > floor[moving]
-        is_climbing[moving] |= (motion < READY) | (2 * step >= steps)
         if not going.all():
             moving = moving[going]
             pace.keep(going)

@@ -22,8 +22,9 @@ from simplicial import (
 from simplicial.elastic import LEVEL
 from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_brown, simplex_wells
 from simplicial.layout import lay_out, straight
-from simplicial.loss import Loss
+from simplicial.loss import Loss, values_and_gradients
 from simplicial.maximum import on_facets
+from simplicial.refinement import Seen
 
 QUICK = NudgedElastic(segments=6, steps=40)
 SMALL = 20_000  # bytes: a few points of the plane at once
@@ -89,15 +90,16 @@ def test_a_small_memory_budget_changes_nothing() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
-def test_edges_do_not_depend_on_those_beside_them(himmelblau_complex: LossComplex) -> None:
-    """A subset of the vertices, and one with another point far off, give the same edges."""
+def test_simplices_do_not_depend_on_those_beside_them(himmelblau_complex: LossComplex) -> None:
+    """A subset of the vertices, and one with another point far off, give the same simplices."""
     few = [0, 2, 3]
     minima = himmelblau().minima
     more = np.concatenate([minima[few], [[6.0, -5.5]]])
     for points in (minima[few], more):
-        built = build(himmelblau(), points)
-        for i, j in [(0, 1), (0, 2), (1, 2)]:
-            ours, theirs = built[i, j], himmelblau_complex[few[i], few[j]]
+        built = build(himmelblau(), points, 2)
+        for vertices in [(0, 1), (0, 2), (1, 2), (0, 1, 2)]:
+            ours = built[vertices]
+            theirs = himmelblau_complex[tuple(few[v] for v in vertices)]
             torch.testing.assert_close(ours.controls, theirs.controls, rtol=1e-9, atol=1e-9)
             assert ours.maximum.value == pytest.approx(theirs.maximum.value, rel=1e-9)
 
@@ -165,7 +167,8 @@ def test_progress_never_passes_its_end(r: int, memory: int) -> None:
     pool = straight(torch.tensor(loss.minima), layout)
     floor = np.full(len(layout.simplices[r].vertices), -1.0)
     sides = slice(4, layout.rows(r).start)
-    stage = Stage(layout.simplices[r], layout.rows(r), sides, 0, memory, floor)
+    seen = Seen(*values_and_gradients(loss, pool[: sides.stop]))
+    stage = Stage(layout.simplices[r], layout.rows(r), sides, 0, memory, floor, lambda: seen)
     rounds: list[int] = []
     elastic.optimise(loss, pool, stage, lambda: rounds.append(1))
     assert 0 < len(rounds) <= elastic.rounds(loss, pool, stage)
