@@ -18,8 +18,9 @@ from torch import Tensor
 from reduction import Barcode, BarEnds, Ends, FilteredComplex
 from reduction.colex import complete_positions
 from simplicial.loss import Loss, values_and_gradients
-from simplicial.newton import DENSE, follow
+from simplicial.newton import follow
 from simplicial.optimise import Simplices
+from simplicial.second_order import DENSE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

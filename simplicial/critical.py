@@ -18,8 +18,9 @@ from reduction import OptionError
 from simplicial.errors import SearchError
 from simplicial.loss import Loss
 from simplicial.minima import Minima, Search
-from simplicial.newton import DENSE, follow
+from simplicial.newton import follow
 from simplicial.options import whole
+from simplicial.second_order import DENSE
 
 REACH = 0.1  # the longest step over the box's diagonal
 MERGED = 1e-5  # distance over the box's diagonal below which two arrivals are one point

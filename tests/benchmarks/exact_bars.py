@@ -18,7 +18,6 @@ where only the loss was evaluated. The minima are found before, by `find_minima`
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +29,6 @@ from scipy.optimize import linear_sum_assignment
 
 from reduction import Barcode
 from simplicial import (
-    EXACT,
     Algorithm1,
     Edgewise,
     Minima,
@@ -46,8 +44,6 @@ from simplicial.landscapes import (
     simplex_wells,
     six_hump_camel,
 )
-from simplicial.loss import steepest_curvature
-from simplicial.optimise import STEP
 
 Array = NDArray[np.float64]
 
@@ -57,27 +53,16 @@ LONG = 1e-3  # a spurious bar longer than this is counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A function and the top dimension; smaller settings where the usual ones take minutes."""
+    """A function and the top dimension."""
 
     landscape: Landscape
     max_dim: int
-    epochs: int = EXACT.epochs
-    resolution: int = 64
-    segments: int = 12
-    steps: int = 200
-
-    @property
-    def is_small(self) -> bool:
-        return (self.epochs, self.resolution, self.segments, self.steps) != (2000, 64, 12, 200)
 
 
-CASES = {f"double-well d={d}": Case(landscape=double_well(d), max_dim=d) for d in (2, 3)}
-CASES["double-well d=4"] = Case(
-    landscape=double_well(4), max_dim=3, epochs=500, resolution=16, segments=6, steps=50
-)
-CASES["double-well d=5"] = Case(
-    landscape=double_well(5), max_dim=2, epochs=500, resolution=16, segments=8, steps=100
-)
+CASES = {
+    f"double-well d={d}": Case(landscape=double_well(d), max_dim=dim)
+    for d, dim in ((2, 2), (3, 3), (4, 3), (5, 2))
+}
 for _r in (1, 2, 3):
     for _curved in (0, 5):
         CASES[f"simplex-wells r={_r} curved={_curved}"] = Case(
@@ -87,32 +72,15 @@ for _landscape in (himmelblau(), mueller_brown(), six_hump_camel()):
     CASES[_landscape.name] = Case(landscape=_landscape, max_dim=2)
 
 
-def _algorithm1(case: Case, minima: Minima) -> dict[str, Any]:
-    """The default recipe, with fewer epochs where the case says so."""
-    recipe = None
-    if case.epochs != EXACT.epochs:
-        rate = STEP / steepest_curvature(minima.loss, minima.points)
-        recipe = EXACT.changed(learning_rate=rate, epochs=case.epochs)
-    return {
-        "optimizer": Algorithm1(recipe=recipe, samples=16),
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "Algorithm 1": {
+        "optimizer": Algorithm1(samples=16),
         "simplex_map": Edgewise(8),
-        "resolution": case.resolution,
+        "resolution": 64,
         "tolerance": None,
-    }
-
-
-def _elastic(case: Case, _minima: Minima) -> dict[str, Any]:
-    return {"optimizer": NudgedElastic(segments=case.segments, steps=case.steps)}
-
-
-def _certified(case: Case, minima: Minima) -> dict[str, Any]:
-    return _elastic(case, minima) | {"certify": True}
-
-
-OPTIMIZERS: dict[str, Callable[[Case, Minima], dict[str, Any]]] = {
-    "Algorithm 1": _algorithm1,
-    "elastic": _elastic,
-    "certified": _certified,
+    },
+    "elastic": {"optimizer": NudgedElastic()},
+    "certified": {"optimizer": NudgedElastic(), "certify": True},
 }
 
 
@@ -166,17 +134,16 @@ def row(name: str, case: Case, optimizer: str) -> str:
     found = find_minima(case.landscape, seed=0)
     counter = Counter(case.landscape)
     minima = Minima(found.points, counter)
-    options = OPTIMIZERS[optimizer](case, minima)
     counter.gradients = counter.values = 0
     began = time.perf_counter()
-    built = build_complex(minima, case.max_dim, progress=False, **options)
+    built = build_complex(minima, case.max_dim, progress=False, **OPTIMIZERS[optimizer])
     barcode = built.barcode()
     seconds = time.perf_counter() - began
     exact = case.landscape.exact_bars
     assert exact is not None, "the barcodes of these functions are known"
     seen = judge(barcode, exact)
     cells = (
-        f"{name}{' *' if case.is_small else ''}",
+        name,
         case.max_dim,
         optimizer,
         seen.exact,
@@ -214,15 +181,6 @@ def main() -> None:
         for optimizer in OPTIMIZERS:
             lines.append(row(name, case, optimizer))
             print(lines[-1], flush=True)
-    small = [
-        f"\\* {name}: Algorithm 1 with {case.epochs} steps and resolution {case.resolution}, "
-        f"elastic with {case.segments} segments and {case.steps} steps"
-        for name, case in CASES.items()
-        if case.is_small and arguments.only in (None, name)
-    ]
-    if small:
-        lines += ["", "\\\n".join(small)]
-        print("\n" + "\n".join(small))
     if arguments.out is not None:
         arguments.out.write_text("\n".join(lines) + "\n")
 
