@@ -58,16 +58,20 @@ def _rows(barcode: "Barcode", r: int) -> list[str]:
     marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
     middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
     blank = " " if ends else ""
-    lines = [
-        f"      birth{blank}       death{blank}      length  {middle[0]}born with -> dies with"
+    texts = [
+        [as_text(x, scale, digits) for x in (birth, death, death - birth)]
+        for birth, death in bars.tolist()
     ]
-    for bar, mark, shown, born, dies in zip(
-        bars.tolist(), marks.tolist(), middle[1:], *barcode.pairs(r), strict=True
+    width = max(11, *(len(text) for row in texts for text in row), 0)
+    head = (f"{name:>{width}}" for name in ("birth", "death", "length"))
+    lines = [f"{blank} ".join(head) + f"  {middle[0]}born with -> dies with"]
+    for (birth, death, length), mark, shown, born, dies in zip(
+        texts, marks.tolist(), middle[1:], *barcode.pairs(r), strict=True
     ):
-        birth, death, length = (as_text(x, scale, digits) for x in (*bar, bar[1] - bar[0]))
-        end = f" -> {_name(dies)}" if bar[1] < math.inf else ""
+        end = f" -> {_name(dies)}" if dies[0] >= 0 else ""
         lines.append(
-            f"{birth:>11}{mark[0]} {death:>11}{mark[1]} {length:>11}  {shown}{_name(born)}{end}"
+            f"{birth:>{width}}{mark[0]} {death:>{width}}{mark[1]} {length:>{width}}  "
+            f"{shown}{_name(born)}{end}"
         )
     return lines
 
