@@ -18,6 +18,7 @@ from nets.train import train_minima
 from reduction import Barcode, TopologyError, bottleneck, w_inf
 from reduction.bars import as_text
 from simplicial import LossComplex, build_complex, find_minima, with_saddles
+from simplicial.errors import SearchError
 from simplicial.landscapes import NAMES as LANDSCAPES
 from simplicial.landscapes import Landscape, by_name
 from simplicial.loss import evaluate
@@ -77,18 +78,20 @@ def _shared(command: Command) -> Command:
             help="Algorithm 1: whether a triangle trains its sides too (Figure 1).",
         ),
         click.option(
-            "--steps", type=int, help="Of the nudged elastic, at most.  [default: its own, 200]"
+            "--steps",
+            type=int,
+            help="Most steps of each relaxation of the elastic optimizer.  [default: 200]",
         ),
         click.option(
             "--tolerance",
-            default=1e-7,
-            show_default=True,
-            help="Of maxima, as a share of the loss's range.",
+            type=float,
+            help="How far below the true one a maximum may be, as a share of the loss's range."
+            "  [default: 1e-7]",
         ),
         click.option(
             "--sampled",
             is_flag=True,
-            help="Maxima by Algorithm 2 as printed: the lattice only.",
+            help="Maxima by Algorithm 2 as printed: the lattice only, so without --tolerance.",
         ),
         click.option("--quiet", is_flag=True, help="No progress bars."),
     ):
@@ -205,13 +208,28 @@ def run(**options: Any) -> None:
 
 @main.command(short_help="Barcodes of an analytic function, beside the exact ones.")
 @click.argument("name", type=click.Choice(LANDSCAPES))
-@click.option("--dim", type=int, help="Number of variables, where the function has a choice.")
+@click.option(
+    "--dim",
+    type=int,
+    help="Number of variables of double-well, simplex-wells, gaussian-mixture and trigonometric; "
+    "the other functions have 2.  [default: 2, and --curved]",
+)
 @click.option("--curved", default=0, show_default=True, help="Curved directions of simplex-wells.")
 @click.option(
-    "--max-dim", type=int, help="Top simplex dimension.  [default: variables, if minima allow]"
+    "--max-dim",
+    type=int,
+    help="Top simplex dimension.  [default: variables, at most 3, if the vertices allow]",
 )
-@click.option("--starts", type=int, help="Starts of the search for minima.")
-@click.option("--function-seed", type=int, help="Which of the random functions.  [default: 0]")
+@click.option(
+    "--starts",
+    type=int,
+    help="Random starts of the search for minima.  [default: 100 for each variable]",
+)
+@click.option(
+    "--function-seed",
+    type=int,
+    help="Which of the random functions, gaussian-mixture and trigonometric.  [default: 0]",
+)
 @click.option("--saddles", is_flag=True, help="Take saddles as further vertices.")
 @click.option(
     "--optimizer",
@@ -257,9 +275,12 @@ def analytic(**options: Any) -> None:
     landscape = by_name(settings.name, settings.dim, settings.curved, seed=settings.function_seed)
     minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
     vertices = with_saddles(minima, seed=settings.seed) if settings.saddles else minima
-    max_dim = settings.max_dim
-    if max_dim is None:
-        max_dim = min(landscape.dim, len(vertices) - 1)
+    if len(vertices) < 2:
+        raise SearchError(
+            f"a complex needs two vertices or more, the search found one minimum from "
+            f"{minima.search}: raise --starts"
+        )
+    max_dim = settings.top(landscape.dim, len(vertices))
     recipe = settings.recipe(landscape, vertices.points)
     loss_complex = build_complex(vertices, max_dim, **settings.build(recipe))
     barcode = loss_complex.barcode(settings.field)

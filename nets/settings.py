@@ -14,7 +14,8 @@ from nets.recipes import RECIPES
 from reduction import Barcode, OptionError
 from reduction.fields import prime
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
-from simplicial.build import check_build, check_tolerance
+from simplicial.build import check_build, check_options
+from simplicial.options import whole
 from simplicial.report import check_folder
 
 PACKAGES = (
@@ -23,6 +24,8 @@ PACKAGES = (
 )  # fmt: skip
 GIGABYTE = 10**9
 SAMPLES = 16  # of Algorithm 1, for functions that are cheap
+TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
+TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
 MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
 
 
@@ -50,7 +53,7 @@ class NetworkSettings:
     steps: int | None
     segments: int | None
     resolution: int
-    tolerance: float
+    tolerance: float | None
     sampled: bool
     certify: bool
     field: int
@@ -92,7 +95,10 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticSettings:
-    """What `loss-barcodes analytic` was asked for; None stands for what suits the function."""
+    """What `loss-barcodes analytic` was asked for; None stands for what suits the function.
+
+    max_dim  None: the number of variables, at most 3 and at most what the vertices found allow
+    """
 
     command: ClassVar[str] = "analytic"
 
@@ -111,7 +117,7 @@ class AnalyticSettings:
     sides: Literal["fixed", "trainable"]
     segments: int | None
     resolution: int
-    tolerance: float
+    tolerance: float | None
     sampled: bool
     certify: bool
     field: int
@@ -123,9 +129,17 @@ class AnalyticSettings:
         """Refuse what can be refused before the search."""
         if self.out is not None:
             check_folder(self.out)
-        check_tolerance(_tolerance(self))
+        check_options(self.resolution, self.seed, _tolerance(self))
+        if self.function_seed is not None:
+            whole("--function-seed", self.function_seed, 0)
         prime(self.field)
         _check_optimizer(self)
+
+    def top(self, variables: int, vertices: int) -> int:
+        """The dimension of the complex of a function of so many variables on so many vertices."""
+        if self.max_dim is not None:
+            return self.max_dim
+        return min(TOP, variables, vertices - 1)
 
     def recipe(self, loss: Loss, vertices: Tensor) -> Recipe | None:
         """How Algorithm 1 trains simplices of this loss on vertices (n, d), if it does."""
@@ -168,7 +182,15 @@ def _build(
 
 
 def _tolerance(settings: NetworkSettings | AnalyticSettings) -> float | None:
-    return None if settings.sampled else settings.tolerance
+    """What `build_complex` is to be told. Raises OptionError where `sampled` would ignore it."""
+    if settings.sampled:
+        if settings.tolerance is not None:
+            raise OptionError(
+                f"--tolerance is for honest maxima, got {settings.tolerance:g} with --sampled: "
+                "leave one of them out"
+            )
+        return None
+    return TOLERANCE if settings.tolerance is None else settings.tolerance
 
 
 def _check_optimizer(settings: NetworkSettings | AnalyticSettings) -> None:

@@ -36,8 +36,9 @@ class Barcode:
            bars given; None if none were looked for
 
     Rows are sorted by birth, then death, then the colexicographic order of the simplices that begin
-    the bars; arrays are copied and read-only. `barcode[r]` is bars[r]; iterating gives one array
-    after the other. Raises ShapeError, BarcodeError, FieldError.
+    the bars; no simplex begins, or ends, two of an index. Arrays are copied and read-only.
+    `barcode[r]` is bars[r]; iterating gives one array after the other. Raises ShapeError,
+    BarcodeError, FieldError.
     """
 
     bars: tuple[Bars, ...]
@@ -199,5 +200,17 @@ def _checked_pairs(r: int, births: ArrayLike, deaths: ArrayLike, bars: Bars) -> 
                 f"of index {r} is {rows[i].tolist()} for the bar {bars[i].tolist()}; "
                 "give ascending labels"
             )
+        _check_distinct(name, r, rows[rows[:, 0] >= 0])
         checked.append(rows.astype(np.int64))
     return Pairs(*checked)
+
+
+def _check_distinct(name: str, r: int, simplices: NDArray[np.int64]) -> None:
+    """Raise BarcodeError for a simplex that stands twice in (k, w), k simplices of one index."""
+    ranked = simplices[np.lexsort(simplices.T)]
+    twice = (ranked[1:] == ranked[:-1]).all(axis=1)
+    if twice.any():
+        raise BarcodeError(
+            f"a simplex begins or ends one bar, but {ranked[int(np.argmax(twice))].tolist()} "
+            f"stands twice in the {name} of index {r}; remove one of the two bars"
+        )

@@ -85,15 +85,15 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     version = document["version"]
     check_tag(document["format"], version, BARCODE, VERSION, WITH_ENDS)
     records: list[IndexRecord] = []
-    for r, record in enumerate(document["indices"]):
+    for r, record in enumerate(_listed(document["indices"])):
         if ("ends" in record) != (version == WITH_ENDS):
             raise DataError(f"indices have ends in version {WITH_ENDS} only, and all of them")
         bars = [
             (_number(birth), None if death is None else _number(death))
-            for birth, death in record["bars"]
+            for birth, death in _listed(record["bars"])
         ]
-        births = [_labels(row, r + 1) for row in record["births"]]
-        deaths = [row if row is None else _labels(row, r + 2) for row in record["deaths"]]
+        births = [_labels(row, r + 1) for row in _listed(record["births"])]
+        deaths = [row if row is None else _labels(row, r + 2) for row in _listed(record["deaths"])]
         ends = None
         if version == WITH_ENDS:
             ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))
@@ -147,13 +147,20 @@ def _nullable(row: list[float]) -> list[float | None]:
 
 
 def _numbers(row: list[Any]) -> list[float]:
-    return [math.nan if value is None else _number(value) for value in row]
+    return [math.nan if value is None else _number(value) for value in _listed(row)]
 
 
 def _matrix(rows: list[list[Any]], width: int) -> NDArray[np.float64]:
-    if any(len(row) != width for row in rows):
+    if any(len(row) != width for row in _listed(rows)):
         raise TypeError(f"its rows have not all {width} numbers")
     return np.array([_numbers(row) for row in rows], np.float64).reshape(len(rows), width)
+
+
+def _listed(value: Any) -> list[Any]:
+    # an empty object or string would pass for an empty list
+    if type(value) is not list:
+        raise TypeError(f"{value!r} is no list")
+    return value
 
 
 def _number(value: Any) -> float:
@@ -170,6 +177,6 @@ def _labels(row: list[Any], count: int) -> list[int]:
 
 
 def _typed(row: list[Any], kind: type) -> list[Any]:
-    if not all(type(value) is kind for value in row):
+    if not all(type(value) is kind for value in _listed(row)):
         raise TypeError(f"{row!r} are not all of type {kind.__name__}")
     return row

@@ -55,11 +55,16 @@ def _rows(barcode: "Barcode", r: int) -> list[str]:
     """A header, and one line for each bar of index r."""
     bars, ends = barcode[r], barcode.ends(r)
     scale, digits = _precision(barcode)
+    longest = float(np.diff(barcode.finite(r)).max(initial=0.0))  # beside which lengths may vanish
     marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
     middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
     blank = " " if ends else ""
     texts = [
-        [as_text(x, scale, digits) for x in (birth, death, death - birth)]
+        [
+            as_text(birth, scale, digits),
+            as_text(death, scale, digits),
+            as_text(death - birth, longest),
+        ]
         for birth, death in bars.tolist()
     ]
     width = max(11, *(len(text) for row in texts for text in row), 0)

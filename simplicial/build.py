@@ -3,6 +3,8 @@ faces."""
 
 from dataclasses import replace
 from functools import partial
+from math import comb
+from numbers import Real
 from typing import Any
 
 from reduction import DimensionError, OptionError
@@ -12,10 +14,12 @@ from simplicial.elastic import NudgedElastic
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.layout import lay_out, straight
 from simplicial.loss import MEMORY
-from simplicial.maps import Barycentric, SimplexMap
-from simplicial.minima import Minima
+from simplicial.maps import SimplexMap, pool_size
+from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
-from simplicial.options import whole
+from simplicial.options import shown, switch, whole
+
+ROOM = 4  # what a build may take, over its memory budget
 
 
 def build_complex(
@@ -46,10 +50,11 @@ def build_complex(
                  the simplex's, and every end of a bar says whether it was certified
     saddles      take critical points of Morse index 1 in as further vertices: `with_saddles`
     seed         non-negative; same seed, same complex
-    memory       bytes for a batch of points, and for the values that are kept for pictures
+    memory       bytes for a batch of points, and for the values that are kept for pictures; a build
+                 that takes over four times as much, or 8 GiB if that is more, is refused
     progress     bars on stderr, for what takes over two seconds
-    Raises DimensionError, OptionError for arguments out of range, LossError where the loss is not
-    finite.
+    Raises DimensionError, OptionError for arguments out of range, SearchError where saddles are
+    wanted and none is found, LossError where the loss is not finite.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the honest maximum and the certificates are this library's.
@@ -57,8 +62,12 @@ def build_complex(
     _check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
-    minima = with_saddles(minima, seed=seed) if saddles else minima
+    certify = switch("certify", certify)
+    check_options(resolution, seed, tolerance)
+    whole("memory", memory, 1)
+    minima = with_saddles(minima, seed=seed) if switch("saddles", saddles) else minima
     check_build(len(minima), max_dim, resolution, seed, tolerance)
+    _check_size(minima, max_dim, simplex_map, resolution, memory)
     layout = lay_out(len(minima), max_dim, simplex_map)
     pool = straight(minima.points, layout)
     gauge = Gauge(minima, pool, layout, resolution, tolerance, memory, progress)
@@ -81,9 +90,7 @@ def build_complex(
 
 def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:
     """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
-    check_tolerance(tolerance)
-    whole("seed", seed, 0)
-    whole("resolution", resolution, 1)
+    check_options(resolution, seed, tolerance)
     if whole("max_dim", max_dim, 1) > n - 1:
         raise DimensionError(
             f"a simplex of dimension max_dim needs max_dim + 1 minima, got max_dim={max_dim} with "
@@ -96,28 +103,49 @@ def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: flo
         )
 
 
-def check_tolerance(tolerance: float | None) -> None:
-    """Raise OptionError for what is no share of the loss's range, nor None."""
-    if tolerance is not None and not 0 < tolerance < 1:
+def check_options(resolution: int, seed: int, tolerance: float | None) -> None:
+    """Raise OptionError for what `build_complex` takes on no minima, before any are sought."""
+    whole("seed", seed, 0)
+    whole("resolution", resolution, 1)
+    if tolerance is not None and not (isinstance(tolerance, Real) and 0 < tolerance < 1):
         raise OptionError(
             f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
-            f"{tolerance!r}: change tolerance"
+            f"{shown(tolerance)}: change tolerance"
         )
 
 
+def _check_size(
+    minima: Minima, max_dim: int, simplex_map: SimplexMap, resolution: int, memory: int
+) -> None:
+    """Refuse what would run out of memory, by counting, before anything is laid out."""
+    n, d = minima.points.shape
+    row = 3 * d * minima.points.element_size()  # a control point, its gradient, what moves both
+    pool = row * pool_size(simplex_map, n, max_dim)
+    lattice = comb(resolution + max_dim, max_dim) * (max_dim + 1) * 8
+    limit = ROOM * max(memory, MEMORY)
+    for what, size in (("control points", pool), (f"a lattice of {resolution=}", lattice)):
+        if size > limit:
+            raise OptionError(
+                f"a build may take {limit / 1e9:.3g} GB at memory={memory}, its {what} need "
+                f"{size / 1e9:.3g} GB with {n} vertices and max_dim={max_dim}: raise memory, or "
+                "lower max_dim, segments or resolution"
+            )
+
+
 def _check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
-    for name, given, holds, cure in (
-        ("minima", minima, isinstance(minima, Minima), "Minima(points, loss)"),
-        ("optimizer", optimizer, hasattr(optimizer or Algorithm1(), "optimise"), "Algorithm1()"),
+    check_minima(minima)
+    for name, given, method, kind in (
         (
-            "simplex_map",
-            simplex_map,
-            hasattr(simplex_map or Barycentric(), "locate"),
-            "Edgewise(8)",
+            "optimizer",
+            optimizer,
+            "optimise",
+            "an Optimizer such as Algorithm1() or NudgedElastic()",
         ),
+        ("simplex_map", simplex_map, "locate", "a SimplexMap such as Barycentric() or Edgewise(8)"),
     ):
-        if not holds or isinstance(given, type):
-            raise OptionError(f"{name} must be one, got {given!s:.60}: pass {cure}, say")
+        if given is not None and (isinstance(given, type) or not hasattr(given, method)):
+            got = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+            raise OptionError(f"{name} must be {kind}, got {got}: pass one of these, or None")
     if isinstance(optimizer, NudgedElastic) and simplex_map not in (None, optimizer.simplex_map):
         raise OptionError(
             f"simplex_map must be the optimizer's own, {optimizer.simplex_map}, or None, got "

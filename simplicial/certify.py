@@ -3,7 +3,8 @@
 A bar of index r is born at a critical point of Morse index r and dies at one of index r + 1. From
 the highest point of each simplex the nearest critical point is sought; where it is found nearby, in
 place and in value, its value is the simplex's: a simplex whose highest point lies close to a
-critical point of Morse index r or more can be pushed through it.
+critical point of Morse index r or more can be pushed through it. An honest maximum bounds the
+minimax from above, so no critical value above it is taken.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from reduction.colex import complete_positions
 from simplicial.loss import Loss, values_and_gradients
 from simplicial.newton import follow
 from simplicial.optimise import Simplices
-from simplicial.second_order import DENSE
+from simplicial.second_order import DENSE, TINY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,6 +68,7 @@ def certify(
     *,
     top: int,
     spread: float,
+    above: float,
     memory: int,
     on_simplices: Callable[[int], object] = lambda _count: None,
 ) -> Certificates:
@@ -75,6 +77,8 @@ def certify(
     heights  (k,) the loss at these points, place (k, r+1) where they are, barycentric
     top      highest Morse index that an end of a bar can have
     spread   range of the filtration's values
+    above    how much higher than a simplex's maximum its critical value may be
+    memory   bytes for a batch of points
     Searches go for Morse index r first, then for higher ones: by symmetry a path may cross a ridge
     at a point of index 2.
     """
@@ -86,18 +90,19 @@ def certify(
     share = torch.as_tensor(located.weights, device=pool.device).to(pool)
     starts = torch.einsum("kj,kjd->kd", share, corners)
     reach = _reach(pool, len(simplices.vertices), corners) if len(which) else np.empty(0)
-    points = starts.double().cpu().numpy()
+    points = starts.double().cpu().numpy().copy()
     values, slopes = values_and_gradients(loss, starts, memory)
     norms = slopes.norm(dim=1).double().cpu().numpy()
     eigenvalues, morse = np.full((len(which), count), np.nan), np.full(len(which), -1)
     accepted = np.zeros(len(which), dtype=bool)
     for index in range(r, min(d, top) + 1):
         for left in _batches(np.flatnonzero(~accepted), d):
-            found = follow(loss, starts[torch.as_tensor(left)], index, reach[left], SEARCH, LEASH)
+            start = starts[torch.as_tensor(left)]
+            found = follow(loss, start, index, reach[left], SEARCH, leash=LEASH, memory=memory)
             end = found.points.double().cpu().numpy()
             near = np.linalg.norm(end - points[left], axis=1) <= reach[left]
-            near &= np.abs(found.values - heights[left]) <= NEAR * spread
-            near &= found.converged & (found.morse >= r)
+            rise = found.values - heights[left]
+            near &= (np.abs(rise) <= NEAR * spread) & (rise <= above) & (found.morse >= r)
             chosen = left[near]
             accepted[chosen] = True
             points[chosen], values[chosen] = end[near], found.values[near]
@@ -140,11 +145,16 @@ def _reach(pool: Tensor, vertices: int, corners: Tensor) -> Floats:
     distance to the next one.
     """
     if corners.shape[1] > 1:
-        return torch.cdist(corners, corners).amax(dim=(1, 2)).double().cpu().numpy()
-    points = pool[:vertices]
-    distance = torch.cdist(points, points)
+        longest = _distances(corners).amax(dim=(1, 2)).double().cpu().numpy()
+        return np.maximum(longest, TINY)  # of a collapsed piece: nothing else is near
+    distance = _distances(pool[:vertices])
     distance.fill_diagonal_(torch.inf)
     return ALONE * distance.amin(dim=1).double().cpu().numpy()
+
+
+def _distances(points: Tensor) -> Tensor:
+    """Between points (..., k, d), (..., k, k), exact where they are close to each other."""
+    return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _ends(
@@ -176,23 +186,15 @@ def _carrier(
     certificates: tuple[Certificates, ...],
 ) -> tuple[Certificates, int]:
     """The certificates and the row in them of the face from which a simplex has its value."""
-    height = _height(simplex, filtration)
-    first = None
-    for size in range(1, len(simplex) + 1):
-        for face in combinations(simplex.tolist(), size):
-            if _height(np.array(face), filtration) != height:
-                continue
-            found = certificates[size - 1]
-            at = int(np.searchsorted(found.simplices, complete_positions(np.array(face))))
-            if at == len(found.simplices) or found.simplices[at] != complete_positions(
-                np.array(face)
-            ):
-                continue
-            if found.accepted[at] and found.morse[at] == index:
-                return found, at
-            first = (found, at) if first is None else first
-    assert first is not None, "a value is that of a face which is higher than its own faces"
-    return first
+    height, carriers = _height(simplex, filtration), []
+    for size, found in enumerate(certificates[: len(simplex)], start=1):
+        faces = complete_positions(np.array(list(combinations(simplex.tolist(), size))))
+        faces = faces[filtration.values[size - 1][faces] == height]
+        faces = faces[np.isin(faces, found.simplices)]
+        carriers += [(found, int(at)) for at in np.searchsorted(found.simplices, faces)]
+    assert carriers, "a value is that of a face which is higher than its own faces"
+    right = (c for c in carriers if c[0].accepted[c[1]] and c[0].morse[c[1]] == index)
+    return next(right, carriers[0])
 
 
 def _height(simplex: Ints, filtration: FilteredComplex) -> float:

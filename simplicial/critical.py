@@ -16,10 +16,10 @@ from scipy.spatial import KDTree
 
 from reduction import OptionError
 from simplicial.errors import SearchError
-from simplicial.loss import Loss
-from simplicial.minima import Minima, Search
+from simplicial.loss import Loss, check_callable
+from simplicial.minima import Minima, Search, check_minima
 from simplicial.newton import follow
-from simplicial.options import whole
+from simplicial.options import shown, whole
 from simplicial.second_order import DENSE
 
 REACH = 0.1  # the longest step over the box's diagonal
@@ -70,6 +70,7 @@ def find_critical_points(
     that arrive falls as the index nears d, since a start beyond the outermost wells climbs to
     infinity: `.search` tells, and `starts` or a tighter box helps.
     """
+    check_callable(loss)
     corners = _corners(loss, dim, box)
     d = corners.shape[1]
     index = _index(index, d)
@@ -105,17 +106,24 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
 
     Two minima joined over two saddles make a cycle that no complex on the minima alone can see.
     Saddles are sought in the loss's own `domain`, or else in the box of the minima, enlarged on
-    each side by half of its longest edge.
+    each side by half of its longest edge; around a single minimum, in a box of edge 1.
     starts, seed  as for `find_minima`
-    Raises SearchError where there is no saddle, OptionError for too many variables.
+    Raises SearchError where there is no saddle, OptionError for what is no Minima and for too many
+    variables.
     """
+    check_minima(minima)
+    d = minima.points.shape[1]
+    if d > DENSE:
+        raise OptionError(
+            f"a search for saddles takes at most {DENSE} variables, got {d}: leave saddles out, or "
+            "add critical points of your own to Minima"
+        )
     box = getattr(minima.loss, "domain", None)
     if box is None:
         points = minima.points.double().cpu().numpy()
         low, high = points.min(axis=0), points.max(axis=0)
-        room = ROOM * float((high - low).max())
+        room = ROOM * (float((high - low).max()) or 1.0)
         box = np.stack([low - room, high + room])
-    d = minima.points.shape[1]
     saddles = find_critical_points(minima.loss, 1, dim=d, box=box, starts=starts, seed=seed)
     return minima.joined(saddles)
 
@@ -178,6 +186,6 @@ def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.fl
     if not (finite and (corners[0] < corners[1]).all()):
         raise OptionError(
             f"a box must be (2, {dim}) or (2,), finite, lowest coordinates before highest, got "
-            f"{given}: give (low, high)"
+            f"{shown(given)}: give (low, high)"
         )
     return corners

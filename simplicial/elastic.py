@@ -6,7 +6,7 @@ it: a nudged elastic band (Jonsson, Mills & Jacobsen 1998), of any dimension. Th
 simplex also climbs along it, up to the critical point (for paths Henkelman, Uberuaga & Jonsson
 2000). What then still is above its faces, and not at a critical point, is lowered where it is
 highest. Every filling bounds the minimax of eq. 2 from above: of all that were tried, the one whose
-honest maximum is lowest is kept.
+honest maximum is lowest is kept; of paths the relaxed one.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from simplicial.maps import Edgewise
 from simplicial.mesh import Mesh
 from simplicial.optimise import Stage
 from simplicial.options import whole
-from simplicial.refinement import Seen, highest
+from simplicial.refinement import Seen, highest, rounding
 from simplicial.relaxation import TINY, nudge
 from simplicial.simplex import interpolate_each
 
@@ -106,13 +106,14 @@ class _Faces(NamedTuple):
 
     floor   (m,) the largest loss on them
     values  (m, c) the loss at control points, slopes (m, c, d) its gradient; arbitrary inside
-    spread  (m,) range of the loss at control points on them
+    spread  (m,) range of the loss at control points on them, rounding (m,) of its values
     """
 
     floor: Floats
     values: Floats
     slopes: Tensor
     spread: Floats
+    rounding: Floats
 
     @classmethod
     def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
@@ -123,7 +124,7 @@ class _Faces(NamedTuple):
         rows[:, mesh.inside] = rows[:, [0]]
         values = seen.values[rows]
         slopes = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
-        return cls(floor, values, slopes, np.ptp(values, axis=1))
+        return cls(floor, values, slopes, np.ptp(values, axis=1), rounding(values, slopes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,6 +177,7 @@ class _Settling:
             excess = torch.as_tensor(top.heights - best.floor[which], device=controls.device)
             controls = self._pushed(controls, top, excess.to(controls))
             high = top.heights > best.floor[which] + best.margin[which]
+            high &= ~best.is_critical[which]
             which, controls = which[high], controls[torch.as_tensor(high)]
 
     def _pushed(self, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
@@ -221,7 +223,7 @@ class _Settling:
             np.arange(k * c).reshape(k, c),
             self.mesh,
             floor,
-            COARSE * self.faces.spread[which],
+            np.maximum(COARSE * self.faces.spread, self.faces.rounding)[which],
             self.memory,
         )
         tops = interpolate_each(controls, self.settings.simplex_map, found.place)

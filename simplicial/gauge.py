@@ -14,7 +14,7 @@ from simplicial.layout import Layout
 from simplicial.loss import values_and_gradients
 from simplicial.maximum import Interior, on_facets, refined, sample_interiors
 from simplicial.minima import Minima
-from simplicial.refinement import Seen
+from simplicial.refinement import Seen, rounding
 from simplicial.sampling import interior_lattice
 
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
@@ -29,6 +29,8 @@ class Gauge:
                loss's range
     interiors  what was seen inside the simplices of each dimension from 1 on
     heights    for each dimension the largest loss seen on each simplex, faces included
+    slack      for each dimension what a maximum may be wrong by, never less than rounding; a
+               sampled one may be too low by any amount
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Gauge:
         self.memory, self.progress = memory, progress
         self.interiors: list[Interior] = []
         self.heights: list[NDArray[np.float64]] = [minima.values]
+        self.slack = [float(rounding(minima.values, pool))]
         self._seen = Seen(np.empty(0), pool[:0])
 
     def floor(self, r: int) -> NDArray[np.float64]:
@@ -77,10 +80,13 @@ class Gauge:
                 keep=r <= PICTURED and count * KEPT_BYTES <= self.memory,
                 on_points=bar.update,
             )
+        slack = np.inf
         if self.tolerance is not None:
             with progress_bar(f"{dimension_name(r)}: refined", None, self.progress) as bar:
                 rows = self.layout.rows(r)
                 seen = self.seen(rows.stop)
+                share = self.tolerance * float(np.ptp(seen.values))
+                slack = max(share, float(rounding(seen.values, self.pool)))
                 interior = refined(
                     self.minima.loss,
                     self.pool,
@@ -88,25 +94,26 @@ class Gauge:
                     simplices,
                     interior,
                     self.floor(r),
-                    tolerance=self.tolerance,
+                    tolerance=slack,
                     memory=self.memory,
                     on_points=bar.update,
                 )
             count = interior.evaluations + rows.stop - (rows.start if r > 1 else 0)
             interior = replace(interior, evaluations=count)
         self.interiors.append(interior)
+        self.slack.append(slack)
         self.heights.append(np.maximum(interior.largest, self.floor(r)))
 
     def certificates(self) -> tuple[Certificates, ...]:
         """Critical points near the highest points of all simplices that are highest inside."""
         spread = float(np.ptp(np.concatenate(self.heights)))
-        margin = (self.tolerance or 0.0) * spread  # maxima are not told apart by less
         found = []
         for r, simplices in enumerate(self.layout.simplices):
             m = len(simplices.vertices)
             which, place = np.arange(m), np.ones((m, 1))
             if r:
                 interior = self.interiors[r - 1]
+                margin = self.slack[r] if self.tolerance is not None else 0.0
                 which = np.flatnonzero(interior.largest > self.floor(r) + margin)
                 place = interior.place[which]
             with progress_bar(
@@ -122,6 +129,7 @@ class Gauge:
                         place,
                         top=len(self.heights) - 1,
                         spread=spread,
+                        above=self.slack[r],
                         memory=self.memory,
                         on_simplices=bar.update,
                     )

@@ -8,7 +8,7 @@ point takes (`SizedLoss`).
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
 def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
     """The loss, and its accuracy where it has one, at points (batch, d), a memory budget at a time.
 
-    Raises LossError where the loss has the wrong shape or is not finite.
+    Raises LossError where the loss has the wrong type or shape, or is not finite.
     """
     parts = []
     with torch.no_grad():
@@ -96,7 +96,7 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
                 seen = loss.evaluate(chunk.clone())  # a loss may write into what it is given
                 for seen_values in (seen.loss, seen.accuracy):
                     if seen_values is not None:
-                        _check_shape(seen_values, chunk)
+                        _check_shape(seen_values, chunk, (np.ndarray, Tensor))
                 parts.append(seen)
             else:
                 values = loss(chunk.clone())
@@ -126,7 +126,9 @@ def values_and_gradients(
         values.append(value.detach().double().cpu().numpy())
         gradients.append(slope.detach())
     value, slope = np.concatenate(values), torch.cat(gradients)
-    _check_finite(np.where(slope.isfinite().all(dim=1).cpu().numpy(), value, np.nan), points)
+    _check_finite(value, points)
+    steepest = torch.linalg.vector_norm(slope, torch.inf, dim=1)
+    _check_finite(steepest.double().cpu().numpy(), points, "gradient")
     return value, slope
 
 
@@ -189,8 +191,9 @@ def steepest_curvature(loss: Loss, points: Tensor) -> float:
     generator = torch.Generator().manual_seed(0)
     v = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
     size = x.new_zeros(len(x))
+    tiny = torch.finfo(x.dtype).tiny  # where the Hessian is 0, v is 0 and stays so
     for _ in range(POWER_STEPS):
-        v = _times_hessian(g, x, v / v.norm(dim=1, keepdim=True).clamp(min=1e-300))
+        v = _times_hessian(g, x, v / v.norm(dim=1, keepdim=True).clamp(min=tiny))
         size = v.norm(dim=1)
     largest = float(size.max())
     if not 0 < largest < float("inf"):
@@ -225,8 +228,17 @@ def _times_hessian(g: Tensor, x: Tensor, v: Tensor) -> Tensor:
     ].detach()
 
 
-def _check_shape(values: Tensor | NDArray[np.float64], points: Tensor) -> None:
-    if not isinstance(values, Tensor | np.ndarray):
+def check_callable(loss: Any) -> None:
+    """Raise LossError for what cannot be called."""
+    if not callable(loss):
+        raise LossError(
+            f"a loss must be callable on points (batch, d), got {type(loss).__name__}: pass a "
+            "function or a NetworkLoss"
+        )
+
+
+def _check_shape(values: Any, points: Tensor, kinds: tuple[type, ...] = (Tensor,)) -> None:
+    if not isinstance(values, kinds):
         raise LossError(
             f"a loss must return a torch tensor, got {type(values).__name__}: compute the values "
             "from the points with torch operations"
@@ -234,6 +246,10 @@ def _check_shape(values: Tensor | NDArray[np.float64], points: Tensor) -> None:
     if isinstance(values, Tensor) and not values.is_floating_point():
         raise LossError(
             f"a loss must be floating, its values are {values.dtype}: convert what it computes"
+        )
+    if isinstance(values, Tensor) and values.dtype.itemsize < 4:
+        raise LossError(
+            f"a loss must be at least float32, its values are {values.dtype}: compute it in float32"
         )
     if tuple(values.shape) != tuple(points.shape[:1]):
         raise LossError(
@@ -243,13 +259,13 @@ def _check_shape(values: Tensor | NDArray[np.float64], points: Tensor) -> None:
         )
 
 
-def _check_finite(values: NDArray[np.float64], points: Tensor) -> None:
+def _check_finite(values: NDArray[np.float64], points: Tensor, what: str = "loss") -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise LossError(
-            f"a loss must be finite on every simplex: it is {values[bad[0]]} at point "
+            f"a {what} must be finite on every simplex: it is {values[bad[0]]} at point "
             f"{_show(points[int(bad[0])])} ({bad.size} of {values.size} points): choose "
-            "points where the loss is defined, or train with a smaller learning rate"
+            "points where the loss is defined, or scale it"
         )
 
 

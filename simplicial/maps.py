@@ -134,10 +134,11 @@ class Edgewise:
     def pieces(self, r: int) -> Ints:
         """The k^r Kuhn simplices k >= x_1 >= ... >= x_r >= 0 of the integer grid."""
         k = self.segments
-        cells = np.array(list(product(range(k), repeat=r)), dtype=np.int64)[:, None, None, :]
+        cells = np.array(list(product(range(k), repeat=r)), dtype=np.int64)
+        cells = cells[(cells[:, :-1] >= cells[:, 1:]).all(axis=1)]  # those that hold any
         orders = np.array(list(permutations(range(r))), dtype=np.int64)
         steps = np.arange(r + 1)[:, None] > np.argsort(orders, axis=1)[:, None, :]
-        corners = (cells + steps).reshape(k**r * len(orders), r + 1, r)
+        corners = (cells[:, None, None, :] + steps).reshape(-1, r + 1, r)
         bounded = (corners[..., :-1] >= corners[..., 1:]).all(axis=(1, 2))
         return _rank_of_grid_point(corners[bounded], k)
 
@@ -162,6 +163,17 @@ def face_positions(simplex_map: SimplexMap, r: int) -> list[tuple[tuple[int, ...
 def interior_controls(simplex_map: SimplexMap, r: int) -> Ints:
     """Which control points of an r-simplex lie on no proper face, as positions."""
     return np.flatnonzero((simplex_map.control_points(r) > 0).all(axis=1))
+
+
+def pool_size(simplex_map: SimplexMap, n: int, max_dim: int) -> int:
+    """How many control points the complete complex on n vertices has, before any is laid out."""
+
+    def inside(r: int) -> int:
+        if isinstance(simplex_map, Edgewise):
+            return comb(simplex_map.segments - 1, r)
+        return 1 if isinstance(simplex_map, Barycentric) else len(interior_controls(simplex_map, r))
+
+    return sum(comb(n, r + 1) * inside(r) for r in range(min(max_dim, n - 1) + 1))
 
 
 @cache

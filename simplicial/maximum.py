@@ -21,8 +21,6 @@ from simplicial.refinement import Seen, highest
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
 
-ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interior:
@@ -100,11 +98,9 @@ def refined(
 
     seen       the loss and its gradient at the pool's points
     floor      (m,) the largest loss on the simplices' faces
-    tolerance  what the loss may still be higher by, as a share of its range on the pool; never less
-               than its rounding
+    tolerance  what the loss may still be higher by, in its units
     Raises LossError where the loss is not finite.
     """
-    rounding = ROUNDING * torch.finfo(pool.dtype).eps * float(np.abs(seen.values).max())
     found = highest(
         loss,
         pool,
@@ -112,7 +108,7 @@ def refined(
         simplices.controls,
         Mesh.of(simplices.simplex_map, simplices.dim),
         np.maximum(interior.largest, floor),
-        max(tolerance * float(np.ptp(seen.values)), rounding),
+        tolerance,
         memory,
         on_points,
     )

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import ShapeError
+from reduction import OptionError, ShapeError
 from simplicial.errors import LossError
-from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
+from simplicial.loss import MEMORY, Evaluation, Loss, check_callable, evaluate
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 
@@ -70,11 +70,7 @@ class Minima:
     def __post_init__(self, memory: int, seen: Evaluation | None) -> None:
         points = _as_points(self.points)
         _check_distinct(points)
-        if not callable(self.loss):
-            raise LossError(
-                f"a loss must be callable on points (batch, d), got {type(self.loss).__name__}: "
-                "pass a function or a NetworkLoss"
-            )
+        check_callable(self.loss)
         seen = evaluate(self.loss, points, memory) if seen is None else seen
         for name, value in (("values", seen.loss), ("accuracy", seen.accuracy)):
             if value is not None:
@@ -131,6 +127,14 @@ class Minima:
         if not vectors:
             raise ShapeError("minima need at least one point, got no state dict: give one or more")
         return cls(torch.stack(vectors), loss)
+
+
+def check_minima(minima: Any) -> None:
+    """Raise OptionError for what is no Minima."""
+    if not isinstance(minima, Minima):
+        raise OptionError(
+            f"minima must be a Minima, got {type(minima).__name__}: pass Minima(points, loss)"
+        )
 
 
 def _new_points(old: Tensor, added: Tensor) -> NDArray[np.int64]:

@@ -49,7 +49,7 @@ class Arrival:
     gradient_norms  (s,) float64
     eigenvalues     (s, e) float64, the lowest of the Hessian, ascending: all d of them up to
                     `DENSE` variables, above two more than the largest index looked for; NaN where
-                    Lanczos' method did not converge
+                    the start or Lanczos' method did not converge
     morse           (s,) int64, how many eigenvalues are negative: the Morse index; -1 where it is
                     not known, because the start did not converge, or all e eigenvalues of fewer
                     than d are negative, or because an eigenvalue is 0 within rounding, so that the
@@ -71,7 +71,9 @@ def follow(
     index: int | Rows,
     reach: float | Array,
     iterations: int = ITERATIONS,
+    *,
     leash: float = np.inf,
+    memory: int = MEMORY,
 ) -> Arrival:
     """Steps from each start towards a critical point of a Morse index.
 
@@ -84,6 +86,8 @@ def follow(
                 convergence Newton's step is below sqrt(eps) reach, or changes f by rounding only
     iterations  steps, at most
     leash       distance from where it began, over its reach, beyond which a start is given up
+    memory      bytes for a batch of points, Hessians and what differentiates twice included; a
+                product with the Hessian takes what the loss needs at one point
     A start that leaves where the loss is finite, or runs to infinity, has not converged.
     Raises OptionError for an index or a reach out of range, ShapeError for starts that are no
     (s, d), LossError for a loss that breaks its contract.
@@ -96,7 +100,8 @@ def follow(
     indices = _indices(index, *starts.shape)
     reaches = _reaches(reach, len(starts))
     if starts.shape[1] <= DENSE:
-        size = points_at_once(loss, starts, MEMORY // 16)  # Hessians, and what differentiates twice
+        # Hessians, and what differentiates twice, take far more than a gradient
+        size = points_at_once(loss, starts, max(1, memory // 16))
 
         def at(points: Tensor, index: Rows, before: Array | None = None) -> Local:
             return Dense(loss, points, index, before)
@@ -239,7 +244,7 @@ def _next_radius(radius: Array, reach: Array, step: Step, error: Array) -> Array
 
 def _finish(at: _At, run: _Run) -> Arrival:
     """Newton's method while it lowers the gradient, and what is known at the end."""
-    for _ in range(POLISHED):
+    for _ in range(POLISHED if run.converged.any() else 0):
         here = at(run.x, run.index)
         step = here.newton()
         short = run.converged & (np.linalg.norm(step, axis=1) <= run.reach)
@@ -247,7 +252,9 @@ def _finish(at: _At, run: _Run) -> Arrival:
         lower = np.flatnonzero(at(trial, run.index).norms < here.norms)
         run.x[lower] = trial[lower]
     here = at(run.x, run.index)
-    eigenvalues = here.lowest()
+    eigenvalues = np.full((len(run.x), here.count), np.nan)
+    if run.converged.any():
+        eigenvalues[run.converged] = here.lowest()[run.converged]
     flat = run.eps ** (2 / 3) * np.fmax(here.largest(), run.scale)
     known = run.converged & (np.abs(eigenvalues).min(axis=1) > flat)
     negative = (eigenvalues < 0).sum(axis=1)

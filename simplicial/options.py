@@ -1,7 +1,9 @@
-"""Options that must be whole numbers, or devices."""
+"""Options that must be whole numbers, switches or devices, and how a wrong one is shown."""
 
 from operator import index
+from typing import Any
 
+import numpy as np
 import torch
 
 from reduction import OptionError
@@ -15,9 +17,22 @@ def whole(name: str, value: int, least: int) -> int:
         number = None
     if number is None or isinstance(value, bool) or number < least:
         raise OptionError(
-            f"{name} must be a whole number of at least {least}, got {value!r}: change {name}"
+            f"{name} must be a whole number of at least {least}, got {shown(value)}: change {name}"
         )
     return number
+
+
+def switch(name: str, value: bool) -> bool:
+    """`value` as a Python bool. Raises OptionError, which names the option."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{name} must be True or False, got {shown(value)}: change {name}")
+    return bool(value)
+
+
+def shown(value: Any) -> str:
+    """What stands for a value in a message: itself where that is short, on one line; its type."""
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else type(value).__name__
 
 
 def usable_device(name: torch.device | str) -> torch.device:

@@ -28,6 +28,7 @@ from simplicial.mesh import Mesh
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
 UNSEEN = 0.1  # bound's allowance on an unrefined piece, as a share of its cubic's spread
 DECAY = 0.25  # of the allowance when a piece is halved
 SMALLEST = 60  # halvings of a piece after which no more is known about it than rounding
@@ -95,6 +96,11 @@ def highest(
         top.update(pieces.owner, values, places)
         pieces = pieces.halved(i, j, middle, values, slopes)
     return Highest(top.largest, top.place, evaluations)
+
+
+def rounding(values: Floats, points: Tensor) -> Floats:
+    """By how much values (..., c) of a loss may be wrong in the points' precision, (...)."""
+    return ROUNDING * torch.finfo(points.dtype).eps * np.abs(values).max(axis=-1)
 
 
 class Tops:

@@ -48,6 +48,7 @@ class Local(Protocol):
     values: Array  # (m,)
     norms: Array  # (m,) of gradients
     finite: NDArray[np.bool_]  # (m,) value, gradient and Hessian are
+    count: int  # e, how many eigenvalues `lowest` gives
 
     @property
     def climbed(self) -> Array:
@@ -77,7 +78,7 @@ class Dense:
     def __init__(self, loss: Loss, points: Tensor, index: Rows, before: Array | None) -> None:
         seen = derivatives(loss, points)
         self.values, g, hessians = (part.double().cpu().numpy() for part in seen)
-        self.norms = np.linalg.norm(g, axis=1)
+        self.norms, self.count = np.linalg.norm(g, axis=1), points.shape[1]
         self.finite = np.isfinite(self.values) & np.isfinite(self.norms)
         self.finite &= np.isfinite(hessians).all(axis=(1, 2))
         known = self.finite[:, None]
@@ -157,7 +158,7 @@ class Products:
         self, loss: Loss, points: Tensor, index: int, count: int, before: Array | None
     ) -> None:
         value, gradient, self._hessian = hessian_operator(loss, points[0])
-        self._index, self._count, self._before = index, count, before
+        self._index, self.count, self._before = index, count, before
         self._g = gradient.double().cpu().numpy()
         self.values = value.double().cpu().numpy()[None]
         self.norms = np.array([float(np.linalg.norm(self._g))])
@@ -214,7 +215,7 @@ class Products:
 
     def lowest(self) -> Array:
         """`count` of them, by Lanczos' method."""
-        return self._lowest(self._count, self._tolerance)[0][None]
+        return self._lowest(self.count, self._tolerance)[0][None]
 
     @cached_property
     def _largest(self) -> float:

@@ -6,6 +6,7 @@ values at the vertices tell whether it is the same one.
 
 from dataclasses import fields
 from io import BytesIO
+from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,22 +15,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import DataError
+from reduction import DataError, Ends
 from reduction.storage import check_tag, refusing
 from simplicial.certify import Certificates
 from simplicial.errors import LossError
 from simplicial.layout import lay_out
 from simplicial.loss import Evaluation, Loss, evaluate
-from simplicial.maps import Barycentric, Edgewise, SimplexMap
+from simplicial.maps import Barycentric, Edgewise, SimplexMap, pool_size
 from simplicial.maximum import Interior
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
-from simplicial.options import usable_device
-from simplicial.sampling import interior_lattice
+from simplicial.options import usable_device, whole
 from simplicial.simplex import interpolate
 
 FORMAT = "loss-barcodes loss complex"
 VERSION = 2
+BARYCENTRIC = 1e-9  # rounding of the sum of barycentric coordinates
 AGREE = 1e-4  # relative: what another device or number of threads may change in a loss
 
 
@@ -82,23 +83,25 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         np.load(BytesIO(content), allow_pickle=False) as archive,
     ):
         check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
-        segments, resolution = archive["segments"].item(), archive["resolution"].item()
+        segments = archive["segments"].item()
+        max_dim = whole("max_dim", archive["max_dim"].item(), 1)
         simplex_map = Edgewise(segments) if segments else Barycentric()
-        max_dim = archive["max_dim"].item()
+        resolution = whole("resolution", archive["resolution"].item(), max_dim + 1)
         values = _floats(archive, "values", (len(archive["values"]),))
-        layout = lay_out(len(values), max_dim, simplex_map)
+        n = len(values)
         pool = torch.as_tensor(archive["pool"], device=device)
-        if pool.ndim != 2 or len(pool) != layout.starts[-1] or not pool.isfinite().all():
-            raise DataError(f"it has {len(pool)} control points for {layout.starts[-1]}")
-        interiors = tuple(
-            _interior(archive, r, layout.simplices[r], resolution) for r in range(1, max_dim + 1)
-        )
-        certificates = None
-        if "certificate_simplices_0" in archive:
-            certificates = tuple(
-                _certificates(archive, r, len(layout.simplices[r].vertices), pool.shape[1])
-                for r in range(max_dim + 1)
+        rows = pool_size(simplex_map, n, max_dim)
+        if max_dim >= n or pool.ndim != 2 or len(pool) != rows or not pool.isfinite().all():
+            raise DataError(
+                f"its pool has shape {tuple(pool.shape)}, {n} vertices in dimension {max_dim} have "
+                f"{rows} finite control points"
             )
+        interiors = tuple(
+            _interior(archive, r, comb(n, r + 1), resolution) for r in range(1, max_dim + 1)
+        )
+        certificates = _all_certificates(archive, n, max_dim, pool.shape[1])
+        # only now: numbers that a file does not bear out would lay out more than memory holds
+        layout = lay_out(n, max_dim, simplex_map)
     points = pool[: len(values)]
     now = evaluate(loss, points)
     _check_same_loss(now.loss, values, "the vertices")
@@ -143,11 +146,14 @@ def _segments(simplex_map: SimplexMap) -> int:
     )
 
 
-def _interior(archive: Any, r: int, simplices: Simplices, resolution: int) -> Interior:
-    m, points = len(simplices.vertices), len(interior_lattice(r, resolution))
+def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
+    """What was seen inside the m simplices of dimension r."""
+    points = comb(resolution - 1, r)  # of the lattice, inside
     largest = _floats(archive, f"largest_{r}", (m,))
     place = _floats(archive, f"place_{r}", (m, r + 1))
-    evaluations = archive["evaluations"][r - 1].item()
+    if (place < 0).any() or (np.abs(place.sum(axis=1) - 1) > BARYCENTRIC).any():
+        raise DataError(f"its place_{r} has rows that are negative, or have not the sum 1")
+    evaluations = whole("evaluations", archive["evaluations"][r - 1].item(), 0)
     if f"loss_{r}" not in archive:
         return Interior(largest, place, None, evaluations)
     scored = f"accuracy_{r}" in archive
@@ -158,10 +164,31 @@ def _interior(archive: Any, r: int, simplices: Simplices, resolution: int) -> In
     return Interior(largest, place, Evaluation(seen, accuracy), evaluations)
 
 
+def _all_certificates(
+    archive: Any, n: int, max_dim: int, dim: int
+) -> tuple[Certificates, ...] | None:
+    """The certificates of every dimension, or None; those of a vertex are never left out."""
+    given = {name for name in archive if name.startswith("certificate_")}
+    if not given:
+        return None
+    dims = range(max_dim + 1)
+    missing = {f"certificate_{f.name}_{r}" for f in fields(Certificates) for r in dims} ^ given
+    if missing:
+        raise DataError(f"its certificates are not those of dimensions 0..{max_dim}: {missing}")
+    certificates = tuple(_certificates(archive, r, comb(n, r + 1), dim) for r in dims)
+    if len(certificates[0].simplices) != n:
+        raise DataError(f"it has certificates of {len(certificates[0].simplices)} of {n} vertices")
+    widths = {found.eigenvalues.shape[1] for found in certificates}
+    if len(widths) > 1:
+        raise DataError(f"its certificates list {sorted(widths)} eigenvalues, not all as many")
+    return certificates
+
+
 def _certificates(archive: Any, r: int, m: int, dim: int) -> Certificates:
+    """Of some of the m simplices of dimension r, in `dim` variables; checked as ends of bars."""
     parts = {f.name: archive[f"certificate_{f.name}_{r}"] for f in fields(Certificates)}
-    k, wide = len(parts["simplices"]), parts["eigenvalues"].shape[1:]
-    shapes = {"points": (k, dim), "eigenvalues": (k, *wide)}
+    k, wide = len(parts["simplices"]), parts["eigenvalues"].shape[-1]
+    shapes = {"points": (k, dim), "eigenvalues": (k, wide)}
     kinds = {"simplices": np.int64, "morse": np.int64, "accepted": np.bool_}
     for name, part in parts.items():
         if part.shape != shapes.get(name, (k,)) or part.dtype != kinds.get(name, np.float64):
@@ -172,6 +199,10 @@ def _certificates(archive: Any, r: int, m: int, dim: int) -> Certificates:
         raise DataError(f"its certificate_simplices_{r} are no ascending ranks below {m}")
     if not all(np.isfinite(parts[name]).all() for name in ("points", "values", "gradient_norms")):
         raise DataError(f"its certificates of dimension {r} are not finite")
+    accepted, morse = parts["accepted"], parts["morse"]
+    if (accepted & (morse < r)).any():
+        raise DataError(f"its certificates of dimension {r} accept Morse indices below {r}")
+    Ends(accepted, parts["points"], parts["gradient_norms"], parts["eigenvalues"], morse)
     return Certificates(**parts)
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import matplotlib.image
@@ -17,8 +17,8 @@ from tqdm import tqdm
 from nets import LeNet, NetworkLoss, load_digits, load_fashion_mnist
 from nets.cli import main
 from nets.models import MLP
-from reduction import Barcode
-from simplicial import LossComplex
+from reduction import Barcode, OptionError
+from simplicial import LossComplex, Minima
 from simplicial.landscapes import by_name
 from tests.nets.commands import (
     DIGITS,
@@ -28,6 +28,7 @@ from tests.nets.commands import (
     SMALL,
     assert_same_complex,
     content,
+    invoke,
     record_of,
     succeed,
 )
@@ -232,6 +233,18 @@ def test_analytic_prints_the_bars_beside_the_exact_ones(
     assert counts is None or [int(row[2]) for row in rows] == counts
     assert int(rows[0][1]) == wells
     assert result.stderr == ""
+
+
+def test_an_analytic_complex_has_dimension_3_at_most_unless_asked(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def built(_minima: Minima, max_dim: int, **_options: object) -> NoReturn:
+        raise OptionError(f"asked for dimension {max_dim}")
+
+    monkeypatch.setattr("nets.cli.build_complex", built)
+    for dim, options, max_dim in ((5, (), 3), (2, (), 2), (1, (), 1), (4, ("--max-dim", 4), 4)):
+        result = invoke("analytic", "double-well", "--dim", dim, *options)
+        assert f"asked for dimension {max_dim}" in result.stderr
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -83,6 +83,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--device quantum", r"device 'quantum' cannot be used .*: take cpu"),
         ("--device meta", r"device 'meta' cannot be used .*: take cpu"),
         ("--sides open", "'--sides': 'open' is not one of 'fixed', 'trainable'"),
+        ("--sampled --tolerance 1e-3", r"--tolerance is for honest maxima, got 0\.001 with --samp"),
     ],
 )
 def test_run_refuses_bad_input_before_any_training(options: str, sentence: str, tmp_path: Path):
@@ -149,6 +150,9 @@ def test_run_needs_an_output_folder():
         ("double-well --tolerance 0", "tolerance must be a share of the loss's range above 0"),
         ("double-well --function-seed 1", "only gaussian-mixture and trigonometric take a seed"),
         ("double-well --sides open", "'--sides': 'open' is not one of"),
+        ("double-well --sampled --tolerance 1e-3", "with --sampled: leave one of them out"),
+        ("gaussian-mixture --function-seed -1", "--function-seed must be a whole number of at le"),
+        ("himmelblau --starts 1", "the search found one minimum from 1 starts.*raise --starts"),
     ],
 )
 def test_analytic_refuses_bad_input_before_any_training(
@@ -165,6 +169,7 @@ def test_analytic_refuses_bad_input_before_any_training(
         ("--max-dim 0", "max_dim must be a whole number of at least 1, got 0"),
         ("--max-dim 4", "max_dim=4 with 4 minima: give 5 minima, or a lower max_dim"),
         ("--resolution 2", "resolution=2 with max_dim=2: raise resolution"),
+        ("--dim 5 --max-dim 5", "control points need .* lower max_dim"),
     ],
 )
 def test_analytic_refuses_what_does_not_fit_the_minima_found(
@@ -254,7 +259,7 @@ def test_a_mount_point_is_refused_since_it_cannot_be_replaced(
 
 def test_training_that_diverges_says_so_and_writes_nothing(tmp_path: Path):
     result = invoke("run", *SMALL, "--learning-rate", 1e30, "--out", tmp_path / "out")
-    assert_refused(result, "must be finite .* or train with a smaller learning rate")
+    assert_refused(result, "must be finite .* where the loss is defined, or scale it")
     assert not list(tmp_path.iterdir())
 
 

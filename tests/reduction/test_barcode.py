@@ -155,6 +155,16 @@ def test_an_index_that_is_not_reported(r: int) -> None:
             r"deaths\[0\] of index 0 is \[0, 1\] for the bar \[0.0, inf\]",
         ),
         ([[[0.0, 1.0]]], [([[0]], [[0, 1]])], 4, FieldError, "but field is 4"),
+        (
+            [[[0.0, 2.0], [1.0, 3.0], [0.0, 4.0]]],
+            [([[5], [4], [5]], [[4, 5], [3, 4], [3, 5]])], 2, BarcodeError,
+            r"\[5\] stands twice in the births of index 0; remove one of the two bars",
+        ),
+        (
+            [[[0.0, 2.0], [1.0, 3.0], [0.0, 4.0]]],
+            [([[5], [4], [3]], [[4, 5], [3, 4], [4, 5]])], 2, BarcodeError,
+            r"\[4, 5\] stands twice in the deaths of index 0",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_no_barcode_is_refused(
@@ -183,6 +193,14 @@ def test_files_restore_every_bit(arrays: Arrays, tmp_path_factory: pytest.TempPa
             assert a.dtype == b.dtype
             assert a.shape == b.shape
             assert a.tobytes() == b.tobytes()
+
+
+def test_a_barcode_of_no_index_survives_a_file(tmp_path: Path) -> None:
+    """Points alone have none: nothing in their complex could end a bar."""
+    barcode = FilteredComplex([[[0], [1]]], [[0, 1]]).barcode()
+    assert len(barcode) == 0
+    barcode.save(tmp_path / "barcode.json")
+    assert len(Barcode.load(tmp_path / "barcode.json")) == 0
 
 
 def test_extreme_values_survive_a_file(tmp_path: Path) -> None:
@@ -246,6 +264,11 @@ def _set(*keys: str | int, to: object) -> Change:
         _set("field", to=4),
         _set("indices", to=3),
         _set("indices", to=[[]]),
+        _set("indices", to={}),
+        _set("indices", to=""),
+        _set("indices", 0, to={"bars": {}, "births": [], "deaths": []}),
+        _set("indices", 0, to={"bars": [], "births": {}, "deaths": []}),
+        _set("indices", 0, to={"bars": [], "births": [], "deaths": ""}),
         _set("indices", 0, "bars", to=None),
         _set("indices", 0, "bars", to=[[0, None]]),
         _set("indices", 0, "bars", 1, to=[1, 5, 6]),
@@ -257,6 +280,7 @@ def _set(*keys: str | int, to: object) -> Change:
         _set("indices", 0, "bars", 1, to=[1, math.inf]),
         _set("indices", 0, "bars", 1, to=[1, 10**400]),
         _set("indices", 0, "bars", 1, to=[1, None]),
+        _set("indices", 0, "births", 1, to=[0]),
         _set("indices", 0, "births", 1, to=[1, 2]),
         _set("indices", 0, "births", 1, to=["1"]),
         _set("indices", 0, "births", 1, to=[1.0]),
@@ -305,3 +329,22 @@ def test_the_table_shows_rounding_errors_as_zero() -> None:
 def test_the_table_tells_bars_apart_that_are_far_from_zero() -> None:
     barcode = FilteredComplex.complete(2, [[1e6, 1e6 + 0.25], [1e6 + 0.5]]).barcode()
     assert barcode.table().splitlines()[-1].split()[:2] == ["1000000.25", "1000000.5"]
+
+
+@pytest.mark.parametrize("last", [1.0, 1e14], ids=["alone", "beside-a-higher-index"])
+def test_the_length_of_a_bar_far_from_zero_is_shown(last: float) -> None:
+    """Bars [1e12, 1e12 + 1]; the summary says that the longest of index 0 is 1."""
+    values = [[1e12] * 3, [1e12 + 1] * 3, [1e12 + last]]
+    barcode = FilteredComplex.complete(3, values).barcode()
+    lines = barcode.table().splitlines()
+    assert lines[3].split()[3] == "1"
+    shown = [line.split()[2] for line in lines if line.endswith(("(0,1)", "(0,2)"))]
+    assert shown == ["1", "1"]
+
+
+def test_a_length_is_zero_beside_the_longest_of_its_index_only() -> None:
+    """1e-13 beside 1 is rounding; the death 0.1 above 1e12 has six digits of its own length."""
+    near = FilteredComplex.complete(3, [[0.0, 0.5, 0.5], [1, 0.5 + 1e-13, 1]]).barcode(max_index=0)
+    assert [line.split()[2] for line in near.table().splitlines()[-3:]] == ["inf", "0", "0.5"]
+    far = FilteredComplex.complete(2, [[1e12 - 1, 1e12], [1e12 + 0.1]]).barcode()
+    assert far.table().splitlines()[-1].split()[2] == "0.0999756"

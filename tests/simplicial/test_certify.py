@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reduction import Barcode, BarEnds, DataError
+from reduction import Barcode, BarEnds, DataError, FilteredComplex
 from simplicial import (
     Algorithm1,
     Edgewise,
@@ -19,7 +19,7 @@ from simplicial import (
     Recipe,
     build_complex,
 )
-from simplicial.certify import Certificates, certify
+from simplicial.certify import Certificates, _carrier, certify
 from simplicial.elastic import LEVEL
 from simplicial.landscapes import Landscape, double_well, mueller_brown, simplex_wells
 from simplicial.layout import lay_out, straight
@@ -140,19 +140,102 @@ def test_a_minimum_is_a_vertexs_only_nearby(off: float, certified: bool) -> None
     assert built.heights[1] == pytest.approx([1 + off**2])
 
 
-@pytest.mark.parametrize(("off", "accepted"), [(0.05, True), (-0.05, True), (0.2, False)])
-def test_a_critical_value_must_be_near_the_maximum(off: float, accepted: bool) -> None:
-    """Within a tenth of the loss's range, here 1."""
+@pytest.mark.parametrize(
+    ("off", "above", "accepted"),
+    [
+        (0.05, 0.0, True),
+        (0.2, 0.0, False),
+        (-0.05, 0.0, False),
+        (-0.05, 0.06, True),
+        (-0.2, np.inf, False),
+    ],
+)
+def test_a_critical_value_must_be_near_the_maximum(
+    off: float, above: float, accepted: bool
+) -> None:
+    """Within a tenth of the loss's range, here 1, and not above an honest maximum."""
     layout = lay_out(2, 1, Edgewise(3))
     pool = straight(torch.tensor([[-1.0, 0.1], [1.0, 0.1]], dtype=torch.float64), layout)
     arguments = (np.array([0]), np.array([1 + off]), np.array([[0.5, 0.5]]))
-    found = certify(line, pool, layout.simplices[1], *arguments, top=1, spread=1.0, memory=MEMORY)
+    found = certify(
+        line,
+        pool,
+        layout.simplices[1],
+        *arguments,
+        top=1,
+        spread=1.0,
+        above=above,
+        memory=MEMORY,
+    )
     assert found.accepted.tolist() == [accepted]
     expected = [0.0, 0.0] if accepted else [0.0, 0.1]
     assert found.points[0] == pytest.approx(expected, abs=1e-9)
     assert found.values[0] == pytest.approx(1 if accepted else 1.01, abs=1e-9)
     assert found.morse.tolist() == [1 if accepted else -1]
     assert np.isnan(found.eigenvalues).all() != accepted
+
+
+def two_bumps(x: Tensor) -> Tensor:
+    """A peak beside the straight line from (-1.5, 0.08) to (1.5, 0.08), in a shallow bowl."""
+    peak = torch.exp(-((x[:, 0] / 0.5).square() + (x[:, 1] / 0.35).square()))
+    return peak + 0.02 * x.square().sum(dim=1)
+
+
+def test_certificates_never_raise_an_honest_maximum() -> None:
+    points = np.array([[-1.5, 0.08], [1.5, 0.08], [0.0, -3.0]])
+    built = build(two_bumps, points, 2, optimizer=STRAIGHT, simplex_map=Edgewise(6))
+    for ours, honest in zip(built.filtration.values, built.heights, strict=True):
+        assert (ours <= honest + 2e-7).all()
+
+
+def test_close_vertices_far_from_zero() -> None:
+    """The distance between them is not lost: a critical point is near within a tenth of it."""
+    places = 100 + 0.01 * np.arange(30, dtype=np.float32)
+    points = np.stack([places, np.full_like(places, 100)], axis=1)
+    built = build(lambda x: (x - 100).square().sum(dim=1), points, 1, optimizer=STRAIGHT)
+    assert built.certificates is not None
+    assert built.certificates[0].accepted.tolist() == [True] + [False] * 29
+
+
+def plateau(x: Tensor) -> Tensor:
+    """Level 1 but for a dip at the first vertex, and up to 1.005 inside the triangle."""
+    dip = 5 * (0.2 - x[:, :2].norm(dim=1)).clamp(min=0)
+    return 1 - dip + 0.135 * (x[:, 0] * x[:, 1] * (1 - x[:, 0] - x[:, 1])).clamp(min=0)
+
+
+@pytest.mark.parametrize(("tolerance", "sought"), [(1e-2, []), (1e-4, [0])])
+def test_what_the_tolerance_does_not_tell_apart_gets_no_certificate(
+    tolerance: float, sought: list[int]
+) -> None:
+    points = np.array([[1e-3, 1e-3], [1.0, 0.0], [0.0, 1.0]])
+    options: dict[str, Any] = {"optimizer": STRAIGHT, "simplex_map": Edgewise(4)}
+    built = build(plateau, points, 2, tolerance=tolerance, **options)
+    assert built.interiors[1].largest[0] == pytest.approx(1.005, abs=1e-4)
+    assert built.certificates is not None
+    assert built.certificates[2].simplices.tolist() == sought
+
+
+def certificates_of(values: list[float], morse: list[int]) -> Certificates:
+    k = len(values)
+    return Certificates(
+        np.arange(k),
+        np.array(morse) >= 0,
+        np.zeros((k, 2)),
+        np.array(values),
+        np.zeros(k),
+        np.full((k, 2), np.nan),
+        np.array(morse),
+    )
+
+
+@pytest.mark.parametrize(("morse", "size"), [(1, 2), (-1, 1), (2, 1)])
+def test_of_faces_with_one_value_that_of_the_right_index_counts(morse: int, size: int) -> None:
+    """An edge as high as one of its ends: the edge's own point, if its index is right."""
+    filtration = FilteredComplex.complete(2, [[1.0, 0.0], [1.0]])
+    both = (certificates_of([1.0, 0.0], [0, 0]), certificates_of([1.0], [morse]))
+    found, at = _carrier(np.array([0, 1]), 1, filtration, both)
+    assert found is both[size - 1]
+    assert at == 0
 
 
 def test_points_that_are_not_critical_are_not_certified() -> None:

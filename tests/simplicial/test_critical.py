@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reduction import OptionError
-from simplicial import find_critical_points, find_minima
+from simplicial import Minima, find_critical_points, find_minima, with_saddles
 from simplicial.errors import LossError, SearchError
 from simplicial.landscapes import (
     Landscape,
@@ -124,3 +124,34 @@ def test_arguments_out_of_range_are_refused() -> None:
             search(square, dim=DENSE + 1)
         with pytest.raises(LossError, match="one value for each point"):
             search(lambda x: x.square(), dim=2)
+
+
+def test_what_is_no_loss_and_no_minima_is_refused() -> None:
+    for search in (find_critical_points, find_minima):
+        with pytest.raises(LossError, match=r"a loss must be callable .* got NoneType"):
+            search(None, dim=2)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OptionError, match="minima must be a Minima, got str: pass Minima"):
+        with_saddles("x")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_box_is_shown_on_one_line() -> None:
+    with pytest.raises(OptionError, match=r"got ndarray: give \(low, high\)$"):
+        find_minima(square, dim=2, box=np.zeros((3, 2)))
+
+
+def test_saddles_are_sought_around_a_single_minimum() -> None:
+    """Its box is a point, and gets edges of length 1: a saddle of the double well is at its rim."""
+
+    def wells(x: Tensor) -> Tensor:
+        return (x.square() - 1).square().sum(dim=1)
+
+    joined = with_saddles(Minima(torch.tensor([[1.0, 1.0]]).double(), wells))
+    assert len(joined) >= 2
+    saddles = np.sort(np.abs(joined.points[1:].numpy()), axis=1)
+    np.testing.assert_allclose(saddles, np.tile([0.0, 1.0], (len(saddles), 1)), atol=1e-9)
+
+
+def test_saddles_in_too_many_variables_have_another_cure() -> None:
+    minima = Minima(torch.eye(DENSE + 1)[:2], square)
+    with pytest.raises(OptionError, match=f"at most {DENSE} .* leave saddles out, or add critical"):
+        with_saddles(minima)

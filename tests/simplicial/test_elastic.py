@@ -122,6 +122,19 @@ def test_float32_points() -> None:
     assert np.sort(bars[:, 1]) == pytest.approx([13.311926, 67.71915, 104.015163], abs=1e-3)
 
 
+@pytest.mark.parametrize("offset", [100.0, 1000.0])
+def test_float32_far_from_zero(offset: float) -> None:
+    """Fillings are told apart by no less than rounding, so that refinement comes to an end."""
+
+    def loss(x: Tensor) -> Tensor:
+        assert len(x) < 20_000
+        return offset + 1e-3 * himmelblau()(x)
+
+    points = himmelblau().minima.astype(np.float32)
+    built = build(loss, points, 2, NudgedElastic(segments=6, steps=20))
+    assert built.evaluations < 20_000
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_path_that_is_at_rest_already(dtype: type) -> None:
     """Across it no force at all, in either precision."""

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import Algorithm1, Barycentric, Edgewise, Minima, Recipe, build_complex
+from simplicial.layout import lay_out
+from simplicial.layout import straight as straight_pool
 from simplicial.loss import MEMORY, values_and_gradients
 from simplicial.maps import SimplexMap
+from simplicial.maximum import Interior, refined
 from simplicial.mesh import Mesh
 from simplicial.refinement import Highest, Seen, Tops, highest
 from simplicial.sampling import lattice
@@ -312,3 +315,41 @@ def test_a_complex_is_never_lower_for_its_refinement_and_counts_every_evaluation
             assert counting(maximum.point[None]).item() == pytest.approx(value, abs=1e-10)
             assert maximum.value == value
     assert higher > 5
+
+
+def low_wall(x: Tensor) -> Tensor:
+    """Far from 0, where float32 has few digits left."""
+    return 100 + 1e-3 * (x[:, 0].square() - 1).square()
+
+
+def test_honest_maxima_stop_at_rounding() -> None:
+    """Two vertices, one point of the lattice, four control points, and few more."""
+    points = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float32)
+    built = build_complex(
+        Minima(points, low_wall),
+        1,
+        optimizer=Algorithm1(recipe=Recipe(epochs=0)),
+        simplex_map=Edgewise(3),
+        resolution=2,
+        progress=False,
+    )
+    assert built.evaluations <= 2 + 1 + 4 + 4
+
+
+def test_what_a_face_reaches_is_not_looked_at() -> None:
+    layout = lay_out(2, 1, Edgewise(3))
+    pool = straight_pool(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout)
+    seen = Seen(*values_and_gradients(low_wall, pool))
+    inside = Interior(np.full(1, -np.inf), np.zeros((1, 2)), None, 0)
+    for floor, looks in ((105.0, False), (100.0, True)):
+        found = refined(
+            low_wall,
+            pool,
+            seen,
+            layout.simplices[1],
+            inside,
+            np.full(1, floor),
+            tolerance=1e-10,
+            memory=MEMORY,
+        )
+        assert (found.evaluations > 0) == looks

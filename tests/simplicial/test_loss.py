@@ -1,0 +1,66 @@
+"""What a loss may return, and what is said of one that breaks its contract."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from simplicial import Evaluation, Minima, find_minima
+from simplicial.errors import LossError
+from simplicial.landscapes import double_well
+from simplicial.loss import evaluate, gradient, steepest_curvature, values_and_gradients
+
+POINTS = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
+
+
+def square(x: Tensor) -> Tensor:
+    return x.square().sum(dim=1)
+
+
+def as_numpy(x: Tensor) -> Any:
+    return square(x).detach().numpy()
+
+
+def test_a_numpy_array_is_no_loss() -> None:
+    for use in (Minima, lambda p, f: gradient(f, p), lambda _, f: find_minima(f, dim=2)):
+        with pytest.raises(LossError, match="must return a torch tensor, got ndarray"):
+            use(POINTS, as_numpy)
+
+
+def test_a_scored_loss_evaluates_to_numpy_arrays() -> None:
+    class Scored:
+        def __call__(self, x: Tensor) -> Tensor:
+            return square(x)
+
+        def evaluate(self, points: Tensor) -> Evaluation:
+            return Evaluation(as_numpy(points), np.ones(len(points)))
+
+    np.testing.assert_array_equal(evaluate(Scored(), POINTS).loss, [1, 4.25])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_cannot_be_refined(dtype: torch.dtype) -> None:
+    with pytest.raises(LossError, match=f"must be at least float32, its values are {dtype}"):
+        Minima(POINTS, lambda x: square(x).to(dtype))
+
+
+def test_a_gradient_that_is_not_finite_is_called_one() -> None:
+    """sqrt(|x|) has the value 0 at 0, and no derivative."""
+    points = torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    with pytest.raises(LossError, match=r"a gradient must be finite .* at point \[0, 1\]"):
+        values_and_gradients(lambda x: x[:, 0].abs().sqrt(), points)
+    with pytest.raises(LossError, match=r"a loss must be finite .* nan at point \[0, 1\]") as error:
+        values_and_gradients(lambda x: x[:, 0].log() * 0, points)
+    assert str(error.value).endswith("where the loss is defined, or scale it")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_curvature_is_finite_where_one_vertex_has_none(dtype: torch.dtype) -> None:
+    points = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=dtype)
+    assert steepest_curvature(lambda x: x.pow(4).sum(dim=1), points) == pytest.approx(12)
+
+
+def test_points_and_loss_of_double_wells_are_still_taken() -> None:
+    assert len(Minima(POINTS.double(), double_well(2))) == 2
