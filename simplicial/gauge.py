@@ -29,8 +29,7 @@ class Gauge:
                loss's range
     interiors  what was seen inside the simplices of each dimension from 1 on
     heights    for each dimension the largest loss seen on each simplex, faces included
-    slack      for each dimension what a maximum may be wrong by, never less than rounding; a
-               sampled one may be too low by any amount
+    slack      for each dimension what a maximum may be too low by; a sampled one by any amount
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Gauge:
         self.memory, self.progress = memory, progress
         self.interiors: list[Interior] = []
         self.heights: list[NDArray[np.float64]] = [minima.values]
-        self.slack = [float(rounding(minima.values, pool))]
+        self.slack = [0.0]
         self._seen = Seen(np.empty(0), pool[:0])
 
     def floor(self, r: int) -> NDArray[np.float64]:
@@ -106,7 +105,8 @@ class Gauge:
 
     def certificates(self) -> tuple[Certificates, ...]:
         """Critical points near the highest points of all simplices that are highest inside."""
-        spread = float(np.ptp(np.concatenate(self.heights)))
+        heights = np.concatenate(self.heights)
+        spread, noise = float(np.ptp(heights)), float(rounding(heights, self.pool))
         found = []
         for r, simplices in enumerate(self.layout.simplices):
             m = len(simplices.vertices)
@@ -129,7 +129,7 @@ class Gauge:
                         place,
                         top=len(self.heights) - 1,
                         spread=spread,
-                        above=self.slack[r],
+                        above=max(self.slack[r], noise),
                         memory=self.memory,
                         on_simplices=bar.update,
                     )

@@ -138,7 +138,7 @@ class Edgewise:
         cells = cells[(cells[:, :-1] >= cells[:, 1:]).all(axis=1)]  # those that hold any
         orders = np.array(list(permutations(range(r))), dtype=np.int64)
         steps = np.arange(r + 1)[:, None] > np.argsort(orders, axis=1)[:, None, :]
-        corners = (cells[:, None, None, :] + steps).reshape(-1, r + 1, r)
+        corners = (cells[:, None, None, :] + steps).reshape(len(cells) * len(orders), r + 1, r)
         bounded = (corners[..., :-1] >= corners[..., 1:]).all(axis=(1, 2))
         return _rank_of_grid_point(corners[bounded], k)
 
