@@ -4,7 +4,7 @@ A bar of index r is born at a critical point of Morse index r and dies at one of
 the highest point of each simplex the nearest critical point is sought; where it is found nearby, in
 place and in value, its value is the simplex's: a simplex whose highest point lies close to a
 critical point of Morse index r or more can be pushed through it. An honest maximum bounds the
-minimax from above, so no critical value above it is taken.
+minimax from above, so no critical value above it is taken, but for what it may have missed.
 """
 
 from collections.abc import Callable

@@ -18,6 +18,7 @@ from simplicial.refinement import Seen, rounding
 from simplicial.sampling import interior_lattice
 
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
+RAISED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak
 KEPT_BYTES = 16  # loss and accuracy of a lattice point
 _NAMES = {0: "vertices", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
@@ -107,6 +108,7 @@ class Gauge:
         """Critical points near the highest points of all simplices that are highest inside."""
         heights = np.concatenate(self.heights)
         spread, noise = float(np.ptp(heights)), float(rounding(heights, self.pool))
+        above = [noise] + [max(slack, RAISED * spread) for slack in self.slack[1:]]
         found = []
         for r, simplices in enumerate(self.layout.simplices):
             m = len(simplices.vertices)
@@ -129,7 +131,7 @@ class Gauge:
                         place,
                         top=len(self.heights) - 1,
                         spread=spread,
-                        above=max(self.slack[r], noise),
+                        above=above[r],
                         memory=self.memory,
                         on_simplices=bar.update,
                     )
