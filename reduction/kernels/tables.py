@@ -1,0 +1,20 @@
+"""Hash tables with linear probing (Knuth, TAOCP 3, 6.4): where a number stands, without its value.
+
+A table holds indices into an array of keys, -1 where nothing stands; its size is a power of 2, and
+it is never full.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.compilation import njit
+
+
+@njit
+def find_place(key: int, table: NDArray[np.int64], keys: NDArray[np.int64]) -> int:
+    """Where in the table the index of the key stands, or where it would have to."""
+    mask = table.size - 1
+    place = ((key ^ (key >> 15)) * 0x9E3779B1 >> 12) & mask
+    while table[place] >= 0 and keys[table[place]] != key:
+        place = (place + 1) & mask
+    return place
