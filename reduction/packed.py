@@ -49,6 +49,7 @@ def _room(rows: Rows, most: int, d: Coboundary) -> Work:
         np.zeros(1, np.int64),
         np.full(d.values.size, -1),
         np.empty(1024 * (d.n - d.r), np.int32),
+        np.empty(d.r + 1, np.int64),
     )
     sums = Sums(
         used=np.zeros(2, np.int64),

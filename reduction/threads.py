@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -19,7 +20,7 @@ def cores() -> int:
 
 def spread(function: Callable[[int, int], Result], bounds: list[int]) -> list[Result]:
     """function(begin, end) for each pair of neighbouring bounds, all at the same time, in order."""
-    ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+    ranges = list(pairwise(bounds))
     if len(ranges) == 1:
         return [function(*ranges[0])]
     with ThreadPoolExecutor(len(ranges)) as pool:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit, njit_step
 from reduction.kernels.matrix import inverse
 from reduction.kernels.simplices import (
     Coboundary,
@@ -66,13 +66,13 @@ class Columns(NamedTuple):
     multiples: NDArray[np.int64]
 
 
-@njit
+@njit_step
 def precedes(value: float, note: int, other_value: float, other_note: int) -> bool:
     """Is the first cofacet, given by its value and its note, before the other?"""
     return value < other_value or (value == other_value and note >> 1 < other_note >> 1)
 
 
-@njit
+@njit_step
 def push(heap: Heap, value: float, note: int, slot: int) -> None:
     """Put a slot on the heap."""
     at = heap.size[0]
@@ -90,7 +90,7 @@ def push(heap: Heap, value: float, note: int, slot: int) -> None:
     heap.value[at], heap.cofacet[at], heap.slot[at] = value, note, slot
 
 
-@njit
+@njit_step
 def pop(heap: Heap) -> None:
     """Take the top off the heap."""
     heap.size[0] -= 1
@@ -115,7 +115,7 @@ def pop(heap: Heap) -> None:
     heap.value[at], heap.cofacet[at], heap.slot[at] = value, note, slot
 
 
-@njit
+@njit_step
 def insert_cofacet(
     value: float, note: int, count: int, values: NDArray[np.float64], notes: NDArray[np.int64]
 ) -> None:
@@ -127,7 +127,7 @@ def insert_cofacet(
     values[at], notes[at] = value, note
 
 
-@njit
+@njit_step
 def next_cofacets(
     slot: int,
     value: float,
@@ -161,7 +161,7 @@ def next_cofacets(
     cursors.count[slot], cursors.at[slot] = count, 0 if count else -1
 
 
-@njit
+@njit_step
 def find_slot(simplex: int, cursors: Cursors) -> int:
     """The slot of a simplex; a new one, with no cofacets found, if it never entered."""
     place = find_place(simplex, cursors.table, cursors.simplex)
@@ -173,7 +173,7 @@ def find_slot(simplex: int, cursors: Cursors) -> int:
     return cursors.table[place]
 
 
-@njit
+@njit_step
 def place_cursor(
     slot: int,
     value: float,
@@ -198,7 +198,7 @@ def place_cursor(
     cursors.at[slot] = at
 
 
-@njit
+@njit_step
 def enter(
     simplex: int,
     coefficient: int,
@@ -220,7 +220,7 @@ def enter(
     cursors.coefficient[slot] = (cursors.coefficient[slot] + coefficient) % d.p
 
 
-@njit
+@njit_step
 def advance(
     slot: int, cursors: Cursors, heap: Heap, d: Coboundary, vertices: NDArray[np.int64]
 ) -> None:
@@ -238,7 +238,7 @@ def advance(
     push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
 
 
-@njit
+@njit_step
 def find_pivot(
     cursors: Cursors,
     heap: Heap,
@@ -277,7 +277,7 @@ def find_pivot(
             return total, taken
 
 
-@njit
+@njit_step
 def find_owner(pivot: int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> int:
     """Who owns a pivot: a column k as k, the r-simplex j of an apparent pair as -2 - j, nobody -1.
 
@@ -290,7 +290,7 @@ def find_owner(pivot: int, columns: Columns, d: Coboundary, vertices: NDArray[np
     return -2 - facet if d.earliest[facet] == pivot else -1
 
 
-@njit
+@njit_step
 def refill_table(cursors: Cursors) -> None:
     """Fill the empty table with the slots in use."""
     for slot in range(cursors.used[0]):
@@ -298,7 +298,7 @@ def refill_table(cursors: Cursors) -> None:
         cursors.table[place] = slot
 
 
-@njit
+@njit_step
 def add_owner(
     owner: int,
     total: int,
@@ -329,7 +329,7 @@ def add_owner(
     return end - begin
 
 
-@njit
+@njit_step
 def empty_column(cursors: Cursors, heap: Heap) -> None:
     """Take everything out of the working column."""
     for k in range(heap.size[0]):
@@ -338,7 +338,7 @@ def empty_column(cursors: Cursors, heap: Heap) -> None:
     heap.size[0] = 0
 
 
-@njit
+@njit_step
 def claim_at_once(k: int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
     """Emergent pairs: column k, untouched, takes its earliest cofacet as pivot if that is free."""
     simplex = columns.order[k]
@@ -354,7 +354,7 @@ def claim_at_once(k: int, columns: Columns, d: Coboundary, vertices: NDArray[np.
     return True
 
 
-@njit
+@njit_step
 def claim(k: int, total: int, cursors: Cursors, heap: Heap, columns: Columns, p: int) -> None:
     """Keep the working column as column k; its pivot, where it is `total`, belongs to it."""
     pivot, at, scale = heap.cofacet[0] >> 1, columns.stop[k], inverse(total, p)

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit, njit_step
 from reduction.kernels.simplices import find_vertices
 
 
-@njit
+@njit_step
 def find_root(vertex: int, parent: NDArray[np.int64]) -> int:
     """The root of the vertex's tree."""
     while parent[vertex] != vertex:

@@ -12,12 +12,12 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit, njit_step
 
 Integers = NDArray[np.integer]
 
 
-@njit
+@njit_step
 def inverse(a: np.int64, p: int) -> np.int64:
     """The b in 0..p-1 with a b = 1 modulo the prime p, for a in 1..p-1 (extended Euclid)."""
     r, r_next, s, s_next = np.int64(p), a, np.int64(0), np.int64(1)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit, njit_step
 
 
 class Coboundary(NamedTuple):
@@ -28,7 +28,7 @@ class Coboundary(NamedTuple):
     earliest: NDArray[np.int64]  # of each r-simplex the earliest cofacet
 
 
-@njit
+@njit_step
 def find_vertices(
     position: int, count: int, binomials: NDArray[np.int64], vertices: NDArray[np.int64]
 ) -> None:
@@ -47,7 +47,7 @@ def find_vertices(
         above = low
 
 
-@njit
+@njit_step
 def latest_facet(cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> int:
     """The position of the latest facet of an (r+1)-simplex; `vertices` has room for r + 2."""
     find_vertices(cofacet, d.r + 2, d.binomials, vertices)
@@ -63,7 +63,7 @@ def latest_facet(cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> in
     return latest
 
 
-@njit
+@njit_step
 def is_apparent(simplex: int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
     """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)"""
     return latest_facet(d.earliest[simplex], d, vertices) == simplex
@@ -77,7 +77,7 @@ def mark_apparent(d: Coboundary, first: int, last: int, apparent: NDArray[np.boo
         apparent[simplex] = is_apparent(simplex, d, vertices)
 
 
-@njit
+@njit_step
 def find_sign(facet: int, cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> int:
     """The coefficient of the cofacet in the facet's coboundary: 1 or p - 1, that is -1."""
     find_vertices(cofacet, d.r + 2, d.binomials, vertices)

@@ -10,7 +10,7 @@ writes to arrays of its own. So ranges may run at the same time.
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit, njit_step
 
 Values = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -24,7 +24,7 @@ def first_tail(r: int, top: int) -> Positions:
     return vertices
 
 
-@njit
+@njit_step
 def next_tail(vertices: Positions) -> None:
     """Move on to the next tail (v1, ..., vr)."""
     k = 1
@@ -34,7 +34,7 @@ def next_tail(vertices: Positions) -> None:
     vertices[k] += 1
 
 
-@njit
+@njit_step
 def facet_row(vertices: Positions, omitted: int, binomials: Positions) -> int:
     """Where the facets that omit vertex i >= 1 begin, with v0 = 0; for i = 0 where the one is."""
     position = np.int64(0)
@@ -77,7 +77,7 @@ def first_violation(
     return np.int64(-1)
 
 
-@njit
+@njit_step
 def lower(row: Values, begin: int, least: Values, earliest: Positions) -> None:
     """Where row[k] < least[k] put row[k] and its position begin + k there."""
     for k in range(row.size):
@@ -123,7 +123,7 @@ def earliest_cofacets(
         next_tail(vertices)
 
 
-@njit
+@njit_step
 def merge_earliest(
     least: Values, earliest: Positions, others: Values, other_earliest: Positions
 ) -> None:

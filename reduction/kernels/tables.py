@@ -7,10 +7,10 @@ it is never full.
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit_step
 
 
-@njit
+@njit_step
 def find_place(key: int, table: NDArray[np.int64], keys: NDArray[np.int64]) -> int:
     """Where in the table the index of the key stands, or where it would have to."""
     mask = table.size - 1

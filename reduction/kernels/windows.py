@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import njit, njit_step
 from reduction.kernels.cursors import Columns
 from reduction.kernels.simplices import Coboundary, find_vertices
 
@@ -46,6 +46,7 @@ class Lists(NamedTuple):
     used: NDArray[np.int64]  # (1,)
     begin: NDArray[np.int64]  # (m,) of each r-simplex; -1 where it has no list yet
     ranks: NDArray[np.int32]
+    vertices: NDArray[np.int64]  # room for r + 1
 
 
 class Sums(NamedTuple):
@@ -81,7 +82,7 @@ class Work(NamedTuple):
     blocks: Blocks
 
 
-@njit
+@njit_step
 def lowest_bit(word: np.uint64) -> int:
     """The place of the lowest bit of a word that is not zero."""
     place, rest = 0, word
@@ -93,7 +94,21 @@ def lowest_bit(word: np.uint64) -> int:
     return place
 
 
-@njit
+@njit_step
+def sort_ranks(ranks: NDArray[np.int32]) -> None:
+    """Shell sort (Knuth, TAOCP 3, 5.2.1): short lists, and no room to ask for."""
+    gap = ranks.size // 2
+    while gap:
+        for k in range(gap, ranks.size):
+            rank, at = ranks[k], k
+            while at >= gap and ranks[at - gap] > rank:
+                ranks[at] = ranks[at - gap]
+                at -= gap
+            ranks[at] = rank
+        gap = gap // 2 if gap == 2 else gap * 5 // 11
+
+
+@njit_step
 def find_list(simplex: int, lists: Lists, rows: Rows, d: Coboundary) -> int:
     """Where the list of a simplex begins; it is made if there is none; -1 if there is no room."""
     if lists.begin[simplex] >= 0:
@@ -101,7 +116,7 @@ def find_list(simplex: int, lists: Lists, rows: Rows, d: Coboundary) -> int:
     first = lists.used[0]
     if first + d.n - d.r > lists.ranks.size:
         return -1
-    vertices = np.empty(d.r + 1, np.int64)
+    vertices = lists.vertices
     find_vertices(simplex, d.r + 1, d.binomials, vertices)
     begin, low, at = np.int64(0), 0, first
     for k in range(d.r + 1):
@@ -113,12 +128,12 @@ def find_list(simplex: int, lists: Lists, rows: Rows, d: Coboundary) -> int:
         if k <= d.r:
             low = vertices[k] + 1
             begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]
-    lists.ranks[first:at].sort()
+    sort_ranks(lists.ranks[first:at])
     lists.ranks[at], lists.used[0], lists.begin[simplex] = END, at + 1, first
     return first
 
 
-@njit
+@njit_step
 def add_list(at: int, window: int, ranks: NDArray[np.int32], bits: NDArray[np.uint64]) -> int:
     """Add the ranks of a list from place `at` on to the window's bits; the place behind them."""
     begin = window * ROWS
@@ -131,14 +146,14 @@ def add_list(at: int, window: int, ranks: NDArray[np.int32], bits: NDArray[np.ui
     return at
 
 
-@njit
+@njit_step
 def add_bits(others: NDArray[np.uint64], bits: NDArray[np.uint64]) -> None:
     """The sum of two windows."""
     for k in range(WORDS):
         bits[k] ^= others[k]
 
 
-@njit
+@njit_step
 def sum_window(
     window: int, summands: NDArray[np.int64], bits: NDArray[np.uint64], work: Work
 ) -> None:
@@ -152,7 +167,7 @@ def sum_window(
             summands[k] = -1 - add_list(-1 - summands[k], window, work.lists.ranks, bits)
 
 
-@njit
+@njit_step
 def add_block(sum: int, window: int, blocks: Blocks, sums: Sums) -> int:
     """A new last block of a sum, its bits unset."""
     block = blocks.used[0]
@@ -162,7 +177,7 @@ def add_block(sum: int, window: int, blocks: Blocks, sums: Sums) -> int:
     return block
 
 
-@njit
+@njit_step
 def extend(sum: int, work: Work) -> bool:
     """Find the next window of a sum, and first those of its summands; False if there is no room.
 
@@ -193,7 +208,7 @@ def extend(sum: int, work: Work) -> bool:
     return True
 
 
-@njit
+@njit_step
 def move_on(window: int, count: int, bits: NDArray[np.uint64], work: Work) -> bool:
     """Put the working column's next window into `bits`; False if there is no room to find it."""
     working = work.sums.working[:count]
@@ -205,19 +220,18 @@ def move_on(window: int, count: int, bits: NDArray[np.uint64], work: Work) -> bo
     return True
 
 
-@njit
-def keep_sum(row: int, summands: NDArray[np.int64], work: Work) -> NDArray[np.uint64]:
-    """A new sum that owns a row: its summands are copied, its first window is to be filled."""
+@njit_step
+def keep_sum(row: int, count: int, work: Work) -> int:
+    """The summands behind the last one in use become a sum that owns a row: its empty block."""
     sums, sum, begin = work.sums, work.sums.used[0], work.sums.used[1]
-    sums.used[0], sums.used[1] = sum + 1, begin + summands.size
-    sums.summands[begin : sums.used[1]] = summands
-    sums.begin[sum], sums.count[sum] = begin, summands.size
+    sums.used[0], sums.used[1] = sum + 1, begin + count
+    sums.begin[sum], sums.count[sum] = begin, count
     sums.head[sum] = add_block(sum, row // ROWS, work.blocks, sums)
     work.rows.owner[row] = sum
-    return work.blocks.bits[sums.head[sum]]
+    return sums.head[sum]
 
 
-@njit
+@njit_step
 def lacks_room(count: int, work: Work) -> int:
     """What has no room left for one more sum of so many summands, or DONE."""
     if work.blocks.used[0] == work.blocks.next.size:
@@ -227,26 +241,24 @@ def lacks_room(count: int, work: Work) -> int:
     return DONE
 
 
-@njit
+@njit_step
 def adopt(k: int, row: int, columns: Columns, work: Work, d: Coboundary) -> int:
     """Make a sum of column k of V, which `cursors` reduced and whose pivot is the row. A status."""
     count, window = columns.stop[k + 1] - columns.stop[k], row // ROWS
     status = lacks_room(count, work)
     if status != DONE:
         return status
-    summands = np.empty(count, np.int64)
+    summands = work.sums.summands[work.sums.used[1] : work.sums.used[1] + count]
     for i in range(count):
         at = find_list(columns.simplices[columns.stop[k] + i], work.lists, work.rows, d)
         if at < 0:
             return RANKS_FULL
         summands[i] = -1 - at
-    bits = keep_sum(row, summands, work)
-    begin = work.sums.begin[work.rows.owner[row]]
-    sum_window(window, work.sums.summands[begin : begin + count], bits, work)
+    sum_window(window, summands, work.blocks.bits[keep_sum(row, count, work)], work)
     return DONE
 
 
-@njit
+@njit_step
 def add_owner(
     row: int, count: int, bits: NDArray[np.uint64], columns: Columns, work: Work, d: Coboundary
 ) -> int:
@@ -271,7 +283,7 @@ def add_owner(
     return DONE
 
 
-@njit
+@njit_step
 def reduce_one(
     simplex: int, row: int, bits: NDArray[np.uint64], columns: Columns, work: Work, d: Coboundary
 ) -> tuple[int, int]:
@@ -299,7 +311,11 @@ def reduce_one(
         count += 1
     status = lacks_room(count, work)
     if status == DONE:
-        keep_sum(row, work.sums.working[:count], work)[:] = bits
+        for k in range(count):
+            work.sums.summands[work.sums.used[1] + k] = work.sums.working[k]
+        block = work.blocks.bits[keep_sum(row, count, work)]
+        for k in range(WORDS):
+            block[k] = bits[k]
     return row, status
 
 
