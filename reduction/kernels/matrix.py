@@ -1,10 +1,10 @@
 """The reduction of a coboundary matrix over Z/p.
 
-The columns of R = D V are never written out (D the coboundary matrix, see `reduction.boundary`). The working
-column is a set of simplices with coefficients, the working column of V, and each of them has a
-cursor into its own sorted coboundary: the first cofacet that may still count. Whatever lies before
-the current pivot cancels in total, so a simplex enters at its first cofacet from the pivot on, and
-one whose cursor runs off the end is forgotten.
+The columns of R = D V are never written out (D the coboundary matrix, see `reduction.boundary`).
+The working column is a set of simplices with coefficients, the working column of V, and each of
+them has a cursor into its own sorted coboundary: the first cofacet that may still count. Whatever
+lies before the current pivot cancels in total, so a simplex enters at its first cofacet from the
+pivot on, and one whose cursor runs off the end is forgotten.
 """
 
 from heapq import heappop, heappush

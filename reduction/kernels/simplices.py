@@ -80,6 +80,8 @@ def mark_apparent(d: Coboundary, first: int, last: int, apparent: NDArray[np.boo
 @njit_step
 def find_sign(facet: int, cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> int:
     """The coefficient of the cofacet in the facet's coboundary: 1 or p - 1, that is -1."""
+    if d.p == 2:
+        return 1
     find_vertices(cofacet, d.r + 2, d.binomials, vertices)
     position = np.int64(0)
     for k in range(1, d.r + 2):

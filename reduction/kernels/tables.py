@@ -14,7 +14,7 @@ from reduction.kernels.compilation import njit_step
 def find_place(key: int, table: NDArray[np.int64], keys: NDArray[np.int64]) -> int:
     """Where in the table the index of the key stands, or where it would have to."""
     mask = table.size - 1
-    place = ((key ^ (key >> 15)) * 0x9E3779B1 >> 12) & mask
+    place = (((key ^ key >> 31) & 0x7FFFFFFF) * 0x9E3779B1 >> 24) & mask  # below 2**63
     while table[place] >= 0 and keys[table[place]] != key:
         place = (place + 1) & mask
     return place

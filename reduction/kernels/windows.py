@@ -1,8 +1,8 @@
 """Reduction over Z/2 of the coboundary matrix of a complete complex where its columns are long.
 
 Rows are ranks in filtration order, and a window is WORDS * 64 rows that follow each other, as bits.
-A reduced column is the sum of its *summands*: the simplex itself, and the columns that were added to
-it. Of its bits only windows that some reduction came through are known, from the window of its
+A reduced column is the sum of its *summands*: the simplex itself, and the columns that were added
+to it. Of its bits only windows that some reduction came through are known, from the window of its
 pivot on, one after the other. The next one is the sum of the same window of the summands, which
 may have to be found first. So what no reduction looks at is never computed, and each addition
 costs a window, however long the columns are.
@@ -213,9 +213,9 @@ def move_on(window: int, count: int, bits: NDArray[np.uint64], work: Work) -> bo
     """Put the working column's next window into `bits`; False if there is no room to find it."""
     working = work.sums.working[:count]
     for k in range(count):
-        if working[k] >= 0 and work.blocks.next[working[k]] < 0:
-            if not extend(work.blocks.sum[working[k]], work):
-                return False
+        unknown = working[k] >= 0 and work.blocks.next[working[k]] < 0
+        if unknown and not extend(work.blocks.sum[working[k]], work):
+            return False
     sum_window(window, working, bits, work)
     return True
 
@@ -287,7 +287,7 @@ def add_owner(
 def reduce_one(
     simplex: int, row: int, bits: NDArray[np.uint64], columns: Columns, work: Work, d: Coboundary
 ) -> tuple[int, int]:
-    """Reduce the column of a simplex whose pivot `row` is not free: the free pivot, and a status."""
+    """Reduce a simplex's column, whose pivot `row` is not free: the free pivot, and a status."""
     at = find_list(simplex, work.lists, work.rows, d)
     if at < 0:
         return row, RANKS_FULL
