@@ -39,6 +39,7 @@ from reduction.kernels.cursors import (
 from reduction.kernels.forest import spanning_edges
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.kernels.streams import earliest_cofacets, merge_earliest
+from reduction.memory import require
 from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
@@ -63,7 +64,10 @@ def complete_pairings(
     threads   how many; by default as many as there are cores, one where there is little to do
     patience  over Z/2, cursors set or moved per (r+1)-simplex before the reduction goes on with
               bits: 0 at once, inf never. Neither changes the pairs.
+    Raises CapacityError.
     """
+    reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
+    require(64 * max(reduced, default=0), f"reducing {max(reduced, default=0)} columns")
     result: list[Pairing] = []
     cleared = np.zeros(simplices.n, np.bool_)  # the r-simplices that end a class of index r - 1
     for r in range(max_index + 1):
@@ -180,7 +184,7 @@ def _more_room(cursors: Cursors) -> tuple[Cursors, Heap]:
     larger, heap = _room(2 * cursors.simplex.size)
     used = cursors.used[0]
     larger.used[0] = used
-    for name in ("simplex", "value", "cofacet", "count", "at", "coefficient"):
+    for name in ("simplex", "value", "cofacet", "counts", "at", "coefficient"):
         getattr(larger, name)[:used] = getattr(cursors, name)[:used]
     refill_table(larger)
     return larger, heap

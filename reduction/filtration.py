@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction.colex import complete_positions, facet_positions
 from reduction.errors import FiltrationError, ShapeError
 from reduction.kernels.streams import first_violation
+from reduction.memory import require
 from reduction.simplices import Complete, Listed, Simplices
 from reduction.threads import spread, top_bounds
 
@@ -66,7 +67,7 @@ def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
 
     They are copied unless they are float64 arrays, contiguous, and read-only or memory-mapped. No
     list of simplices is made: the check is one pass over the values of each dimension, in as
-    many threads as there are cores. Raises ShapeError, FiltrationError.
+    many threads as there are cores. Raises ShapeError, FiltrationError, CapacityError.
     """
     labels = np.arange(n)
     labels.flags.writeable = False
@@ -97,6 +98,7 @@ def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
             view = given.view(np.ndarray)
             view.flags.writeable = False
             return view
+    require(8 * m, f"a copy of the {m} values of dimension {r}")
     values = _numbers(r, given, m)
     values.flags.writeable = False
     return values

@@ -1,4 +1,4 @@
-"""Filtration order."""
+"""Filtration order, and the order of bars."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,4 +28,16 @@ def filtration_order(values: NDArray[np.float64]) -> NDArray[np.int64]:
     order = np.empty(values.size, np.int64)
     if not repair_order(keys, values, bits, order):
         return np.argsort(values, kind="stable")
+    return order
+
+
+def bars_order(bars: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(m,): rows of bars (m, 2) by birth, then death, then row."""
+    births, deaths = np.ascontiguousarray(bars[:, 0]), bars[:, 1]
+    order = filtration_order(births)
+    tied = np.zeros(order.size + 1, np.bool_)
+    tied[1:-1] = births[order[1:]] == births[order[:-1]]
+    among = np.flatnonzero(tied[1:] | tied[:-1])
+    rows = order[among]
+    order[among] = rows[np.lexsort((rows, deaths[rows], births[rows]))]
     return order

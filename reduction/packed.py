@@ -56,7 +56,7 @@ def _room(rows: Rows, most: int, d: Coboundary) -> Work:
         working=np.empty(1024, np.int64),
         summands=np.empty(4096, np.int64),
         begin=np.empty(most, np.int64),
-        count=np.empty(most, np.int64),
+        counts=np.empty(most, np.int64),
         head=np.empty(most, np.int64),
         tail=np.empty(most, np.int64),
         window=np.empty(most, np.int64),

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.barcode import Barcode, Pairs
+from reduction.barcode import Barcode, Located
 from reduction.complete import complete_pairings
 from reduction.fields import prime
 from reduction.kernels.matrix import reduce_coboundary
+from reduction.order import bars_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
 
@@ -43,17 +44,29 @@ def persistence(
     """
     p = prime(field)
     bars: list[NDArray[np.float64]] = []
-    pairs: list[Pairs] = []
-    for r, (births, deaths) in enumerate(pairings(complex, p, max_index)):
+    located: list[Located] = []
+    for r, pairing in enumerate(pairings(complex, p, max_index)):
+        births, deaths = _by_position(pairing, complex.counts[r])
         values = np.column_stack([complex.values[r][births], np.full(births.size, np.inf)])
-        ends = np.full((births.size, r + 2), -1)
-        if deaths.size:
-            values[: deaths.size, 1] = complex.values[r + 1][deaths]
-            ends[: deaths.size] = complex.vertices.rows(r + 1, deaths)
-        kept = (values[:, 0] < values[:, 1]) | keep_zero
-        bars.append(values[kept])
-        pairs.append(Pairs(complex.vertices.rows(r, births[kept]), ends[kept]))
-    return Barcode(tuple(bars), tuple(pairs), p)
+        ends = deaths >= 0
+        if ends.any():
+            values[ends, 1] = complex.values[r + 1][deaths[ends]]
+        if not keep_zero:
+            kept = values[:, 0] < values[:, 1]
+            births, deaths, values = births[kept], deaths[kept], values[kept]
+        order = bars_order(values)
+        bars.append(values[order])
+        located.append(Located(complex.vertices, r, births[order], deaths[order]))
+    return Barcode.located(bars, located, p)
+
+
+def _by_position(pairing: Pairing, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Births, ascending, and their deaths; -1 for none. m is the number of r-simplices."""
+    ends = np.full(m, -2)
+    ends[pairing.births] = -1
+    ends[pairing.births[: pairing.deaths.size]] = pairing.deaths
+    births = np.flatnonzero(ends > -2)
+    return births, ends[births]
 
 
 def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:

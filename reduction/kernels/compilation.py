@@ -4,6 +4,10 @@ from typing import Any, TypeVar
 
 import numba
 
+# A whole number and a real one in a kernel. NumPy's stubs cannot tell that an array indexed by a
+# number of either library gives a number, and Numba does not read annotations.
+Int = Any
+Float = Any
 Kernel = TypeVar("Kernel")
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit, njit_step
+from reduction.kernels.compilation import Float, Int, njit, njit_step
 from reduction.kernels.matrix import inverse
 from reduction.kernels.simplices import (
     Coboundary,
@@ -41,7 +41,7 @@ class Cursors(NamedTuple):
     simplex: NDArray[np.int64]  # (S,)
     value: NDArray[np.float64]  # (S, NEXT) of the next cofacets, in order
     cofacet: NDArray[np.int64]  # (S, NEXT) the same, as notes
-    count: NDArray[np.int64]  # (S,) how many
+    counts: NDArray[np.int64]  # (S,) how many
     at: NDArray[np.int64]  # (S,) which of them the cursor is at; -1 if not in the working column
     coefficient: NDArray[np.int64]  # (S,) in the working column
 
@@ -67,13 +67,13 @@ class Columns(NamedTuple):
 
 
 @njit_step
-def precedes(value: float, note: int, other_value: float, other_note: int) -> bool:
+def precedes(value: Float, note: Int, other_value: Float, other_note: Int) -> bool:
     """Is the first cofacet, given by its value and its note, before the other?"""
     return value < other_value or (value == other_value and note >> 1 < other_note >> 1)
 
 
 @njit_step
-def push(heap: Heap, value: float, note: int, slot: int) -> None:
+def push(heap: Heap, value: Float, note: Int, slot: Int) -> None:
     """Put a slot on the heap."""
     at = heap.size[0]
     heap.size[0] += 1
@@ -117,7 +117,11 @@ def pop(heap: Heap) -> None:
 
 @njit_step
 def insert_cofacet(
-    value: float, note: int, count: int, values: NDArray[np.float64], notes: NDArray[np.int64]
+    value: Float,
+    note: Int,
+    count: Int,
+    values: NDArray[np.float64],
+    notes: NDArray[np.int64],
 ) -> None:
     """Insert into the first `count` of a row in order; what falls off the end is lost."""
     at = min(count, NEXT - 1)
@@ -129,9 +133,9 @@ def insert_cofacet(
 
 @njit_step
 def next_cofacets(
-    slot: int,
-    value: float,
-    position: int,
+    slot: Int,
+    value: Float,
+    position: Int,
     cursors: Cursors,
     d: Coboundary,
     vertices: NDArray[np.int64],
@@ -158,32 +162,32 @@ def next_cofacets(
         if k <= d.r:
             low = vertices[k] + 1
             begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]
-    cursors.count[slot], cursors.at[slot] = count, 0 if count else -1
+    cursors.counts[slot], cursors.at[slot] = count, 0 if count else -1
 
 
 @njit_step
-def find_slot(simplex: int, cursors: Cursors) -> int:
+def find_slot(simplex: Int, cursors: Cursors) -> Int:
     """The slot of a simplex; a new one, with no cofacets found, if it never entered."""
     place = find_place(simplex, cursors.table, cursors.simplex)
     if cursors.table[place] < 0:
         slot = cursors.used[0]
         cursors.used[0] += 1
         cursors.table[place], cursors.simplex[slot] = slot, simplex
-        cursors.count[slot], cursors.at[slot], cursors.coefficient[slot] = 0, -1, 0
+        cursors.counts[slot], cursors.at[slot], cursors.coefficient[slot] = 0, -1, 0
     return cursors.table[place]
 
 
 @njit_step
 def place_cursor(
-    slot: int,
-    value: float,
-    position: int,
+    slot: Int,
+    value: Float,
+    position: Int,
     cursors: Cursors,
     d: Coboundary,
     vertices: NDArray[np.int64],
 ) -> None:
     """Set the cursor at the first cofacet from (value, position) on; at -1 if there is none."""
-    count, note = cursors.count[slot], 2 * position
+    count, note = cursors.counts[slot], 2 * position
     values, notes = cursors.value[slot], cursors.cofacet[slot]
     if (
         count == 0
@@ -200,10 +204,10 @@ def place_cursor(
 
 @njit_step
 def enter(
-    simplex: int,
-    coefficient: int,
-    value: float,
-    position: int,
+    simplex: Int,
+    coefficient: Int,
+    value: Float,
+    position: Int,
     cursors: Cursors,
     heap: Heap,
     d: Coboundary,
@@ -222,11 +226,11 @@ def enter(
 
 @njit_step
 def advance(
-    slot: int, cursors: Cursors, heap: Heap, d: Coboundary, vertices: NDArray[np.int64]
+    slot: Int, cursors: Cursors, heap: Heap, d: Coboundary, vertices: NDArray[np.int64]
 ) -> None:
     """Move a cursor, taken off the heap, to its next cofacet and put it back, if there is one."""
     at = cursors.at[slot] + 1
-    if at < cursors.count[slot]:
+    if at < cursors.counts[slot]:
         cursors.at[slot] = at
     else:
         value, note = cursors.value[slot, at - 1], cursors.cofacet[slot, at - 1]
@@ -245,7 +249,7 @@ def find_pivot(
     standing: NDArray[np.int64],
     d: Coboundary,
     vertices: NDArray[np.int64],
-) -> tuple[int, int]:
+) -> tuple[Int, Int]:
     """The coefficient of the working column at its pivot, the heap's top, and the cursors taken.
 
     standing  room for all the slots of the heap
@@ -278,7 +282,7 @@ def find_pivot(
 
 
 @njit_step
-def find_owner(pivot: int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> int:
+def find_owner(pivot: Int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
     """Who owns a pivot: a column k as k, the r-simplex j of an apparent pair as -2 - j, nobody -1.
 
     Apparent pairs stand in no table: they are found again.
@@ -300,14 +304,14 @@ def refill_table(cursors: Cursors) -> None:
 
 @njit_step
 def add_owner(
-    owner: int,
-    total: int,
+    owner: Int,
+    total: Int,
     cursors: Cursors,
     heap: Heap,
     columns: Columns,
     d: Coboundary,
     vertices: NDArray[np.int64],
-) -> int:
+) -> Int:
     """Add the multiple of the owner's column that cancels `total` at the pivot, the heap's top.
 
     Returns how many simplices enter, or -1, with nothing done, where there may be no slot for them.
@@ -339,7 +343,7 @@ def empty_column(cursors: Cursors, heap: Heap) -> None:
 
 
 @njit_step
-def claim_at_once(k: int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
+def claim_at_once(k: Int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
     """Emergent pairs: column k, untouched, takes its earliest cofacet as pivot if that is free."""
     simplex = columns.order[k]
     pivot = d.earliest[simplex]
@@ -355,7 +359,7 @@ def claim_at_once(k: int, columns: Columns, d: Coboundary, vertices: NDArray[np.
 
 
 @njit_step
-def claim(k: int, total: int, cursors: Cursors, heap: Heap, columns: Columns, p: int) -> None:
+def claim(k: Int, total: Int, cursors: Cursors, heap: Heap, columns: Columns, p: Int) -> None:
     """Keep the working column as column k; its pivot, where it is `total`, belongs to it."""
     pivot, at, scale = heap.cofacet[0] >> 1, columns.stop[k], inverse(total, p)
     for i in range(heap.size[0]):
@@ -370,8 +374,8 @@ def claim(k: int, total: int, cursors: Cursors, heap: Heap, columns: Columns, p:
 
 @njit
 def reduce_columns(
-    first: int, limit: int, cursors: Cursors, heap: Heap, columns: Columns, d: Coboundary
-) -> tuple[int, int]:
+    first: Int, limit: Int, cursors: Cursors, heap: Heap, columns: Columns, d: Coboundary
+) -> tuple[Int, Int]:
     """Reduce the columns from `first` on; the first not reduced, and why (DONE: there is none).
 
     limit  of cursors set or moved; beyond it reducing ends (WORKED)

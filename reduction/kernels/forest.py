@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit, njit_step
+from reduction.kernels.compilation import Int, njit, njit_step
 from reduction.kernels.simplices import find_vertices
 
 
 @njit_step
-def find_root(vertex: int, parent: NDArray[np.int64]) -> int:
+def find_root(vertex: Int, parent: NDArray[np.int64]) -> Int:
     """The root of the vertex's tree."""
     while parent[vertex] != vertex:
         parent[vertex] = parent[parent[vertex]]

@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit
+from reduction.kernels.compilation import Int, njit
 
 LONGEST = 64  # numbers that insertion sort is given
 
 
 @njit
 def repair_order(
-    keys: NDArray[np.int64], values: NDArray[np.float64], bits: int, order: NDArray[np.int64]
+    keys: NDArray[np.int64], values: NDArray[np.float64], bits: Int, order: NDArray[np.int64]
 ) -> bool:
     """Order numbers whose coarse order is known; False where that is too coarse.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit, njit_step
+from reduction.kernels.compilation import Int, njit, njit_step
 
 
 class Coboundary(NamedTuple):
@@ -30,7 +30,7 @@ class Coboundary(NamedTuple):
 
 @njit_step
 def find_vertices(
-    position: int, count: int, binomials: NDArray[np.int64], vertices: NDArray[np.int64]
+    position: Int, count: Int, binomials: NDArray[np.int64], vertices: NDArray[np.int64]
 ) -> None:
     """Write the vertices of a simplex, `count` of them, ascending."""
     above = binomials.shape[1]
@@ -48,7 +48,7 @@ def find_vertices(
 
 
 @njit_step
-def latest_facet(cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> int:
+def latest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
     """The position of the latest facet of an (r+1)-simplex; `vertices` has room for r + 2."""
     find_vertices(cofacet, d.r + 2, d.binomials, vertices)
     facet = np.int64(0)  # omit v0 first
@@ -64,13 +64,13 @@ def latest_facet(cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> in
 
 
 @njit_step
-def is_apparent(simplex: int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
+def is_apparent(simplex: Int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
     """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)"""
     return latest_facet(d.earliest[simplex], d, vertices) == simplex
 
 
 @njit
-def mark_apparent(d: Coboundary, first: int, last: int, apparent: NDArray[np.bool_]) -> None:
+def mark_apparent(d: Coboundary, first: Int, last: Int, apparent: NDArray[np.bool_]) -> None:
     """Set apparent[j] for the r-simplices first..last-1."""
     vertices = np.empty(d.r + 2, np.int64)
     for simplex in range(first, last):
@@ -78,7 +78,7 @@ def mark_apparent(d: Coboundary, first: int, last: int, apparent: NDArray[np.boo
 
 
 @njit_step
-def find_sign(facet: int, cofacet: int, d: Coboundary, vertices: NDArray[np.int64]) -> int:
+def find_sign(facet: Int, cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
     """The coefficient of the cofacet in the facet's coboundary: 1 or p - 1, that is -1."""
     if d.p == 2:
         return 1

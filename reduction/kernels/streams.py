@@ -10,14 +10,14 @@ writes to arrays of its own. So ranges may run at the same time.
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit, njit_step
+from reduction.kernels.compilation import Int, njit, njit_step
 
 Values = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 
 @njit
-def first_tail(r: int, top: int) -> Positions:
+def first_tail(r: Int, top: Int) -> Positions:
     """The first r-simplex whose top vertex is `top`, v0 unset."""
     vertices = np.arange(r + 1)
     vertices[r] = top
@@ -35,7 +35,7 @@ def next_tail(vertices: Positions) -> None:
 
 
 @njit_step
-def facet_row(vertices: Positions, omitted: int, binomials: Positions) -> int:
+def facet_row(vertices: Positions, omitted: Int, binomials: Positions) -> Int:
     """Where the facets that omit vertex i >= 1 begin, with v0 = 0; for i = 0 where the one is."""
     position = np.int64(0)
     for k in range(1, vertices.size):
@@ -46,8 +46,8 @@ def facet_row(vertices: Positions, omitted: int, binomials: Positions) -> int:
 
 @njit
 def first_violation(
-    r: int, first: int, last: int, binomials: Positions, below: Values, values: Values
-) -> int:
+    r: Int, first: Int, last: Int, binomials: Positions, below: Values, values: Values
+) -> Int:
     """The first r-simplex with top vertex in first..last-1 below a facet or not finite; -1: none.
 
     A facet whose value is no number is above everything.
@@ -78,7 +78,7 @@ def first_violation(
 
 
 @njit_step
-def lower(row: Values, begin: int, least: Values, earliest: Positions) -> None:
+def lower(row: Values, begin: Int, least: Values, earliest: Positions) -> None:
     """Where row[k] < least[k] put row[k] and its position begin + k there."""
     for k in range(row.size):
         less = row[k] < least[k]
@@ -88,9 +88,9 @@ def lower(row: Values, begin: int, least: Values, earliest: Positions) -> None:
 
 @njit
 def earliest_cofacets(
-    r: int,
-    first: int,
-    last: int,
+    r: Int,
+    first: Int,
+    last: Int,
     binomials: Positions,
     above: Values,
     least: Values,

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit, njit_step
+from reduction.kernels.compilation import Int, njit, njit_step
 from reduction.kernels.cursors import Columns
 from reduction.kernels.simplices import Coboundary, find_vertices
 
@@ -55,7 +55,7 @@ class Sums(NamedTuple):
     used: NDArray[np.int64]  # (2,) sums, summands
     working: NDArray[np.int64]  # summands of the working column
     begin: NDArray[np.int64]  # (N,) sum k has begin[k]:begin[k] + count[k] of the summands
-    count: NDArray[np.int64]  # (N,)
+    counts: NDArray[np.int64]  # (N,)
     summands: NDArray[np.int64]  # each noted where it stands in the last window known of the sum
     head: NDArray[np.int64]  # (N,) its first block, the window of its pivot
     tail: NDArray[np.int64]  # (N,) its last
@@ -83,7 +83,7 @@ class Work(NamedTuple):
 
 
 @njit_step
-def lowest_bit(word: np.uint64) -> int:
+def lowest_bit(word: np.uint64) -> Int:
     """The place of the lowest bit of a word that is not zero."""
     place, rest = 0, word
     for half in (32, 16, 8, 4, 2, 1):
@@ -109,7 +109,7 @@ def sort_ranks(ranks: NDArray[np.int32]) -> None:
 
 
 @njit_step
-def find_list(simplex: int, lists: Lists, rows: Rows, d: Coboundary) -> int:
+def find_list(simplex: Int, lists: Lists, rows: Rows, d: Coboundary) -> Int:
     """Where the list of a simplex begins; it is made if there is none; -1 if there is no room."""
     if lists.begin[simplex] >= 0:
         return lists.begin[simplex]
@@ -134,7 +134,7 @@ def find_list(simplex: int, lists: Lists, rows: Rows, d: Coboundary) -> int:
 
 
 @njit_step
-def add_list(at: int, window: int, ranks: NDArray[np.int32], bits: NDArray[np.uint64]) -> int:
+def add_list(at: Int, window: Int, ranks: NDArray[np.int32], bits: NDArray[np.uint64]) -> Int:
     """Add the ranks of a list from place `at` on to the window's bits; the place behind them."""
     begin = window * ROWS
     while ranks[at] < begin:
@@ -155,7 +155,7 @@ def add_bits(others: NDArray[np.uint64], bits: NDArray[np.uint64]) -> None:
 
 @njit_step
 def sum_window(
-    window: int, summands: NDArray[np.int64], bits: NDArray[np.uint64], work: Work
+    window: Int, summands: NDArray[np.int64], bits: NDArray[np.uint64], work: Work
 ) -> None:
     """Sum the next window of some summands, all known, and move the summands on to it."""
     bits[:] = 0
@@ -168,7 +168,7 @@ def sum_window(
 
 
 @njit_step
-def add_block(sum: int, window: int, blocks: Blocks, sums: Sums) -> int:
+def add_block(sum: Int, window: Int, blocks: Blocks, sums: Sums) -> Int:
     """A new last block of a sum, its bits unset."""
     block = blocks.used[0]
     blocks.used[0] += 1
@@ -178,7 +178,7 @@ def add_block(sum: int, window: int, blocks: Blocks, sums: Sums) -> int:
 
 
 @njit_step
-def extend(sum: int, work: Work) -> bool:
+def extend(sum: Int, work: Work) -> bool:
     """Find the next window of a sum, and first those of its summands; False if there is no room.
 
     Sums wait on a stack for their summands.
@@ -187,7 +187,7 @@ def extend(sum: int, work: Work) -> bool:
     sums.visited[0], sums.progress[0] = sum, 0
     while depth >= 0:
         sum, begin = sums.visited[depth], sums.begin[sums.visited[depth]]
-        k, count = sums.progress[depth], sums.count[sum]
+        k, count = sums.progress[depth], sums.counts[sum]
         while k < count and (
             sums.summands[begin + k] < 0 or blocks.next[sums.summands[begin + k]] >= 0
         ):
@@ -209,7 +209,7 @@ def extend(sum: int, work: Work) -> bool:
 
 
 @njit_step
-def move_on(window: int, count: int, bits: NDArray[np.uint64], work: Work) -> bool:
+def move_on(window: Int, count: Int, bits: NDArray[np.uint64], work: Work) -> bool:
     """Put the working column's next window into `bits`; False if there is no room to find it."""
     working = work.sums.working[:count]
     for k in range(count):
@@ -221,18 +221,18 @@ def move_on(window: int, count: int, bits: NDArray[np.uint64], work: Work) -> bo
 
 
 @njit_step
-def keep_sum(row: int, count: int, work: Work) -> int:
+def keep_sum(row: Int, count: Int, work: Work) -> Int:
     """The summands behind the last one in use become a sum that owns a row: its empty block."""
     sums, sum, begin = work.sums, work.sums.used[0], work.sums.used[1]
     sums.used[0], sums.used[1] = sum + 1, begin + count
-    sums.begin[sum], sums.count[sum] = begin, count
+    sums.begin[sum], sums.counts[sum] = begin, count
     sums.head[sum] = add_block(sum, row // ROWS, work.blocks, sums)
     work.rows.owner[row] = sum
     return sums.head[sum]
 
 
 @njit_step
-def lacks_room(count: int, work: Work) -> int:
+def lacks_room(count: Int, work: Work) -> Int:
     """What has no room left for one more sum of so many summands, or DONE."""
     if work.blocks.used[0] == work.blocks.next.size:
         return BLOCKS_FULL
@@ -242,7 +242,7 @@ def lacks_room(count: int, work: Work) -> int:
 
 
 @njit_step
-def adopt(k: int, row: int, columns: Columns, work: Work, d: Coboundary) -> int:
+def adopt(k: Int, row: Int, columns: Columns, work: Work, d: Coboundary) -> Int:
     """Make a sum of column k of V, which `cursors` reduced and whose pivot is the row. A status."""
     count, window = columns.stop[k + 1] - columns.stop[k], row // ROWS
     status = lacks_room(count, work)
@@ -260,8 +260,13 @@ def adopt(k: int, row: int, columns: Columns, work: Work, d: Coboundary) -> int:
 
 @njit_step
 def add_owner(
-    row: int, count: int, bits: NDArray[np.uint64], columns: Columns, work: Work, d: Coboundary
-) -> int:
+    row: Int,
+    count: Int,
+    bits: NDArray[np.uint64],
+    columns: Columns,
+    work: Work,
+    d: Coboundary,
+) -> Int:
     """Add the owner of the row, the working column's pivot, as its summand `count`. A status."""
     simplices = work.lists.begin.size
     if count == work.sums.working.size:
@@ -285,8 +290,13 @@ def add_owner(
 
 @njit_step
 def reduce_one(
-    simplex: int, row: int, bits: NDArray[np.uint64], columns: Columns, work: Work, d: Coboundary
-) -> tuple[int, int]:
+    simplex: Int,
+    row: Int,
+    bits: NDArray[np.uint64],
+    columns: Columns,
+    work: Work,
+    d: Coboundary,
+) -> tuple[Int, Int]:
     """Reduce a simplex's column, whose pivot `row` is not free: the free pivot, and a status."""
     at = find_list(simplex, work.lists, work.rows, d)
     if at < 0:
@@ -320,7 +330,7 @@ def reduce_one(
 
 
 @njit
-def reduce_windows(first: int, columns: Columns, work: Work, d: Coboundary) -> tuple[int, int]:
+def reduce_windows(first: Int, columns: Columns, work: Work, d: Coboundary) -> tuple[Int, Int]:
     """Reduce the columns from `first` on; the first not reduced, and what was full, or DONE.
 
     The pivots that are found are written to `columns` as ranks.
