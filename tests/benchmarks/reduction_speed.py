@@ -49,6 +49,7 @@ CASES = [
     Case(24, 5, 0.1),
     Case(24, 5, 1.0),
 ]
+SLOW = [("GUDHI", CASES[-1]), *(("Oineus", case) for case in CASES if case.n == 100)]
 LARGE = [Case(300, 3, 0.1), Case(1000, 2, 0.1)]
 
 
@@ -128,7 +129,7 @@ def by_oineus(case: Case, values: Values) -> tuple[float, float, list[NDArray[np
             for row, numbers in zip(rows, heights, strict=True)
             for vertices, value in zip(row, numbers, strict=True)
         ]
-        return oineus.Filtration(cells, False, 2)
+        return oineus.Filtration(cells)
 
     def reduce() -> Any:
         decomposition = oineus.Decomposition(filtration, True, 2)
@@ -158,7 +159,9 @@ def compare(case: Case, *, slow: bool) -> None:
     for name, peer in (("GUDHI", by_gudhi), ("Oineus", by_oineus)):
         if name == "Oineus" and find_spec("oineus") is None:
             continue
-        if not slow and (name == "GUDHI" and case == CASES[-1] or name == "Oineus" and case.n > 60):
+        if not slow and (
+            (name == "GUDHI" and case == CASES[-1]) or (name == "Oineus" and case.n > 60)
+        ):
             continue
         built, reduced, bars = peer(case, values)
         same = all(
