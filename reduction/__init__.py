@@ -6,6 +6,7 @@ from reduction.distances import bottleneck, w_inf, wasserstein
 from reduction.ends import BarEnds, Ends
 from reduction.errors import (
     BarcodeError,
+    CapacityError,
     DataError,
     DimensionError,
     FieldError,
@@ -20,6 +21,7 @@ __all__ = [
     "BarEnds",
     "Barcode",
     "BarcodeError",
+    "CapacityError",
     "DataError",
     "DimensionError",
     "Ends",

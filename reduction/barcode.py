@@ -15,6 +15,7 @@ from reduction.distances import w_inf
 from reduction.ends import BarEnds, Ends, checked_ends
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.fields import prime
+from reduction.simplices import Simplices
 from reduction.table import table
 
 
@@ -23,6 +24,26 @@ class Pairs(NamedTuple):
 
     births: NDArray[np.int64]  # (m, r+1)
     deaths: NDArray[np.int64]  # (m, r+2), -1 throughout where nothing ends the bar
+
+
+class Located(NamedTuple):
+    """The same by where the simplices stand in their complex; rows of labels are made on demand."""
+
+    simplices: Simplices
+    r: int
+    births: NDArray[np.int64]  # (m,) positions in dimension r
+    deaths: NDArray[np.int64]  # (m,) positions in dimension r + 1, -1 where nothing ends the bar
+
+    def pairs(self) -> Pairs:
+        """The simplices as vertex labels, read-only."""
+        deaths = np.full((self.deaths.size, self.r + 2), -1)
+        ends = self.deaths >= 0
+        if ends.any():
+            deaths[ends] = self.simplices.rows(self.r + 1, self.deaths[ends])
+        pairs = Pairs(self.simplices.rows(self.r, self.births), deaths)
+        for rows in pairs:
+            rows.flags.writeable = False
+        return pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -43,7 +64,7 @@ class Barcode:
 
     bars: tuple[Bars, ...]
     field: int
-    _pairs: tuple[Pairs, ...]
+    _pairs: tuple[Pairs | Located, ...]
     _ends: tuple[BarEnds, ...]  # empty where none were looked for
 
     def __init__(
@@ -72,6 +93,18 @@ class Barcode:
         object.__setattr__(self, "field", prime(field))
         object.__setattr__(self, "_pairs", tuple(checked))
         object.__setattr__(self, "_ends", tuple(found))
+
+    @classmethod
+    def located(cls, bars: Sequence[Bars], pairs: Sequence[Located], field: int) -> "Barcode":
+        """What `persistence` found: bars in order, and where their simplices stand; not checked."""
+        barcode = object.__new__(cls)
+        for rows in bars:
+            rows.flags.writeable = False
+        object.__setattr__(barcode, "bars", tuple(bars))
+        object.__setattr__(barcode, "field", field)
+        object.__setattr__(barcode, "_pairs", tuple(pairs))
+        object.__setattr__(barcode, "_ends", ())
+        return barcode
 
     @classmethod
     def load(cls, path: str | Path) -> "Barcode":
@@ -105,7 +138,8 @@ class Barcode:
                 [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
                 self.ends(r),
             )
-            for r, (bars, pairs) in enumerate(zip(self.bars, self._pairs, strict=True))
+            for r, bars in enumerate(self.bars)
+            for pairs in [self.pairs(r)]
         ]
         storage.write_barcode(path, self.field, records)
 
@@ -129,7 +163,8 @@ class Barcode:
 
     def pairs(self, r: int) -> Pairs:
         """The simplices that begin and end the bars of index r. Raises DimensionError."""
-        return self._pairs[self._index(r)]
+        found = self._pairs[self._index(r)]
+        return found.pairs() if isinstance(found, Located) else found
 
     def ends(self, r: int) -> BarEnds | None:
         """The critical points at which the bars of index r begin and end; None if none were looked
@@ -143,7 +178,8 @@ class Barcode:
         Rows are those of `self[r]`. The death of an essential bar has no point; certified births of
         index r have Morse index r, certified deaths r + 1. Raises ShapeError, BarcodeError.
         """
-        return Barcode(self.bars, self._pairs, self.field, ends)
+        pairs = [self.pairs(r) for r in range(len(self))]
+        return Barcode(self.bars, pairs, self.field, ends)
 
     def finite(self, r: int) -> Bars:
         """The bars of index r that end, (m', 2). Raises DimensionError."""

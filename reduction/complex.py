@@ -23,17 +23,18 @@ from scipy import sparse
 from reduction import storage
 from reduction.barcode import Barcode
 from reduction.boundary import boundary_matrix
-from reduction.colex import complete_simplices
 from reduction.errors import DimensionError, ShapeError
-from reduction.filtration import filtration
+from reduction.filtration import Filtration, complete_filtration, filtration
 from reduction.persistence import persistence
+from reduction.simplices import Simplices
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class FilteredComplex:
     """A filtered simplicial complex.
 
-    vertices  for each dimension r = 0..dim (m_r, r+1) int64: vertex labels, ascending in each row
+    vertices  for each dimension r = 0..dim (m_r, r+1) int64: vertex labels, ascending in each row;
+              made when asked for where the complex has all simplices on its vertices
     values    for each dimension r = 0..dim (m_r,) float64: filtration values, in units of the loss
 
     The labels are any non-negative integers; dimension 0 lists them. Simplices are given in any
@@ -41,22 +42,21 @@ class FilteredComplex:
     (shapes, number types), FiltrationError (no complex, or no filtration of it).
     """
 
-    vertices: tuple[NDArray[np.int64], ...]
+    vertices: Simplices
     values: tuple[NDArray[np.float64], ...]
-    _facets: tuple[NDArray[np.int64], ...]
 
     def __init__(self, vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> None:
-        checked = filtration(vertices, values)
-        object.__setattr__(self, "vertices", checked.vertices)
-        object.__setattr__(self, "values", checked.values)
-        object.__setattr__(self, "_facets", checked.facets)
+        self._hold(filtration(vertices, values))
 
     @classmethod
     def complete(cls, n: int, values: Sequence[ArrayLike]) -> "FilteredComplex":
         """All simplices on the vertices 0..n-1, up to dimension len(values) - 1.
 
         values  for each r (C(n, r+1),), simplex v0 < ... < vr at position sum_i C(v_i, i+1)
-        Raises DimensionError beyond dimension n - 1, ShapeError, FiltrationError.
+
+        Nothing but the values is kept; vertices and facets are computed when they are asked for.
+        float64 arrays that are read-only, and memory-mapped ones, are not copied: nobody may write
+        to them any more. Raises DimensionError beyond dimension n - 1, ShapeError, FiltrationError.
         """
         if not 1 <= len(values) <= n:
             raise DimensionError(
@@ -70,7 +70,9 @@ class FilteredComplex:
                     f"{comb(n, r + 1)} simplices of dimension {r}; "
                     "give one number for each, in colexicographic order"
                 )
-        return cls(complete_simplices(n, len(values) - 1), values)
+        complex = object.__new__(cls)
+        complex._hold(complete_filtration(n, values))
+        return complex
 
     @classmethod
     def from_simplices(cls, simplices: Mapping[tuple[int, ...], float]) -> "FilteredComplex":
@@ -125,7 +127,7 @@ class FilteredComplex:
     def facets(self, r: int) -> NDArray[np.int64]:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, r = 1..dim."""
         self._check_dimension(r, lowest=1)
-        return self._facets[r]
+        return self.vertices.facets(r)
 
     def order(self, r: int) -> NDArray[np.int64]:
         """(m_r,): positions of the r-simplices in filtration order, by value, then position."""
@@ -169,6 +171,10 @@ class FilteredComplex:
             ):
                 graph.add_edge(a, b, value=value)
         return graph
+
+    def _hold(self, checked: Filtration) -> None:
+        object.__setattr__(self, "vertices", checked.simplices)
+        object.__setattr__(self, "values", checked.values)
 
     def _check_dimension(self, r: int, lowest: int) -> None:
         if not lowest <= r <= self.dim:

@@ -29,5 +29,9 @@ class DimensionError(TopologyError):
     """A dimension or an index that the complex does not have."""
 
 
+class CapacityError(TopologyError):
+    """A complex whose reduction does not fit into memory."""
+
+
 class DataError(TopologyError):
     """A data set, a network, a checkpoint or a saved file that cannot be used as asked."""

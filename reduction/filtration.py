@@ -5,21 +5,25 @@ the simplex. Facets are enough: what holds for them holds for all faces, dimensi
 """
 
 from collections.abc import Sequence
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction.colex import facet_positions
+from reduction.colex import complete_positions, facet_positions
 from reduction.errors import FiltrationError, ShapeError
+from reduction.kernels.streams import first_violation
+from reduction.memory import require
+from reduction.simplices import Complete, Listed, Simplices
+from reduction.threads import spread, top_bounds
 
 
 class Filtration(NamedTuple):
     """A filtration whose rules hold: for each dimension r arrays in colexicographic order."""
 
-    vertices: tuple[NDArray[np.int64], ...]  # (m_r, r+1) labels, ascending in each row
+    simplices: Simplices
     values: tuple[NDArray[np.float64], ...]  # (m_r,)
-    facets: tuple[NDArray[np.int64], ...]  # (m_r, r+1) where the facet that omits vertex i stands
 
 
 def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Filtration:
@@ -53,7 +57,62 @@ def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Fi
             _check_monotone(simplices[r - 1 :], heights[r - 1 :], facets[r])
     for array in (*simplices, *heights, *facets):
         array.flags.writeable = False
-    return Filtration(tuple(simplices), tuple(heights), tuple(facets))
+    if all(len(rows) == comb(names.size, r + 1) for r, rows in enumerate(simplices)):
+        return Filtration(Complete(simplices[0][:, 0], len(simplices) - 1), tuple(heights))
+    return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(heights))
+
+
+def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
+    """Check values (C(n, r+1),) of all simplices on the vertices 0..n-1, in colexicographic order.
+
+    They are copied unless they are float64 arrays, contiguous, and read-only or memory-mapped. No
+    list of simplices is made: the check is one pass over the values of each dimension, in as
+    many threads as there are cores. Raises ShapeError, FiltrationError, CapacityError.
+    """
+    labels = np.arange(n)
+    labels.flags.writeable = False
+    simplices = Complete(labels, len(values) - 1)
+    heights = [_held(r, given, comb(n, r + 1)) for r, given in enumerate(values)]
+    binomials = simplices.binomials()
+    if not np.isfinite(heights[0]).all():
+        _check_finite(0, heights[0])
+    for r in range(1, len(heights)):
+
+        def check(first: int, last: int, r: int = r) -> int:
+            return first_violation(r, first, last, binomials, heights[r - 1], heights[r])
+
+        found = spread(check, top_bounds(n, r, heights[r].size))
+        if max(found) >= 0:
+            for k in range(r, len(heights)):
+                _check_finite(k, heights[k])
+            i = next(position for position in found if position >= 0)
+            _refuse_lower(simplices, heights, r, i)
+    return Filtration(simplices, tuple(heights))
+
+
+def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
+    """values[r] as a read-only array; a copy unless nobody else is expected to write to it."""
+    if isinstance(given, np.ndarray) and given.dtype == np.float64 and given.shape == (m,):
+        lent = isinstance(given, np.memmap) or not given.flags.writeable
+        if lent and given.flags.c_contiguous and given.flags.aligned:
+            view = given.view(np.ndarray)
+            view.flags.writeable = False
+            return view
+    require(8 * m, f"a copy of the {m} values of dimension {r}")
+    values = _numbers(r, given, m)
+    values.flags.writeable = False
+    return values
+
+
+def _refuse_lower(
+    simplices: Complete, heights: Sequence[NDArray[np.float64]], r: int, i: int
+) -> None:
+    """Raise for the r-simplex i, which is below one of its facets."""
+    simplex = simplices.rows(r, np.array([i]))
+    facets = complete_positions(np.stack([np.delete(simplex, k, axis=1) for k in range(r + 1)]))
+    vertices = [simplices.rows(r - 1, facets[:, 0]), simplex]
+    at = [heights[r - 1][facets[:, 0]], heights[r][[i]]]
+    _check_monotone(vertices, at, np.arange(r + 1)[None])
 
 
 def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
@@ -86,6 +145,13 @@ def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
 
 def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
     """values[r] as a new array, its entries checked one by one."""
+    values = _numbers(r, given, m)
+    _check_finite(r, values)
+    return values
+
+
+def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
+    """values[r] as a new array of m numbers."""
     try:
         values = np.asarray(given)
     except ValueError:
@@ -95,14 +161,16 @@ def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
             f"values[{r}] has shape {values.shape} and type {values.dtype} for {m} simplices; "
             f"give a float64 array of shape ({m},)"
         )
-    values = values.astype(np.float64)
+    return values.astype(np.float64)
+
+
+def _check_finite(r: int, values: NDArray[np.float64]) -> None:
     finite = np.isfinite(values)
     if not finite.all():
         i = int(np.argmin(finite))
         raise FiltrationError(
             f"values are finite, but values[{r}][{i}] is {values[i]}; leave out what never appears"
         )
-    return values
 
 
 def _facets(

@@ -13,27 +13,25 @@ in persistent (co)homology"), and here far sooner:
   pairs).
 
 The order is total (value, dimension, colexicographic position; the paper leaves ties open), so the
-pairs are unique. Any correct reduction finds the same.
+pairs are unique. Any correct reduction finds the same: `complete` for complete complexes, and the
+one below, on a sparse matrix, for all others.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.barcode import Barcode, Pairs
+from reduction.barcode import Barcode, Located
+from reduction.complete import complete_pairings
 from reduction.fields import prime
-from reduction.kernels import reduce_coboundary
+from reduction.kernels.matrix import reduce_coboundary
+from reduction.order import bars_order
+from reduction.pairing import Pairing
+from reduction.simplices import Complete
 
 if TYPE_CHECKING:
     from reduction.complex import FilteredComplex
-
-
-class Pairing(NamedTuple):
-    """Bars of one index, as ranks of simplices in the filtration orders of dimensions r and r+1."""
-
-    births: NDArray[np.int64]  # (m,)
-    deaths: NDArray[np.int64]  # (k,), k <= m: what ends the first k; nothing ends the others
 
 
 def persistence(
@@ -42,31 +40,48 @@ def persistence(
     """The barcode of a complex, for the indices 0..max_index <= dim.
 
     Values are copied from the complex, never computed, so equal bars are equal bits.
-    Raises FieldError.
+    Raises FieldError, CapacityError.
     """
     p = prime(field)
     bars: list[NDArray[np.float64]] = []
-    pairs: list[Pairs] = []
+    located: list[Located] = []
     for r, pairing in enumerate(pairings(complex, p, max_index)):
-        births = complex.order(r)[pairing.births]
+        births, deaths = _by_position(pairing, complex.counts[r])
         values = np.column_stack([complex.values[r][births], np.full(births.size, np.inf)])
-        ends = np.full((births.size, r + 2), -1)
-        if pairing.deaths.size:
-            deaths = complex.order(r + 1)[pairing.deaths]
-            values[: deaths.size, 1] = complex.values[r + 1][deaths]
-            ends[: deaths.size] = complex.vertices[r + 1][deaths]
-        kept = (values[:, 0] < values[:, 1]) | keep_zero
-        bars.append(values[kept])
-        pairs.append(Pairs(complex.vertices[r][births[kept]], ends[kept]))
-    return Barcode(tuple(bars), tuple(pairs), p)
+        ends = deaths >= 0
+        if ends.any():
+            values[ends, 1] = complex.values[r + 1][deaths[ends]]
+        if not keep_zero:
+            kept = values[:, 0] < values[:, 1]
+            births, deaths, values = births[kept], deaths[kept], values[kept]
+        order = bars_order(values)
+        bars.append(values[order])
+        located.append(Located(complex.vertices, r, births[order], deaths[order]))
+    return Barcode.located(bars, located, p)
 
 
-def pairings(
+def _by_position(pairing: Pairing, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Births, ascending, and their deaths; -1 for none. m is the number of r-simplices."""
+    ends = np.full(m, -2)
+    ends[pairing.births] = -1
+    ends[pairing.births[: pairing.deaths.size]] = pairing.deaths
+    births = np.flatnonzero(ends > -2)
+    return births, ends[births]
+
+
+def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:
+    """Who ends whom, for the indices 0..max_index."""
+    if isinstance(complex.vertices, Complete):
+        return complete_pairings(complex.vertices, complex.values, field, max_index)
+    return matrix_pairings(complex, field, max_index)
+
+
+def matrix_pairings(
     complex: "FilteredComplex", field: int, max_index: int, *, clearing: bool = True
 ) -> list[Pairing]:
-    """Who ends whom, for the indices 0..max_index. `clearing` changes the time, nothing else."""
+    """Who ends whom in any complex. `clearing` changes the time, nothing else."""
     result: list[Pairing] = []
-    # the r-simplices that end a class of index r - 1
+    # the r-simplices, in filtration order, that end a class of index r - 1
     ends_below = np.zeros(complex.counts[0], np.bool_)
     for r in range(max_index + 1):
         owner = np.empty(0, np.int64)
@@ -83,6 +98,9 @@ def pairings(
         deaths = np.flatnonzero(owner >= 0)
         essential = ~ends_below
         essential[owner[deaths]] = False
-        result.append(Pairing(np.concatenate([owner[deaths], np.flatnonzero(essential)]), deaths))
+        births = complex.order(r)[np.concatenate([owner[deaths], np.flatnonzero(essential)])]
+        if deaths.size:
+            deaths = complex.order(r + 1)[deaths]
+        result.append(Pairing(births, deaths))
         ends_below = owner >= 0
     return result

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from reduction import Barcode, FieldError, FilteredComplex
-from reduction.persistence import pairings
+from reduction.persistence import matrix_pairings
 from tests.oracles.complexes import (
     PROJECTIVE_PLANE,
     Arrays,
@@ -228,9 +228,9 @@ complexes = full_complexes() | sparse_complexes()
 @given(arrays=complexes, field=st.sampled_from(FIELDS))
 def test_clearing_changes_nothing(arrays: Arrays, field: int) -> None:
     complex = FilteredComplex(*arrays)
-    cleared = pairings(complex, field, complex.dim)
+    cleared = matrix_pairings(complex, field, complex.dim)
     for fast, slow in zip(
-        cleared, pairings(complex, field, complex.dim, clearing=False), strict=True
+        cleared, matrix_pairings(complex, field, complex.dim, clearing=False), strict=True
     ):
         np.testing.assert_array_equal(fast.births, slow.births)
         np.testing.assert_array_equal(fast.deaths, slow.deaths)
@@ -339,7 +339,7 @@ def test_numba_works_where_it_may_not_write_a_cache() -> None:
     script = """
 import numba.core.caching as caching
 caching.CacheImpl._locator_classes = []
-from reduction.kernels import inverse
+from reduction.kernels.matrix import inverse
 assert inverse(3, 7) == 5
 """
     finished = subprocess.run(

@@ -1,35 +1,23 @@
-"""The compiled loops of the library: the reduction of a coboundary matrix over Z/p.
+"""The reduction of a coboundary matrix over Z/p.
 
-Kernels take flat arrays that `persistence` has checked; they validate, print and raise nothing.
-
-The columns of R = D V are never written out (D the coboundary matrix, see `boundary`). The working
-column is a set of simplices with coefficients, the working column of V, and each of them has a
-cursor into its own sorted coboundary: the first cofacet that may still count. Whatever lies before
-the current pivot cancels in total, so a simplex enters at its first cofacet from the pivot on, and
-one whose cursor runs off the end is forgotten.
+The columns of R = D V are never written out (D the coboundary matrix, see `reduction.boundary`).
+The working column is a set of simplices with coefficients, the working column of V, and each of
+them has a cursor into its own sorted coboundary: the first cofacet that may still count. Whatever
+lies before the current pivot cancels in total, so a simplex enters at its first cofacet from the
+pivot on, and one whose cursor runs off the end is forgotten.
 """
 
 from heapq import heappop, heappush
-from typing import Any, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Kernel = TypeVar("Kernel")
+from reduction.kernels.compilation import njit, njit_step
+
 Integers = NDArray[np.integer]
 
 
-def njit(function: Kernel) -> Kernel:
-    """Compile, and keep the machine code on disk where Numba finds a folder to write to."""
-    compiler: Any = numba  # its types turn a function into a Dispatcher, which has lost its own
-    try:
-        return compiler.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no such folder: each process compiles anew
-        return compiler.njit(nogil=True)(function)
-
-
-@njit
+@njit_step
 def inverse(a: np.int64, p: int) -> np.int64:
     """The b in 0..p-1 with a b = 1 modulo the prime p, for a in 1..p-1 (extended Euclid)."""
     r, r_next, s, s_next = np.int64(p), a, np.int64(0), np.int64(1)

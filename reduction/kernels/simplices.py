@@ -1,0 +1,94 @@
+"""Simplices of a complete complex, known by dimension and position alone.
+
+The simplex v0 < ... < vr stands at position sum_i C(v_i, i+1): the combinatorial number system
+(Knuth, TAOCP 4A, 7.2.1.3; for persistence Bauer 2021, "Ripser", section 4). `binomials[k, v]` is
+C(v, k). Omitting vertex i lets the later vertices move one place down, adding one moves them up.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.compilation import Int, njit, njit_step
+
+
+class Coboundary(NamedTuple):
+    """The coboundary operator of the r-simplices of a complete complex; nothing of it is stored.
+
+    The order of simplices of one dimension is (value, position).
+    """
+
+    r: int
+    n: int  # vertices
+    p: int  # coefficients in Z/p
+    binomials: NDArray[np.int64]  # (r+3, n+1)
+    values: NDArray[np.float64]  # of the r-simplices
+    above: NDArray[np.float64]  # of the (r+1)-simplices
+    earliest: NDArray[np.int64]  # of each r-simplex the earliest cofacet
+
+
+@njit_step
+def find_vertices(
+    position: Int, count: Int, binomials: NDArray[np.int64], vertices: NDArray[np.int64]
+) -> None:
+    """Write the vertices of a simplex, `count` of them, ascending."""
+    above = binomials.shape[1]
+    for k in range(count, 0, -1):
+        low = k - 1  # C(low, k) = 0
+        while above - low > 1:
+            middle = (low + above) >> 1
+            if binomials[k, middle] <= position:
+                low = middle
+            else:
+                above = middle
+        vertices[k - 1] = low
+        position -= binomials[k, low]
+        above = low
+
+
+@njit_step
+def latest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
+    """The position of the latest facet of an (r+1)-simplex; `vertices` has room for r + 2."""
+    find_vertices(cofacet, d.r + 2, d.binomials, vertices)
+    facet = np.int64(0)  # omit v0 first
+    for k in range(1, d.r + 2):
+        facet += d.binomials[k, vertices[k]]
+    latest, height = facet, d.values[facet]
+    for k in range(1, d.r + 2):
+        facet += d.binomials[k, vertices[k - 1]] - d.binomials[k, vertices[k]]
+        value = d.values[facet]
+        if value > height or (value == height and facet > latest):
+            latest, height = facet, value
+    return latest
+
+
+@njit_step
+def is_apparent(simplex: Int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
+    """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)"""
+    return latest_facet(d.earliest[simplex], d, vertices) == simplex
+
+
+@njit
+def mark_apparent(d: Coboundary, first: Int, last: Int, apparent: NDArray[np.bool_]) -> None:
+    """Set apparent[j] for the r-simplices first..last-1."""
+    vertices = np.empty(d.r + 2, np.int64)
+    for simplex in range(first, last):
+        apparent[simplex] = is_apparent(simplex, d, vertices)
+
+
+@njit_step
+def find_sign(facet: Int, cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
+    """The coefficient of the cofacet in the facet's coboundary: 1 or p - 1, that is -1."""
+    if d.p == 2:
+        return 1
+    find_vertices(cofacet, d.r + 2, d.binomials, vertices)
+    position = np.int64(0)
+    for k in range(1, d.r + 2):
+        position += d.binomials[k, vertices[k]]
+    omitted = 0
+    while position != facet:
+        omitted += 1
+        position += d.binomials[omitted, vertices[omitted - 1]]
+        position -= d.binomials[omitted, vertices[omitted]]
+    return d.p - 1 if omitted & 1 else 1

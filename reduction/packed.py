@@ -1,0 +1,88 @@
+"""The second half of a reduction over Z/2 of a complete complex, on bits: see `kernels.windows`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.cursors import Columns
+from reduction.kernels.simplices import Coboundary
+from reduction.kernels.windows import (
+    BLOCKS_FULL,
+    DONE,
+    NOBODY,
+    RANKS_FULL,
+    WORDS,
+    Blocks,
+    Lists,
+    Rows,
+    Sums,
+    Work,
+    reduce_windows,
+)
+from reduction.order import filtration_order
+from reduction.room import enlarged
+
+
+def reduce_packed(first: int, columns: Columns, apparent: NDArray[np.int64], d: Coboundary) -> None:
+    """Reduce the columns from `first` on, and write their pivots; those before are reduced.
+
+    apparent  the r-simplices in apparent pairs
+    """
+    order = filtration_order(d.above)
+    rank = np.empty(order.size, np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    owner = np.full(order.size, NOBODY)
+    owner[rank[d.earliest[apparent]]] = -2 - apparent
+    single = np.diff(columns.stop[: first + 1]) == 1  # columns that are what they were
+    codes = np.where(single, columns.order[:first], d.values.size + np.arange(first))
+    owner[rank[columns.pivot[:first]]] = -2 - codes
+    work = _room(Rows(rank, owner), columns.order.size, d)
+    reduced, status = reduce_windows(first, columns, work, d)
+    while status != DONE:
+        work = _more_room(work, status)
+        reduced, status = reduce_windows(reduced, columns, work, d)
+    columns.pivot[first:] = order[columns.pivot[first:]]
+
+
+def _room(rows: Rows, most: int, d: Coboundary) -> Work:
+    """No sums yet, and room for `most` of them."""
+    lists = Lists(
+        np.zeros(1, np.int64),
+        np.full(d.values.size, -1),
+        np.empty(1024 * (d.n - d.r), np.int32),
+        np.empty(d.r + 1, np.int64),
+    )
+    sums = Sums(
+        used=np.zeros(2, np.int64),
+        working=np.empty(1024, np.int64),
+        summands=np.empty(4096, np.int64),
+        begin=np.empty(most, np.int64),
+        counts=np.empty(most, np.int64),
+        head=np.empty(most, np.int64),
+        tail=np.empty(most, np.int64),
+        window=np.empty(most, np.int64),
+        visited=np.empty(most, np.int64),
+        progress=np.empty(most, np.int64),
+    )
+    blocks = Blocks(
+        np.zeros(1, np.int64),
+        np.empty(1024, np.int64),
+        np.empty(1024, np.int64),
+        np.empty((1024, WORDS), np.uint64),
+    )
+    return Work(rows, lists, sums, blocks)
+
+
+def _more_room(work: Work, status: int) -> Work:
+    """Twice the room for what was full; what is there stays."""
+    lists, sums, blocks = work.lists, work.sums, work.blocks
+    if status == RANKS_FULL:
+        return work._replace(lists=lists._replace(ranks=enlarged(lists.ranks)))
+    if status == BLOCKS_FULL:
+        return work._replace(
+            blocks=blocks._replace(
+                next=enlarged(blocks.next), sum=enlarged(blocks.sum), bits=enlarged(blocks.bits)
+            )
+        )
+    return work._replace(
+        sums=sums._replace(working=enlarged(sums.working), summands=enlarged(sums.summands))
+    )

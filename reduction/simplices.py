@@ -1,0 +1,93 @@
+"""The simplices of a complex, dimension by dimension: listed one by one, or known to be all.
+
+A complete complex contains every simplex on its vertices up to some dimension. It needs no list:
+what stands where is computed when it is asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.colex import complete_positions, complete_simplices
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed(Sequence[Any]):
+    """Any simplices: [r] are the (m_r, r+1) vertex labels of dimension r, ascending in each row.
+
+    all_facets  for each r (m_r, r+1): where the facet that omits vertex i stands
+    """
+
+    vertices: tuple[Positions, ...]
+    all_facets: tuple[Positions, ...]
+
+    def __len__(self) -> int:
+        return len(self.vertices)
+
+    def __getitem__(self, r: Any) -> Any:
+        return self.vertices[r]
+
+    def rows(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
+        return self.vertices[r][positions]
+
+    def facets(self, r: int) -> Positions:
+        """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands."""
+        return self.all_facets[r]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Complete(Sequence[Any]):
+    """All simplices up to dimension `dim` on the vertices `labels` (n,), which ascend.
+
+    [r] makes the (m_r, r+1) vertex labels of dimension r, read-only; nothing is kept.
+    """
+
+    labels: Positions
+    dim: int
+
+    def __len__(self) -> int:
+        return self.dim + 1
+
+    def __getitem__(self, r: Any) -> Any:
+        if isinstance(r, slice):
+            return tuple(self[k] for k in range(len(self))[r])
+        rows = self.labels[complete_simplices(self.labels.size, range(len(self))[r])[-1]]
+        rows.flags.writeable = False
+        return rows
+
+    @property
+    def n(self) -> int:
+        """The number of vertices."""
+        return self.labels.size
+
+    def binomials(self) -> Positions:
+        """(dim + 2, n + 1): C(v, k) in row k and column v; none exceeds the number of simplices."""
+        table = [[comb(v, k) for v in range(self.n + 1)] for k in range(self.dim + 2)]
+        return np.array(table, np.int64)
+
+    def rows(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
+        binomials, rest = self.binomials(), positions
+        rows = np.empty((positions.size, r + 1), np.int64)
+        for k in range(r + 1, 0, -1):
+            rows[:, k - 1] = np.searchsorted(binomials[k], rest, side="right") - 1
+            rest = rest - binomials[k][rows[:, k - 1]]
+        return self.labels[rows]
+
+    def facets(self, r: int) -> Positions:
+        """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, read-only."""
+        rows = complete_simplices(self.n, r)[-1]
+        columns = [complete_positions(np.delete(rows, k, axis=1)) for k in range(r + 1)]
+        found = np.column_stack(columns)
+        found.flags.writeable = False
+        return found
+
+
+Simplices = Listed | Complete

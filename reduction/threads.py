@@ -1,0 +1,38 @@
+"""Work in threads: kernels hold no lock, so that Python's threads run on all cores."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+FEWEST = 1 << 18  # simplices for which a second thread pays
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def spread(function: Callable[[int, int], Result], bounds: list[int]) -> list[Result]:
+    """function(begin, end) for each pair of neighbouring bounds, all at the same time, in order."""
+    ranges = list(pairwise(bounds))
+    if len(ranges) == 1:
+        return [function(*ranges[0])]
+    with ThreadPoolExecutor(len(ranges)) as pool:
+        return list(pool.map(lambda ends: function(*ends), ranges))
+
+
+def top_bounds(n: int, r: int, simplices: int, threads: int | None = None) -> list[int]:
+    """Bounds of ranges of top vertices r..n-1 with about as many r-simplices each, one a thread.
+
+    Few simplices are left to one thread, unless the number of threads is given.
+    """
+    if threads is None:
+        threads = cores() if simplices >= FEWEST else 1
+    inner = [r + round((n - r) * (k / threads) ** (1 / (r + 1))) for k in range(1, threads)]
+    return [r, *inner, n]

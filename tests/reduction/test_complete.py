@@ -1,0 +1,238 @@
+"""Complete complexes: every shortcut of their engine against GUDHI and reduced matrices."""
+
+import os
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from reduction import CapacityError, FilteredComplex, FiltrationError
+from reduction.complete import complete_pairings
+from reduction.kernels.tables import find_place
+from reduction.order import filtration_order
+from reduction.pairing import Pairing
+from reduction.persistence import matrix_pairings
+from reduction.simplices import Complete
+from tests.oracles.complexes import Arrays, filtered, full
+from tests.reduction.test_persistence import gudhi_bars
+
+FIELDS = (2, 3, 11)
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"threads": 1, "patience": np.inf},
+    {"threads": 2, "patience": 0},
+    {"threads": 3, "patience": 0.02},
+    {"threads": 5, "patience": 0.3},
+]
+
+
+def positions(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """sum_i C(v_i, i+1), by the definition."""
+    return np.array([sum(comb(v, i + 1) for i, v in enumerate(row)) for row in rows.tolist()], int)
+
+
+def arranged(arrays: Arrays) -> list[NDArray[np.float64]]:
+    """Values of a complete complex in the order in which `complete` takes them."""
+    return [values[np.argsort(positions(rows))] for rows, values in zip(*arrays, strict=True)]
+
+
+@st.composite
+def complete_arrays(draw: st.DrawFn) -> Arrays:
+    """Complete skeletons of 2 to 9 vertices, dimension 1 to 5; with ties in most."""
+    n = draw(st.integers(2, 9))
+    dim = draw(st.integers(1, min(n - 1, 5)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return filtered(full(n, dim), rng, draw(st.sampled_from([0, 0, 1, 2, 6])))
+
+
+def summary(pairing: Pairing) -> set[tuple[int, int]]:
+    """Births and deaths, -1 for none; no birth twice."""
+    deaths = np.concatenate(
+        [pairing.deaths, np.full(pairing.births.size - pairing.deaths.size, -1)]
+    )
+    pairs = set(zip(pairing.births.tolist(), deaths.tolist(), strict=True))
+    assert len(pairs) == pairing.births.size
+    return pairs
+
+
+def assert_all_ways_agree(complex: FilteredComplex, p: int) -> None:
+    assert isinstance(complex.vertices, Complete)
+    expected = [summary(pairing) for pairing in matrix_pairings(complex, p, complex.dim)]
+    for way in WAYS:
+        found = complete_pairings(complex.vertices, complex.values, p, complex.dim, **way)
+        assert [summary(pairing) for pairing in found] == expected, way
+
+
+@pytest.mark.parametrize("p", FIELDS)
+@given(arrays=complete_arrays())
+def test_every_way_of_reduction_finds_the_pairs_of_the_matrix(p: int, arrays: Arrays) -> None:
+    n = len(arrays.vertices[0])
+    assert_all_ways_agree(FilteredComplex.complete(n, arranged(arrays)), p)
+
+
+@pytest.mark.parametrize("p", FIELDS)
+@given(arrays=complete_arrays())
+def test_barcodes_agree_with_gudhi(p: int, arrays: Arrays) -> None:
+    complex = FilteredComplex.complete(len(arrays.vertices[0]), arranged(arrays))
+    barcode = complex.barcode(p, keep_zero=True, max_index=complex.dim)
+    for bars, expected in zip(barcode, gudhi_bars(arrays, p), strict=True):
+        np.testing.assert_array_equal(bars, expected)
+
+
+@pytest.mark.parametrize("p", FIELDS)
+@pytest.mark.parametrize(("n", "dim"), [(30, 2), (18, 3), (12, 5)])
+@pytest.mark.parametrize("levels", [0, 5])
+def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: int) -> None:
+    """Vertices at 0 make the columns as long as they get: slots, terms and blocks run out."""
+    rng = np.random.default_rng(20240109)
+    arrays = filtered(full(n, dim), rng, levels)
+    values = arranged(arrays)
+    values[0][:] = 0
+    assert_all_ways_agree(FilteredComplex.complete(n, values), p)
+
+
+def test_negative_zero_equals_zero() -> None:
+    rng = np.random.default_rng(5)
+    values = [np.where(rng.random(comb(7, r + 1)) < 0.5, -0.0, 0.0) for r in range(4)]
+    assert_all_ways_agree(FilteredComplex.complete(7, values), 2)
+
+
+def test_extreme_values_are_in_order() -> None:
+    """Nearly the whole range of float64, so that differences overflow; and its smallest steps."""
+    for scale, shift in ((1.7e308, -0.5), (5e-324 * 2**20, 0.0), (1e-7, 1e9)):
+        arrays = filtered(full(8, 3), np.random.default_rng(8), 0)
+        top = max(values.max() for values in arrays.values)
+        values = [(row / top + shift) * scale for row in arranged(arrays)]
+        assert_all_ways_agree(FilteredComplex.complete(8, values), 3)
+
+
+@given(
+    m=st.integers(0, 300),
+    seed=st.integers(0, 2**32),
+    kind=st.sampled_from(["random", "ties", "tight", "clustered", "wide"]),
+)
+def test_filtration_order_is_a_stable_sort(m: int, seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    kinds: dict[str, Any] = {
+        "random": rng.random(m),
+        "ties": rng.integers(0, 3, m) * 1.0,
+        "tight": 1e9 + rng.random(m) * 1e-7,
+        "clustered": np.append(rng.random(m) * 1e-300, 1.0),
+        "wide": rng.choice([-1.7e308, 0.0, -0.0, 1.7e308], m),
+    }
+    values = kinds[kind]
+    np.testing.assert_array_equal(filtration_order(values), np.argsort(values, kind="stable"))
+
+
+# --- what a complete complex is
+
+
+@given(arrays=complete_arrays(), stride=st.integers(1, 5))
+def test_a_complete_complex_is_recognised_whatever_its_labels(arrays: Arrays, stride: int) -> None:
+    listed = FilteredComplex([rows * stride + 3 for rows in arrays.vertices], arrays.values)
+    made = FilteredComplex.complete(len(arrays.vertices[0]), arranged(arrays))
+    assert isinstance(listed.vertices, Complete)
+    for r in range(made.dim + 1):
+        np.testing.assert_array_equal(listed.vertices[r], made.vertices[r] * stride + 3)
+        np.testing.assert_array_equal(listed.values[r], made.values[r])
+        at = np.arange(made.counts[r])[::-2]
+        np.testing.assert_array_equal(listed.vertices.rows(r, at), listed.vertices[r][at])
+    for r in range(1, made.dim + 1):
+        for k in range(r + 1):
+            np.testing.assert_array_equal(
+                made.vertices[r - 1][made.facets(r)[:, k]], np.delete(made.vertices[r], k, axis=1)
+            )
+
+
+def test_one_missing_simplex_makes_a_list() -> None:
+    arrays = filtered(full(5, 2), np.random.default_rng(3), 0)
+    short = FilteredComplex(
+        [*arrays.vertices[:2], arrays.vertices[2][1:]], [*arrays.values[:2], arrays.values[2][1:]]
+    )
+    assert not isinstance(short.vertices, Complete)
+    assert len(short.vertices) == 3
+
+
+def test_values_are_copied_unless_nobody_writes_to_them(tmp_path: Path) -> None:
+    values = [np.zeros(4), np.ones(6)]
+    values[1].flags.writeable = False
+    complex = FilteredComplex.complete(4, values)
+    assert not np.shares_memory(complex.values[0], values[0])
+    assert np.shares_memory(complex.values[1], values[1])
+    mapped = np.memmap(tmp_path / "values", np.float64, "w+", shape=(6,))
+    mapped[:] = 1
+    complex = FilteredComplex.complete(4, [np.zeros(4), mapped])
+    assert np.shares_memory(complex.values[1], mapped)
+    assert not complex.values[1].flags.writeable
+    assert complex.barcode()[0].tolist() == [[0, 1]] * 3 + [[0, np.inf]]
+
+
+def test_values_in_strides_or_of_other_types_are_copied() -> None:
+    strided = np.ones(12)[::2]
+    strided.flags.writeable = False
+    swapped = np.ones(6, ">f8")
+    swapped.flags.writeable = False
+    for edges in (strided, swapped, np.ones(6, np.float32), [1] * 6):
+        complex = FilteredComplex.complete(4, [np.zeros(4), edges])
+        assert complex.values[1].flags.c_contiguous
+        assert complex.values[1].dtype == np.float64
+        assert complex.barcode()[0].tolist() == [[0, 1]] * 3 + [[0, np.inf]]
+
+
+@given(arrays=complete_arrays(), data=st.data())
+def test_the_first_violation_is_named(arrays: Arrays, data: st.DataObject) -> None:
+    n, values = len(arrays.vertices[0]), arranged(arrays)
+    r = data.draw(st.integers(1, len(values) - 1))
+    i = data.draw(st.integers(0, values[r].size - 1))
+    height = values[r][i]
+    values[r][i] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    with pytest.raises(FiltrationError, match=rf"values\[{r}\]\[{i}\] is"):
+        FilteredComplex.complete(n, values)
+    values[r][i] = height - 1e3
+    simplex = full(n, r)[r]
+    name = tuple(simplex[np.argsort(positions(simplex))][i].tolist())
+    with pytest.raises(FiltrationError, match="a face is not above its simplex") as caught:
+        FilteredComplex.complete(n, values)
+    assert f"of {name};" in str(caught.value)
+
+
+# --- tables
+
+
+@given(st.lists(st.integers(0, 10**12), max_size=40, unique=True))
+def test_a_table_finds_what_was_put_into_it(keys: list[int]) -> None:
+    array, table = np.array(keys, np.int64), np.full(64, -1)
+    for k, key in enumerate(keys):
+        place = find_place(key, table, array)
+        assert table[place] == -1
+        table[place] = k
+    assert [table[find_place(key, table, array)] for key in keys] == list(range(len(keys)))
+
+
+def test_slots_keep_their_cofacets_when_there_is_more_room() -> None:
+    """More simplices enter working columns than there are slots at first."""
+    n = 20 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 45
+    arrays = filtered(full(n, 3), np.random.default_rng(4), 0)
+    complex = FilteredComplex.complete(n, arranged(arrays))
+    assert isinstance(complex.vertices, Complete)
+    short = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    packed = complete_pairings(complex.vertices, complex.values, 2, 2, patience=0)
+    assert list(map(summary, short)) == list(map(summary, packed))
+
+
+def test_what_does_not_fit_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    complex = FilteredComplex.complete(
+        9, arranged(filtered(full(9, 2), np.random.default_rng(1), 0))
+    )
+    monkeypatch.setattr("reduction.memory.available", lambda: 100)
+    with pytest.raises(
+        CapacityError, match=r"reducing 36 columns needs .* GB of memory, but .* take"
+    ):
+        complex.barcode()
+    with pytest.raises(CapacityError, match="a copy of the 84 values of dimension 2 needs"):
+        FilteredComplex.complete(9, [*complex.values[:2], complex.values[2].copy()])
