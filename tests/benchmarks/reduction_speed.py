@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from math import comb
 from pathlib import Path
@@ -117,8 +118,7 @@ def by_gudhi(case: Case, values: Values) -> tuple[float, float, list[NDArray[np.
 
 def by_oineus(case: Case, values: Values) -> tuple[float, float, list[NDArray[np.float64]]]:
     """The same by Oineus: cohomology, two threads."""
-    import oineus
-
+    oineus: Any = import_module("oineus")
     simplices = Complete(np.arange(case.n), case.dim)
     rows = [simplices[r].tolist() for r in range(case.dim + 1)]
     heights = [row.tolist() for row in values]
