@@ -25,17 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.cursors import (
-    COLUMNS_FULL,
-    DONE,
-    NEXT,
-    WORKED,
-    Columns,
-    Cursors,
-    Heap,
-    reduce_columns,
-    refill_table,
-)
+from reduction.columns import reduce_by_cursors
 from reduction.kernels.forest import spanning_edges
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.kernels.streams import earliest_cofacets, merge_earliest
@@ -43,7 +33,6 @@ from reduction.memory import require
 from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
-from reduction.room import enlarged
 from reduction.simplices import Complete
 from reduction.threads import spread, top_bounds
 
@@ -120,71 +109,15 @@ def _pair(
     """Pair the r-simplices that are not cleared, r >= 1."""
     m = d.values.size
     apparent = np.zeros(m, np.bool_)
-    tops = top_bounds(m, 0, m, threads)
-    spread(lambda first, last: mark_apparent(d, first, last, apparent), tops)
+    bounds = top_bounds(m, 0, m, threads)
+    spread(lambda begin, end: mark_apparent(d, begin, end, apparent), bounds)
     assert not (apparent & cleared).any()
     at_once = np.flatnonzero(apparent)
     left = np.flatnonzero(~(apparent | cleared))
     order = left[filtration_order(d.values[left])[::-1]]
-    pivots = _reduce(d, at_once, order, patience)
-    return Pairing(np.concatenate([at_once, order]), np.concatenate([d.earliest[at_once], pivots]))
-
-
-def _reduce(
-    d: Coboundary, apparent: NDArray[np.int64], order: NDArray[np.int64], patience: float
-) -> NDArray[np.int64]:
-    """The pivots of the columns of the simplices `order`, reduced in that order."""
-    columns = Columns(
-        order,
-        np.empty(order.size, np.int64),
-        np.full(1 << (2 * order.size).bit_length(), -1),
-        np.zeros(order.size + 1, np.int64),
-        np.empty(2 * order.size + 16, np.int64),
-        np.empty(2 * order.size + 16, np.int64),
-    )
-    cursors, heap = _room(1 << 12)
     limit = int(min(patience * d.above.size, 2**62))
-    reduced, status = reduce_columns(0, limit, cursors, heap, columns, d)
-    while status not in (DONE, WORKED):
-        if status == COLUMNS_FULL:
-            columns = columns._replace(
-                simplices=enlarged(columns.simplices), multiples=enlarged(columns.multiples)
-            )
-        else:
-            cursors, heap = _more_room(cursors)
-        reduced, status = reduce_columns(reduced, limit, cursors, heap, columns, d)
-    if status == WORKED:
-        reduce_packed(reduced, columns, apparent, d)
-    return columns.pivot
-
-
-def _room(slots: int) -> tuple[Cursors, Heap]:
-    """Empty cursors and an empty heap."""
-    cursors = Cursors(
-        np.zeros(1, np.int64),
-        np.full(2 * slots, -1),
-        np.empty(slots, np.int64),
-        np.empty((slots, NEXT)),
-        np.empty((slots, NEXT), np.int64),
-        np.empty(slots, np.int64),
-        np.empty(slots, np.int64),
-        np.empty(slots, np.int64),
-    )
-    heap = Heap(
-        np.zeros(1, np.int64),
-        np.empty(slots),
-        np.empty(slots, np.int64),
-        np.empty(slots, np.int64),
-    )
-    return cursors, heap
-
-
-def _more_room(cursors: Cursors) -> tuple[Cursors, Heap]:
-    """Twice the slots, those in use kept, and an empty heap."""
-    larger, heap = _room(2 * cursors.simplex.size)
-    used = cursors.used[0]
-    larger.used[0] = used
-    for name in ("simplex", "value", "cofacet", "counts", "at", "coefficient"):
-        getattr(larger, name)[:used] = getattr(cursors, name)[:used]
-    refill_table(larger)
-    return larger, heap
+    reduced, unreduced = reduce_by_cursors(d, order, limit, threads)
+    pivots = reduced.pivot
+    if unreduced.pivot.size:
+        pivots = reduce_packed(reduced, unreduced, at_once, d)
+    return Pairing(np.concatenate([at_once, order]), np.concatenate([d.earliest[at_once], pivots]))

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.cursors import Columns
+from reduction.columns import joined
+from reduction.kernels.cursors import Chains
 from reduction.kernels.simplices import Coboundary
 from reduction.kernels.windows import (
     BLOCKS_FULL,
@@ -22,25 +23,27 @@ from reduction.order import filtration_order
 from reduction.room import enlarged
 
 
-def reduce_packed(first: int, columns: Columns, apparent: NDArray[np.int64], d: Coboundary) -> None:
-    """Reduce the columns from `first` on, and write their pivots; those before are reduced.
+def reduce_packed(
+    reduced: Chains, unreduced: Chains, apparent: NDArray[np.int64], d: Coboundary
+) -> NDArray[np.int64]:
+    """The pivots of columns of which some are reduced, and the others come behind them.
 
     apparent  the r-simplices in apparent pairs
     """
+    chains, first = joined([reduced, unreduced]), reduced.pivot.size
     order = filtration_order(d.above)
     rank = np.empty(order.size, np.int32)
     rank[order] = np.arange(order.size, dtype=np.int32)
     owner = np.full(order.size, NOBODY)
     owner[rank[d.earliest[apparent]]] = -2 - apparent
-    single = np.diff(columns.stop[: first + 1]) == 1  # columns that are what they were
-    codes = np.where(single, columns.order[:first], d.values.size + np.arange(first))
-    owner[rank[columns.pivot[:first]]] = -2 - codes
-    work = _room(Rows(rank, owner), columns.order.size, d)
-    reduced, status = reduce_windows(first, columns, work, d)
+    owner[rank[reduced.pivot]] = -2 - d.values.size - np.arange(first)
+    work = _room(Rows(rank, owner), chains.pivot.size, d)
+    found = rank[chains.pivot].astype(np.int64)
+    done, status = reduce_windows(first, chains, found, work, d)
     while status != DONE:
         work = _more_room(work, status)
-        reduced, status = reduce_windows(reduced, columns, work, d)
-    columns.pivot[first:] = order[columns.pivot[first:]]
+        done, status = reduce_windows(done, chains, found, work, d)
+    return order[found]
 
 
 def _room(rows: Rows, most: int, d: Coboundary) -> Work:

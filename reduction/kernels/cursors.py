@@ -3,9 +3,9 @@
 Nothing of the matrix is stored. Columns are reduced from the last simplex to the first. The working
 column is a set of simplices with coefficients, a column of V (see `reduction.boundary`), and each
 has a cursor into its own coboundary, in a heap by (value, position) of where the cursor stands.
-Whatever lies before the current pivot cancels in total, so a simplex enters at its first cofacet
-from the pivot on. Cursors that stand at the same cofacet are taken together: where they cancel
-they move on; at the pivot they stay, since the next addition may change or remove any of them.
+Cursors that stand at the earliest cofacet are taken together: where they cancel they move on. Where
+they do not, and the pivot belongs to another column, they move on too, and the simplices of that
+column enter behind the pivot: what lies before the cursors cancels in total.
 
 The next cofacets of each simplex that ever entered are kept, NEXT of them at a time; what lies
 behind them is looked for anew. A cofacet is noted as 2 * position + (1 where its sign is -1).
@@ -30,19 +30,21 @@ from reduction.kernels.simplices import (
 from reduction.kernels.tables import find_place
 
 NEXT = 8
-DONE, WORKED, SLOTS_FULL, COLUMNS_FULL = 0, 1, 2, 3
+DONE, WORKED, COLUMNS_FULL = 0, 1, 2
 
 
 class Cursors(NamedTuple):
     """Simplices that entered a working column, each in a slot, and their next cofacets."""
 
     used: NDArray[np.int64]  # (1,) slots
-    table: NDArray[np.int64]  # (2S or more,) slots by simplex
+    slot: NDArray[np.int32]  # (m,) of each r-simplex; -1 if it never entered
     simplex: NDArray[np.int64]  # (S,)
+    behind_value: NDArray[np.float64]  # (S,) where its next cofacets begin: behind this value
+    behind: NDArray[np.int64]  # (S,) and this cofacet, a note
     value: NDArray[np.float64]  # (S, NEXT) of the next cofacets, in order
     cofacet: NDArray[np.int64]  # (S, NEXT) the same, as notes
-    counts: NDArray[np.int64]  # (S,) how many
-    at: NDArray[np.int64]  # (S,) which of them the cursor is at; -1 if not in the working column
+    counts: NDArray[np.int8]  # (S,) how many
+    at: NDArray[np.int8]  # (S,) which of them the cursor is at; -1 if not in the working column
     coefficient: NDArray[np.int64]  # (S,) in the working column
 
 
@@ -53,17 +55,24 @@ class Heap(NamedTuple):
     value: NDArray[np.float64]  # (S,)
     cofacet: NDArray[np.int64]  # (S,)
     slot: NDArray[np.int64]  # (S,)
+    standing: NDArray[np.int64]  # (S,) room for slots that were taken off
+
+
+class Chains(NamedTuple):
+    """Columns of V, whose coboundaries have coefficient 1 at their pivots, and nothing before."""
+
+    pivot: NDArray[np.int64]  # (N,)
+    stop: NDArray[np.int64]  # (N+1,) chain k stands at stop[k]:stop[k + 1] in the next two
+    simplices: NDArray[np.int64]
+    multiples: NDArray[np.int64]
 
 
 class Columns(NamedTuple):
-    """Reduced columns of V, scaled to have 1 at their pivots, and who owns which pivot."""
+    """Reduced columns, no two with the same pivot."""
 
-    order: NDArray[np.int64]  # (N,) the simplices whose columns are reduced, in that order
-    pivot: NDArray[np.int64]  # (N,)
-    table: NDArray[np.int64]  # (2N or more,) columns by pivot
-    stop: NDArray[np.int64]  # (N+1,) column k stands at stop[k]:stop[k + 1] in the next two
-    simplices: NDArray[np.int64]
-    multiples: NDArray[np.int64]
+    used: NDArray[np.int64]  # (1,) how many
+    table: NDArray[np.int32]  # (2N or more,) chains by pivot
+    chains: Chains
 
 
 @njit_step
@@ -140,7 +149,8 @@ def next_cofacets(
     d: Coboundary,
     vertices: NDArray[np.int64],
 ) -> None:
-    """Find the first cofacets from (value, position) on, and set the cursor at the first."""
+    """Find the first cofacets behind (value, position), and set the cursor at the first."""
+    cursors.behind_value[slot], cursors.behind[slot] = value, 2 * position
     find_vertices(cursors.simplex[slot], d.r + 1, d.binomials, vertices)
     values, notes = cursors.value[slot], cursors.cofacet[slot]
     begin, low, count, highest = np.int64(0), 0, 0, np.inf
@@ -150,7 +160,7 @@ def next_cofacets(
         for vertex in range(low, vertices[k] if k <= d.r else d.n):
             cofacet = begin + d.binomials[k + 1, vertex]
             height = d.above[cofacet]
-            if height < value or height > highest or (height == value and cofacet < position):
+            if height < value or height > highest or (height == value and cofacet <= position):
                 continue
             note = 2 * cofacet + (k & 1)
             if count == NEXT and not precedes(height, note, highest, notes[NEXT - 1]):
@@ -168,13 +178,13 @@ def next_cofacets(
 @njit_step
 def find_slot(simplex: Int, cursors: Cursors) -> Int:
     """The slot of a simplex; a new one, with no cofacets found, if it never entered."""
-    place = find_place(simplex, cursors.table, cursors.simplex)
-    if cursors.table[place] < 0:
+    slot = np.int64(cursors.slot[simplex])
+    if slot < 0:
         slot = cursors.used[0]
         cursors.used[0] += 1
-        cursors.table[place], cursors.simplex[slot] = slot, simplex
+        cursors.slot[simplex], cursors.simplex[slot] = slot, simplex
         cursors.counts[slot], cursors.at[slot], cursors.coefficient[slot] = 0, -1, 0
-    return cursors.table[place]
+    return slot
 
 
 @njit_step
@@ -186,18 +196,18 @@ def place_cursor(
     d: Coboundary,
     vertices: NDArray[np.int64],
 ) -> None:
-    """Set the cursor at the first cofacet from (value, position) on; at -1 if there is none."""
-    count, note = cursors.counts[slot], 2 * position
+    """Set the cursor at the first cofacet behind (value, position); at -1 if there is none."""
+    note, count = 2 * position, cursors.counts[slot]
     values, notes = cursors.value[slot], cursors.cofacet[slot]
     if (
         count == 0
-        or precedes(value, note, values[0], notes[0])
-        or precedes(values[count - 1], notes[count - 1], value, note)
+        or precedes(value, note, cursors.behind_value[slot], cursors.behind[slot])
+        or not precedes(value, note, values[count - 1], notes[count - 1])
     ):
         next_cofacets(slot, value, position, cursors, d, vertices)
         return
     at = 0
-    while precedes(values[at], notes[at], value, note):
+    while not precedes(value, note, values[at], notes[at]):
         at += 1
     cursors.at[slot] = at
 
@@ -213,7 +223,7 @@ def enter(
     d: Coboundary,
     vertices: NDArray[np.int64],
 ) -> None:
-    """Add a multiple of a simplex to the working column, whose pivot is (value, position)."""
+    """Add a multiple of a simplex to the working column, behind the pivot (value, position)."""
     slot = find_slot(simplex, cursors)
     if cursors.at[slot] < 0:
         place_cursor(slot, value, position, cursors, d, vertices)
@@ -234,7 +244,7 @@ def advance(
         cursors.at[slot] = at
     else:
         value, note = cursors.value[slot, at - 1], cursors.cofacet[slot, at - 1]
-        next_cofacets(slot, value, (note >> 1) + 1, cursors, d, vertices)
+        next_cofacets(slot, value, note >> 1, cursors, d, vertices)
         at = cursors.at[slot]
         if at < 0:
             cursors.coefficient[slot] = 0
@@ -243,42 +253,24 @@ def advance(
 
 
 @njit_step
-def find_pivot(
-    cursors: Cursors,
-    heap: Heap,
-    standing: NDArray[np.int64],
-    d: Coboundary,
-    vertices: NDArray[np.int64],
-) -> tuple[Int, Int]:
-    """The coefficient of the working column at its pivot, the heap's top, and the cursors taken.
+def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
+    """Take the cursors off the heap that stand at the earliest cofacet: their total, and how many.
 
-    standing  room for all the slots of the heap
+    They are left in `heap.standing`. Those whose simplices have left the working column are gone.
     """
-    taken = 0
-    while True:
-        value, note = heap.value[0], heap.cofacet[0]
-        total, standers = np.int64(0), 0
-        while heap.size[0] and heap.value[0] == value and heap.cofacet[0] >> 1 == note >> 1:
-            slot, sign = heap.slot[0], heap.cofacet[0] & 1
-            pop(heap)
-            taken += 1
-            coefficient = cursors.coefficient[slot]
-            if coefficient:
-                total += d.p - coefficient if sign else coefficient
-                standing[standers] = slot
-                standers += 1
-            else:
-                cursors.at[slot] = -1
-        total %= d.p
-        for k in range(standers):
-            slot = standing[k]
-            if total:
-                at = cursors.at[slot]
-                push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
-            else:
-                advance(slot, cursors, heap, d, vertices)
-        if total:
-            return total, taken
+    value, note = heap.value[0], heap.cofacet[0]
+    total, standers = np.int64(0), 0
+    while heap.size[0] and heap.value[0] == value and heap.cofacet[0] >> 1 == note >> 1:
+        slot, sign = heap.slot[0], heap.cofacet[0] & 1
+        pop(heap)
+        coefficient = cursors.coefficient[slot]
+        if coefficient:
+            total += p - coefficient if sign else coefficient
+            heap.standing[standers] = slot
+            standers += 1
+        else:
+            cursors.at[slot] = -1
+    return total % p, standers
 
 
 @njit_step
@@ -287,50 +279,86 @@ def find_owner(pivot: Int, columns: Columns, d: Coboundary, vertices: NDArray[np
 
     Apparent pairs stand in no table: they are found again.
     """
-    column = columns.table[find_place(pivot, columns.table, columns.pivot)]
+    column = columns.table[find_place(pivot, columns.table, columns.chains.pivot)]
     if column >= 0:
-        return column
+        return np.int64(column)
     facet = latest_facet(pivot, d, vertices)
-    return -2 - facet if d.earliest[facet] == pivot else -1
+    return -2 - facet if d.earliest[facet] == pivot else np.int64(-1)
 
 
 @njit_step
-def refill_table(cursors: Cursors) -> None:
-    """Fill the empty table with the slots in use."""
-    for slot in range(cursors.used[0]):
-        place = find_place(cursors.simplex[slot], cursors.table, cursors.simplex)
-        cursors.table[place] = slot
+def add_chain(
+    k: Int,
+    multiple: Int,
+    value: Float,
+    pivot: Int,
+    chains: Chains,
+    cursors: Cursors,
+    heap: Heap,
+    d: Coboundary,
+    vertices: NDArray[np.int64],
+) -> Int:
+    """Add a multiple of chain k to the working column, behind the pivot; how many simplices."""
+    begin, end = chains.stop[k], chains.stop[k + 1]
+    for i in range(begin, end):
+        coefficient = multiple * chains.multiples[i] % d.p
+        enter(chains.simplices[i], coefficient, value, pivot, cursors, heap, d, vertices)
+    return end - begin
 
 
 @njit_step
 def add_owner(
     owner: Int,
     total: Int,
+    value: Float,
+    pivot: Int,
     cursors: Cursors,
     heap: Heap,
     columns: Columns,
     d: Coboundary,
     vertices: NDArray[np.int64],
 ) -> Int:
-    """Add the multiple of the owner's column that cancels `total` at the pivot, the heap's top.
+    """Add the multiple of the owner's column that cancels `total` at the pivot; its size."""
+    if owner >= 0:
+        rest = d.p - total
+        return add_chain(owner, rest, value, pivot, columns.chains, cursors, heap, d, vertices)
+    rest = (d.p - total) * find_sign(-2 - owner, pivot, d, vertices) % d.p
+    enter(-2 - owner, rest, value, pivot, cursors, heap, d, vertices)
+    return 1
 
-    Returns how many simplices enter, or -1, with nothing done, where there may be no slot for them.
-    """
-    value, pivot = heap.value[0], heap.cofacet[0] >> 1
-    if owner < -1:
-        if cursors.used[0] == cursors.simplex.size:
-            return -1
-        sign = find_sign(-2 - owner, pivot, d, vertices)
-        multiple = (d.p - total) * sign % d.p
-        enter(-2 - owner, multiple, value, pivot, cursors, heap, d, vertices)
-        return 1
-    begin, end = columns.stop[owner], columns.stop[owner + 1]
-    if cursors.used[0] + end - begin > cursors.simplex.size:
-        return -1
-    for k in range(begin, end):
-        multiple = (d.p - total) * columns.multiples[k] % d.p
-        enter(columns.simplices[k], multiple, value, pivot, cursors, heap, d, vertices)
-    return end - begin
+
+@njit_step
+def keep_column(pivot: Int, stop: Int, columns: Columns) -> None:
+    """What was written behind the last chain becomes a column, which owns the pivot."""
+    k = columns.used[0]
+    columns.used[0] += 1
+    columns.chains.stop[k + 1], columns.chains.pivot[k] = stop, pivot
+    columns.table[find_place(pivot, columns.table, columns.chains.pivot)] = k
+
+
+@njit_step
+def keep_chain(k: Int, begun: Chains, columns: Columns) -> None:
+    """Emergent pairs: chain k, whose pivot is free, is a reduced column as it is."""
+    at, chains = columns.chains.stop[columns.used[0]], columns.chains
+    for i in range(begun.stop[k], begun.stop[k + 1]):
+        chains.simplices[at], chains.multiples[at] = begun.simplices[i], begun.multiples[i]
+        at += 1
+    keep_column(begun.pivot[k], at, columns)
+
+
+@njit_step
+def keep_working(
+    pivot: Int, total: Int, cursors: Cursors, heap: Heap, columns: Columns, p: Int
+) -> None:
+    """Keep the working column, whose coefficient at its free pivot is `total`."""
+    at, chains, scale = columns.chains.stop[columns.used[0]], columns.chains, inverse(total, p)
+    for i in range(heap.size[0]):
+        slot = heap.slot[i]
+        if cursors.coefficient[slot]:
+            chains.simplices[at] = cursors.simplex[slot]
+            chains.multiples[at] = cursors.coefficient[slot] * scale % p
+            at += 1
+    keep_column(pivot, at, columns)
 
 
 @njit_step
@@ -343,71 +371,73 @@ def empty_column(cursors: Cursors, heap: Heap) -> None:
 
 
 @njit_step
-def claim_at_once(k: Int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
-    """Emergent pairs: column k, untouched, takes its earliest cofacet as pivot if that is free."""
-    simplex = columns.order[k]
-    pivot = d.earliest[simplex]
-    if find_owner(pivot, columns, d, vertices) != -1:
-        return False
-    at = columns.stop[k]
-    columns.simplices[at] = simplex
-    columns.multiples[at] = find_sign(simplex, pivot, d, vertices)  # its own inverse
-    columns.stop[k + 1] = at + 1
-    columns.pivot[k] = pivot
-    columns.table[find_place(pivot, columns.table, columns.pivot)] = k
-    return True
-
-
-@njit_step
-def claim(k: Int, total: Int, cursors: Cursors, heap: Heap, columns: Columns, p: Int) -> None:
-    """Keep the working column as column k; its pivot, where it is `total`, belongs to it."""
-    pivot, at, scale = heap.cofacet[0] >> 1, columns.stop[k], inverse(total, p)
-    for i in range(heap.size[0]):
-        slot = heap.slot[i]
-        if cursors.coefficient[slot]:
-            columns.simplices[at] = cursors.simplex[slot]
-            columns.multiples[at] = cursors.coefficient[slot] * scale % p
-            at += 1
-    columns.stop[k + 1], columns.pivot[k] = at, pivot
-    columns.table[find_place(pivot, columns.table, columns.pivot)] = k
+def reduce_one(
+    k: Int,
+    owner: Int,
+    begun: Chains,
+    cursors: Cursors,
+    heap: Heap,
+    columns: Columns,
+    d: Coboundary,
+    vertices: NDArray[np.int64],
+) -> tuple[Int, Int, Int]:
+    """Reduce chain k, whose pivot has an owner: the free pivot, the total there, and the work."""
+    pivot, total = begun.pivot[k], np.int64(1)
+    value = d.above[pivot]
+    work = add_chain(k, 1, value, pivot, begun, cursors, heap, d, vertices)
+    while True:
+        work += add_owner(owner, total, value, pivot, cursors, heap, columns, d, vertices)
+        total, owner = np.int64(0), np.int64(0)
+        while True:
+            value, pivot = heap.value[0], heap.cofacet[0] >> 1
+            total, standers = take_earliest(cursors, heap, d.p)
+            work += standers
+            if total:
+                owner = find_owner(pivot, columns, d, vertices)
+                if owner == -1:
+                    break
+            for i in range(standers):
+                advance(heap.standing[i], cursors, heap, d, vertices)
+            if total:
+                break
+        if owner == -1:
+            for i in range(standers):
+                slot = heap.standing[i]
+                push(heap, value, cursors.cofacet[slot, cursors.at[slot]], slot)
+            return pivot, total, work
 
 
 @njit
 def reduce_columns(
-    first: Int, limit: Int, cursors: Cursors, heap: Heap, columns: Columns, d: Coboundary
+    first: Int,
+    limit: Int,
+    begun: Chains,
+    cursors: Cursors,
+    heap: Heap,
+    columns: Columns,
+    d: Coboundary,
 ) -> tuple[Int, Int]:
-    """Reduce the columns from `first` on; the first not reduced, and why (DONE: there is none).
+    """Reduce chains from `first` on, append them to the columns; the first not reduced, and why.
 
     limit  of cursors set or moved; beyond it reducing ends (WORKED)
     Every column of a complete complex has a pivot: below its top dimension the complex is acyclic.
     """
-    vertices, standing = np.empty(d.r + 2, np.int64), np.empty(heap.slot.size, np.int64)
-    work = 0
-    for k in range(first, columns.order.size):
-        if columns.stop[k] == columns.simplices.size:
+    vertices, work, chains = np.empty(d.r + 2, np.int64), 0, columns.chains
+    for k in range(first, begun.pivot.size):
+        room = chains.simplices.size - chains.stop[columns.used[0]]
+        if room < begun.stop[k + 1] - begun.stop[k]:
             return k, COLUMNS_FULL
-        if claim_at_once(k, columns, d, vertices):
+        owner = find_owner(begun.pivot[k], columns, d, vertices)
+        if owner == -1:
+            keep_chain(k, begun, columns)
             continue
         if work > limit:
             return k, WORKED
-        simplex = columns.order[k]
-        pivot = d.earliest[simplex]
-        if cursors.used[0] == cursors.simplex.size:
-            return k, SLOTS_FULL
-        enter(simplex, 1, d.above[pivot], pivot, cursors, heap, d, vertices)
-        owner, total = np.int64(0), np.int64(0)
-        while owner != -1:
-            total, taken = find_pivot(cursors, heap, standing, d, vertices)
-            owner = find_owner(heap.cofacet[0] >> 1, columns, d, vertices)
-            if owner != -1:
-                entered = add_owner(owner, total, cursors, heap, columns, d, vertices)
-                if entered < 0:
-                    empty_column(cursors, heap)
-                    return k, SLOTS_FULL
-                work += taken + entered
-        if columns.stop[k] + heap.size[0] > columns.simplices.size:
+        pivot, total, entered = reduce_one(k, owner, begun, cursors, heap, columns, d, vertices)
+        work += entered
+        if room < heap.size[0]:
             empty_column(cursors, heap)
             return k, COLUMNS_FULL
-        claim(k, total, cursors, heap, columns, d.p)
+        keep_working(pivot, total, cursors, heap, columns, d.p)
         empty_column(cursors, heap)
-    return columns.order.size, DONE
+    return begun.pivot.size, DONE

@@ -92,3 +92,13 @@ def find_sign(facet: Int, cofacet: Int, d: Coboundary, vertices: NDArray[np.int6
         position += d.binomials[omitted, vertices[omitted - 1]]
         position -= d.binomials[omitted, vertices[omitted]]
     return d.p - 1 if omitted & 1 else 1
+
+
+@njit
+def write_signs(
+    facets: NDArray[np.int64], cofacets: NDArray[np.int64], d: Coboundary, signs: NDArray[np.int64]
+) -> None:
+    """Write the coefficient of each cofacet in its facet's coboundary."""
+    vertices = np.empty(d.r + 2, np.int64)
+    for k in range(facets.size):
+        signs[k] = find_sign(facets[k], cofacets[k], d, vertices)

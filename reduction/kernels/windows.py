@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.compilation import Int, njit, njit_step
-from reduction.kernels.cursors import Columns
+from reduction.kernels.cursors import Chains
 from reduction.kernels.simplices import Coboundary, find_vertices
 
 WORDS = 32
@@ -33,7 +33,7 @@ NOBODY = -1
 class Rows(NamedTuple):
     """The (r+1)-simplices by rank in filtration order, and who owns them as pivots.
 
-    An owner is a sum k as k, an r-simplex j of m as -2 - j, a column k of V as -2 - m - k, or -1.
+    An owner is a sum k as k, an r-simplex j of m as -2 - j, a chain k as -2 - m - k, or -1.
     """
 
     rank: NDArray[np.int32]  # (M,) of each position
@@ -242,18 +242,28 @@ def lacks_room(count: Int, work: Work) -> Int:
 
 
 @njit_step
-def adopt(k: Int, row: Int, columns: Columns, work: Work, d: Coboundary) -> Int:
-    """Make a sum of column k of V, which `cursors` reduced and whose pivot is the row. A status."""
-    count, window = columns.stop[k + 1] - columns.stop[k], row // ROWS
+def find_lists(
+    k: Int, chains: Chains, summands: NDArray[np.int64], work: Work, d: Coboundary
+) -> bool:
+    """Note the beginnings of the lists of chain k's simplices; False if there is no room."""
+    for i in range(chains.stop[k], chains.stop[k + 1]):
+        at = find_list(chains.simplices[i], work.lists, work.rows, d)
+        if at < 0:
+            return False
+        summands[i - chains.stop[k]] = -1 - at
+    return True
+
+
+@njit_step
+def adopt(k: Int, row: Int, chains: Chains, work: Work, d: Coboundary) -> Int:
+    """Make a sum of chain k, whose pivot is the row. A status."""
+    count, window = chains.stop[k + 1] - chains.stop[k], row // ROWS
     status = lacks_room(count, work)
     if status != DONE:
         return status
     summands = work.sums.summands[work.sums.used[1] : work.sums.used[1] + count]
-    for i in range(count):
-        at = find_list(columns.simplices[columns.stop[k] + i], work.lists, work.rows, d)
-        if at < 0:
-            return RANKS_FULL
-        summands[i] = -1 - at
+    if not find_lists(k, chains, summands, work, d):
+        return RANKS_FULL
     sum_window(window, summands, work.blocks.bits[keep_sum(row, count, work)], work)
     return DONE
 
@@ -263,7 +273,7 @@ def add_owner(
     row: Int,
     count: Int,
     bits: NDArray[np.uint64],
-    columns: Columns,
+    chains: Chains,
     work: Work,
     d: Coboundary,
 ) -> Int:
@@ -272,7 +282,7 @@ def add_owner(
     if count == work.sums.working.size:
         return SUMMANDS_FULL
     if work.rows.owner[row] < -1 - simplices:
-        status = adopt(-2 - simplices - work.rows.owner[row], row, columns, work, d)
+        status = adopt(-2 - simplices - work.rows.owner[row], row, chains, work, d)
         if status != DONE:
             return status
     owner = work.rows.owner[row]
@@ -290,20 +300,20 @@ def add_owner(
 
 @njit_step
 def reduce_one(
-    simplex: Int,
+    k: Int,
     row: Int,
     bits: NDArray[np.uint64],
-    columns: Columns,
+    chains: Chains,
     work: Work,
     d: Coboundary,
 ) -> tuple[Int, Int]:
-    """Reduce a simplex's column, whose pivot `row` is not free: the free pivot, and a status."""
-    at = find_list(simplex, work.lists, work.rows, d)
-    if at < 0:
+    """Reduce chain k, whose pivot `row` is not free: the free pivot, and a status."""
+    count, window, word = chains.stop[k + 1] - chains.stop[k], row // ROWS, 0
+    if count > work.sums.working.size:
+        return row, SUMMANDS_FULL
+    if not find_lists(k, chains, work.sums.working, work, d):
         return row, RANKS_FULL
-    work.sums.working[0], count = -1 - at, 1
-    window, word = row // ROWS, 0
-    sum_window(window, work.sums.working[:1], bits, work)
+    sum_window(window, work.sums.working[:count], bits, work)
     while True:
         while word < WORDS and not bits[word]:
             word += 1
@@ -315,35 +325,35 @@ def reduce_one(
         row = window * ROWS + 64 * word + lowest_bit(bits[word])
         if work.rows.owner[row] == NOBODY:
             break
-        status = add_owner(row, count, bits, columns, work, d)
+        status = add_owner(row, count, bits, chains, work, d)
         if status != DONE:
             return row, status
         count += 1
     status = lacks_room(count, work)
     if status == DONE:
-        for k in range(count):
-            work.sums.summands[work.sums.used[1] + k] = work.sums.working[k]
+        for i in range(count):
+            work.sums.summands[work.sums.used[1] + i] = work.sums.working[i]
         block = work.blocks.bits[keep_sum(row, count, work)]
-        for k in range(WORDS):
-            block[k] = bits[k]
+        for i in range(WORDS):
+            block[i] = bits[i]
     return row, status
 
 
 @njit
-def reduce_windows(first: Int, columns: Columns, work: Work, d: Coboundary) -> tuple[Int, Int]:
-    """Reduce the columns from `first` on; the first not reduced, and what was full, or DONE.
+def reduce_windows(
+    first: Int, chains: Chains, found: NDArray[np.int64], work: Work, d: Coboundary
+) -> tuple[Int, Int]:
+    """Reduce the chains from `first` on; the first not reduced, and what was full, or DONE.
 
-    The pivots that are found are written to `columns` as ranks.
+    found  (N,) the ranks of the pivots, which are replaced by those of the reduced columns
     """
     bits = np.empty(WORDS, np.uint64)
-    for k in range(first, columns.order.size):
-        simplex = columns.order[k]
-        row = np.int64(work.rows.rank[d.earliest[simplex]])
-        if work.rows.owner[row] == NOBODY:
-            work.rows.owner[row] = -2 - simplex
+    for k in range(first, chains.pivot.size):
+        if work.rows.owner[found[k]] == NOBODY:
+            work.rows.owner[found[k]] = -2 - work.lists.begin.size - k
         else:
-            row, status = reduce_one(simplex, row, bits, columns, work, d)
+            row, status = reduce_one(k, found[k], bits, chains, work, d)
             if status != DONE:
                 return k, status
-        columns.pivot[k] = row
-    return columns.order.size, DONE
+            found[k] = row
+    return chains.pivot.size, DONE

@@ -1,0 +1,168 @@
+"""Columns of a complete complex reduced by cursors, in blocks that threads take at the same time.
+
+Of columns in their order each thread reduces a block, as if there were no others. Then the columns
+of the second block go on being reduced by those of the first, and so on; with short bars few have
+to. Additions go from earlier columns to later ones throughout, so the pivots are those of any other
+reduction.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.cursors import (
+    COLUMNS_FULL,
+    NEXT,
+    Chains,
+    Columns,
+    Cursors,
+    Heap,
+    reduce_columns,
+)
+from reduction.kernels.simplices import Coboundary, write_signs
+from reduction.room import enlarged
+from reduction.threads import cores, spread
+
+FEWEST = 1 << 12  # columns for which a second thread pays
+
+
+class _Block(NamedTuple):
+    """What a thread has reduced, what it has left, and its cursors."""
+
+    columns: Columns
+    left: Chains
+    cursors: Cursors
+    heap: Heap
+
+
+def reduce_by_cursors(
+    d: Coboundary, order: NDArray[np.int64], limit: int, threads: int | None
+) -> tuple[Chains, Chains]:
+    """Reduced columns of the first simplices in an order, and those of the others, unreduced.
+
+    limit  of cursors set or moved in a block; what is left then stays unreduced
+    """
+    if threads is None:
+        threads = cores() if order.size >= FEWEST else 1
+    bounds = [order.size * k // threads for k in range(threads + 1)]
+
+    def begin(first: int, last: int) -> _Block:
+        room = order.size if first == 0 else last - first
+        cursors, heap = _cursors(d), _heap(d.values.size)
+        begun = _begun(d, order[first:last])
+        columns, left = _reduce(begun, limit // threads, cursors, heap, _columns(room), d)
+        return _Block(columns, left, cursors, heap)
+
+    (columns, left, _, _), *others = spread(begin, bounds)
+    for block in others:
+        again = _first(block.columns.chains, int(block.columns.used[0]))
+        if not left.pivot.size:
+            columns, again = _reduce(again, limit, block.cursors, block.heap, columns, d)
+        left = joined([left, again, block.left])
+    return _first(columns.chains, int(columns.used[0])), left
+
+
+def _reduce(
+    begun: Chains, limit: int, cursors: Cursors, heap: Heap, columns: Columns, d: Coboundary
+) -> tuple[Columns, Chains]:
+    """Append chains to the columns, reduced; those columns, and the chains that are left."""
+    reduced, status = reduce_columns(0, limit, begun, cursors, heap, columns, d)
+    while status == COLUMNS_FULL:
+        simplices, multiples = columns.chains.simplices, columns.chains.multiples
+        larger = columns.chains._replace(
+            simplices=enlarged(simplices), multiples=enlarged(multiples)
+        )
+        columns = columns._replace(chains=larger)
+        reduced, status = reduce_columns(reduced, limit, begun, cursors, heap, columns, d)
+    return columns, _behind(begun, reduced)
+
+
+# --- chains
+
+
+def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
+    """A chain for each simplex: the simplex itself, times the sign of its earliest cofacet."""
+    pivot, multiples = d.earliest[order], np.ones(order.size, np.int64)
+    if d.p != 2:
+        write_signs(order, pivot, d, multiples)  # their own inverses
+    return Chains(pivot, np.arange(order.size + 1), order, multiples)
+
+
+def _first(chains: Chains, count: int) -> Chains:
+    """So many of them, the first."""
+    end = chains.stop[count]
+    return Chains(
+        chains.pivot[:count],
+        chains.stop[: count + 1],
+        chains.simplices[:end],
+        chains.multiples[:end],
+    )
+
+
+def _behind(chains: Chains, count: int) -> Chains:
+    """All but the first so many."""
+    begin = chains.stop[count]
+    return Chains(
+        chains.pivot[count:],
+        chains.stop[count:] - begin,
+        chains.simplices[begin:],
+        chains.multiples[begin:],
+    )
+
+
+def joined(parts: Sequence[Chains]) -> Chains:
+    """The chains of the first part, then those of the next."""
+    lengths = np.concatenate([np.diff(part.stop) for part in parts])
+    return Chains(
+        np.concatenate([part.pivot for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.concatenate([part.simplices for part in parts]),
+        np.concatenate([part.multiples for part in parts]),
+    )
+
+
+# --- room for kernels; what is never written to takes no memory
+
+
+def _columns(most: int) -> Columns:
+    """No columns, and room for so many."""
+    return Columns(
+        np.zeros(1, np.int64),
+        np.full(1 << (2 * most).bit_length(), -1, np.int32),
+        Chains(
+            np.empty(most, np.int64),
+            np.zeros(most + 1, np.int64),
+            np.empty(2 * most + 16, np.int64),
+            np.empty(2 * most + 16, np.int64),
+        ),
+    )
+
+
+def _cursors(d: Coboundary) -> Cursors:
+    """No cursors, and room for one into each simplex's coboundary."""
+    m = d.values.size
+    return Cursors(
+        used=np.zeros(1, np.int64),
+        slot=np.full(m, -1, np.int32),
+        simplex=np.empty(m, np.int64),
+        behind_value=np.empty(m),
+        behind=np.empty(m, np.int64),
+        value=np.empty((m, NEXT)),
+        cofacet=np.empty((m, NEXT), np.int64),
+        counts=np.empty(m, np.int8),
+        at=np.empty(m, np.int8),
+        coefficient=np.empty(m, np.int64),
+    )
+
+
+def _heap(m: int) -> Heap:
+    """An empty heap, and room for m slots."""
+    return Heap(
+        size=np.zeros(1, np.int64),
+        value=np.empty(m),
+        cofacet=np.empty(m, np.int64),
+        slot=np.empty(m, np.int64),
+        standing=np.empty(m, np.int64),
+    )
