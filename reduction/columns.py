@@ -19,6 +19,8 @@ from reduction.kernels.cursors import (
     Columns,
     Cursors,
     Heap,
+    first_owners,
+    place_ahead,
     reduce_columns,
 )
 from reduction.kernels.simplices import Coboundary, write_signs
@@ -52,6 +54,9 @@ def reduce_by_cursors(
         room = order.size if first == 0 else last - first
         cursors, heap = _cursors(d), _heap(d.values.size)
         begun = _begun(d, order[first:last])
+        if limit:
+            ahead = np.concatenate([begun.simplices, first_owners(begun.pivot, d)])
+            place_ahead(np.sort(ahead), cursors, d)
         columns, left = _reduce(begun, limit // threads, cursors, heap, _columns(room), d)
         return _Block(columns, left, cursors, heap)
 
@@ -146,14 +151,9 @@ def _cursors(d: Coboundary) -> Cursors:
     return Cursors(
         used=np.zeros(1, np.int64),
         slot=np.full(m, -1, np.int32),
-        simplex=np.empty(m, np.int64),
-        behind_value=np.empty(m),
-        behind=np.empty(m, np.int64),
-        value=np.empty((m, NEXT)),
-        cofacet=np.empty((m, NEXT), np.int64),
-        counts=np.empty(m, np.int8),
-        at=np.empty(m, np.int8),
-        coefficient=np.empty(m, np.int64),
+        state=np.empty((m, 4), np.int64),
+        value=np.empty((m, 1 + NEXT)),
+        cofacet=np.empty((m, 1 + NEXT), np.int64),
     )
 
 

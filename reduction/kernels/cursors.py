@@ -27,25 +27,29 @@ from reduction.kernels.simplices import (
     find_vertices,
     latest_facet,
 )
+from reduction.kernels.streams import facet_row, first_tail, next_tail
 from reduction.kernels.tables import find_place
 
-NEXT = 8
+NEXT = 7  # what is behind whom, and who, fit into two cache lines of 64 bytes
+SIMPLEX, COEFFICIENT, COUNT, AT = 0, 1, 2, 3
 DONE, WORKED, COLUMNS_FULL = 0, 1, 2
 
 
 class Cursors(NamedTuple):
-    """Simplices that entered a working column, each in a slot, and their next cofacets."""
+    """Simplices that entered a working column, each in a slot, and their next cofacets.
+
+    state    (S, 4): the simplex; its coefficient in the working column; how many of its next
+             cofacets are known; at which of them, 1.., the cursor stands, 0 where the simplex is
+             not in the working column
+    value    (S, 1 + NEXT): what the next cofacets are behind, then their values in order
+    cofacet  (S, 1 + NEXT): the same, as notes
+    """
 
     used: NDArray[np.int64]  # (1,) slots
     slot: NDArray[np.int32]  # (m,) of each r-simplex; -1 if it never entered
-    simplex: NDArray[np.int64]  # (S,)
-    behind_value: NDArray[np.float64]  # (S,) where its next cofacets begin: behind this value
-    behind: NDArray[np.int64]  # (S,) and this cofacet, a note
-    value: NDArray[np.float64]  # (S, NEXT) of the next cofacets, in order
-    cofacet: NDArray[np.int64]  # (S, NEXT) the same, as notes
-    counts: NDArray[np.int8]  # (S,) how many
-    at: NDArray[np.int8]  # (S,) which of them the cursor is at; -1 if not in the working column
-    coefficient: NDArray[np.int64]  # (S,) in the working column
+    state: NDArray[np.int64]
+    value: NDArray[np.float64]
+    cofacet: NDArray[np.int64]
 
 
 class Heap(NamedTuple):
@@ -126,15 +130,14 @@ def pop(heap: Heap) -> None:
 
 @njit_step
 def insert_cofacet(
-    value: Float,
-    note: Int,
-    count: Int,
-    values: NDArray[np.float64],
-    notes: NDArray[np.int64],
+    value: Float, note: Int, count: Int, values: NDArray[np.float64], notes: NDArray[np.int64]
 ) -> None:
-    """Insert into the first `count` of a row in order; what falls off the end is lost."""
-    at = min(count, NEXT - 1)
-    while at > 0 and precedes(value, note, values[at - 1], notes[at - 1]):
+    """Insert into a row with `count` next cofacets, all in order; what falls off the end is lost.
+
+    The cofacet is behind what stands first in the row.
+    """
+    at = min(count + 1, NEXT)
+    while precedes(value, note, values[at - 1], notes[at - 1]):
         values[at], notes[at] = values[at - 1], notes[at - 1]
         at -= 1
     values[at], notes[at] = value, note
@@ -150,9 +153,9 @@ def next_cofacets(
     vertices: NDArray[np.int64],
 ) -> None:
     """Find the first cofacets behind (value, position), and set the cursor at the first."""
-    cursors.behind_value[slot], cursors.behind[slot] = value, 2 * position
-    find_vertices(cursors.simplex[slot], d.r + 1, d.binomials, vertices)
+    find_vertices(cursors.state[slot, SIMPLEX], d.r + 1, d.binomials, vertices)
     values, notes = cursors.value[slot], cursors.cofacet[slot]
+    values[0], notes[0] = value, 2 * position
     begin, low, count, highest = np.int64(0), 0, 0, np.inf
     for k in range(d.r + 1):
         begin += d.binomials[k + 2, vertices[k]]
@@ -160,19 +163,16 @@ def next_cofacets(
         for vertex in range(low, vertices[k] if k <= d.r else d.n):
             cofacet = begin + d.binomials[k + 1, vertex]
             height = d.above[cofacet]
-            if height < value or height > highest or (height == value and cofacet <= position):
+            if height < value or height >= highest or (height == value and cofacet <= position):
                 continue
-            note = 2 * cofacet + (k & 1)
-            if count == NEXT and not precedes(height, note, highest, notes[NEXT - 1]):
-                continue
-            insert_cofacet(height, note, count, values, notes)
+            insert_cofacet(height, 2 * cofacet + (k & 1), count, values, notes)
             count = min(count + 1, NEXT)
             if count == NEXT:
-                highest = values[NEXT - 1]
+                highest = values[NEXT]
         if k <= d.r:
             low = vertices[k] + 1
             begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]
-    cursors.counts[slot], cursors.at[slot] = count, 0 if count else -1
+    cursors.state[slot, COUNT], cursors.state[slot, AT] = count, min(count, 1)
 
 
 @njit_step
@@ -182,9 +182,63 @@ def find_slot(simplex: Int, cursors: Cursors) -> Int:
     if slot < 0:
         slot = cursors.used[0]
         cursors.used[0] += 1
-        cursors.slot[simplex], cursors.simplex[slot] = slot, simplex
-        cursors.counts[slot], cursors.at[slot], cursors.coefficient[slot] = 0, -1, 0
+        cursors.slot[simplex] = slot
+        cursors.state[slot, SIMPLEX], cursors.state[slot, COEFFICIENT] = simplex, 0
+        cursors.state[slot, COUNT], cursors.state[slot, AT] = 0, 0
     return slot
+
+
+@njit_step
+def note_cofacet(
+    simplex: Int,
+    value: Float,
+    note: Int,
+    highest: NDArray[np.float64],
+    cursors: Cursors,
+    d: Coboundary,
+) -> None:
+    """Put a cofacet among the next of its facet, unless it is the earliest."""
+    if note >> 1 == d.earliest[simplex]:
+        return
+    slot = cursors.slot[simplex]
+    values, count = cursors.value[slot], cursors.state[slot, COUNT]
+    insert_cofacet(value, note, count, values, cursors.cofacet[slot])
+    if count < NEXT:
+        count += 1
+        cursors.state[slot, COUNT] = count
+    if count == NEXT:
+        highest[simplex] = values[NEXT]
+
+
+@njit
+def place_ahead(simplices: NDArray[np.int64], cursors: Cursors, d: Coboundary) -> None:
+    """Give simplices slots, and find their next cofacets behind the earliest in one pass.
+
+    The pass is that of `kernels.streams`: it reads the values in the order in which they stand, and
+    takes a fraction of the time of looking for each simplex's cofacets all over them.
+    """
+    highest = np.full(d.values.size, -np.inf)  # of the next cofacets found, once they are NEXT
+    for simplex in simplices:
+        slot = find_slot(simplex, cursors)
+        cursors.value[slot, 0] = d.above[d.earliest[simplex]]
+        cursors.cofacet[slot, 0] = 2 * d.earliest[simplex]
+        highest[simplex] = np.inf
+    vertices, begin = first_tail(d.r + 1, d.r + 1), 0
+    while begin < d.above.size:
+        row = d.above[begin : begin + vertices[1]]
+        facet = facet_row(vertices, 0, d.binomials)
+        for k in range(row.size):
+            if row[k] < highest[facet]:
+                note_cofacet(facet, row[k], 2 * (begin + k), highest, cursors, d)
+        for omitted in range(1, d.r + 2):
+            facet = facet_row(vertices, omitted, d.binomials)
+            below = highest[facet : facet + row.size]
+            for k in range(row.size):
+                if row[k] < below[k]:
+                    note = 2 * (begin + k) + (omitted & 1)
+                    note_cofacet(facet + k, row[k], note, highest, cursors, d)
+        begin += row.size
+        next_tail(vertices)
 
 
 @njit_step
@@ -196,20 +250,20 @@ def place_cursor(
     d: Coboundary,
     vertices: NDArray[np.int64],
 ) -> None:
-    """Set the cursor at the first cofacet behind (value, position); at -1 if there is none."""
-    note, count = 2 * position, cursors.counts[slot]
+    """Set the cursor at the first cofacet behind (value, position); at 0 if there is none."""
+    note, count = 2 * position, cursors.state[slot, COUNT]
     values, notes = cursors.value[slot], cursors.cofacet[slot]
     if (
         count == 0
-        or precedes(value, note, cursors.behind_value[slot], cursors.behind[slot])
-        or not precedes(value, note, values[count - 1], notes[count - 1])
+        or precedes(value, note, values[0], notes[0])
+        or not precedes(value, note, values[count], notes[count])
     ):
         next_cofacets(slot, value, position, cursors, d, vertices)
         return
-    at = 0
+    at = 1
     while not precedes(value, note, values[at], notes[at]):
         at += 1
-    cursors.at[slot] = at
+    cursors.state[slot, AT] = at
 
 
 @njit_step
@@ -225,13 +279,14 @@ def enter(
 ) -> None:
     """Add a multiple of a simplex to the working column, behind the pivot (value, position)."""
     slot = find_slot(simplex, cursors)
-    if cursors.at[slot] < 0:
+    if cursors.state[slot, AT] == 0:
         place_cursor(slot, value, position, cursors, d, vertices)
-        at = cursors.at[slot]
-        if at < 0:
+        at = cursors.state[slot, AT]
+        if at == 0:
             return
         push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
-    cursors.coefficient[slot] = (cursors.coefficient[slot] + coefficient) % d.p
+    total = cursors.state[slot, COEFFICIENT] + coefficient
+    cursors.state[slot, COEFFICIENT] = total % d.p
 
 
 @njit_step
@@ -239,15 +294,15 @@ def advance(
     slot: Int, cursors: Cursors, heap: Heap, d: Coboundary, vertices: NDArray[np.int64]
 ) -> None:
     """Move a cursor, taken off the heap, to its next cofacet and put it back, if there is one."""
-    at = cursors.at[slot] + 1
-    if at < cursors.counts[slot]:
-        cursors.at[slot] = at
+    at = cursors.state[slot, AT] + 1
+    if at <= cursors.state[slot, COUNT]:
+        cursors.state[slot, AT] = at
     else:
         value, note = cursors.value[slot, at - 1], cursors.cofacet[slot, at - 1]
         next_cofacets(slot, value, note >> 1, cursors, d, vertices)
-        at = cursors.at[slot]
-        if at < 0:
-            cursors.coefficient[slot] = 0
+        at = cursors.state[slot, AT]
+        if at == 0:
+            cursors.state[slot, COEFFICIENT] = 0
             return
     push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
 
@@ -263,13 +318,13 @@ def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
     while heap.size[0] and heap.value[0] == value and heap.cofacet[0] >> 1 == note >> 1:
         slot, sign = heap.slot[0], heap.cofacet[0] & 1
         pop(heap)
-        coefficient = cursors.coefficient[slot]
+        coefficient = cursors.state[slot, COEFFICIENT]
         if coefficient:
             total += p - coefficient if sign else coefficient
             heap.standing[standers] = slot
             standers += 1
         else:
-            cursors.at[slot] = -1
+            cursors.state[slot, AT] = 0
     return total % p, standers
 
 
@@ -354,9 +409,10 @@ def keep_working(
     at, chains, scale = columns.chains.stop[columns.used[0]], columns.chains, inverse(total, p)
     for i in range(heap.size[0]):
         slot = heap.slot[i]
-        if cursors.coefficient[slot]:
-            chains.simplices[at] = cursors.simplex[slot]
-            chains.multiples[at] = cursors.coefficient[slot] * scale % p
+        coefficient = cursors.state[slot, COEFFICIENT]
+        if coefficient:
+            chains.simplices[at] = cursors.state[slot, SIMPLEX]
+            chains.multiples[at] = coefficient * scale % p
             at += 1
     keep_column(pivot, at, columns)
 
@@ -366,7 +422,7 @@ def empty_column(cursors: Cursors, heap: Heap) -> None:
     """Take everything out of the working column."""
     for k in range(heap.size[0]):
         slot = heap.slot[k]
-        cursors.at[slot], cursors.coefficient[slot] = -1, 0
+        cursors.state[slot, AT], cursors.state[slot, COEFFICIENT] = 0, 0
     heap.size[0] = 0
 
 
@@ -403,7 +459,7 @@ def reduce_one(
         if owner == -1:
             for i in range(standers):
                 slot = heap.standing[i]
-                push(heap, value, cursors.cofacet[slot, cursors.at[slot]], slot)
+                push(heap, value, cursors.cofacet[slot, cursors.state[slot, AT]], slot)
             return pivot, total, work
 
 
@@ -441,3 +497,16 @@ def reduce_columns(
         keep_working(pivot, total, cursors, heap, columns, d.p)
         empty_column(cursors, heap)
     return begun.pivot.size, DONE
+
+
+@njit
+def first_owners(pivots: NDArray[np.int64], d: Coboundary) -> NDArray[np.int64]:
+    """Of pivots that are earliest cofacets the r-simplices of apparent pairs, each once."""
+    vertices, count = np.empty(d.r + 2, np.int64), 0
+    owners, found = np.empty(pivots.size, np.int64), np.zeros(d.values.size, np.bool_)
+    for pivot in pivots:
+        facet = latest_facet(pivot, d, vertices)
+        if d.earliest[facet] == pivot and not found[facet]:
+            found[facet], owners[count] = True, facet
+            count += 1
+    return owners[:count]

@@ -11,7 +11,7 @@ from reduction.kernels.compilation import Int, njit_step
 
 
 @njit_step
-def find_place(key: Int, table: NDArray[np.int64], keys: NDArray[np.int64]) -> Int:
+def find_place(key: Int, table: NDArray[np.int32], keys: NDArray[np.int64]) -> Int:
     """Where in the table the index of the key stands, or where it would have to."""
     mask = table.size - 1
     place = (((key ^ key >> 31) & 0x7FFFFFFF) * 0x9E3779B1 >> 24) & mask  # below 2**63

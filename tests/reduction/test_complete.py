@@ -206,7 +206,7 @@ def test_the_first_violation_is_named(arrays: Arrays, data: st.DataObject) -> No
 
 @given(st.lists(st.integers(0, 10**12), max_size=40, unique=True))
 def test_a_table_finds_what_was_put_into_it(keys: list[int]) -> None:
-    array, table = np.array(keys, np.int64), np.full(64, -1)
+    array, table = np.array(keys, np.int64), np.full(64, -1, np.int32)
     for k, key in enumerate(keys):
         place = find_place(key, table, array)
         assert table[place] == -1
