@@ -11,13 +11,15 @@ only in index 0 one class is essential, and in index D all are. Index by index:
    not sorted for that, and nothing is stored for each of them.
 3. Where an r-simplex is the latest facet of its earliest cofacet the two are a pair: an apparent
    one (`kernels.simplices`). Most are, and they stand in no table.
-4. What is left is reduced, latest first, by cursors into coboundaries (`kernels.cursors`).
+4. What is left is reduced, latest first, by cursors into coboundaries (`kernels.cursors`), in as
+   many blocks as there are cores (`columns`).
 5. Over Z/2, where columns prove long, ranks are given to the (r+1)-simplices after all, and the
    reduction goes on with bits (`kernels.windows`).
 
-Memory for index r, beside the values, in bytes: 32 for each r-simplex; about 250 for each that
-enters a working column, in practice a third of them; 16 for each term of a reduced column. Windows
-take 28 for each (r+1)-simplex besides, and start only where there are fewer than 2**25 of them.
+Memory for index r, beside the values, in bytes: 60 for each r-simplex, a little more with each
+thread; 160 for each that enters a working column, in practice a third of them; 16 for each term of
+a reduced column. Windows take 28 for each (r+1)-simplex besides, and are used only where that is
+less than half of the memory that is free.
 """
 
 from collections.abc import Sequence
@@ -29,14 +31,14 @@ from reduction.columns import reduce_by_cursors
 from reduction.kernels.forest import spanning_edges
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.kernels.streams import earliest_cofacets, merge_earliest
-from reduction.memory import require
+from reduction.memory import available, require
 from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
 from reduction.threads import spread, top_bounds
 
-MOST_PACKED = 2**25  # (r+1)-simplices that get ranks
+RANKED = 28  # bytes for each (r+1)-simplex that gets a rank
 
 
 def complete_pairings(
@@ -65,9 +67,9 @@ def complete_pairings(
         elif r == 0:
             result.append(_components(simplices, values))
         else:
-            limit = patience if p == 2 and values[r + 1].size < MOST_PACKED else np.inf
-            d = _coboundary(simplices, values, r, p, threads)
-            result.append(_pair(d, cleared, limit, threads))
+            d = coboundary(simplices, values, r, p, threads)
+            packed = p == 2 and RANKED * values[r + 1].size < available() // 2
+            result.append(_pair(d, cleared, patience if packed else np.inf, threads))
         if r + 1 < simplices.dim or max_index == simplices.dim:
             cleared = np.zeros(values[min(r + 1, simplices.dim)].size, np.bool_)
             cleared[result[-1].deaths] = True
@@ -81,7 +83,7 @@ def _components(simplices: Complete, values: Sequence[NDArray[np.float64]]) -> P
     return Pairing(births, ends[births][ends[births] >= 0])
 
 
-def _coboundary(
+def coboundary(
     simplices: Complete, values: Sequence[NDArray[np.float64]], r: int, p: int, threads: int | None
 ) -> Coboundary:
     """The coboundary operator of the r-simplices, their earliest cofacets found."""
