@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from reduction.barcode import Barcode, Located
 from reduction.complete import complete_pairings
 from reduction.fields import prime
-from reduction.kernels.matrix import reduce_coboundary
+from reduction.matrix import matrix_pairings
 from reduction.order import bars_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
@@ -74,33 +74,3 @@ def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pai
     if isinstance(complex.vertices, Complete):
         return complete_pairings(complex.vertices, complex.values, field, max_index)
     return matrix_pairings(complex, field, max_index)
-
-
-def matrix_pairings(
-    complex: "FilteredComplex", field: int, max_index: int, *, clearing: bool = True
-) -> list[Pairing]:
-    """Who ends whom in any complex. `clearing` changes the time, nothing else."""
-    result: list[Pairing] = []
-    # the r-simplices, in filtration order, that end a class of index r - 1
-    ends_below = np.zeros(complex.counts[0], np.bool_)
-    for r in range(max_index + 1):
-        owner = np.empty(0, np.int64)
-        if r < complex.dim:
-            coboundary = complex.boundary(r + 1).tocsr()
-            owner = reduce_coboundary(
-                coboundary.indptr,
-                coboundary.indices,
-                np.asarray(coboundary.data, np.int8),
-                complex.counts[r + 1],
-                ends_below if clearing else np.zeros_like(ends_below),
-                field,
-            )
-        deaths = np.flatnonzero(owner >= 0)
-        essential = ~ends_below
-        essential[owner[deaths]] = False
-        births = complex.order(r)[np.concatenate([owner[deaths], np.flatnonzero(essential)])]
-        if deaths.size:
-            deaths = complex.order(r + 1)[deaths]
-        result.append(Pairing(births, deaths))
-        ends_below = owner >= 0
-    return result
