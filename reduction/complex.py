@@ -124,7 +124,7 @@ class FilteredComplex:
         """The number of simplices of each dimension."""
         return tuple(values.size for values in self.values)
 
-    def facets(self, r: int) -> NDArray[np.int64]:
+    def facets(self, r: int) -> NDArray[np.integer]:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, r = 1..dim."""
         self._check_dimension(r, lowest=1)
         return self.vertices.facets(r)

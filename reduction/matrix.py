@@ -77,7 +77,7 @@ def _pair(
     latest_first = order[np.sort(rank[left])[::-1]]
     matrix = _reduce(matrix, latest_first)
     deaths = np.flatnonzero(matrix.owner >= 0)
-    births = matrix.owner[deaths]
+    births = matrix.owner[deaths].astype(np.int64)
     essential = ~cleared
     essential[births] = False
     return Pairing(np.concatenate([births, np.flatnonzero(essential)]), above[deaths])

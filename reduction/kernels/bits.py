@@ -7,7 +7,7 @@ A column is added bit by bit, in any order. Source: Bauer, Kerber, Reininghaus &
 third level is passed through once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def no_bits(m: int) -> Bits:
 
 
 @njit_step
-def lowest_bit(word: np.uint64) -> Int:
+def lowest_bit(word: Any) -> Int:
     """The place of the lowest bit of a word that is not zero."""
     return PLACES[np.int64((word & ~(word - ONE)) % PRIME)]
 

@@ -27,7 +27,7 @@ def join(
 
     edges     (k,)    positions
     vertices  (k, 2)  the positions of their ends
-    values    (n,)    of the vertices; the root of a tree is its earliest vertex by (value, position)
+    values    (n,)    of the vertices; a tree's root is its earliest vertex by (value, position)
     parent    (n,)    of each vertex in its tree; a root is its own
     ends      (n,)    the edge that ended each vertex's component, -1 for none so far
     """

@@ -100,9 +100,7 @@ def pair_apparent(facets: Integers, rank: Integers, rank_below: Integers, matrix
 
 
 @njit_step
-def add_column(
-    j: Int, factor: Int, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]
-) -> Int:
+def add_column(j: Int, factor: Int, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]) -> Int:
     """Add a multiple of column j to the working column; by how much its number of rows grows."""
     p, growth = matrix.p, 0
     for at in range(matrix.start[j], matrix.stop[j]):
