@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction.colex import complete_positions
 from reduction.errors import FiltrationError, ShapeError
-from reduction.kernels.faces import first_disordered, first_lower, first_repeated
+from reduction.kernels.faces import Level, first_disordered, first_lower, first_repeated
 from reduction.kernels.streams import first_violation
 from reduction.memory import require
 from reduction.order import ascending_order
 from reduction.simplices import Complete, Listed, Simplices
 from reduction.threads import spread, top_bounds
-from reduction.tree import Level, colex_order, facets, level, tails, vertex_level
+from reduction.tree import colex_order, facets, level, tails, vertex_level
 
 
 class Filtration(NamedTuple):
@@ -131,7 +131,9 @@ def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
             f"vertices[{r}] has shape {rows.shape} and type {rows.dtype}; "
             f"give an integer array of shape (m, {r + 1})"
         )
-    labels = np.ascontiguousarray(rows, np.int64)  # beyond 2**63 - 1 they become negative
+    labels = np.require(
+        rows, np.int64, ["C", "A", "W", "E"]
+    )  # beyond 2**63 - 1 they become negative
     if first_disordered(labels) >= 0:
         raise _disordered(r, rows, labels)
     return labels
@@ -171,7 +173,7 @@ def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
             f"values[{r}] has shape {values.shape} and type {values.dtype} for {m} simplices; "
             f"give a float64 array of shape ({m},)"
         )
-    return np.ascontiguousarray(values, np.float64)
+    return np.require(values, np.float64, ["C", "A", "W", "E"])
 
 
 def _check_finite(r: int, values: NDArray[np.float64]) -> None:

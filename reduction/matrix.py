@@ -23,6 +23,7 @@ from reduction.kernels.matrix import (
     Matrix,
     count_cofacets,
     fill_columns,
+    lead_with_pivots,
     pair_apparent,
     reduce_columns,
 )
@@ -104,6 +105,7 @@ def _coboundary(
     owner = np.full(rank.size, -1, index_type(cleared.size))
     matrix = Matrix(p, start, start[:-1].copy(), rows, multiples, owner, np.array([size]))
     fill_columns(facets, rank, cleared, matrix)
+    lead_with_pivots(matrix)
     return matrix
 
 

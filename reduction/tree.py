@@ -9,24 +9,15 @@ Source: Boissonnat & Maria (2014), "The simplex tree"; there with the largest ve
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.faces import find_children, find_facets
+from reduction.kernels.faces import Level, find_children, find_facets
 from reduction.order import ascending_order
 from reduction.simplices import index_type
 
 Positions = NDArray[np.integer]
-
-
-class Level(NamedTuple):
-    """The simplices of dimension r, int32 where that fits; vertices are positions 0..n-1."""
-
-    facets: Positions  # (m_r, r+1) where the facet that omits vertex i stands
-    lowest: Positions  # (m_r,) v0
-    begin: Positions  # (m_{r-1} + 1,) the children of tail t stand at begin[t]:begin[t + 1]
 
 
 def vertex_level(n: int) -> Level:
@@ -39,7 +30,7 @@ def level(facets: Positions, lowest: Positions, below: Level) -> Level:
     """The level above another, of simplices in colexicographic order."""
     begin = np.zeros(len(below.facets) + 1, facets.dtype)
     np.cumsum(np.bincount(facets[:, 0], minlength=len(below.facets)), out=begin[1:])
-    return Level(facets, lowest, begin)
+    return Level(facets, np.ascontiguousarray(lowest, facets.dtype), begin)
 
 
 def tails(simplices: Positions, levels: Sequence[Level]) -> Positions:
@@ -49,7 +40,7 @@ def tails(simplices: Positions, levels: Sequence[Level]) -> Positions:
     """
     found = simplices[:, -1].astype(index_type(max(len(level.facets) for level in levels)))
     for k, below in enumerate(levels[1:], start=2):
-        find_children(found, simplices[:, -k], below.begin, below.lowest, found)
+        find_children(found, simplices[:, -k], below)
     return found
 
 
@@ -71,5 +62,5 @@ def facets(tails: Positions, lowest: Positions, below: Level) -> Positions:
     if found.shape[1] == 2:
         found[:, 0], found[:, 1] = tails, lowest
     else:
-        find_facets(tails, lowest, below.facets, below.begin, below.lowest, found)
+        find_facets(tails, np.ascontiguousarray(lowest, tails.dtype), below, found)
     return found

@@ -4,12 +4,22 @@ Simplices are found in a simplex tree (Boissonnat & Maria 2014), as children of 
 `reduction.tree`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.compilation import Int, njit, njit_step
 
 Integers = NDArray[np.integer]
+
+
+class Level(NamedTuple):
+    """The simplices of dimension r, int32 where that fits; vertices are positions 0..n-1."""
+
+    facets: Integers  # (m_r, r+1) where the facet that omits vertex i stands
+    lowest: Integers  # (m_r,) v0
+    begin: Integers  # (m_{r-1} + 1,) the children of tail t stand at begin[t]:begin[t + 1]
 
 
 @njit
@@ -37,42 +47,33 @@ def first_repeated(rows: NDArray[np.int64]) -> Int:
 
 
 @njit_step
-def find_child(tail: Int, v0: Int, begin: Integers, lowest: Integers) -> Int:
+def find_child(tail: Int, v0: Int, level: Level) -> Int:
     """Where the child v0 of a tail stands; -1 if there is none."""
-    low, high = np.int64(begin[tail]), np.int64(begin[tail + 1])
+    low, end = np.int64(level.begin[tail]), np.int64(level.begin[tail + 1])
+    high = end
     while low < high:
         middle = (low + high) >> 1
-        if lowest[middle] < v0:
+        if level.lowest[middle] < v0:
             low = middle + 1
         else:
             high = middle
-    return low if low < begin[tail + 1] and lowest[low] == v0 else -1
+    return low if low < end and level.lowest[low] == v0 else -1
 
 
 @njit
-def find_children(
-    tails: Integers, v0: Integers, begin: Integers, lowest: Integers, children: Integers
-) -> None:
-    """Write where the child v0[i] of tails[i] stands; -1 if there is none, or no such tail."""
+def find_children(tails: Integers, v0: Integers, level: Level) -> None:
+    """Replace each tail by its child v0; by -1 if there is none, or no such tail."""
     for i in range(tails.size):
-        children[i] = -1 if tails[i] < 0 else find_child(tails[i], v0[i], begin, lowest)
+        if tails[i] >= 0:
+            tails[i] = find_child(tails[i], v0[i], level)
 
 
 @njit
-def find_facets(
-    tails: Integers,
-    v0: Integers,
-    facets_below: Integers,
-    begin: Integers,
-    lowest: Integers,
-    facets: Integers,
-) -> None:
-    """Write the facets of simplices given as (tail, v0), r >= 2; -1 for what is not there.
+def find_facets(tails: Integers, v0: Integers, below: Level, facets: Integers) -> None:
+    """Write the facets (m, r+1) of simplices given as (tail, v0), r >= 2; -1 for what is not there.
 
-    facets_below  (m', r)   of the tails: without vertex i, a simplex is v0 and what the tail is
-                            without it
-    begin, lowest           children in dimension r - 1
-    facets        (m, r+1)  the one that omits vertex i; all -1 where there is no tail
+    Without vertex i >= 1, a simplex is v0 and what its tail is without that vertex; all are -1
+    where there is no tail. below: dimension r - 1.
     """
     for i in range(tails.size):
         tail = tails[i]
@@ -80,7 +81,7 @@ def find_facets(
         for k in range(1, facets.shape[1]):
             facet = np.int64(-1)
             if tail >= 0:
-                facet = find_child(facets_below[tail, k - 1], v0[i], begin, lowest)
+                facet = find_child(below.facets[tail, k - 1], v0[i], below)
             facets[i, k] = facet
 
 

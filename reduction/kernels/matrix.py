@@ -65,22 +65,29 @@ def fill_columns(
     facets  (M, r+2)  of the (r+1)-simplices; what omits vertex i has the sign (-1)^i
     rank    (M,)      of the (r+1)-simplices in filtration order
     """
-    start, stop, rows, multiples = matrix.start, matrix.stop, matrix.rows, matrix.multiples
+    stop, rows, multiples = matrix.stop, matrix.rows, matrix.multiples
     for i in range(len(facets)):
         for k in range(facets.shape[1]):
             facet = facets[i, k]
             if cleared[facet]:
                 continue
-            first, at = start[facet], stop[facet]
-            earlier = at > first and rank[i] > rows[first]
-            rows[at] = rank[i]
-            if not earlier:
-                rows[at], rows[first] = rows[first], rows[at]
+            at = stop[facet]
+            rows[at], stop[facet] = rank[i], at + 1
             if matrix.p > 2:
                 multiples[at] = matrix.p - 1 if k & 1 else 1
-                if not earlier:
-                    multiples[at], multiples[first] = multiples[first], multiples[at]
-            stop[facet] = at + 1
+
+
+@njit
+def lead_with_pivots(matrix: Matrix) -> None:
+    """Swap the first entry of each column with the earliest."""
+    rows, multiples = matrix.rows, matrix.multiples
+    for j in range(matrix.stop.size):
+        first = pivot = matrix.start[j]
+        for at in range(first + 1, matrix.stop[j]):
+            pivot = at if rows[at] < rows[pivot] else pivot
+        rows[first], rows[pivot] = rows[pivot], rows[first]
+        if matrix.p > 2:
+            multiples[first], multiples[pivot] = multiples[pivot], multiples[first]
 
 
 @njit
