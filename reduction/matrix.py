@@ -72,9 +72,8 @@ def _pair(
     """Pair r-simplices with (r+1)-simplices, whose facets and filtration orders are given."""
     rank, rank_above = _ranks(order), _ranks(above)
     matrix = _coboundary(facets, rank_above, skipped, p)
-    pair_apparent(facets, rank_above, rank, matrix)
     left = matrix.stop > matrix.start[:-1]
-    left[matrix.owner[matrix.owner >= 0]] = False
+    pair_apparent(facets, rank_above, rank, matrix, left)
     latest_first = order[np.sort(rank[left])[::-1]]
     matrix = _reduce(matrix, latest_first)
     deaths = np.flatnonzero(matrix.owner >= 0)

@@ -26,7 +26,7 @@ from reduction.barcode import Barcode, Located
 from reduction.complete import complete_pairings
 from reduction.fields import prime
 from reduction.matrix import matrix_pairings
-from reduction.order import bars_order
+from reduction.order import ascending_order, bars_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
 
@@ -46,27 +46,30 @@ def persistence(
     bars: list[NDArray[np.float64]] = []
     located: list[Located] = []
     for r, pairing in enumerate(pairings(complex, p, max_index)):
-        births, deaths = _by_position(pairing, complex.counts[r])
-        values = np.column_stack([complex.values[r][births], np.full(births.size, np.inf)])
-        ends = deaths >= 0
-        if ends.any():
-            values[ends, 1] = complex.values[r + 1][deaths[ends]]
-        if not keep_zero:
-            kept = values[:, 0] < values[:, 1]
-            births, deaths, values = births[kept], deaths[kept], values[kept]
+        births, deaths, values = _bars(complex, r, pairing, keep_zero=keep_zero)
         order = bars_order(values)
         bars.append(values[order])
         located.append(Located(complex.vertices, r, births[order], deaths[order]))
     return Barcode.located(bars, located, p)
 
 
-def _by_position(pairing: Pairing, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Births, ascending, and their deaths; -1 for none. m is the number of r-simplices."""
-    ends = np.full(m, -2)
-    ends[pairing.births] = -1
-    ends[pairing.births[: pairing.deaths.size]] = pairing.deaths
-    births = np.flatnonzero(ends > -2)
-    return births, ends[births]
+def _bars(
+    complex: "FilteredComplex", r: int, pairing: Pairing, *, keep_zero: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Births, ascending, their deaths, -1 for none, and their values (m, 2)."""
+    births, deaths = pairing.births, np.full(pairing.births.size, -1)
+    deaths[: pairing.deaths.size] = pairing.deaths
+    values = np.full((births.size, 2), np.inf)
+    values[:, 0] = complex.values[r][births]
+    if pairing.deaths.size:
+        values[: pairing.deaths.size, 1] = complex.values[r + 1][pairing.deaths]
+    if not keep_zero:
+        kept = np.flatnonzero(values[:, 0] < values[:, 1])
+        births, deaths, values = births[kept], deaths[kept], values[kept]
+    order = ascending_order(births)
+    return (
+        (births, deaths, values) if order is None else (births[order], deaths[order], values[order])
+    )
 
 
 def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:

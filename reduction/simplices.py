@@ -45,7 +45,7 @@ class Listed(Sequence[Any]):
 
     def ends(self, edges: Positions) -> NDArray[np.integer]:
         """(k, 2): positions of the vertices of the edges at (k,) positions."""
-        return self.all_facets[1][edges]
+        return self.all_facets[1].take(edges, axis=0)
 
     def facets(self, r: int) -> NDArray[np.integer]:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Int, njit, njit_step
-from reduction.kernels.faces import Level, find_child
+from reduction.kernels.compilation import Int, njit_step
+from reduction.kernels.faces import Level
 
 Integers = NDArray[np.integer]
 
@@ -45,7 +45,7 @@ def next_common(
     return simplex, edge
 
 
-@njit
+@njit_step
 def count_children(siblings: Level, edges: Level) -> Int:
     """The number of cliques one dimension higher."""
     count = 0
@@ -59,28 +59,43 @@ def count_children(siblings: Level, edges: Level) -> Int:
     return count
 
 
-@njit
+@njit_step
+def write_clique(at: Int, v0: Int, simplex: Int, below: Cliques, made: Cliques) -> None:
+    """Write the rows and the later facets of clique `at`, the child v0 of a simplex.
+
+    Without vertex i >= 2, it is v0 and what its tail is without that vertex. The children of a
+    simplex come in ascending order, and so do those of what it is without a vertex: `begin` of the
+    level that is made says, for now, where among them the last one was found.
+    """
+    places = made.level.begin
+    made.level.lowest[at] = v0
+    for k in range(1, made.rows.shape[1]):
+        made.rows[at, k] = below.rows[simplex, k - 1]
+        if k > 1:
+            place = places[k]
+            while below.level.lowest[place] < v0:
+                place += 1
+            made.level.facets[at, k] = places[k] = place
+
+
+@njit_step
 def fill_children(below: Cliques, edges: Cliques, labels: NDArray[np.int64], made: Cliques) -> None:
     """Write the cliques one dimension higher, whose number is known. labels (n,) of the vertices.
 
-    The tail, the sibling and the edge between their v0 contain all edges of a clique. Without
-    vertex i >= 2, it is v0 and what its tail is without that vertex.
+    The tail, the sibling and the edge between their v0 contain all edges of a clique.
     """
-    at, r = 0, made.rows.shape[1] - 1
+    at = 0
     for simplex in range(below.level.lowest.size):
         sibling = np.int64(below.level.begin[below.level.facets[simplex, 0]])
         edge = np.int64(edges.level.begin[below.level.lowest[simplex]])
+        for k in range(1, below.rows.shape[1]):
+            made.level.begin[k + 1] = below.level.begin[below.level.facets[simplex, k]]
         sibling, edge = next_common(sibling, edge, simplex, below.level, edges.level)
         while sibling < simplex:
             v0 = below.level.lowest[sibling]
-            made.rows[at, 0], made.level.lowest[at] = labels[v0], v0
+            made.rows[at, 0] = labels[v0]
             made.level.facets[at, 0], made.level.facets[at, 1] = simplex, sibling
-            made.level.facets[at, 2] = edge  # if r = 2
-            for k in range(1, r + 1):
-                made.rows[at, k] = below.rows[simplex, k - 1]
-                if k > 1 and r > 2:
-                    facet = below.level.facets[simplex, k - 1]
-                    made.level.facets[at, k] = find_child(facet, v0, below.level)
+            write_clique(at, v0, simplex, below, made)
             highest = max(below.values[simplex], below.values[sibling])
             made.values[at] = max(highest, edges.values[edge])
             at += 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Int, njit, njit_step
+from reduction.kernels.compilation import Int, njit_step
 
 Integers = NDArray[np.integer]
 
@@ -22,7 +22,7 @@ class Level(NamedTuple):
     begin: Integers  # (m_{r-1} + 1,) the children of tail t stand at begin[t]:begin[t + 1]
 
 
-@njit
+@njit_step
 def first_disordered(rows: NDArray[np.int64]) -> Int:
     """The first row that is negative or does not ascend; -1 for none."""
     for i in range(len(rows)):
@@ -34,7 +34,7 @@ def first_disordered(rows: NDArray[np.int64]) -> Int:
     return -1
 
 
-@njit
+@njit_step
 def first_repeated(rows: NDArray[np.int64]) -> Int:
     """The first row that equals the next; -1 for none."""
     for i in range(len(rows) - 1):
@@ -60,7 +60,7 @@ def find_child(tail: Int, v0: Int, level: Level) -> Int:
     return low if low < end and level.lowest[low] == v0 else -1
 
 
-@njit
+@njit_step
 def find_children(tails: Integers, v0: Integers, level: Level) -> None:
     """Replace each tail by its child v0; by -1 if there is none, or no such tail."""
     for i in range(tails.size):
@@ -68,7 +68,7 @@ def find_children(tails: Integers, v0: Integers, level: Level) -> None:
             tails[i] = find_child(tails[i], v0[i], level)
 
 
-@njit
+@njit_step
 def find_facets(tails: Integers, v0: Integers, below: Level, facets: Integers) -> None:
     """Write the facets (m, r+1) of simplices given as (tail, v0), r >= 2; -1 for what is not there.
 
@@ -85,7 +85,7 @@ def find_facets(tails: Integers, v0: Integers, below: Level, facets: Integers) -
             facets[i, k] = facet
 
 
-@njit
+@njit_step
 def first_lower(facets: Integers, below: NDArray[np.float64], values: NDArray[np.float64]) -> Int:
     """The first simplex whose value is below that of a facet; -1 for none."""
     for i in range(len(facets)):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Int, njit, njit_step
+from reduction.kernels.compilation import Int, njit_step
 
 
 @njit_step
@@ -15,7 +15,7 @@ def find_root(vertex: Int, parent: NDArray[np.int64]) -> Int:
     return vertex
 
 
-@njit
+@njit_step
 def join(
     edges: NDArray[np.int64],
     vertices: NDArray[np.integer],

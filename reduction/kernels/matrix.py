@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.bits import Bits, least, toggle
-from reduction.kernels.compilation import Int, njit, njit_step
+from reduction.kernels.compilation import Int, njit_step
 
 Integers = NDArray[np.integer]
 
@@ -48,7 +48,7 @@ def inverse(a: Int, p: Int) -> Int:
     return s % p
 
 
-@njit
+@njit_step
 def count_cofacets(facets: Integers, cleared: NDArray[np.bool_], stop: NDArray[np.int64]) -> None:
     """Count the cofacets of each facet that is not cleared, from the facets of each simplex."""
     for i in range(len(facets)):
@@ -56,7 +56,7 @@ def count_cofacets(facets: Integers, cleared: NDArray[np.bool_], stop: NDArray[n
             stop[facets[i, k]] += not cleared[facets[i, k]]
 
 
-@njit
+@njit_step
 def fill_columns(
     facets: Integers, rank: Integers, cleared: NDArray[np.bool_], matrix: Matrix
 ) -> None:
@@ -77,7 +77,7 @@ def fill_columns(
                 multiples[at] = matrix.p - 1 if k & 1 else 1
 
 
-@njit
+@njit_step
 def lead_with_pivots(matrix: Matrix) -> None:
     """Swap the first entry of each column with the earliest."""
     rows, multiples = matrix.rows, matrix.multiples
@@ -90,20 +90,27 @@ def lead_with_pivots(matrix: Matrix) -> None:
             multiples[first], multiples[pivot] = multiples[pivot], multiples[first]
 
 
-@njit
-def pair_apparent(facets: Integers, rank: Integers, rank_below: Integers, matrix: Matrix) -> None:
+@njit_step
+def pair_apparent(
+    facets: Integers,
+    rank: Integers,
+    rank_below: Integers,
+    matrix: Matrix,
+    left: NDArray[np.bool_],
+) -> None:
     """Pair each r-simplex that is the latest facet of its earliest cofacet with that.
 
-    Bauer (2021), definition 3.2. rank_below (m,) of the r-simplices in filtration order.
+    rank_below (m,) of the r-simplices in filtration order, left (m,) those without a pair whose
+    columns are not empty. Source: Bauer (2021), definition 3.2.
     """
     for i in range(len(facets)):
-        latest = facets[i, 0]
+        latest, highest = facets[i, 0], rank_below[facets[i, 0]]
         for k in range(1, facets.shape[1]):
-            if rank_below[facets[i, k]] > rank_below[latest]:
-                latest = facets[i, k]
-        first = matrix.start[latest]
-        if matrix.stop[latest] > first and matrix.rows[first] == rank[i]:
-            matrix.owner[rank[i]] = latest
+            facet, height = facets[i, k], rank_below[facets[i, k]]
+            latest = facet if height > highest else latest
+            highest = height if height > highest else highest
+        if left[latest] and matrix.rows[matrix.start[latest]] == rank[i]:
+            matrix.owner[rank[i]], left[latest] = latest, False
 
 
 @njit_step
@@ -142,7 +149,7 @@ def take_column(
             residues[row] = 0
 
 
-@njit
+@njit_step
 def reduce_columns(
     first: Int, order: Integers, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]
 ) -> Int:
