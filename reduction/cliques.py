@@ -19,7 +19,7 @@ from reduction.tree import level, vertex_level
 
 def check_dimension(dim: int, n: int) -> None:
     """Raise DimensionError unless n vertices may span simplices of this dimension."""
-    if not (isinstance(dim, int | np.integer) and 0 <= dim < n):
+    if not (isinstance(dim, int | np.integer) and not isinstance(dim, bool) and 0 <= dim < n):
         raise DimensionError(
             f"{n} vertices span simplices of the dimensions 0..{n - 1}, but dim is {dim!r}; "
             "give one of these"

@@ -7,11 +7,12 @@
 3. One pass over the facets finds the apparent pairs.
 4. What is left is reduced, latest first (`kernels.matrix`).
 
-Memory for index r, beside the complex, in bytes: 25 for each r-simplex, 20 for each (r+1)-simplex,
-and 4 (over Z/2, else 8) for each of its r + 2 facets and for each entry by which a reduced column
-is longer than it was.
+Memory for index r, beside the complex, in bytes: 32 for each r-simplex, 28 for each (r+1)-simplex,
+and for each of its r + 2 facets 5 over Z/2, else 10. Where reduced columns become longer than they
+were, room for them is doubled.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,7 @@ from reduction.kernels.matrix import (
     pair_apparent,
     reduce_columns,
 )
+from reduction.memory import require
 from reduction.order import filtration_order
 from reduction.pairing import Pairing
 from reduction.room import enlarged
@@ -39,7 +41,10 @@ if TYPE_CHECKING:
 def matrix_pairings(
     complex: "FilteredComplex", p: int, max_index: int, *, clearing: bool = True
 ) -> list[Pairing]:
-    """Who ends whom in any complex over Z/p. `clearing` changes the time, nothing else."""
+    """Who ends whom in any complex over Z/p. `clearing` changes the time, nothing else.
+
+    Raises CapacityError.
+    """
     result: list[Pairing] = []
     cleared = np.zeros(complex.counts[0], np.bool_)  # r-simplices that end a class of index r - 1
     order = np.empty(0, np.int64)  # of the r-simplices
@@ -47,6 +52,7 @@ def matrix_pairings(
         if r == complex.dim:
             result.append(Pairing(np.flatnonzero(~cleared), np.empty(0, np.int64)))
             break
+        _require(complex.counts, r, p)
         above = filtration_order(complex.values[r + 1])
         if r == 0:
             pairing = components(complex.vertices, complex.values[0], above)
@@ -59,6 +65,16 @@ def matrix_pairings(
         cleared = np.zeros(order.size, np.bool_)
         cleared[pairing.deaths] = True
     return result
+
+
+def _require(counts: Sequence[int], r: int, p: int) -> None:
+    """Raise CapacityError where the coboundary matrix of the r-simplices does not fit."""
+    columns, rows = counts[r : r + 2]
+    entry = 5 if p == 2 else 10
+    require(
+        32 * columns + (28 + entry * (r + 2)) * rows,
+        f"the coboundary matrix of {columns} simplices",
+    )
 
 
 def _pair(

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from reduction.colex import complete_positions, complete_simplices
 
 Positions = NDArray[np.int64]
+FEWEST_WIDE = 2**31  # simplices whose positions need 64 bits
 
 
 def index_type(m: int) -> type[np.integer]:
-    """The smallest type for positions among m simplices, -1 for none, and sums of two."""
-    return np.int32 if m < 2**30 else np.int64
+    """The type of positions among m simplices, -1 for none: the smaller one that fits."""
+    return np.int32 if m < FEWEST_WIDE else np.int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -76,7 +76,7 @@ def freudenthal(shape: tuple[int, ...]) -> list[NDArray[np.int64]]:
         for chain in combinations(corners, r + 1):
             if any(chain[0]) or not all(np.all(np.less_equal(*pair)) for pair in pairwise(chain)):
                 continue
-            sizes = np.subtract(shape, chain[-1])
+            sizes = [m - c for m, c in zip(shape, chain[-1], strict=True)]
             columns = [
                 vertex[tuple(slice(c, c + m) for c, m in zip(corner, sizes, strict=True))]
                 for corner in chain
