@@ -107,9 +107,8 @@ def _refuse(wrong: NDArray[np.bool_], matrix: NDArray[np.float64], rule: str, cu
 
 
 def _threshold(given: float) -> float:
-    if not (
-        isinstance(given, int | float | np.number) and not isinstance(given, bool) and given >= 0
-    ):
+    number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+    if not (number and given >= 0):
         raise OptionError(
             f"a threshold is a number from 0 on, where the points are, but threshold is {given!r}; "
             "give one, or None for all simplices"

@@ -76,12 +76,10 @@ def freudenthal(shape: tuple[int, ...]) -> list[NDArray[np.int64]]:
         for chain in combinations(corners, r + 1):
             if any(chain[0]) or not all(np.all(np.less_equal(*pair)) for pair in pairwise(chain)):
                 continue
-            sizes = [m - c for m, c in zip(shape, chain[-1], strict=True)]
-            columns = [
-                vertex[tuple(slice(c, c + m) for c, m in zip(corner, sizes, strict=True))]
-                for corner in chain
-            ]
-            rows.append(np.stack([column.ravel() for column in columns], axis=1))
+            # the last corner is the farthest: a simplex begins where that is still in the grid
+            begin = vertex[tuple(slice(m - c) for m, c in zip(shape, chain[-1], strict=True))]
+            steps = [int(np.ravel_multi_index(corner, shape)) for corner in chain]
+            rows.append(begin.reshape(-1, 1) + np.array(steps))
         simplices.append(np.concatenate(rows))
     return simplices
 
@@ -103,7 +101,7 @@ def grid(case: Case) -> tuple[list[NDArray[np.int64]], Bars]:
 def graph(case: Case) -> tuple[list[NDArray[np.int64]], Bars]:
     """Vertices at 0 and edges to the 15 nearest neighbours."""
     points = np.random.default_rng(20240302).random(case.shape)
-    _, nearest = KDTree(points).query(points, 16)
+    nearest = np.asarray(KDTree(points).query(points, 16)[1])
     ends = np.stack([np.repeat(np.arange(len(points)), 15), nearest[:, 1:].ravel()], axis=1)
     edges = np.unique(np.sort(ends, axis=1), axis=0)
     lengths = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)

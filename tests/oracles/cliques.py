@@ -10,7 +10,7 @@ from tests.oracles.complexes import Arrays
 
 def cliques(
     labels: NDArray[np.int64],
-    heights: NDArray[np.float64],
+    heights: NDArray[np.floating],
     edges: dict[tuple[int, int], float],
     dim: int,
 ) -> Arrays:

@@ -19,9 +19,9 @@ class Graph(NamedTuple):
     """A filtered graph, its rows shuffled."""
 
     labels: NDArray[np.int64]  # (n,)
-    heights: NDArray[np.float64]  # (n,)
+    heights: NDArray[np.floating]  # (n,)
     edges: NDArray[np.int64]  # (m, 2)
-    lengths: NDArray[np.float64]  # (m,)
+    lengths: NDArray[np.floating]  # (m,)
 
     def expanded(self, dim: int) -> FilteredComplex:
         return FilteredComplex.cliques(

@@ -111,7 +111,7 @@ def test_distances_of_any_number_type_are_copied() -> None:
 @pytest.mark.parametrize(
     ("distances", "error", "message"),
     [
-        (np.zeros((2, 3)), ShapeError, r"shape \(2, 3\) .*; give a float64 array of shape \(n, n\)"),
+        (np.zeros((2, 3)), ShapeError, r"shape \(2, 3\) .*; give a float64 array of shape"),
         (np.zeros((0, 0)), ShapeError, r"shape \(0, 0\) .* for n >= 1 points"),
         (3.0, ShapeError, r"shape \(\)"),
         ([[0, 1], [1]], ShapeError, "distances is ragged; give a square matrix"),
@@ -123,7 +123,7 @@ def test_distances_of_any_number_type_are_copied() -> None:
         ),
         ([[0, -1], [-1, 0]], FiltrationError, r"from 0 on, but distances\[0, 1\] is -1.0 and"),
         ([[0, np.nan], [np.nan, 0]], FiltrationError, r"distances\[0, 1\] is nan and"),
-        ([[0, 1], [1, 3]], FiltrationError, r"at distance 0 from itself, but distances\[1, 1\] is 3"),
+        ([[0, 1], [1, 3]], FiltrationError, r"distance 0 from itself, but distances\[1, 1\] is 3"),
     ],
 )  # fmt: skip
 def test_what_are_no_distances_is_refused(
@@ -136,7 +136,7 @@ def test_what_are_no_distances_is_refused(
 
 @pytest.mark.parametrize("threshold", [-1, -np.inf, np.nan, "1", True])
 def test_a_threshold_is_a_number_from_0_on(threshold: object) -> None:
-    with pytest.raises(OptionError, match="threshold is .*; give one, or None"):
+    with pytest.raises(OptionError, match=r"threshold is .*; give one, or None"):
         FilteredComplex.rips(SQUARE, 1, threshold=threshold)  # pyright: ignore[reportArgumentType]
 
 
@@ -151,7 +151,7 @@ def test_more_simplices_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     distances = random_distances(12, 1, 0)
     monkeypatch.setattr("reduction.memory.available", lambda: 2000)
     with pytest.raises(
-        CapacityError, match="all simplices on 12 points up to dimension 2 needs .* GB"
+        CapacityError, match=r"all simplices on 12 points up to dimension 2 needs .* GB"
     ):
         FilteredComplex.rips(distances, 2)
     with pytest.raises(CapacityError, match=r"listing the \d+ cliques of dimension 2 needs"):
