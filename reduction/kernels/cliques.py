@@ -84,7 +84,7 @@ def fill_children(below: Cliques, edges: Cliques, labels: NDArray[np.int64], mad
 
     The tail, the sibling and the edge between their v0 contain all edges of a clique.
     """
-    at = 0
+    at = np.int64(0)
     for simplex in range(below.level.lowest.size):
         sibling = np.int64(below.level.begin[below.level.facets[simplex, 0]])
         edge = np.int64(edges.level.begin[below.level.lowest[simplex]])

@@ -162,19 +162,19 @@ def reduce_columns(
     for k in range(first, order.size):
         j = order[k]
         row = np.int64(matrix.rows[matrix.start[j]])
-        owner = matrix.owner[row]
+        owner = np.int64(matrix.owner[row])
         if owner < 0:
             matrix.owner[row] = j
             continue
-        count = add_column(j, 1, matrix, bits, residues)
+        factor = np.int64(1)
+        count = add_column(j, factor, matrix, bits, residues)
         while count and owner >= 0:
-            factor = np.int64(1)
             if p > 2:
                 factor = np.int64(p - residues[row]) * matrix.multiples[matrix.start[owner]] % p
             count += add_column(owner, factor, matrix, bits, residues)
             if count:
                 row = least(row, bits)
-                owner = matrix.owner[row]
+                owner = np.int64(matrix.owner[row])
         if count == 0:
             matrix.stop[j] = matrix.start[j]
             continue
@@ -182,7 +182,7 @@ def reduce_columns(
         if count > matrix.stop[j] - at:
             at = matrix.used[0]
             if at + count > matrix.rows.size:
-                take_column(count, row, -1, matrix, bits, residues)
+                take_column(count, row, np.int64(-1), matrix, bits, residues)
                 return k
             matrix.used[0] += count
         take_column(count, row, at, matrix, bits, residues)
