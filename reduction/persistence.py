@@ -13,8 +13,8 @@ in persistent (co)homology"), and here far sooner:
   pairs).
 
 The order is total (value, dimension, colexicographic position; the paper leaves ties open), so the
-pairs are unique. Any correct reduction finds the same: `complete` for complete complexes, and the
-one below, on a sparse matrix, for all others.
+pairs are unique. Any correct reduction finds the same: `complete` for complete complexes, and
+`matrix` for all others.
 """
 
 from typing import TYPE_CHECKING

@@ -28,15 +28,17 @@ def vertex_level(n: int) -> Level:
 
 def level(facets: Positions, lowest: Positions, below: Level) -> Level:
     """The level above another, of simplices in colexicographic order."""
-    begin = np.zeros(len(below.facets) + 1, facets.dtype)
+    kind = np.result_type(facets, index_type(len(facets)))
+    begin = np.zeros(len(below.facets) + 1, kind)
     np.cumsum(np.bincount(facets[:, 0], minlength=len(below.facets)), out=begin[1:])
-    return Level(facets, np.ascontiguousarray(lowest, facets.dtype), begin)
+    return Level(facets, np.ascontiguousarray(lowest, kind), begin)
 
 
 def tails(simplices: Positions, levels: Sequence[Level]) -> Positions:
     """(m,): where the tails of simplices (m, r+1) stand, r >= 1; -1 for what is not there.
 
     levels  of the dimensions 0..r-1
+    Column after column, from the last vertex on.
     """
     found = simplices[:, -1].astype(index_type(max(len(level.facets) for level in levels)))
     for k, below in enumerate(levels[1:], start=2):
