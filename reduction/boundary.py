@@ -22,7 +22,7 @@ from scipy import sparse
 
 
 def boundary_matrix(
-    facets: NDArray[np.int64], order: NDArray[np.int64], facet_order: NDArray[np.int64]
+    facets: NDArray[np.integer], order: NDArray[np.int64], facet_order: NDArray[np.int64]
 ) -> sparse.csc_array:
     """The matrix D of the r-simplices.
 

@@ -4,7 +4,7 @@ Below its top dimension D a complete complex is acyclic, as the simplex is whose
 in every index r < D each r-simplex either ends a class of index r - 1 or begins a class that ends;
 only in index 0 one class is essential, and in index D all are. Index by index:
 
-1. Index 0 is a minimum spanning forest (`kernels.forest`). Edges outside it begin the classes of
+1. Index 0 is a minimum spanning forest (`components`). Edges outside it begin the classes of
    index 1; the others are cleared, and so on upwards.
 2. One pass over the (r+1)-simplices, in as many threads as there are cores, gives each r-simplex
    its earliest cofacet, the first pivot of its column (`kernels.streams`). The (r+1)-simplices are
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.columns import reduce_by_cursors
-from reduction.kernels.forest import spanning_edges
+from reduction.components import components
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.kernels.streams import earliest_cofacets, merge_earliest
 from reduction.memory import available, require
@@ -65,7 +65,7 @@ def complete_pairings(
         if r == simplices.dim:
             result.append(Pairing(np.flatnonzero(~cleared), np.empty(0, np.int64)))
         elif r == 0:
-            result.append(_components(simplices, values))
+            result.append(components(simplices, values[0], filtration_order(values[1])))
         else:
             d = coboundary(simplices, values, r, p, threads)
             packed = p == 2 and RANKED * values[r + 1].size < available() // 2
@@ -74,13 +74,6 @@ def complete_pairings(
             cleared = np.zeros(values[min(r + 1, simplices.dim)].size, np.bool_)
             cleared[result[-1].deaths] = True
     return result
-
-
-def _components(simplices: Complete, values: Sequence[NDArray[np.float64]]) -> Pairing:
-    """Index 0: each vertex, and the edge that joins its component to an earlier one."""
-    ends = spanning_edges(filtration_order(values[1]), simplices.binomials(), values[0])
-    births = np.argsort(ends < 0, kind="stable")  # what never ends comes last
-    return Pairing(births, ends[births][ends[births] >= 0])
 
 
 def coboundary(

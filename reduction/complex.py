@@ -23,9 +23,11 @@ from scipy import sparse
 from reduction import storage
 from reduction.barcode import Barcode
 from reduction.boundary import boundary_matrix
+from reduction.cliques import clique_filtration
 from reduction.errors import DimensionError, ShapeError
 from reduction.filtration import Filtration, complete_filtration, filtration
 from reduction.persistence import persistence
+from reduction.rips import rips_filtration
 from reduction.simplices import Simplices
 
 
@@ -70,9 +72,45 @@ class FilteredComplex:
                     f"{comb(n, r + 1)} simplices of dimension {r}; "
                     "give one number for each, in colexicographic order"
                 )
-        complex = object.__new__(cls)
-        complex._hold(complete_filtration(n, values))
-        return complex
+        return cls._of(complete_filtration(n, values))
+
+    @classmethod
+    def rips(
+        cls, distances: ArrayLike, dim: int, *, threshold: float | None = None
+    ) -> "FilteredComplex":
+        """The Vietoris-Rips complex of n points up to a dimension.
+
+        distances  (n, n), symmetric, not negative, 0 on the diagonal; inf only with a threshold
+        dim        0..n - 1
+        threshold  of the longest edge, inclusive; without one all simplices are there, and nothing
+                   but their values is kept
+
+        The value of a simplex is its longest edge; vertices, labelled 0..n-1, are at 0. Raises
+        ShapeError, FiltrationError, OptionError, DimensionError, CapacityError. Source: Bauer
+        (2021), "Ripser", section 2.
+        """
+        return cls._of(rips_filtration(distances, dim, threshold))
+
+    @classmethod
+    def cliques(
+        cls, vertices: Sequence[ArrayLike], values: Sequence[ArrayLike], dim: int
+    ) -> "FilteredComplex":
+        """The clique complex (flag complex) of a filtered graph up to a dimension.
+
+        vertices  the graph: (n, 1) labels of vertices and (m, 2) of edges, ascending in each row
+        values    (n,) of the vertices and (m,) of the edges, none below those of its vertices
+        dim       0..n - 1
+
+        A simplex is a set of vertices joined pairwise; its value is that of its highest edge.
+        Raises ShapeError, FiltrationError, DimensionError, CapacityError. Source: Boissonnat &
+        Maria (2014), "The simplex tree", section 3.3.
+        """
+        if len(vertices) != 2 or len(values) != 2:
+            raise ShapeError(
+                f"a graph has vertices and edges, but vertices has {len(vertices)} arrays and "
+                f"values {len(values)}; give two of each"
+            )
+        return cls._of(clique_filtration(filtration(vertices, values), dim))
 
     @classmethod
     def from_simplices(cls, simplices: Mapping[tuple[int, ...], float]) -> "FilteredComplex":
@@ -124,7 +162,7 @@ class FilteredComplex:
         """The number of simplices of each dimension."""
         return tuple(values.size for values in self.values)
 
-    def facets(self, r: int) -> NDArray[np.int64]:
+    def facets(self, r: int) -> NDArray[np.integer]:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, r = 1..dim."""
         self._check_dimension(r, lowest=1)
         return self.vertices.facets(r)
@@ -171,6 +209,12 @@ class FilteredComplex:
             ):
                 graph.add_edge(a, b, value=value)
         return graph
+
+    @classmethod
+    def _of(cls, checked: Filtration) -> "FilteredComplex":
+        complex = object.__new__(cls)
+        complex._hold(checked)
+        return complex
 
     def _hold(self, checked: Filtration) -> None:
         object.__setattr__(self, "vertices", checked.simplices)

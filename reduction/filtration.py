@@ -11,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction.colex import complete_positions, facet_positions
+from reduction.colex import complete_positions
 from reduction.errors import FiltrationError, ShapeError
+from reduction.kernels.faces import Level, first_disordered, first_lower, first_repeated
 from reduction.kernels.streams import first_violation
 from reduction.memory import require
+from reduction.order import ascending_order
 from reduction.simplices import Complete, Listed, Simplices
 from reduction.threads import spread, top_bounds
+from reduction.tree import colex_order, facets, level, tails, vertex_level
 
 
 class Filtration(NamedTuple):
@@ -42,22 +45,24 @@ def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Fi
         raise FiltrationError(
             "a complex has a vertex, but dimension 0 is empty; list the vertices there"
         )
-    names = np.sort(simplices[0][:, 0])
-    keys: list[NDArray[np.int64]] = []
-    facets: list[NDArray[np.int64]] = []
-    for r, labels in enumerate(simplices):
-        found = _facets(labels, names, keys, facets)
-        key = found[:, 0] * names.size + np.searchsorted(names, labels[:, 0])
-        order = np.argsort(key, kind="stable")
-        _check_distinct(labels, key, order)
-        simplices[r], heights[r] = labels[order], heights[r][order]
-        keys.append(key[order])
-        facets.append(found[order])
-        if r > 0:
-            _check_monotone(simplices[r - 1 :], heights[r - 1 :], facets[r])
+    _rearrange(0, simplices, heights, ascending_order(simplices[0][:, 0]))
+    levels = [vertex_level(len(simplices[0]))]
+    for r in range(1, len(simplices)):
+        levels.append(_next_level(r, simplices, heights, levels))
+        _check_monotone(simplices[r - 1 :], heights[r - 1 :], levels[r].facets)
+    return listed_or_complete(simplices, heights, [level.facets for level in levels])
+
+
+def listed_or_complete(
+    simplices: Sequence[NDArray[np.int64]],
+    heights: Sequence[NDArray[np.float64]],
+    facets: Sequence[NDArray[np.integer]],
+) -> Filtration:
+    """Read-only arrays as a filtration; all simplices on the vertices need no list."""
     for array in (*simplices, *heights, *facets):
         array.flags.writeable = False
-    if all(len(rows) == comb(names.size, r + 1) for r, rows in enumerate(simplices)):
+    n = len(simplices[0])
+    if all(len(rows) == comb(n, r + 1) for r, rows in enumerate(simplices)):
         return Filtration(Complete(simplices[0][:, 0], len(simplices) - 1), tuple(heights))
     return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(heights))
 
@@ -99,7 +104,7 @@ def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
             view.flags.writeable = False
             return view
     require(8 * m, f"a copy of the {m} values of dimension {r}")
-    values = _numbers(r, given, m)
+    values = _numbers(r, given, m).copy()
     values.flags.writeable = False
     return values
 
@@ -116,7 +121,7 @@ def _refuse_lower(
 
 
 def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
-    """vertices[r] as a new array, its rows checked one by one."""
+    """vertices[r], its rows checked one by one; copied where the type is another."""
     try:
         rows = np.asarray(given)
     except ValueError:
@@ -126,32 +131,39 @@ def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
             f"vertices[{r}] has shape {rows.shape} and type {rows.dtype}; "
             f"give an integer array of shape (m, {r + 1})"
         )
-    outside = ((rows < 0) | (rows > np.iinfo(np.int64).max)).any(axis=1)
+    labels = np.require(
+        rows, np.int64, ["C", "A", "W", "E"]
+    )  # beyond 2**63 - 1 they become negative
+    if first_disordered(labels) >= 0:
+        raise _disordered(r, rows, labels)
+    return labels
+
+
+def _disordered(r: int, rows: NDArray[np.integer], labels: NDArray[np.int64]) -> FiltrationError:
+    """What is wrong with rows (m, r+1), whose labels some are negative or do not ascend."""
+    outside = (labels < 0).any(axis=1)
     if outside.any():
         i = int(np.argmax(outside))
-        raise FiltrationError(
+        return FiltrationError(
             f"vertex labels lie in 0..2**63-1, but row {i} of vertices[{r}] is {rows[i].tolist()}; "
             "relabel the vertices"
         )
-    ascending = (rows[:, 1:] > rows[:, :-1]).all(axis=1)
-    if not ascending.all():
-        i = int(np.argmin(ascending))
-        rule, cure = "labels ascend in each row", "sort each row"
-        if np.unique(rows[i]).size <= r:
-            rule, cure = "the vertices of a simplex are distinct", "remove the repeated vertex"
-        raise FiltrationError(f"{rule}, but row {i} of vertices[{r}] is {rows[i].tolist()}; {cure}")
-    return rows.astype(np.int64)
+    i = first_disordered(labels)
+    rule, cure = "labels ascend in each row", "sort each row"
+    if np.unique(rows[i]).size <= r:
+        rule, cure = "the vertices of a simplex are distinct", "remove the repeated vertex"
+    return FiltrationError(f"{rule}, but row {i} of vertices[{r}] is {rows[i].tolist()}; {cure}")
 
 
 def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
-    """values[r] as a new array, its entries checked one by one."""
+    """values[r] in float64, its entries checked one by one; copied where the type is another."""
     values = _numbers(r, given, m)
     _check_finite(r, values)
     return values
 
 
 def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
-    """values[r] as a new array of m numbers."""
+    """values[r] as an array of m numbers in float64; copied where the type is another."""
     try:
         values = np.asarray(given)
     except ValueError:
@@ -161,7 +173,7 @@ def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
             f"values[{r}] has shape {values.shape} and type {values.dtype} for {m} simplices; "
             f"give a float64 array of shape ({m},)"
         )
-    return values.astype(np.float64)
+    return np.require(values, np.float64, ["C", "A", "W", "E"])
 
 
 def _check_finite(r: int, values: NDArray[np.float64]) -> None:
@@ -173,28 +185,63 @@ def _check_finite(r: int, values: NDArray[np.float64]) -> None:
         )
 
 
-def _facets(
-    labels: NDArray[np.int64],
-    names: NDArray[np.int64],
-    keys: list[NDArray[np.int64]],
-    facets: list[NDArray[np.int64]],
-) -> NDArray[np.int64]:
-    """Where the facets of the simplices stand, one dimension below; all must be there.
+def _next_level(
+    r: int,
+    simplices: list[NDArray[np.int64]],
+    heights: list[NDArray[np.float64]],
+    levels: Sequence[Level],
+) -> Level:
+    """Put the r-simplices into order, and find their facets; all must be there, r >= 1."""
+    ranks = _ranks(simplices[r], simplices[0][:, 0])
+    tail, lowest = tails(ranks, levels), ranks[:, 0]
+    order = colex_order(tail, lowest, len(simplices[0]))
+    if order is not None:
+        tail, lowest = tail[order], lowest[order]
+    found = facets(tail, lowest, levels[-1])
+    if found.min(initial=0) < 0:
+        lacking = np.flatnonzero((found < 0).any(axis=1))
+        given = lacking if order is None else order[lacking]
+        first = np.argmin(given)
+        simplex, k = simplices[r][given[first]], int(np.argmin(found[lacking[first]]))
+        raise _missing(simplex, np.delete(simplex, k))
+    _rearrange(r, simplices, heights, order)
+    return level(found, lowest, levels[-1])
 
-    labels (m, r+1), names (n,) all the vertices; keys and facets of the dimensions below r.
+
+def _rearrange(
+    r: int,
+    simplices: list[NDArray[np.int64]],
+    heights: list[NDArray[np.float64]],
+    order: NDArray[np.int64] | None,
+) -> None:
+    """Put the r-simplices into the order, in which equal ones are neighbours; None: they are in it.
+
+    What is kept is a copy.
     """
-    if not keys:  # the facet of a vertex is the empty simplex, at position 0
-        return np.zeros(labels.shape, np.int64)
-    rank = np.minimum(np.searchsorted(names, labels), names.size - 1)
-    unknown = names[rank] != labels
+    rows, values = simplices[r], heights[r]
+    if order is None:
+        simplices[r], heights[r] = rows.copy(), values.copy()
+        return
+    simplices[r], heights[r] = rows.take(order, axis=0), values.take(order)
+    repeated = first_repeated(simplices[r])
+    if repeated >= 0:
+        i, j = order[repeated], order[repeated + 1]
+        raise FiltrationError(
+            f"a simplex is given once, but {tuple(rows[i].tolist())} stands in rows {i} and {j} "
+            f"of vertices[{r}]; remove one"
+        )
+
+
+def _ranks(labels: NDArray[np.int64], names: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Vertices (m, r+1) as positions among all of them, names (n,)."""
+    if labels.max(initial=0) <= names[-1] == names.size - 1:
+        return labels  # they are positions
+    ranks = np.minimum(np.searchsorted(names, labels), names.size - 1)
+    unknown = names[ranks] != labels
     if unknown.any():
         i, k = np.argwhere(unknown)[0]
         raise _missing(labels[i], labels[i, k : k + 1])
-    found = facet_positions(rank, keys, facets[-1], names.size)
-    if (found < 0).any():
-        i, k = np.argwhere(found < 0)[0]
-        raise _missing(labels[i], np.delete(labels[i], k))
-    return found
+    return ranks
 
 
 def _missing(simplex: NDArray[np.int64], face: NDArray[np.int64]) -> FiltrationError:
@@ -204,29 +251,15 @@ def _missing(simplex: NDArray[np.int64], face: NDArray[np.int64]) -> FiltrationE
     )
 
 
-def _check_distinct(
-    labels: NDArray[np.int64], key: NDArray[np.int64], order: NDArray[np.int64]
-) -> None:
-    repeated = np.diff(key[order]) == 0
-    if repeated.any():
-        at = int(np.argmax(repeated))
-        i, j = order[at], order[at + 1]
-        raise FiltrationError(
-            f"a simplex is given once, but {tuple(labels[i].tolist())} stands in rows {i} and {j} "
-            f"of vertices[{labels.shape[1] - 1}]; remove one"
-        )
-
-
 def _check_monotone(
     simplices: Sequence[NDArray[np.int64]],
     heights: Sequence[NDArray[np.float64]],
-    facets: NDArray[np.int64],
+    facets: NDArray[np.integer],
 ) -> None:
     """simplices, heights: of the facets (first) and of the simplices (second)."""
-    above = heights[0][facets] > heights[1][:, None]
-    if above.any():
-        i, k = np.argwhere(above)[0]
-        face = facets[i, k]
+    i = first_lower(facets, heights[0], heights[1])
+    if i >= 0:
+        face = facets[i, np.argmax(heights[0][facets[i]] > heights[1][i])]
         raise FiltrationError(
             f"a face is not above its simplex, but {tuple(simplices[0][face].tolist())} has value "
             f"{heights[0][face]} > {heights[1][i]} of {tuple(simplices[1][i].tolist())}; "

@@ -13,8 +13,8 @@ in persistent (co)homology"), and here far sooner:
   pairs).
 
 The order is total (value, dimension, colexicographic position; the paper leaves ties open), so the
-pairs are unique. Any correct reduction finds the same: `complete` for complete complexes, and the
-one below, on a sparse matrix, for all others.
+pairs are unique. Any correct reduction finds the same: `complete` for complete complexes, and
+`matrix` for all others.
 """
 
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from reduction.barcode import Barcode, Located
 from reduction.complete import complete_pairings
 from reduction.fields import prime
-from reduction.kernels.matrix import reduce_coboundary
-from reduction.order import bars_order
+from reduction.matrix import matrix_pairings
+from reduction.order import ascending_order, bars_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
 
@@ -46,27 +46,30 @@ def persistence(
     bars: list[NDArray[np.float64]] = []
     located: list[Located] = []
     for r, pairing in enumerate(pairings(complex, p, max_index)):
-        births, deaths = _by_position(pairing, complex.counts[r])
-        values = np.column_stack([complex.values[r][births], np.full(births.size, np.inf)])
-        ends = deaths >= 0
-        if ends.any():
-            values[ends, 1] = complex.values[r + 1][deaths[ends]]
-        if not keep_zero:
-            kept = values[:, 0] < values[:, 1]
-            births, deaths, values = births[kept], deaths[kept], values[kept]
+        births, deaths, values = _bars(complex, r, pairing, keep_zero=keep_zero)
         order = bars_order(values)
         bars.append(values[order])
         located.append(Located(complex.vertices, r, births[order], deaths[order]))
     return Barcode.located(bars, located, p)
 
 
-def _by_position(pairing: Pairing, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Births, ascending, and their deaths; -1 for none. m is the number of r-simplices."""
-    ends = np.full(m, -2)
-    ends[pairing.births] = -1
-    ends[pairing.births[: pairing.deaths.size]] = pairing.deaths
-    births = np.flatnonzero(ends > -2)
-    return births, ends[births]
+def _bars(
+    complex: "FilteredComplex", r: int, pairing: Pairing, *, keep_zero: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Births, ascending, their deaths, -1 for none, and their values (m, 2)."""
+    births, deaths = pairing.births, np.full(pairing.births.size, -1)
+    deaths[: pairing.deaths.size] = pairing.deaths
+    values = np.full((births.size, 2), np.inf)
+    values[:, 0] = complex.values[r][births]
+    if pairing.deaths.size:
+        values[: pairing.deaths.size, 1] = complex.values[r + 1][pairing.deaths]
+    if not keep_zero:
+        kept = np.flatnonzero(values[:, 0] < values[:, 1])
+        births, deaths, values = births[kept], deaths[kept], values[kept]
+    order = ascending_order(births)
+    return (
+        (births, deaths, values) if order is None else (births[order], deaths[order], values[order])
+    )
 
 
 def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:
@@ -74,33 +77,3 @@ def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pai
     if isinstance(complex.vertices, Complete):
         return complete_pairings(complex.vertices, complex.values, field, max_index)
     return matrix_pairings(complex, field, max_index)
-
-
-def matrix_pairings(
-    complex: "FilteredComplex", field: int, max_index: int, *, clearing: bool = True
-) -> list[Pairing]:
-    """Who ends whom in any complex. `clearing` changes the time, nothing else."""
-    result: list[Pairing] = []
-    # the r-simplices, in filtration order, that end a class of index r - 1
-    ends_below = np.zeros(complex.counts[0], np.bool_)
-    for r in range(max_index + 1):
-        owner = np.empty(0, np.int64)
-        if r < complex.dim:
-            coboundary = complex.boundary(r + 1).tocsr()
-            owner = reduce_coboundary(
-                coboundary.indptr,
-                coboundary.indices,
-                np.asarray(coboundary.data, np.int8),
-                complex.counts[r + 1],
-                ends_below if clearing else np.zeros_like(ends_below),
-                field,
-            )
-        deaths = np.flatnonzero(owner >= 0)
-        essential = ~ends_below
-        essential[owner[deaths]] = False
-        births = complex.order(r)[np.concatenate([owner[deaths], np.flatnonzero(essential)])]
-        if deaths.size:
-            deaths = complex.order(r + 1)[deaths]
-        result.append(Pairing(births, deaths))
-        ends_below = owner >= 0
-    return result

@@ -15,17 +15,24 @@ from numpy.typing import NDArray
 from reduction.colex import complete_positions, complete_simplices
 
 Positions = NDArray[np.int64]
+FEWEST_WIDE = 2**31  # simplices whose positions need 64 bits
+
+
+def index_type(m: int) -> type[np.integer]:
+    """The type of positions among m simplices, -1 for none: the smaller one that fits."""
+    return np.int32 if m < FEWEST_WIDE else np.int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed(Sequence[Any]):
     """Any simplices: [r] are the (m_r, r+1) vertex labels of dimension r, ascending in each row.
 
-    all_facets  for each r (m_r, r+1): where the facet that omits vertex i stands
+    all_facets  for each r (m_r, r+1) int32, where it fits: where the facet that omits vertex i
+                stands
     """
 
     vertices: tuple[Positions, ...]
-    all_facets: tuple[Positions, ...]
+    all_facets: tuple[NDArray[np.integer], ...]
 
     def __len__(self) -> int:
         return len(self.vertices)
@@ -37,7 +44,11 @@ class Listed(Sequence[Any]):
         """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
         return self.vertices[r][positions]
 
-    def facets(self, r: int) -> Positions:
+    def ends(self, edges: Positions) -> NDArray[np.integer]:
+        """(k, 2): positions of the vertices of the edges at (k,) positions."""
+        return self.all_facets[1].take(edges, axis=0)
+
+    def facets(self, r: int) -> NDArray[np.integer]:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands."""
         return self.all_facets[r]
 
@@ -72,14 +83,22 @@ class Complete(Sequence[Any]):
         table = [[comb(v, k) for v in range(self.n + 1)] for k in range(self.dim + 2)]
         return np.array(table, np.int64)
 
+    def ends(self, edges: Positions) -> Positions:
+        """(k, 2): positions of the vertices of the edges at (k,) positions."""
+        return self._vertices(1, edges)
+
     def rows(self, r: int, positions: Positions) -> Positions:
         """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
+        return self.labels[self._vertices(r, positions)]
+
+    def _vertices(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the same as positions of vertices."""
         binomials, rest = self.binomials(), positions
         rows = np.empty((positions.size, r + 1), np.int64)
         for k in range(r + 1, 0, -1):
             rows[:, k - 1] = np.searchsorted(binomials[k], rest, side="right") - 1
             rest = rest - binomials[k][rows[:, k - 1]]
-        return self.labels[rows]
+        return rows
 
     def facets(self, r: int) -> Positions:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, read-only."""

@@ -3,7 +3,11 @@
 Kernels take arrays that their callers have checked, and write into arrays that their callers own;
 they validate, print and raise nothing.
 
-    matrix       the reduction of a coboundary matrix over Z/p
+    faces        listed simplices: labels in order, facets found in a simplex tree, monotone?
+    cliques      the expansion of a graph to its cliques
+    rips         longest edges of all simplices on some points
+    matrix       the reduction of a sparse coboundary matrix over Z/p
+    bits         a set of rows whose least one is found at once
     simplices    complete complexes: positions, facets and cofacets without a list of simplices
     streams      one pass over all simplices of a dimension: monotone? each facet's earliest cofacet
     forest       index 0: the minimum spanning forest

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Int, njit, njit_step
-from reduction.kernels.simplices import find_vertices
+from reduction.kernels.compilation import Int, njit_step
 
 
 @njit_step
@@ -16,26 +15,30 @@ def find_root(vertex: Int, parent: NDArray[np.int64]) -> Int:
     return vertex
 
 
-@njit
-def spanning_edges(
-    order: NDArray[np.int64], binomials: NDArray[np.int64], values: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """The edge that ends each vertex's component in a complete graph; -1 for what never ends.
+@njit_step
+def join(
+    edges: NDArray[np.int64],
+    vertices: NDArray[np.integer],
+    values: NDArray[np.float64],
+    parent: NDArray[np.int64],
+    ends: NDArray[np.int64],
+) -> Int:
+    """Join trees by the next edges in filtration order; how many of them did.
 
-    order   (m,)  positions of the edges in filtration order
-    values  (n,)  of the vertices; the root of a tree is its earliest vertex by (value, position)
+    edges     (k,)    positions
+    vertices  (k, 2)  the positions of their ends
+    values    (n,)    of the vertices; a tree's root is its earliest vertex by (value, position)
+    parent    (n,)    of each vertex in its tree; a root is its own
+    ends      (n,)    the edge that ended each vertex's component, -1 for none so far
     """
-    n = values.size
-    vertices = np.empty(2, np.int64)
-    ends, parent, left = np.full(n, -1, np.int64), np.arange(n), n - 1
-    for k in range(order.size):
-        find_vertices(order[k], 2, binomials, vertices)
-        a, b = find_root(vertices[0], parent), find_root(vertices[1], parent)
+    joined = 0
+    for k in range(edges.size):
+        a = find_root(np.int64(vertices[k, 0]), parent)
+        b = find_root(np.int64(vertices[k, 1]), parent)
         if a == b:
             continue
         if values[a] > values[b] or (values[a] == values[b] and a > b):
             a, b = b, a
-        parent[b], ends[b], left = a, order[k], left - 1
-        if left == 0:
-            break
-    return ends
+        parent[b], ends[b] = a, edges[k]
+        joined += 1
+    return joined

@@ -1,26 +1,46 @@
-"""The reduction of a coboundary matrix over Z/p.
+"""The reduction of a sparse coboundary matrix over Z/p.
 
-The columns of R = D V are never written out (D the coboundary matrix, see `reduction.boundary`).
-The working column is a set of simplices with coefficients, the working column of V, and each of
-them has a cursor into its own sorted coboundary: the first cofacet that may still count. Whatever
-lies before the current pivot cancels in total, so a simplex enters at its first cofacet from the
-pivot on, and one whose cursor runs off the end is forgotten.
+Columns are reduced from the last simplex to the first; each is the coboundary of an r-simplex, its
+rows are (r+1)-simplices in filtration order. The working column is a set of rows (`bits`) and, for
+p > 2, a residue for each row. Reduced columns are written out: those of R = D V (D the coboundary
+matrix, see `reduction.boundary`); V is not needed. Most columns stay what they were.
+
+Sources: Cohen-Steiner, Edelsbrunner & Morozov (2006) for the reduction; de Silva, Morozov &
+Vejdemo-Johansson (2011) for the coboundary; Bauer (2021), "Ripser", section 3.5: apparent and
+emergent pairs.
 """
 
-from heapq import heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import njit, njit_step
+from reduction.kernels.bits import Bits, least, toggle
+from reduction.kernels.compilation import Int, njit_step
 
 Integers = NDArray[np.integer]
 
 
+class Matrix(NamedTuple):
+    """A coboundary matrix while it is reduced.
+
+    Column j stands at start[j]:stop[j], its pivot first: the earliest row that is not zero. That
+    has the coefficient 1 or -1, which is its own inverse.
+    """
+
+    p: int  # coefficients in Z/p
+    start: NDArray[np.int64]  # (m + 1,) of the r-simplices
+    stop: NDArray[np.int64]  # (m,)
+    rows: Integers  # (E,) (r+1)-simplices, numbered in filtration order
+    multiples: NDArray[np.int32]  # (E,) coefficients 1..p-1; empty for p = 2, where they are 1
+    owner: Integers  # (M,) the r-simplex whose column has its pivot there, or -1
+    used: NDArray[np.int64]  # (1,) of the E
+
+
 @njit_step
-def inverse(a: np.int64, p: int) -> np.int64:
+def inverse(a: Int, p: Int) -> Int:
     """The b in 0..p-1 with a b = 1 modulo the prime p, for a in 1..p-1 (extended Euclid)."""
-    r, r_next, s, s_next = np.int64(p), a, np.int64(0), np.int64(1)
+    r, r_next, s, s_next = np.int64(p), np.int64(a), np.int64(0), np.int64(1)
     while r_next:
         q = r // r_next
         r, r_next = r_next, r - q * r_next
@@ -28,126 +48,143 @@ def inverse(a: np.int64, p: int) -> np.int64:
     return s % p
 
 
-@njit
-def enlarged(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A copy with twice the room; the second half is unset."""
-    larger = np.empty(2 * array.size, array.dtype)
-    larger[: array.size] = array
-    return larger
+@njit_step
+def count_cofacets(facets: Integers, cleared: NDArray[np.bool_], stop: NDArray[np.int64]) -> None:
+    """Count the cofacets of each facet that is not cleared, from the facets of each simplex."""
+    for i in range(len(facets)):
+        for k in range(facets.shape[1]):
+            stop[facets[i, k]] += not cleared[facets[i, k]]
 
 
-@njit
-def enter(
-    simplex: np.int64,
-    row: np.int64,
-    heap: list[np.int64],
-    cursor: NDArray[np.int64],
-    indptr: Integers,
-    indices: Integers,
+@njit_step
+def fill_columns(
+    facets: Integers, rank: Integers, cleared: NDArray[np.bool_], matrix: Matrix
 ) -> None:
-    """Put a simplex on the heap at its first cofacet from `row` on, if it has one."""
-    first, last = indptr[simplex], indptr[simplex + 1]
-    k = first + np.searchsorted(indices[first:last], row)
-    if k < last:
-        cursor[simplex] = k
-        heappush(heap, np.int64(indices[k]) * cursor.size + simplex)
+    """Write the coboundaries of the facets that are not cleared; `stop` begins as `start`.
 
-
-@njit
-def find_pivot(
-    heap: list[np.int64],
-    cursor: NDArray[np.int64],
-    coefficient: NDArray[np.int64],
-    indptr: Integers,
-    indices: Integers,
-    signs: NDArray[np.int8],
-    p: int,
-) -> tuple[np.int64, np.int64]:
-    """The pivot of the working column, its earliest non-zero row, and its value; -1, 0 for none.
-
-    All cursors that stand at the earliest cofacet are taken together. Where they cancel they move
-    on; at the pivot they stay, since the next addition may change or remove any of them.
+    facets  (M, r+2)  of the (r+1)-simplices; what omits vertex i has the sign (-1)^i
+    rank    (M,)      of the (r+1)-simplices in filtration order
     """
-    m = cursor.size
-    while heap:
-        row, total = heap[0] // m, np.int64(0)
-        standing = [row for _ in range(0)]  # an empty list whose type Numba can tell
-        while heap and heap[0] // m == row:
-            simplex = heappop(heap) % m
-            if coefficient[simplex]:
-                total += coefficient[simplex] * signs[cursor[simplex]]
-                standing.append(simplex)
-            else:
-                cursor[simplex] = -1
-        total %= p
-        for simplex in standing:
-            cursor[simplex] += total == 0
-            if cursor[simplex] < indptr[simplex + 1]:
-                heappush(heap, np.int64(indices[cursor[simplex]]) * m + simplex)
-            else:
-                cursor[simplex], coefficient[simplex] = -1, 0
-        if total:
-            return row, total
-    return np.int64(-1), np.int64(0)
+    stop, rows, multiples = matrix.stop, matrix.rows, matrix.multiples
+    for i in range(len(facets)):
+        for k in range(facets.shape[1]):
+            facet = facets[i, k]
+            if cleared[facet]:
+                continue
+            at = stop[facet]
+            rows[at], stop[facet] = rank[i], at + 1
+            if matrix.p > 2:
+                multiples[at] = matrix.p - 1 if k & 1 else 1
 
 
-@njit
-def reduce_coboundary(
-    indptr: Integers,
-    indices: Integers,
-    signs: NDArray[np.int8],
-    cofacets: int,
-    skip: NDArray[np.bool_],
-    p: int,
-) -> NDArray[np.int64]:
-    """Reduce the coboundary matrix of the r-simplices, latest column first: who owns each pivot.
+@njit_step
+def lead_with_pivots(matrix: Matrix) -> None:
+    """Swap the first entry of each column with the earliest."""
+    rows, multiples = matrix.rows, matrix.multiples
+    for j in range(matrix.stop.size):
+        first = pivot = matrix.start[j]
+        for at in range(first + 1, matrix.stop[j]):
+            pivot = at if rows[at] < rows[pivot] else pivot
+        rows[first], rows[pivot] = rows[pivot], rows[first]
+        if matrix.p > 2:
+            multiples[first], multiples[pivot] = multiples[pivot], multiples[first]
 
-    indptr    (m + 1,)     column j has its entries at indptr[j]:indptr[j + 1]
-    indices   (nnz,)       the cofacets of j, ascending; simplices are numbered in filtration order
-    signs     (nnz,)       +1 or -1
-    cofacets               the number of (r+1)-simplices
-    skip      (m,)         columns known to reduce to zero (clearing)
-    p                      a prime below 2**31: no product or sum below reaches 2**63
-    returns   (cofacets,)  the r-simplex whose reduced column has its pivot there, or -1
 
-    While another column owns the pivot of column j, a multiple of it is added to cancel that. The
-    columns of V are scaled to have 1 at their pivots; that of j stands in `simplices` and
-    `multiples` at start[j]:stop[j], at first as j alone, which is all that most ever need.
+@njit_step
+def pair_apparent(
+    facets: Integers,
+    rank: Integers,
+    rank_below: Integers,
+    matrix: Matrix,
+    left: NDArray[np.bool_],
+) -> None:
+    """Pair each r-simplex that is the latest facet of its earliest cofacet with that.
+
+    rank_below (m,) of the r-simplices in filtration order, left (m,) those without a pair whose
+    columns are not empty. Source: Bauer (2021), definition 3.2.
     """
-    m, owner = indptr.size - 1, np.full(cofacets, -1, np.int64)
-    start, stop = np.arange(m), np.arange(1, m + 1)
-    simplices, multiples, used = np.arange(m), np.ones(m, np.int64), m
-    coefficient = np.zeros(m, np.int64)  # the working column of V
-    cursor = np.full(m, -1, np.int64)  # where in `indices` its simplices stand, -1 off the heap
-    for j in np.arange(m)[::-1]:
-        if skip[j] or indptr[j] == indptr[j + 1]:
+    for i in range(len(facets)):
+        latest, highest = facets[i, 0], rank_below[facets[i, 0]]
+        for k in range(1, facets.shape[1]):
+            facet, height = facets[i, k], rank_below[facets[i, k]]
+            latest = facet if height > highest else latest
+            highest = height if height > highest else highest
+        if left[latest] and matrix.rows[matrix.start[latest]] == rank[i]:
+            matrix.owner[rank[i]], left[latest] = latest, False
+
+
+@njit_step
+def add_column(j: Int, factor: Int, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]) -> Int:
+    """Add a multiple of column j to the working column; by how much its number of rows grows."""
+    p, growth = matrix.p, 0
+    for at in range(matrix.start[j], matrix.stop[j]):
+        row = np.int64(matrix.rows[at])
+        if p == 2:
+            growth += toggle(row, bits)
             continue
-        pivot, value = np.int64(indices[indptr[j]]), np.int64(signs[indptr[j]]) % p
-        if owner[pivot] < 0:  # free at once: nothing to add (and 1 and -1 are their own inverses)
-            owner[pivot], multiples[j] = j, value
+        before = np.int64(residues[row])
+        after = (before + factor * matrix.multiples[at]) % p
+        residues[row] = after
+        if (before == 0) != (after == 0):
+            growth += toggle(row, bits)
+    return growth
+
+
+@njit_step
+def take_column(
+    count: Int, row: Int, at: Int, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]
+) -> None:
+    """Move the working column, `count` rows from the pivot `row` on, to `at`; nothing if at < 0."""
+    p, scale = matrix.p, np.int64(1)
+    if p > 2:
+        scale = inverse(residues[row], p)
+    for k in range(count):
+        row = least(row, bits)
+        toggle(row, bits)
+        if at >= 0:
+            matrix.rows[at + k] = row
+        if p > 2:
+            if at >= 0:
+                matrix.multiples[at + k] = residues[row] * scale % p
+            residues[row] = 0
+
+
+@njit_step
+def reduce_columns(
+    first: Int, order: Integers, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]
+) -> Int:
+    """Reduce the columns of the simplices order[first:]; the first for which there is no room.
+
+    While another column owns the pivot, a multiple of it is added to cancel that. Emergent pairs
+    (Bauer 2021, section 3.5): a pivot free at once needs no working column.
+    """
+    p = matrix.p
+    for k in range(first, order.size):
+        j = order[k]
+        row = np.int64(matrix.rows[matrix.start[j]])
+        owner = np.int64(matrix.owner[row])
+        if owner < 0:
+            matrix.owner[row] = j
             continue
-        heap = [pivot * m + j]
-        coefficient[j], cursor[j] = 1, indptr[j]
-        while pivot >= 0 and owner[pivot] >= 0:
-            for k in range(start[owner[pivot]], stop[owner[pivot]]):
-                simplex = simplices[k]
-                if cursor[simplex] < 0:
-                    enter(simplex, pivot, heap, cursor, indptr, indices)
-                if cursor[simplex] >= 0:
-                    coefficient[simplex] += (p - value) * multiples[k] % p
-                    coefficient[simplex] %= p
-            pivot, value = find_pivot(heap, cursor, coefficient, indptr, indices, signs, p)
-        if pivot < 0:  # all cancelled, and the heap with it
+        factor = np.int64(1)
+        count = add_column(j, factor, matrix, bits, residues)
+        while count and owner >= 0:
+            if p > 2:
+                factor = np.int64(p - residues[row]) * matrix.multiples[matrix.start[owner]] % p
+            count += add_column(owner, factor, matrix, bits, residues)
+            if count:
+                row = least(row, bits)
+                owner = np.int64(matrix.owner[row])
+        if count == 0:
+            matrix.stop[j] = matrix.start[j]
             continue
-        owner[pivot], start[j], scale = j, used, inverse(value, p)
-        for key in heap:
-            simplex = key % m
-            cursor[simplex] = -1
-            if used == simplices.size:
-                simplices, multiples = enlarged(simplices), enlarged(multiples)
-            if coefficient[simplex]:
-                simplices[used], multiples[used] = simplex, coefficient[simplex] * scale % p
-                coefficient[simplex] = 0
-                used += 1
-        stop[j] = used
-    return owner
+        at = matrix.start[j]
+        if count > matrix.stop[j] - at:
+            at = matrix.used[0]
+            if at + count > matrix.rows.size:
+                take_column(count, row, np.int64(-1), matrix, bits, residues)
+                return k
+            matrix.used[0] += count
+        take_column(count, row, at, matrix, bits, residues)
+        matrix.start[j], matrix.stop[j], matrix.owner[row] = at, at + count, j
+    return order.size
