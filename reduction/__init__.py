@@ -1,6 +1,7 @@
 """Filtered simplicial complexes, their barcodes, and distances between barcodes."""
 
 from reduction.barcode import Barcode, Pairs
+from reduction.chains import Chain
 from reduction.complex import FilteredComplex
 from reduction.distances import bottleneck, w_inf, wasserstein
 from reduction.ends import BarEnds, Ends
@@ -22,6 +23,7 @@ __all__ = [
     "Barcode",
     "BarcodeError",
     "CapacityError",
+    "Chain",
     "DataError",
     "DimensionError",
     "Ends",

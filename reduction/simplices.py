@@ -41,6 +41,10 @@ class Listed(Sequence[Any]):
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands."""
         return self.all_facets[r]
 
+    def facets_of(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the same for the r-simplices at (k,) positions only, r >= 1."""
+        return self.all_facets[r][positions]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Complete(Sequence[Any]):
@@ -74,12 +78,7 @@ class Complete(Sequence[Any]):
 
     def rows(self, r: int, positions: Positions) -> Positions:
         """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
-        binomials, rest = self.binomials(), positions
-        rows = np.empty((positions.size, r + 1), np.int64)
-        for k in range(r + 1, 0, -1):
-            rows[:, k - 1] = np.searchsorted(binomials[k], rest, side="right") - 1
-            rest = rest - binomials[k][rows[:, k - 1]]
-        return self.labels[rows]
+        return self.labels[self._ranks(r, positions)]
 
     def facets(self, r: int) -> Positions:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, read-only."""
@@ -88,6 +87,21 @@ class Complete(Sequence[Any]):
         found = np.column_stack(columns)
         found.flags.writeable = False
         return found
+
+    def facets_of(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the same for the r-simplices at (k,) positions only, r >= 1."""
+        rows = self._ranks(r, positions)
+        columns = [complete_positions(np.delete(rows, k, axis=1)) for k in range(r + 1)]
+        return np.column_stack(columns)
+
+    def _ranks(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): vertices of simplices as 0..n-1, whatever their labels are."""
+        binomials, rest = self.binomials(), positions
+        rows = np.empty((positions.size, r + 1), np.int64)
+        for k in range(r + 1, 0, -1):
+            rows[:, k - 1] = np.searchsorted(binomials[k], rest, side="right") - 1
+            rest = rest - binomials[k][rows[:, k - 1]]
+        return rows
 
 
 Simplices = Listed | Complete
