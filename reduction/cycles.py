@@ -15,12 +15,10 @@ import numpy as np
 
 from reduction.chains import Chain
 from reduction.involution import ReducedBoundary
-from reduction.pairing import Pairing
+from reduction.pairing import UNPAIRED, Pairing
 
 if TYPE_CHECKING:
     from reduction.complex import FilteredComplex
-
-UNPAIRED = Pairing(np.empty(0, np.int64), np.empty(0, np.int64))  # of index -1
 
 
 class Cycles:
