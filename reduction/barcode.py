@@ -194,7 +194,7 @@ class Barcode:
 
         It is found at the first request, and what was reduced for it serves the next ones. The
         first of each index finds the pairs of the complex anew, which takes as long as the barcode
-        took. Memory in bytes: 24 for each r-simplex, 8 r + 64 for each that begins a class, and 16
+        took. Memory in bytes: 33 for each r-simplex, 8 r + 74 for each that begins a class, and 16
         to 48 for each term of the columns that were reduced.
 
         Raises DimensionError; BarcodeError for a bar that there is not, and for a barcode that no

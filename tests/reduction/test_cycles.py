@@ -167,7 +167,7 @@ def boundary_of(chain: Chain) -> dict[tuple[int, ...], int]:
 def test_long_columns(complete: bool, p: int) -> None:
     """Terms, waiting columns and the stack run out of their first room, and grow."""
     rng = np.random.default_rng(3)
-    arrays = filtered(full(16, 3) if complete else sparse(30, 3, 150, rng), rng, 0)
+    arrays = filtered(full(12, 3) if complete else sparse(30, 3, 150, rng), rng, 0)
     complex = FilteredComplex(*arrays)
     assert isinstance(complex.vertices, Complete) == complete
     barcode = complex.barcode(p, keep_zero=True, max_index=complex.dim)
@@ -185,7 +185,7 @@ def test_long_columns(complete: bool, p: int) -> None:
             assert max(terms(cycle), key=lambda simplex: value[simplex]) == tuple(births[i])
             assert terms(cycle)[tuple(births[i])] == 1
             longest = max(longest, len(cycle))
-    assert longest > 40
+    assert longest > 30
 
 
 @pytest.mark.parametrize("p", [2, 3])
@@ -244,7 +244,7 @@ def test_columns_are_reduced_on_request_and_once(monkeypatch: pytest.MonkeyPatch
 
 def test_reduction_goes_deeper_than_pythons_stack() -> None:
     """Edge k joins k - 2 to k, and ends the class of k - 1: its column waits for that of k - 1."""
-    n = 20_000
+    n = 5_000
     edges = np.column_stack([np.maximum(np.arange(n - 1) - 1, 0), np.arange(1, n)])
     values = [np.arange(n)[::-1] / n, np.arange(1.0, n)]  # vertices the later the lower, edges not
     barcode = FilteredComplex([np.arange(n)[:, None], edges], values).barcode()
