@@ -1,6 +1,8 @@
 """Filtered simplicial complexes, their barcodes, and distances between barcodes."""
 
 from reduction.barcode import Barcode, Pairs
+from reduction.canonical import CanonicalForm
+from reduction.chains import Chain
 from reduction.complex import FilteredComplex
 from reduction.distances import bottleneck, w_inf, wasserstein
 from reduction.ends import BarEnds, Ends
@@ -21,7 +23,9 @@ __all__ = [
     "BarEnds",
     "Barcode",
     "BarcodeError",
+    "CanonicalForm",
     "CapacityError",
+    "Chain",
     "DataError",
     "DimensionError",
     "Ends",

@@ -21,7 +21,7 @@ def components(
     parent, ends, left = np.arange(values.size), np.full(values.size, -1), values.size - 1
     for begin in range(0, order.size, AT_ONCE):
         edges = order[begin : begin + AT_ONCE]
-        left -= join(edges, simplices.ends(edges), values, parent, ends)
+        left -= join(edges, simplices.facets_of(1, edges), values, parent, ends)
         if left == 0:
             break
     births = np.argsort(ends < 0, kind="stable")  # what never ends comes last

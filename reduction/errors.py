@@ -18,7 +18,8 @@ class FiltrationError(TopologyError):
 
 
 class BarcodeError(TopologyError):
-    """Bars that are no barcode, or a distance between barcodes that is no metric."""
+    """Bars that are no barcode, a distance between barcodes that is no metric, or a cycle of a bar
+    that is not there or has no complex."""
 
 
 class FieldError(TopologyError):

@@ -11,3 +11,6 @@ class Pairing(NamedTuple):
 
     births: NDArray[np.int64]  # (m,)
     deaths: NDArray[np.int64]  # (k,), k <= m: what ends the first k; nothing ends the others
+
+
+UNPAIRED = Pairing(np.empty(0, np.int64), np.empty(0, np.int64))  # of index -1

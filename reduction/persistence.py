@@ -17,6 +17,7 @@ pairs are unique. Any correct reduction finds the same: `complete` for complete 
 `matrix` for all others.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from reduction.barcode import Barcode, Located
 from reduction.complete import complete_pairings
+from reduction.cycles import Cycles
 from reduction.fields import prime
 from reduction.matrix import matrix_pairings
 from reduction.order import ascending_order, bars_order
@@ -50,7 +52,7 @@ def persistence(
         order = bars_order(values)
         bars.append(values[order])
         located.append(Located(complex.vertices, r, births[order], deaths[order]))
-    return Barcode.located(bars, located, p)
+    return Barcode.located(bars, located, p, Cycles(complex, p, partial(pairings, complex, p)))
 
 
 def _bars(

@@ -44,13 +44,13 @@ class Listed(Sequence[Any]):
         """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
         return self.vertices[r][positions]
 
-    def ends(self, edges: Positions) -> NDArray[np.integer]:
-        """(k, 2): positions of the vertices of the edges at (k,) positions."""
-        return self.all_facets[1].take(edges, axis=0)
-
     def facets(self, r: int) -> NDArray[np.integer]:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands."""
         return self.all_facets[r]
+
+    def facets_of(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the same for the r-simplices at (k,) positions only, r >= 1."""
+        return self.all_facets[r].take(positions, axis=0).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,22 +83,9 @@ class Complete(Sequence[Any]):
         table = [[comb(v, k) for v in range(self.n + 1)] for k in range(self.dim + 2)]
         return np.array(table, np.int64)
 
-    def ends(self, edges: Positions) -> Positions:
-        """(k, 2): positions of the vertices of the edges at (k,) positions."""
-        return self._vertices(1, edges)
-
     def rows(self, r: int, positions: Positions) -> Positions:
         """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""
-        return self.labels[self._vertices(r, positions)]
-
-    def _vertices(self, r: int, positions: Positions) -> Positions:
-        """(k, r+1): the same as positions of vertices."""
-        binomials, rest = self.binomials(), positions
-        rows = np.empty((positions.size, r + 1), np.int64)
-        for k in range(r + 1, 0, -1):
-            rows[:, k - 1] = np.searchsorted(binomials[k], rest, side="right") - 1
-            rest = rest - binomials[k][rows[:, k - 1]]
-        return rows
+        return self.labels[self._ranks(r, positions)]
 
     def facets(self, r: int) -> Positions:
         """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, read-only."""
@@ -107,6 +94,21 @@ class Complete(Sequence[Any]):
         found = np.column_stack(columns)
         found.flags.writeable = False
         return found
+
+    def facets_of(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): the same for the r-simplices at (k,) positions only, r >= 1."""
+        rows = self._ranks(r, positions)
+        columns = [complete_positions(np.delete(rows, k, axis=1)) for k in range(r + 1)]
+        return np.column_stack(columns)
+
+    def _ranks(self, r: int, positions: Positions) -> Positions:
+        """(k, r+1): vertices of simplices as 0..n-1, whatever their labels are."""
+        binomials, rest = self.binomials(), positions
+        rows = np.empty((positions.size, r + 1), np.int64)
+        for k in range(r + 1, 0, -1):
+            rows[:, k - 1] = np.searchsorted(binomials[k], rest, side="right") - 1
+            rest = rest - binomials[k][rows[:, k - 1]]
+        return rows
 
 
 Simplices = Listed | Complete

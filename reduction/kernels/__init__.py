@@ -15,4 +15,5 @@ they validate, print and raise nothing.
     tables       hash tables from numbers to numbers
     cursors      reduction of short columns: heaps of cursors into coboundaries
     windows      reduction over Z/2 of long columns: bits, window by window
+    involution   boundary columns, reduced on request where the pairs are known
 """
