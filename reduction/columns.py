@@ -25,9 +25,9 @@ from reduction.kernels.cursors import (
 )
 from reduction.kernels.simplices import Coboundary, write_signs
 from reduction.room import enlarged
-from reduction.threads import cores, spread
+from reduction.threads import even_bounds, spread
 
-FEWEST = 1 << 12  # columns for which a second thread pays
+FEWEST_AHEAD = 1 << 20  # (r+1)-simplices: their values do not fit into a core's own cache
 
 
 class _Block(NamedTuple):
@@ -46,18 +46,16 @@ def reduce_by_cursors(
 
     limit  of cursors set or moved in a block; what is left then stays unreduced
     """
-    if threads is None:
-        threads = cores() if order.size >= FEWEST else 1
-    bounds = [order.size * k // threads for k in range(threads + 1)]
+    bounds = even_bounds(order.size, threads)
 
     def begin(first: int, last: int) -> _Block:
         room = order.size if first == 0 else last - first
         cursors, heap = _cursors(d), _heap(d.values.size)
         begun = _begun(d, order[first:last])
-        if limit:
+        if limit and d.above.size >= FEWEST_AHEAD:
             ahead = np.concatenate([begun.simplices, first_owners(begun.pivot, d)])
             place_ahead(np.sort(ahead), cursors, d)
-        columns, left = _reduce(begun, limit // threads, cursors, heap, _columns(room), d)
+        columns, left = _reduce(begun, limit // (len(bounds) - 1), cursors, heap, _columns(room), d)
         return _Block(columns, left, cursors, heap)
 
     (columns, left, _, _), *others = spread(begin, bounds)

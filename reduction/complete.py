@@ -36,7 +36,7 @@ from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
-from reduction.threads import spread, top_bounds
+from reduction.threads import even_bounds, spread, top_bounds
 
 RANKED = 28  # bytes for each (r+1)-simplex that gets a rank
 
@@ -104,7 +104,7 @@ def _pair(
     """Pair the r-simplices that are not cleared, r >= 1."""
     m = d.values.size
     apparent = np.zeros(m, np.bool_)
-    bounds = top_bounds(m, 0, m, threads)
+    bounds = even_bounds(m, threads)
     spread(lambda begin, end: mark_apparent(d, begin, end, apparent), bounds)
     assert not (apparent & cleared).any()
     at_once = np.flatnonzero(apparent)

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-FEWEST = 1 << 18  # simplices for which a second thread pays
+FEWEST = 1 << 18  # simplices of a pass for which a second thread pays
+FEWEST_COLUMNS = 1 << 12  # simplices looked at one by one, for which it does
 
 
 def cores() -> int:
@@ -23,8 +24,9 @@ def spread(function: Callable[[int, int], Result], bounds: list[int]) -> list[Re
     ranges = list(pairwise(bounds))
     if len(ranges) == 1:
         return [function(*ranges[0])]
-    with ThreadPoolExecutor(len(ranges)) as pool:
-        return list(pool.map(lambda ends: function(*ends), ranges))
+    with ThreadPoolExecutor(len(ranges) - 1) as pool:  # this thread takes the first
+        others = [pool.submit(function, *ends) for ends in ranges[1:]]
+        return [function(*ranges[0]), *(other.result() for other in others)]
 
 
 def top_bounds(n: int, r: int, simplices: int, threads: int | None = None) -> list[int]:
@@ -36,3 +38,10 @@ def top_bounds(n: int, r: int, simplices: int, threads: int | None = None) -> li
         threads = cores() if simplices >= FEWEST else 1
     inner = [r + round((n - r) * (k / threads) ** (1 / (r + 1))) for k in range(1, threads)]
     return [r, *inner, n]
+
+
+def even_bounds(m: int, threads: int | None = None) -> list[int]:
+    """Bounds of ranges of 0..m-1 of the same size, one a thread; few numbers are left to one."""
+    if threads is None:
+        threads = cores() if m >= FEWEST_COLUMNS else 1
+    return [m * k // threads for k in range(threads + 1)]

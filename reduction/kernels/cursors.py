@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Float, Int, njit, njit_step
+from reduction.kernels.compilation import Float, Int, njit, njit_inline, njit_step
 from reduction.kernels.matrix import inverse
 from reduction.kernels.simplices import (
     Coboundary,
@@ -79,13 +79,13 @@ class Columns(NamedTuple):
     chains: Chains
 
 
-@njit_step
+@njit_inline
 def precedes(value: Float, note: Int, other_value: Float, other_note: Int) -> bool:
     """Is the first cofacet, given by its value and its note, before the other?"""
     return value < other_value or (value == other_value and note >> 1 < other_note >> 1)
 
 
-@njit_step
+@njit_inline
 def push(heap: Heap, value: Float, note: Int, slot: Int) -> None:
     """Put a slot on the heap."""
     at = heap.size[0]
@@ -103,7 +103,7 @@ def push(heap: Heap, value: Float, note: Int, slot: Int) -> None:
     heap.value[at], heap.cofacet[at], heap.slot[at] = value, note, slot
 
 
-@njit_step
+@njit_inline
 def pop(heap: Heap) -> None:
     """Take the top off the heap."""
     heap.size[0] -= 1
@@ -175,7 +175,7 @@ def next_cofacets(
     cursors.state[slot, COUNT], cursors.state[slot, AT] = count, min(count, 1)
 
 
-@njit_step
+@njit_inline
 def find_slot(simplex: Int, cursors: Cursors) -> Int:
     """The slot of a simplex; a new one, with no cofacets found, if it never entered."""
     slot = np.int64(cursors.slot[simplex])
@@ -241,7 +241,7 @@ def place_ahead(simplices: NDArray[np.int64], cursors: Cursors, d: Coboundary) -
         next_tail(vertices)
 
 
-@njit_step
+@njit_inline
 def place_cursor(
     slot: Int,
     value: Float,
@@ -266,7 +266,7 @@ def place_cursor(
     cursors.state[slot, AT] = at
 
 
-@njit_step
+@njit_inline
 def enter(
     simplex: Int,
     coefficient: Int,
@@ -289,7 +289,7 @@ def enter(
     cursors.state[slot, COEFFICIENT] = total % d.p
 
 
-@njit_step
+@njit_inline
 def advance(
     slot: Int, cursors: Cursors, heap: Heap, d: Coboundary, vertices: NDArray[np.int64]
 ) -> None:
@@ -307,7 +307,7 @@ def advance(
     push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
 
 
-@njit_step
+@njit_inline
 def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
     """Take the cursors off the heap that stand at the earliest cofacet: their total, and how many.
 
@@ -328,7 +328,7 @@ def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
     return total % p, standers
 
 
-@njit_step
+@njit_inline
 def find_owner(pivot: Int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
     """Who owns a pivot: a column k as k, the r-simplex j of an apparent pair as -2 - j, nobody -1.
 
@@ -341,7 +341,7 @@ def find_owner(pivot: Int, columns: Columns, d: Coboundary, vertices: NDArray[np
     return -2 - facet if d.earliest[facet] == pivot else np.int64(-1)
 
 
-@njit_step
+@njit_inline
 def add_chain(
     k: Int,
     multiple: Int,
@@ -361,7 +361,7 @@ def add_chain(
     return end - begin
 
 
-@njit_step
+@njit_inline
 def add_owner(
     owner: Int,
     total: Int,
