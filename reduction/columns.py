@@ -52,9 +52,8 @@ def reduce_by_cursors(
         room = order.size if first == 0 else last - first
         cursors, heap = _cursors(d), _heap(d.values.size)
         begun = _begun(d, order[first:last])
-        if limit and d.above.size >= FEWEST_AHEAD:
-            ahead = np.concatenate([begun.simplices, first_owners(begun.pivot, d)])
-            place_ahead(np.sort(ahead), cursors, d)
+        if limit:
+            _place_ahead(begun, cursors, d)
         columns, left = _reduce(begun, limit // (len(bounds) - 1), cursors, heap, _columns(room), d)
         return _Block(columns, left, cursors, heap)
 
@@ -65,6 +64,14 @@ def reduce_by_cursors(
             columns, again = _reduce(again, limit, block.cursors, block.heap, columns, d)
         left = joined([left, again, block.left])
     return _first(columns.chains, int(columns.used[0])), left
+
+
+def _place_ahead(begun: Chains, cursors: Cursors, d: Coboundary) -> None:
+    """Place cursors of the simplices that are sure to enter, if one pass is shorter than scans."""
+    if d.above.size < FEWEST_AHEAD or 8 * begun.pivot.size < d.values.size:
+        return
+    ahead = np.concatenate([begun.simplices, first_owners(begun.pivot, d)])
+    place_ahead(np.sort(ahead), cursors, d)
 
 
 def _reduce(
