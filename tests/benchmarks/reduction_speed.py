@@ -1,25 +1,29 @@
-"""Barcodes of complete skeletons beside GUDHI's SimplexTree and Oineus: seconds and ratios.
+"""Barcodes of complete skeletons beside GUDHI's SimplexTree and Oineus, as a table.
 
 Vertices have values uniform in [0, 1); the value of any other simplex is the highest of its facets
-plus noise times a uniform number. Each case is timed in one process, ours as the best of three,
-from the arrays of values to the barcode, GUDHI and Oineus (two threads, cohomology) as build plus
-reduction. Bars of every index below the top dimension are compared one by one.
+plus noise times a uniform number. From the arrays of values to the barcode, the best of three runs
+in one process; of the others build and reduction are timed apart, and Oineus reduces in both
+directions, with two threads. Bars of every index below the top dimension are compared one by one.
+Peak memory is what a process of its own needs beyond imports and input.
 
-    python tests/benchmarks/reduction_speed.py [--large] [--slow] [--memory 300,3,0.1]
+    python tests/benchmarks/reduction_speed.py [--large] [--limit SECONDS]
 
+A contender whose process for the memory has not ended after the limit is left out of that row.
 --large adds 300 points in dimension 3 and 1,000 in dimension 2, which fit into no other library,
-beside numpy.sum of the same values; --memory prints the peak memory of one such case in a process
-that reads the values from a file; --slow adds the cases for which GUDHI takes minutes.
+beside numpy.sum of the same values, and the peak memory of a process that has read the values
+from a file.
 """
 
 import argparse
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,13 +49,22 @@ class Case(NamedTuple):
 
 
 CASES = [
+    Case(40, 3, 0.1),
     *(Case(60, 3, noise) for noise in (0.01, 0.1, 1.0)),
     *(Case(100, 3, noise) for noise in (0.01, 0.1, 1.0)),
     Case(24, 5, 0.1),
     Case(24, 5, 1.0),
 ]
-SLOW = [("GUDHI", CASES[-1]), *(("Oineus", case) for case in CASES if case.n == 100)]
-LARGE = [Case(300, 3, 0.1), Case(1000, 2, 0.1)]
+LARGE = [Case(1000, 2, 0.1), Case(300, 3, 0.1)]
+TINY = Case(12, 3, 1.0)
+
+
+class Run(NamedTuple):
+    """Seconds of one contender, and its bars of each index below the top."""
+
+    build: float
+    reduce: float
+    bars: list[NDArray[np.float64]]
 
 
 @njit
@@ -96,8 +109,14 @@ def timed(function: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
     return float(least), result
 
 
-def by_gudhi(case: Case, values: Values) -> tuple[float, float, list[NDArray[np.float64]]]:
-    """Seconds of building and of reducing, and the bars of each index below the top."""
+def by_us(case: Case, values: Values, times: int) -> Run:
+    """From values to the barcode by this library."""
+    reduced, barcode = timed(lambda: FilteredComplex.complete(case.n, values).barcode(), times)
+    return Run(0, reduced, list(barcode))
+
+
+def by_gudhi(case: Case, values: Values, times: int) -> Run:
+    """The same by GUDHI."""
     simplices = Complete(np.arange(case.n), case.dim)
     rows = [np.ascontiguousarray(simplices[r].T, dtype=np.int32) for r in range(case.dim + 1)]
 
@@ -107,17 +126,19 @@ def by_gudhi(case: Case, values: Values) -> tuple[float, float, list[NDArray[np.
             tree.insert_batch(row, heights)
         return tree
 
-    built, tree = timed(build)
+    built, tree = timed(build, times)
     reduced, _ = timed(
         lambda: tree.compute_persistence(
             homology_coeff_field=2, persistence_dim_max=False, min_persistence=0
-        )
+        ),
+        times,
     )
-    return built, reduced, [tree.persistence_intervals_in_dimension(r) for r in range(case.dim)]
+    bars = [tree.persistence_intervals_in_dimension(r) for r in range(case.dim)]
+    return Run(built, reduced, bars)
 
 
-def by_oineus(case: Case, values: Values) -> tuple[float, float, list[NDArray[np.float64]]]:
-    """The same by Oineus: cohomology, two threads."""
+def by_oineus(case: Case, values: Values, times: int, *, dual: bool) -> Run:
+    """The same by Oineus with two threads: cohomology (dual) or homology."""
     oineus: Any = import_module("oineus")
     simplices = Complete(np.arange(case.n), case.dim)
     rows = [simplices[r].tolist() for r in range(case.dim + 1)]
@@ -132,16 +153,25 @@ def by_oineus(case: Case, values: Values) -> tuple[float, float, list[NDArray[np
         return oineus.Filtration(cells)
 
     def reduce() -> Any:
-        decomposition = oineus.Decomposition(filtration, True, 2)
+        decomposition = oineus.Decomposition(filtration, dual, 2)
         parameters = oineus.ReductionParams()
         parameters.n_threads = 2
         decomposition.reduce(parameters)
         return decomposition
 
-    built, filtration = timed(build)
-    reduced, decomposition = timed(reduce)
+    built, filtration = timed(build, times)
+    reduced, decomposition = timed(reduce, times)
     diagrams = decomposition.diagram(filtration, include_inf_points=True)
-    return built, reduced, [diagrams.in_dimension(r, as_numpy=True) for r in range(case.dim)]
+    bars = [diagrams.in_dimension(r, as_numpy=True) for r in range(case.dim)]
+    return Run(built, reduced, bars)
+
+
+CONTENDERS: dict[str, Callable[[Case, Values, int], Run]] = {
+    "ours": by_us,
+    "GUDHI": by_gudhi,
+    "Oineus, cohomology": partial(by_oineus, dual=True),
+    "Oineus, homology": partial(by_oineus, dual=False),
+}
 
 
 def in_order(bars: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -151,83 +181,118 @@ def in_order(bars: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows[np.lexsort(rows.T[::-1])]
 
 
-def compare(case: Case, *, slow: bool) -> None:
-    """Print one line of the table."""
+def same(ours: Run, theirs: Run) -> bool:
+    """Are the bars of each index equal, bit by bit?"""
+    pairs = zip(ours.bars, theirs.bars, strict=True)
+    return all(np.array_equal(in_order(a), in_order(b)) for a, b in pairs)
+
+
+def peaks(case: Case, limit: float) -> dict[str, str]:
+    """Megabytes that each contender needs beyond imports and input, of those within the limit."""
+    found = {}
+    for name in CONTENDERS:
+        command = [sys.executable, __file__, "--peak", str(CASES.index(case)), name]
+        with suppress(subprocess.TimeoutExpired):
+            ended = subprocess.run(command, check=True, capture_output=True, timeout=limit)
+            found[name] = ended.stdout.decode().strip()
+    return found
+
+
+def print_peak(case: Case, name: str) -> None:
+    """Print the growth of this process's peak, everything compiled and imported before."""
     values = family(case)
-    ours, barcode = timed(lambda: FilteredComplex.complete(case.n, values).barcode(), 3)
-    line = f"{case.dim}, {case.n:3}, {case.noise:<5} ours {ours:8.4f} s"
-    for name, peer in (("GUDHI", by_gudhi), ("Oineus", by_oineus)):
-        if name == "Oineus" and find_spec("oineus") is None:
+    CONTENDERS[name](TINY, family(TINY), 1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    CONTENDERS[name](case, values, 1)
+    print(round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+
+
+def compare(case: Case, sizes: dict[str, str]) -> None:
+    """Print one row of the table, of the contenders whose peak memory is known."""
+    values = family(case)
+    ours = by_us(case, values, 3)
+    cells = [f"{case.dim}, {case.n}, {case.noise}", f"{1e3 * ours.reduce:.1f} ms"]
+    for name, contender in list(CONTENDERS.items())[1:]:
+        if name not in sizes:
+            cells.append("")
             continue
-        if not slow and (
-            (name == "GUDHI" and case == CASES[-1]) or (name == "Oineus" and case.n > 60)
-        ):
-            continue
-        built, reduced, bars = peer(case, values)
-        same = all(
-            np.array_equal(in_order(theirs), bars_of_ours)
-            for theirs, bars_of_ours in zip(bars, barcode, strict=True)
-        )
-        line += f" | {name} {built:6.3f} + {reduced:7.3f} s, {(built + reduced) / ours:6.1f} times"
-        line += "" if same else " DIFFERENT BARS"
-    print(line, flush=True)
+        theirs = contender(case, values, 1 if case.n == 100 or name.endswith("homology") else 3)
+        ratio = (theirs.build + theirs.reduce) / ours.reduce
+        shown = f"{theirs.build:.3f} + {theirs.reduce:.3f} s: **{ratio:.1f}** times"
+        cells.append(shown if same(ours, theirs) else f"{shown} DIFFERENT BARS")
+    cells.extend(sizes.get(name, "") for name in CONTENDERS)
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def compare_large(case: Case) -> None:
-    """Print one line: ours beside numpy.sum of the top dimension."""
+    """Print one row: ours beside numpy.sum of the top dimension."""
     values = family(case)
     ours, _ = timed(lambda: FilteredComplex.complete(case.n, values).barcode(), 2)
     summed, _ = timed(values[-1].sum, 3)
+    simplices = sum(row.size for row in values)
     print(
-        f"{case.dim}, {case.n:4}, {case.noise} ours {ours:7.2f} s | numpy.sum {summed:.3f} s, "
-        f"{ours / summed:.1f} times as long",
+        f"| {case.dim}, {case.n}, {case.noise} | {simplices:,} | {ours:.2f} s | {summed:.3f} s | "
+        f"**{ours / summed:.1f}** times as long |",
         flush=True,
     )
 
 
-def print_memory(case: Case) -> None:
+def print_large_peak(case: Case) -> None:
     """Save the values, start anew with them read into memory, and print the peak."""
-    import subprocess
-
     with tempfile.TemporaryDirectory() as folder:
         for r, row in enumerate(family(case)):
             np.save(Path(folder) / f"{r}.npy", row)
-        command = [sys.executable, __file__, "--peak", folder, str(case.n)]
+        command = [sys.executable, __file__, "--whole-peak", folder, str(case.n)]
         subprocess.run(command, check=True)
 
 
-def print_peak(folder: Path, n: int) -> None:
-    """The peak memory of this process, with the values in it, over their bytes."""
+def print_whole_peak(folder: Path, n: int) -> None:
+    """The peak memory of this whole process, with the values in it, over their bytes."""
     values = [np.load(path) for path in sorted(folder.glob("*.npy"))]
     size = sum(row.nbytes for row in values)
     for row in values:
         row.flags.writeable = False
-    seconds, _ = timed(FilteredComplex.complete(n, values).barcode)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"values {size / 1e9:.3f} GB, peak {peak / 1e9:.3f} GB, {peak / size:.3f} times", end="")
-    print(f"; {seconds:.2f} s")
+    FilteredComplex.complete(n, values).barcode()
+    highest = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        f"{n} points: values {size / 1e9:.3f} GB, the whole process {highest / 1e9:.3f} GB, "
+        f"**{highest / size:.3f}** times as much"
+    )
 
 
 def main() -> None:
     """Read the options, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--large", action="store_true", help="what fits into no other library")
-    parser.add_argument("--slow", action="store_true", help="peers that take minutes too")
-    parser.add_argument("--memory", metavar="N,DIM,NOISE", help="peak memory of one case")
+    parser.add_argument("--limit", type=float, default=60, help="seconds (default: 60)")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--whole-peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
-        print_peak(Path(options.peak[0]), int(options.peak[1]))
+        print_peak(CASES[int(options.peak[0])], options.peak[1])
         return
-    if options.memory:
-        n, dim, noise = options.memory.split(",")
-        print_memory(Case(int(n), int(dim), float(noise)))
+    if options.whole_peak:
+        print_whole_peak(Path(options.whole_peak[0]), int(options.whole_peak[1]))
         return
-    compare(Case(12, 3, 1.0), slow=True)  # everything is compiled now
-    for case in CASES:
-        compare(case, slow=options.slow)
-    for case in LARGE if options.large else []:
-        compare_large(case)
+    # first, since a process counts the peak of the one that started it as its own
+    sizes = [peaks(case, options.limit) for case in CASES]
+    if options.large:
+        for case in LARGE:
+            print_large_peak(case)
+    by_us(TINY, family(TINY), 1)  # everything is compiled now
+    print_head("skeleton, points, noise", *CONTENDERS, *(f"{name}, MB" for name in CONTENDERS))
+    for case, known in zip(CASES, sizes, strict=True):
+        compare(case, known)
+    if options.large:
+        print()
+        print_head("skeleton, points, noise", "simplices", "ours", "numpy.sum", "ratio")
+        for case in LARGE:
+            compare_large(case)
+
+
+def print_head(*cells: str) -> None:
+    """Print the head of a table."""
+    print(f"| {' | '.join(cells)} |\n|{'---|' * len(cells)}")
 
 
 if __name__ == "__main__":
