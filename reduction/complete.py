@@ -95,7 +95,7 @@ def coboundary(
 
     for found in spread(stream, top_bounds(n, r + 1, values[r + 1].size, threads))[1:]:
         merge_earliest(least, earliest, *found)
-    return Coboundary(r, n, p, binomials, values[r], values[r + 1], earliest)
+    return Coboundary(r, n, p, binomials, *simplices.guesses(), values[r], values[r + 1], earliest)
 
 
 def _pair(

@@ -45,13 +45,14 @@ def ascending_order(keys: NDArray[np.int64]) -> NDArray[np.int64] | None:
     return ordered
 
 
-def bars_order(bars: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(m,): rows of bars (m, 2) by birth, then death, then row."""
-    births, deaths = np.ascontiguousarray(bars[:, 0]), bars[:, 1]
+def bars_order(
+    births: NDArray[np.float64], deaths: NDArray[np.float64], begun: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(m,): bars by birth, then death, then the position of the simplex that began them."""
     order = filtration_order(births)
     tied = np.zeros(order.size + 1, np.bool_)
     tied[1:-1] = births[order[1:]] == births[order[:-1]]
     among = np.flatnonzero(tied[1:] | tied[:-1])
     rows = order[among]
-    order[among] = rows[np.lexsort((rows, deaths[rows], births[rows]))]
+    order[among] = rows[np.lexsort((begun[rows], deaths[rows], births[rows]))]
     return order

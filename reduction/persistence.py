@@ -28,7 +28,7 @@ from reduction.complete import complete_pairings
 from reduction.cycles import Cycles
 from reduction.fields import prime
 from reduction.matrix import matrix_pairings
-from reduction.order import ascending_order, bars_order
+from reduction.order import bars_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
 
@@ -49,29 +49,24 @@ def persistence(
     located: list[Located] = []
     for r, pairing in enumerate(pairings(complex, p, max_index)):
         births, deaths, values = _bars(complex, r, pairing, keep_zero=keep_zero)
-        order = bars_order(values)
-        bars.append(values[order])
-        located.append(Located(complex.vertices, r, births[order], deaths[order]))
+        bars.append(values)
+        located.append(Located(complex.vertices, r, births, deaths))
     return Barcode.located(bars, located, p, Cycles(complex, p, partial(pairings, complex, p)))
 
 
 def _bars(
     complex: "FilteredComplex", r: int, pairing: Pairing, *, keep_zero: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Births, ascending, their deaths, -1 for none, and their values (m, 2)."""
+    """Births, their deaths, -1 for none, and their values (m, 2), in the order of a barcode."""
     births, deaths = pairing.births, np.full(pairing.births.size, -1)
     deaths[: pairing.deaths.size] = pairing.deaths
-    values = np.full((births.size, 2), np.inf)
-    values[:, 0] = complex.values[r][births]
+    born, died = complex.values[r][births], np.full(births.size, np.inf)
     if pairing.deaths.size:
-        values[: pairing.deaths.size, 1] = complex.values[r + 1][pairing.deaths]
+        died[: pairing.deaths.size] = complex.values[r + 1][pairing.deaths]
+    order = bars_order(born, died, births)
     if not keep_zero:
-        kept = np.flatnonzero(values[:, 0] < values[:, 1])
-        births, deaths, values = births[kept], deaths[kept], values[kept]
-    order = ascending_order(births)
-    return (
-        (births, deaths, values) if order is None else (births[order], deaths[order], values[order])
-    )
+        order = order[(born < died)[order]]
+    return births[order], deaths[order], np.column_stack([born[order], died[order]])
 
 
 def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:

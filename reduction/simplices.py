@@ -16,6 +16,7 @@ from reduction.colex import complete_positions, complete_simplices
 
 Positions = NDArray[np.int64]
 FEWEST_WIDE = 2**31  # simplices whose positions need 64 bits
+GUESS_BITS = 10  # of a position, from which a vertex is guessed
 
 
 def index_type(m: int) -> type[np.integer]:
@@ -82,6 +83,18 @@ class Complete(Sequence[Any]):
         """(dim + 2, n + 1): C(v, k) in row k and column v; none exceeds the number of simplices."""
         table = [[comb(v, k) for v in range(self.n + 1)] for k in range(self.dim + 2)]
         return np.array(table, np.int64)
+
+    def guesses(self) -> tuple[NDArray[np.int32], Positions]:
+        """(dim + 2, 2**b), (dim + 2,): v with C(v, k) <= place << shifts[k] < C(v + 1, k)."""
+        binomials = self.binomials()
+        bits = [int(row[-1]).bit_length() - GUESS_BITS for row in binomials]
+        shifts = np.maximum(bits, 0)
+        places = np.arange(1 << GUESS_BITS)
+        rows = [
+            np.searchsorted(row, places << shift, side="right") - 1
+            for row, shift in zip(binomials, shifts, strict=True)
+        ]
+        return np.array(rows, np.int32), shifts
 
     def rows(self, r: int, positions: Positions) -> Positions:
         """(k, r+1): the vertex labels of the r-simplices at (k,) positions."""

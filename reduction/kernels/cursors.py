@@ -153,7 +153,7 @@ def next_cofacets(
     vertices: NDArray[np.int64],
 ) -> None:
     """Find the first cofacets behind (value, position), and set the cursor at the first."""
-    find_vertices(cursors.state[slot, SIMPLEX], d.r + 1, d.binomials, vertices)
+    find_vertices(cursors.state[slot, SIMPLEX], d.r + 1, d, vertices)
     values, notes = cursors.value[slot], cursors.cofacet[slot]
     values[0], notes[0] = value, 2 * position
     begin, low, count, highest = np.int64(0), 0, 0, np.inf

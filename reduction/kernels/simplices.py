@@ -23,34 +23,32 @@ class Coboundary(NamedTuple):
     n: int  # vertices
     p: int  # coefficients in Z/p
     binomials: NDArray[np.int64]  # (r+3, n+1)
+    guesses: NDArray[np.int32]  # (r+3, 2**b): v with C(v, k) <= place << shifts[k] < C(v+1, k)
+    shifts: NDArray[np.int64]  # (r+3,)
     values: NDArray[np.float64]  # of the r-simplices
     above: NDArray[np.float64]  # of the (r+1)-simplices
     earliest: NDArray[np.int64]  # of each r-simplex the earliest cofacet
 
 
 @njit_step
-def find_vertices(
-    position: Int, count: Int, binomials: NDArray[np.int64], vertices: NDArray[np.int64]
-) -> None:
-    """Write the vertices of a simplex, `count` of them, ascending."""
-    above = binomials.shape[1]
-    for k in range(count, 0, -1):
-        low = k - 1  # C(low, k) = 0
-        while above - low > 1:
-            middle = (low + above) >> 1
-            if binomials[k, middle] <= position:
-                low = middle
-            else:
-                above = middle
-        vertices[k - 1] = low
-        position -= binomials[k, low]
-        above = low
+def find_vertices(position: Int, count: Int, d: Coboundary, vertices: NDArray[np.int64]) -> None:
+    """Write the vertices of a simplex, `count` of them, ascending.
+
+    The highest bits of what is left of the position tell each vertex, or one a little lower.
+    """
+    for k in range(count, 1, -1):
+        vertex = np.int64(d.guesses[k, position >> d.shifts[k]])
+        while d.binomials[k, vertex + 1] <= position:
+            vertex += 1
+        vertices[k - 1] = vertex
+        position -= d.binomials[k, vertex]
+    vertices[0] = position
 
 
 @njit_step
 def latest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
     """The position of the latest facet of an (r+1)-simplex; `vertices` has room for r + 2."""
-    find_vertices(cofacet, d.r + 2, d.binomials, vertices)
+    find_vertices(cofacet, d.r + 2, d, vertices)
     facet = np.int64(0)  # omit v0 first
     for k in range(1, d.r + 2):
         facet += d.binomials[k, vertices[k]]
@@ -82,7 +80,7 @@ def find_sign(facet: Int, cofacet: Int, d: Coboundary, vertices: NDArray[np.int6
     """The coefficient of the cofacet in the facet's coboundary: 1 or p - 1, that is -1."""
     if d.p == 2:
         return 1
-    find_vertices(cofacet, d.r + 2, d.binomials, vertices)
+    find_vertices(cofacet, d.r + 2, d, vertices)
     position = np.int64(0)
     for k in range(1, d.r + 2):
         position += d.binomials[k, vertices[k]]

@@ -96,16 +96,19 @@ def lowest_bit(word: np.uint64) -> Int:
 
 @njit_step
 def sort_ranks(ranks: NDArray[np.int32]) -> None:
-    """Shell sort (Knuth, TAOCP 3, 5.2.1): short lists, and no room to ask for."""
-    gap = ranks.size // 2
-    while gap:
-        for k in range(gap, ranks.size):
-            rank, at = ranks[k], k
-            while at >= gap and ranks[at - gap] > rank:
-                ranks[at] = ranks[at - gap]
-                at -= gap
-            ranks[at] = rank
-        gap = gap // 2 if gap == 2 else gap * 5 // 11
+    """Comb sort (Dobosiewicz 1980): its exchanges run side by side, and it asks for no room."""
+    gap = ranks.size
+    while gap > 2:
+        gap = gap * 10 // 13
+        for k in range(ranks.size - gap):
+            a, b = ranks[k], ranks[k + gap]
+            ranks[k], ranks[k + gap] = min(a, b), max(a, b)
+    for k in range(1, ranks.size):
+        rank, at = ranks[k], k
+        while at and ranks[at - 1] > rank:
+            ranks[at] = ranks[at - 1]
+            at -= 1
+        ranks[at] = rank
 
 
 @njit_step
@@ -117,7 +120,7 @@ def find_list(simplex: Int, lists: Lists, rows: Rows, d: Coboundary) -> Int:
     if first + d.n - d.r > lists.ranks.size:
         return -1
     vertices = lists.vertices
-    find_vertices(simplex, d.r + 1, d.binomials, vertices)
+    find_vertices(simplex, d.r + 1, d, vertices)
     begin, low, at = np.int64(0), 0, first
     for k in range(d.r + 1):
         begin += d.binomials[k + 2, vertices[k]]
