@@ -5,12 +5,19 @@ Colexicographic order compares the largest vertices first. On n vertices 0..n-1 
 complex see `tree`.
 """
 
-from math import comb
-
 import numpy as np
 from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
+
+
+def binomial_table(rows: int, columns: int) -> Positions:
+    """(rows, columns): C(v, k) in row k and column v, the sum of C(u, k - 1) over all u < v."""
+    table = np.zeros((rows, columns), np.int64)
+    table[0] = 1
+    for k in range(1, rows):
+        np.cumsum(table[k - 1, :-1], out=table[k, 1:])
+    return table
 
 
 def complete_simplices(n: int, dim: int) -> list[Positions]:
@@ -26,6 +33,6 @@ def complete_simplices(n: int, dim: int) -> list[Positions]:
 
 def complete_positions(simplices: Positions) -> Positions:
     """Positions (...) in the complete complex of simplices (..., r+1): sum_i C(v_i, i+1)."""
-    columns = np.arange(simplices.shape[-1])
-    table = [[comb(v, i + 1) for i in columns] for v in range(int(simplices.max(initial=0)) + 1)]
-    return np.array(table, dtype=np.int64)[simplices, columns].sum(axis=-1)
+    r = simplices.shape[-1] - 1
+    table = binomial_table(r + 2, int(simplices.max(initial=0)) + 1)
+    return table[np.arange(1, r + 2), simplices].sum(axis=-1)

@@ -12,22 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.kernels.cofacets import Scan
 from reduction.kernels.cursors import (
     COLUMNS_FULL,
-    NEXT,
+    ROW_TYPE,
     Chains,
     Columns,
     Cursors,
     Heap,
-    first_owners,
-    place_ahead,
     reduce_columns,
 )
 from reduction.kernels.simplices import Coboundary, write_signs
-from reduction.room import enlarged
+from reduction.room import aligned, enlarged
 from reduction.threads import even_bounds, spread
-
-FEWEST_AHEAD = 1 << 20  # (r+1)-simplices: their values do not fit into a core's own cache
 
 
 class _Block(NamedTuple):
@@ -48,13 +45,11 @@ def reduce_by_cursors(
     """
     bounds = even_bounds(order.size, threads)
 
-    def begin(first: int, last: int) -> _Block:
-        room = order.size if first == 0 else last - first
+    def begin(low: int, high: int) -> _Block:
+        room = order.size if low == 0 else high - low
         cursors, heap = _cursors(d), _heap(d.values.size)
-        begun = _begun(d, order[first:last])
-        if limit:
-            _place_ahead(begun, cursors, d)
-        columns, left = _reduce(begun, limit // (len(bounds) - 1), cursors, heap, _columns(room), d)
+        share = limit // (len(bounds) - 1)
+        columns, left = _reduce(_begun(d, order[low:high]), share, cursors, heap, _columns(room), d)
         return _Block(columns, left, cursors, heap)
 
     (columns, left, _, _), *others = spread(begin, bounds)
@@ -64,14 +59,6 @@ def reduce_by_cursors(
             columns, again = _reduce(again, limit, block.cursors, block.heap, columns, d)
         left = joined([left, again, block.left])
     return _first(columns.chains, int(columns.used[0])), left
-
-
-def _place_ahead(begun: Chains, cursors: Cursors, d: Coboundary) -> None:
-    """Place cursors of the simplices that are sure to enter, if one pass is shorter than scans."""
-    if d.above.size < FEWEST_AHEAD or 8 * begun.pivot.size < d.values.size:
-        return
-    ahead = np.concatenate([begun.simplices, first_owners(begun.pivot, d)])
-    place_ahead(np.sort(ahead), cursors, d)
 
 
 def _reduce(
@@ -94,7 +81,7 @@ def _reduce(
 
 def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
     """A chain for each simplex: the simplex itself, times the sign of its earliest cofacet."""
-    pivot, multiples = d.earliest[order], np.ones(order.size, np.int64)
+    pivot, multiples = d.first["note"][order, 0] >> 1, np.ones(order.size, np.int64)
     if d.p != 2:
         write_signs(order, pivot, d, multiples)  # their own inverses
     return Chains(pivot, np.arange(order.size + 1), order, multiples)
@@ -155,19 +142,18 @@ def _cursors(d: Coboundary) -> Cursors:
     m = d.values.size
     return Cursors(
         used=np.zeros(1, np.int64),
-        slot=np.full(m, -1, np.int32),
-        state=np.empty((m, 4), np.int64),
-        value=np.empty((m, 1 + NEXT)),
-        cofacet=np.empty((m, 1 + NEXT), np.int64),
+        state=np.zeros((m, 4), np.int32),
+        rows=aligned(m + 1, ROW_TYPE),
+        room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n)),
     )
 
 
 def _heap(m: int) -> Heap:
-    """An empty heap, and room for m slots."""
+    """An empty heap, and room for m simplices."""
     return Heap(
         size=np.zeros(1, np.int64),
         value=np.empty(m),
         cofacet=np.empty(m, np.int64),
-        slot=np.empty(m, np.int64),
+        simplex=np.empty(m, np.int64),
         standing=np.empty(m, np.int64),
     )

@@ -29,12 +29,13 @@ from numpy.typing import NDArray
 
 from reduction.columns import reduce_by_cursors
 from reduction.components import components
+from reduction.kernels.first import FIRST_TYPE, first_cofacets
 from reduction.kernels.simplices import Coboundary, mark_apparent
-from reduction.kernels.streams import earliest_cofacets, merge_earliest
 from reduction.memory import available, require
 from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
+from reduction.room import aligned
 from reduction.simplices import Complete
 from reduction.threads import even_bounds, spread, top_bounds
 
@@ -79,23 +80,21 @@ def complete_pairings(
 def coboundary(
     simplices: Complete, values: Sequence[NDArray[np.float64]], r: int, p: int, threads: int | None
 ) -> Coboundary:
-    """The coboundary operator of the r-simplices, their earliest cofacets found."""
-    n, m, binomials = simplices.n, values[r].size, simplices.binomials()
-    least, earliest = np.full(m, np.inf), np.full(m, -1)
-
-    def stream(first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        # facets that omit the top vertex: those of other threads' ranges go to arrays apart
-        if first == r + 1:
-            own = (least, earliest)
-        else:
-            shared = binomials[r + 1, last - 1]
-            own = (np.full(shared, np.inf), np.full(shared, -1))
-        earliest_cofacets(r, first, last, binomials, values[r + 1], least, earliest, *own)
-        return own
-
-    for found in spread(stream, top_bounds(n, r + 1, values[r + 1].size, threads))[1:]:
-        merge_earliest(least, earliest, *found)
-    return Coboundary(r, n, p, binomials, *simplices.guesses(), values[r], values[r + 1], earliest)
+    """The coboundary operator of the r-simplices, their first cofacets found, r >= 1."""
+    m, binomials = values[r].size, simplices.binomials()
+    d = Coboundary(
+        r,
+        simplices.n,
+        p,
+        binomials,
+        *simplices.guesses(),
+        values[r],
+        values[r + 1],
+        aligned(m, FIRST_TYPE),
+    )
+    bounds = top_bounds(simplices.n, r, values[r + 1].size, threads)
+    spread(lambda first, last: first_cofacets(first, last, d), bounds)
+    return d
 
 
 def _pair(
@@ -115,4 +114,6 @@ def _pair(
     pivots = reduced.pivot
     if unreduced.pivot.size:
         pivots = reduce_packed(reduced, unreduced, at_once, d)
-    return Pairing(np.concatenate([at_once, order]), np.concatenate([d.earliest[at_once], pivots]))
+    return Pairing(
+        np.concatenate([at_once, order]), np.concatenate([d.first["note"][at_once, 0] >> 1, pivots])
+    )

@@ -3,28 +3,25 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.order import repair_order
+from reduction.kernels.order import COARSE, coarse_order, repair_order
 
 
 def filtration_order(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """(m,): positions by value, then position.
 
-    One sort of whole numbers: a coarse value, rounded down, above the position; what stays out of
-    order is repaired. Several times faster than a stable sort of the values, which is what is left
-    where most of them differ by far less than their range. 16 bytes for each value.
+    A radix sort of whole numbers: a coarse value, rounded down, above the position; what stays out
+    of order is repaired. Several times faster than a stable sort of the values, which is what is
+    left where most of them differ by far less than their range. 24 bytes for each value.
     """
     bits = max(values.size - 1, 1).bit_length()
+    coarse = min(COARSE, 63 - bits)
     least = values.min(initial=np.inf)
     with np.errstate(over="ignore", divide="ignore"):
         span = values.max(initial=-np.inf) - least
-        scale = np.float64(2.0 ** (62 - bits)) / span
+        scale = np.float64(2.0**coarse) / span
     if not 0 < scale < np.inf:
         return np.argsort(values, kind="stable")
-    # rounding is monotone, so a higher value never gets a lower number
-    keys = np.minimum((values - least) * scale, 2.0 ** (62 - bits)).astype(np.int64)
-    keys <<= bits
-    keys += np.arange(values.size)
-    keys.sort()
+    keys = coarse_order(values, least, scale, bits, coarse)
     order = np.empty(values.size, np.int64)
     if not repair_order(keys, values, bits, order):
         return np.argsort(values, kind="stable")

@@ -35,7 +35,7 @@ def reduce_packed(
     rank = np.empty(order.size, np.int32)
     rank[order] = np.arange(order.size, dtype=np.int32)
     owner = np.full(order.size, NOBODY)
-    owner[rank[d.earliest[apparent]]] = -2 - apparent
+    owner[rank[d.first["note"][apparent, 0] >> 1]] = -2 - apparent
     owner[rank[reduced.pivot]] = -2 - d.values.size - np.arange(first)
     work = _room(Rows(rank, owner), chains.pivot.size, d)
     found = rank[chains.pivot].astype(np.int64)

@@ -6,13 +6,12 @@ what stands where is computed when it is asked for.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.colex import complete_positions, complete_simplices
+from reduction.colex import binomial_table, complete_positions, complete_simplices
 
 Positions = NDArray[np.int64]
 FEWEST_WIDE = 2**31  # simplices whose positions need 64 bits
@@ -81,8 +80,7 @@ class Complete(Sequence[Any]):
 
     def binomials(self) -> Positions:
         """(dim + 2, n + 1): C(v, k) in row k and column v; none exceeds the number of simplices."""
-        table = [[comb(v, k) for v in range(self.n + 1)] for k in range(self.dim + 2)]
-        return np.array(table, np.int64)
+        return binomial_table(self.dim + 2, self.n + 1)
 
     def guesses(self) -> tuple[NDArray[np.int32], Positions]:
         """(dim + 2, 2**b), (dim + 2,): v with C(v, k) <= place << shifts[k] < C(v + 1, k)."""

@@ -7,8 +7,8 @@ Cursors that stand at the earliest cofacet are taken together: where they cancel
 they do not, and the pivot belongs to another column, they move on too, and the simplices of that
 column enter behind the pivot: what lies before the cursors cancels in total.
 
-The next cofacets of each simplex that ever entered are kept, NEXT of them at a time; what lies
-behind them is looked for anew. A cofacet is noted as 2 * position + (1 where its sign is -1).
+The first cofacets of every simplex are known (`kernels.first`). Where a cursor goes beyond them
+the next ones are looked for (`kernels.cofacets`), a few at a time, and kept in a row of its own.
 
 Sources: Bauer (2021), "Ripser": coboundaries enumerated, emergent and apparent pairs; Chen & Kerber
 (2011): clearing. The cursors are this library's own.
@@ -19,47 +19,47 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.kernels.cofacets import NEXT, Scan, next_cofacets
 from reduction.kernels.compilation import Float, Int, njit, njit_inline, njit_step
+from reduction.kernels.first import FIRST
 from reduction.kernels.matrix import inverse
 from reduction.kernels.simplices import (
     Coboundary,
+    earliest_cofacet,
     find_sign,
-    find_vertices,
     latest_facet,
 )
-from reduction.kernels.streams import facet_row, first_tail, next_tail
 from reduction.kernels.tables import find_place
 
-NEXT = 7  # what is behind whom, and who, fit into two cache lines of 64 bytes
-SIMPLEX, COEFFICIENT, COUNT, AT = 0, 1, 2, 3
+COEFFICIENT, AT, ROW = 0, 1, 2
+ROW_TYPE = np.dtype([("value", np.float64, (1 + NEXT,)), ("note", np.int64, (1 + NEXT,))])
 DONE, WORKED, COLUMNS_FULL = 0, 1, 2
 
 
 class Cursors(NamedTuple):
-    """Simplices that entered a working column, each in a slot, and their next cofacets.
+    """Where the cursors of simplices stand that are in the working column, and what they stand at.
 
-    state    (S, 4): the simplex; its coefficient in the working column; how many of its next
-             cofacets are known; at which of them, 1.., the cursor stands, 0 where the simplex is
-             not in the working column
-    value    (S, 1 + NEXT): what the next cofacets are behind, then their values in order
-    cofacet  (S, 1 + NEXT): the same, as notes
+    state  (m, 4) int32: each simplex's coefficient in the working column; the place at which its
+           cursor stands, 0 where it is not in the working column; its row, 0 for none; nothing.
+           Places 1..FIRST-1 are those of the first cofacets in the coboundary operator, places
+           FIRST+1.. those in the row
+    rows   (R,) of type ROW_TYPE, from 1 on: what the next cofacets are behind, and those
     """
 
-    used: NDArray[np.int64]  # (1,) slots
-    slot: NDArray[np.int32]  # (m,) of each r-simplex; -1 if it never entered
-    state: NDArray[np.int64]
-    value: NDArray[np.float64]
-    cofacet: NDArray[np.int64]
+    used: NDArray[np.int64]  # (1,) rows
+    state: NDArray[np.int32]
+    rows: NDArray[np.void]
+    room: Scan
 
 
 class Heap(NamedTuple):
-    """The slots of the working column, the least (value, position) of a cofacet on top."""
+    """The simplices of the working column, the least (value, position) of a cofacet on top."""
 
     size: NDArray[np.int64]  # (1,)
-    value: NDArray[np.float64]  # (S,)
-    cofacet: NDArray[np.int64]  # (S,)
-    slot: NDArray[np.int64]  # (S,)
-    standing: NDArray[np.int64]  # (S,) room for slots that were taken off
+    value: NDArray[np.float64]  # (m,)
+    cofacet: NDArray[np.int64]  # (m,) as notes
+    simplex: NDArray[np.int64]  # (m,)
+    standing: NDArray[np.int64]  # (m,) room for simplices that were taken off
 
 
 class Chains(NamedTuple):
@@ -86,21 +86,21 @@ def precedes(value: Float, note: Int, other_value: Float, other_note: Int) -> bo
 
 
 @njit_inline
-def push(heap: Heap, value: Float, note: Int, slot: Int) -> None:
-    """Put a slot on the heap."""
+def push(heap: Heap, value: Float, note: Int, simplex: Int) -> None:
+    """Put a simplex on the heap."""
     at = heap.size[0]
     heap.size[0] += 1
     while at > 0:
         up = (at - 1) >> 1
         if not precedes(value, note, heap.value[up], heap.cofacet[up]):
             break
-        heap.value[at], heap.cofacet[at], heap.slot[at] = (
+        heap.value[at], heap.cofacet[at], heap.simplex[at] = (
             heap.value[up],
             heap.cofacet[up],
-            heap.slot[up],
+            heap.simplex[up],
         )
         at = up
-    heap.value[at], heap.cofacet[at], heap.slot[at] = value, note, slot
+    heap.value[at], heap.cofacet[at], heap.simplex[at] = value, note, simplex
 
 
 @njit_inline
@@ -108,7 +108,7 @@ def pop(heap: Heap) -> None:
     """Take the top off the heap."""
     heap.size[0] -= 1
     size, at = heap.size[0], 0
-    value, note, slot = heap.value[size], heap.cofacet[size], heap.slot[size]
+    value, note, simplex = heap.value[size], heap.cofacet[size], heap.simplex[size]
     while True:
         down = 2 * at + 1
         if down >= size:
@@ -119,151 +119,62 @@ def pop(heap: Heap) -> None:
             down += 1
         if not precedes(heap.value[down], heap.cofacet[down], value, note):
             break
-        heap.value[at], heap.cofacet[at], heap.slot[at] = (
+        heap.value[at], heap.cofacet[at], heap.simplex[at] = (
             heap.value[down],
             heap.cofacet[down],
-            heap.slot[down],
+            heap.simplex[down],
         )
         at = down
-    heap.value[at], heap.cofacet[at], heap.slot[at] = value, note, slot
-
-
-@njit_step
-def insert_cofacet(
-    value: Float, note: Int, count: Int, values: NDArray[np.float64], notes: NDArray[np.int64]
-) -> None:
-    """Insert into a row with `count` next cofacets, all in order; what falls off the end is lost.
-
-    The cofacet is behind what stands first in the row.
-    """
-    at = min(count + 1, NEXT)
-    while precedes(value, note, values[at - 1], notes[at - 1]):
-        values[at], notes[at] = values[at - 1], notes[at - 1]
-        at -= 1
-    values[at], notes[at] = value, note
-
-
-@njit_step
-def next_cofacets(
-    slot: Int,
-    value: Float,
-    position: Int,
-    cursors: Cursors,
-    d: Coboundary,
-    vertices: NDArray[np.int64],
-) -> None:
-    """Find the first cofacets behind (value, position), and set the cursor at the first."""
-    find_vertices(cursors.state[slot, SIMPLEX], d.r + 1, d, vertices)
-    values, notes = cursors.value[slot], cursors.cofacet[slot]
-    values[0], notes[0] = value, 2 * position
-    begin, low, count, highest = np.int64(0), 0, 0, np.inf
-    for k in range(d.r + 1):
-        begin += d.binomials[k + 2, vertices[k]]
-    for k in range(d.r + 2):  # the new vertex has k before it
-        for vertex in range(low, vertices[k] if k <= d.r else d.n):
-            cofacet = begin + d.binomials[k + 1, vertex]
-            height = d.above[cofacet]
-            if height < value or height >= highest or (height == value and cofacet <= position):
-                continue
-            insert_cofacet(height, 2 * cofacet + (k & 1), count, values, notes)
-            count = min(count + 1, NEXT)
-            if count == NEXT:
-                highest = values[NEXT]
-        if k <= d.r:
-            low = vertices[k] + 1
-            begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]
-    cursors.state[slot, COUNT], cursors.state[slot, AT] = count, min(count, 1)
+    heap.value[at], heap.cofacet[at], heap.simplex[at] = value, note, simplex
 
 
 @njit_inline
-def find_slot(simplex: Int, cursors: Cursors) -> Int:
-    """The slot of a simplex; a new one, with no cofacets found, if it never entered."""
-    slot = np.int64(cursors.slot[simplex])
-    if slot < 0:
-        slot = cursors.used[0]
-        cursors.used[0] += 1
-        cursors.slot[simplex] = slot
-        cursors.state[slot, SIMPLEX], cursors.state[slot, COEFFICIENT] = simplex, 0
-        cursors.state[slot, COUNT], cursors.state[slot, AT] = 0, 0
-    return slot
-
-
-@njit_step
-def note_cofacet(
-    simplex: Int,
-    value: Float,
-    note: Int,
-    highest: NDArray[np.float64],
-    cursors: Cursors,
-    d: Coboundary,
-) -> None:
-    """Put a cofacet among the next of its facet, unless it is the earliest."""
-    if note >> 1 == d.earliest[simplex]:
-        return
-    slot = cursors.slot[simplex]
-    values, count = cursors.value[slot], cursors.state[slot, COUNT]
-    insert_cofacet(value, note, count, values, cursors.cofacet[slot])
-    if count < NEXT:
-        count += 1
-        cursors.state[slot, COUNT] = count
-    if count == NEXT:
-        highest[simplex] = values[NEXT]
-
-
-@njit
-def place_ahead(simplices: NDArray[np.int64], cursors: Cursors, d: Coboundary) -> None:
-    """Give simplices slots, and find their next cofacets behind the earliest in one pass.
-
-    The pass is that of `kernels.streams`: it reads the values in the order in which they stand, and
-    takes a fraction of the time of looking for each simplex's cofacets all over them.
-    """
-    highest = np.full(d.values.size, -np.inf)  # of the next cofacets found, once they are NEXT
-    for simplex in simplices:
-        slot = find_slot(simplex, cursors)
-        cursors.value[slot, 0] = d.above[d.earliest[simplex]]
-        cursors.cofacet[slot, 0] = 2 * d.earliest[simplex]
-        highest[simplex] = np.inf
-    vertices, begin = first_tail(d.r + 1, d.r + 1), 0
-    while begin < d.above.size:
-        row = d.above[begin : begin + vertices[1]]
-        facet = facet_row(vertices, 0, d.binomials)
-        for k in range(row.size):
-            if row[k] < highest[facet]:
-                note_cofacet(facet, row[k], 2 * (begin + k), highest, cursors, d)
-        for omitted in range(1, d.r + 2):
-            facet = facet_row(vertices, omitted, d.binomials)
-            below = highest[facet : facet + row.size]
-            for k in range(row.size):
-                if row[k] < below[k]:
-                    note = 2 * (begin + k) + (omitted & 1)
-                    note_cofacet(facet + k, row[k], note, highest, cursors, d)
-        begin += row.size
-        next_tail(vertices)
+def standing(simplex: Int, cursors: Cursors, d: Coboundary) -> tuple[Float, Int]:
+    """The cofacet at which a cursor stands: its value and its note."""
+    at = cursors.state[simplex, AT]
+    if at < FIRST:
+        return d.first[simplex]["value"][at], d.first[simplex]["note"][at]
+    row = cursors.state[simplex, ROW]
+    return cursors.rows[row]["value"][at - FIRST], cursors.rows[row]["note"][at - FIRST]
 
 
 @njit_inline
 def place_cursor(
-    slot: Int,
-    value: Float,
-    position: Int,
-    cursors: Cursors,
-    d: Coboundary,
-    vertices: NDArray[np.int64],
+    simplex: Int, value: Float, position: Int, cursors: Cursors, d: Coboundary
 ) -> None:
-    """Set the cursor at the first cofacet behind (value, position); at 0 if there is none."""
-    note, count = 2 * position, cursors.state[slot, COUNT]
-    values, notes = cursors.value[slot], cursors.cofacet[slot]
-    if (
-        count == 0
-        or precedes(value, note, values[0], notes[0])
-        or not precedes(value, note, values[count], notes[count])
+    """Set the cursor at the first cofacet behind (value, position); at 0 if there is none.
+
+    A simplex enters behind its earliest cofacet, so this is among the first ones or behind them.
+    """
+    note, at = 2 * position, 1
+    values, notes = d.first[simplex]["value"], d.first[simplex]["note"]
+    while at < FIRST and not precedes(value, note, values[at], notes[at]):
+        at += 1
+    if at < FIRST:
+        cursors.state[simplex, AT] = at if values[at] < np.inf else 0
+    else:
+        place_in_row(simplex, value, position, cursors, d)
+
+
+@njit_step
+def place_in_row(
+    simplex: Int, value: Float, position: Int, cursors: Cursors, d: Coboundary
+) -> None:
+    """Set the cursor in the simplex's own row, written anew unless the cofacet is there."""
+    note, row = 2 * position, cursors.state[simplex, ROW]
+    if row == 0:
+        cursors.used[0] += 1
+        row = cursors.used[0]
+        cursors.state[simplex, ROW], cursors.rows[row]["value"][0] = row, np.inf
+    values, notes = cursors.rows[row]["value"], cursors.rows[row]["note"]
+    if precedes(value, note, values[0], notes[0]) or not precedes(
+        value, note, values[NEXT], notes[NEXT]
     ):
-        next_cofacets(slot, value, position, cursors, d, vertices)
-        return
+        next_cofacets(simplex, value, position, d, values, notes, cursors.room)
     at = 1
     while not precedes(value, note, values[at], notes[at]):
         at += 1
-    cursors.state[slot, AT] = at
+    cursors.state[simplex, AT] = FIRST + at if values[at] < np.inf else 0
 
 
 @njit_inline
@@ -275,36 +186,29 @@ def enter(
     cursors: Cursors,
     heap: Heap,
     d: Coboundary,
-    vertices: NDArray[np.int64],
 ) -> None:
     """Add a multiple of a simplex to the working column, behind the pivot (value, position)."""
-    slot = find_slot(simplex, cursors)
-    if cursors.state[slot, AT] == 0:
-        place_cursor(slot, value, position, cursors, d, vertices)
-        at = cursors.state[slot, AT]
-        if at == 0:
+    if cursors.state[simplex, AT] == 0:
+        place_cursor(simplex, value, position, cursors, d)
+        if cursors.state[simplex, AT] == 0:
             return
-        push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
-    total = cursors.state[slot, COEFFICIENT] + coefficient
-    cursors.state[slot, COEFFICIENT] = total % d.p
+        place_value, place_note = standing(simplex, cursors, d)
+        push(heap, place_value, place_note, simplex)
+    total = cursors.state[simplex, COEFFICIENT] + coefficient
+    cursors.state[simplex, COEFFICIENT] = total % d.p
 
 
 @njit_inline
 def advance(
-    slot: Int, cursors: Cursors, heap: Heap, d: Coboundary, vertices: NDArray[np.int64]
+    simplex: Int, value: Float, position: Int, cursors: Cursors, heap: Heap, d: Coboundary
 ) -> None:
-    """Move a cursor, taken off the heap, to its next cofacet and put it back, if there is one."""
-    at = cursors.state[slot, AT] + 1
-    if at <= cursors.state[slot, COUNT]:
-        cursors.state[slot, AT] = at
-    else:
-        value, note = cursors.value[slot, at - 1], cursors.cofacet[slot, at - 1]
-        next_cofacets(slot, value, note >> 1, cursors, d, vertices)
-        at = cursors.state[slot, AT]
-        if at == 0:
-            cursors.state[slot, COEFFICIENT] = 0
-            return
-    push(heap, cursors.value[slot, at], cursors.cofacet[slot, at], slot)
+    """Move a cursor, taken off the heap, behind where it stands; put it back if there is more."""
+    place_cursor(simplex, value, position, cursors, d)
+    if cursors.state[simplex, AT] == 0:
+        cursors.state[simplex, COEFFICIENT] = 0
+        return
+    place_value, place_note = standing(simplex, cursors, d)
+    push(heap, place_value, place_note, simplex)
 
 
 @njit_inline
@@ -316,20 +220,20 @@ def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
     value, note = heap.value[0], heap.cofacet[0]
     total, standers = np.int64(0), 0
     while heap.size[0] and heap.value[0] == value and heap.cofacet[0] >> 1 == note >> 1:
-        slot, sign = heap.slot[0], heap.cofacet[0] & 1
+        simplex, sign = heap.simplex[0], heap.cofacet[0] & 1
         pop(heap)
-        coefficient = cursors.state[slot, COEFFICIENT]
+        coefficient = cursors.state[simplex, COEFFICIENT]
         if coefficient:
             total += p - coefficient if sign else coefficient
-            heap.standing[standers] = slot
+            heap.standing[standers] = simplex
             standers += 1
         else:
-            cursors.state[slot, AT] = 0
+            cursors.state[simplex, AT] = 0
     return total % p, standers
 
 
 @njit_inline
-def find_owner(pivot: Int, columns: Columns, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
+def find_owner(pivot: Int, cursors: Cursors, columns: Columns, d: Coboundary) -> Int:
     """Who owns a pivot: a column k as k, the r-simplex j of an apparent pair as -2 - j, nobody -1.
 
     Apparent pairs stand in no table: they are found again.
@@ -337,8 +241,8 @@ def find_owner(pivot: Int, columns: Columns, d: Coboundary, vertices: NDArray[np
     column = columns.table[find_place(pivot, columns.table, columns.chains.pivot)]
     if column >= 0:
         return np.int64(column)
-    facet = latest_facet(pivot, d, vertices)
-    return -2 - facet if d.earliest[facet] == pivot else np.int64(-1)
+    facet = latest_facet(pivot, d, cursors.room.vertices)
+    return -2 - facet if earliest_cofacet(facet, d) == pivot else np.int64(-1)
 
 
 @njit_inline
@@ -351,13 +255,12 @@ def add_chain(
     cursors: Cursors,
     heap: Heap,
     d: Coboundary,
-    vertices: NDArray[np.int64],
 ) -> Int:
     """Add a multiple of chain k to the working column, behind the pivot; how many simplices."""
     begin, end = chains.stop[k], chains.stop[k + 1]
     for i in range(begin, end):
         coefficient = multiple * chains.multiples[i] % d.p
-        enter(chains.simplices[i], coefficient, value, pivot, cursors, heap, d, vertices)
+        enter(chains.simplices[i], coefficient, value, pivot, cursors, heap, d)
     return end - begin
 
 
@@ -371,14 +274,13 @@ def add_owner(
     heap: Heap,
     columns: Columns,
     d: Coboundary,
-    vertices: NDArray[np.int64],
 ) -> Int:
     """Add the multiple of the owner's column that cancels `total` at the pivot; its size."""
     if owner >= 0:
         rest = d.p - total
-        return add_chain(owner, rest, value, pivot, columns.chains, cursors, heap, d, vertices)
-    rest = (d.p - total) * find_sign(-2 - owner, pivot, d, vertices) % d.p
-    enter(-2 - owner, rest, value, pivot, cursors, heap, d, vertices)
+        return add_chain(owner, rest, value, pivot, columns.chains, cursors, heap, d)
+    rest = (d.p - total) * find_sign(-2 - owner, pivot, d, cursors.room.vertices) % d.p
+    enter(-2 - owner, rest, value, pivot, cursors, heap, d)
     return 1
 
 
@@ -408,10 +310,10 @@ def keep_working(
     """Keep the working column, whose coefficient at its free pivot is `total`."""
     at, chains, scale = columns.chains.stop[columns.used[0]], columns.chains, inverse(total, p)
     for i in range(heap.size[0]):
-        slot = heap.slot[i]
-        coefficient = cursors.state[slot, COEFFICIENT]
+        simplex = heap.simplex[i]
+        coefficient = cursors.state[simplex, COEFFICIENT]
         if coefficient:
-            chains.simplices[at] = cursors.state[slot, SIMPLEX]
+            chains.simplices[at] = simplex
             chains.multiples[at] = coefficient * scale % p
             at += 1
     keep_column(pivot, at, columns)
@@ -421,8 +323,8 @@ def keep_working(
 def empty_column(cursors: Cursors, heap: Heap) -> None:
     """Take everything out of the working column."""
     for k in range(heap.size[0]):
-        slot = heap.slot[k]
-        cursors.state[slot, AT], cursors.state[slot, COEFFICIENT] = 0, 0
+        simplex = heap.simplex[k]
+        cursors.state[simplex, AT], cursors.state[simplex, COEFFICIENT] = 0, 0
     heap.size[0] = 0
 
 
@@ -435,31 +337,30 @@ def reduce_one(
     heap: Heap,
     columns: Columns,
     d: Coboundary,
-    vertices: NDArray[np.int64],
 ) -> tuple[Int, Int, Int]:
     """Reduce chain k, whose pivot has an owner: the free pivot, the total there, and the work."""
     pivot, total = begun.pivot[k], np.int64(1)
     value = d.above[pivot]
-    work = add_chain(k, 1, value, pivot, begun, cursors, heap, d, vertices)
+    work = add_chain(k, 1, value, pivot, begun, cursors, heap, d)
     while True:
-        work += add_owner(owner, total, value, pivot, cursors, heap, columns, d, vertices)
+        work += add_owner(owner, total, value, pivot, cursors, heap, columns, d)
         total, owner = np.int64(0), np.int64(0)
         while True:
             value, pivot = heap.value[0], heap.cofacet[0] >> 1
             total, standers = take_earliest(cursors, heap, d.p)
             work += standers
             if total:
-                owner = find_owner(pivot, columns, d, vertices)
+                owner = find_owner(pivot, cursors, columns, d)
                 if owner == -1:
                     break
             for i in range(standers):
-                advance(heap.standing[i], cursors, heap, d, vertices)
+                advance(heap.standing[i], value, pivot, cursors, heap, d)
             if total:
                 break
         if owner == -1:
             for i in range(standers):
-                slot = heap.standing[i]
-                push(heap, value, cursors.cofacet[slot, cursors.state[slot, AT]], slot)
+                simplex = heap.standing[i]
+                push(heap, value, standing(simplex, cursors, d)[1], simplex)
             return pivot, total, work
 
 
@@ -478,35 +379,22 @@ def reduce_columns(
     limit  of cursors set or moved; beyond it reducing ends (WORKED)
     Every column of a complete complex has a pivot: below its top dimension the complex is acyclic.
     """
-    vertices, work, chains = np.empty(d.r + 2, np.int64), 0, columns.chains
+    work, chains = 0, columns.chains
     for k in range(first, begun.pivot.size):
-        room = chains.simplices.size - chains.stop[columns.used[0]]
-        if room < begun.stop[k + 1] - begun.stop[k]:
+        free = chains.simplices.size - chains.stop[columns.used[0]]
+        if free < begun.stop[k + 1] - begun.stop[k]:
             return k, COLUMNS_FULL
-        owner = find_owner(begun.pivot[k], columns, d, vertices)
+        owner = find_owner(begun.pivot[k], cursors, columns, d)
         if owner == -1:
             keep_chain(k, begun, columns)
             continue
         if work > limit:
             return k, WORKED
-        pivot, total, entered = reduce_one(k, owner, begun, cursors, heap, columns, d, vertices)
+        pivot, total, entered = reduce_one(k, owner, begun, cursors, heap, columns, d)
         work += entered
-        if room < heap.size[0]:
+        if free < heap.size[0]:
             empty_column(cursors, heap)
             return k, COLUMNS_FULL
         keep_working(pivot, total, cursors, heap, columns, d.p)
         empty_column(cursors, heap)
     return begun.pivot.size, DONE
-
-
-@njit
-def first_owners(pivots: NDArray[np.int64], d: Coboundary) -> NDArray[np.int64]:
-    """Of pivots that are earliest cofacets the r-simplices of apparent pairs, each once."""
-    vertices, count = np.empty(d.r + 2, np.int64), 0
-    owners, found = np.empty(pivots.size, np.int64), np.zeros(d.values.size, np.bool_)
-    for pivot in pivots:
-        facet = latest_facet(pivot, d, vertices)
-        if d.earliest[facet] == pivot and not found[facet]:
-            found[facet], owners[count] = True, facet
-            count += 1
-    return owners[:count]

@@ -3,9 +3,47 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Int, njit
+from reduction.kernels.compilation import Float, Int, njit, njit_step
 
+DIGIT = 11  # bits: as many counters as fit into a core's first cache
+COARSE = 3 * DIGIT  # bits of a coarse value
 LONGEST = 64  # numbers that insertion sort is given
+
+
+@njit
+def coarse_order(
+    values: NDArray[np.float64], least: Float, scale: Float, bits: Int, coarse: Int
+) -> NDArray[np.int64]:
+    """(m,): a coarse value of `coarse` bits, then the position in the lowest `bits`, ascending.
+
+    Rounding is monotone, so a higher value never gets a lower number. Radix sort from the lowest
+    digit on (Knuth, TAOCP 3, 5.2.5); positions begin in order and stay so among equal values.
+    """
+    keys, others = np.empty(values.size, np.int64), np.empty(values.size, np.int64)
+    starts, highest = np.empty(1 << DIGIT, np.int64), (np.int64(1) << coarse) - 1
+    for k in range(values.size):
+        keys[k] = min(np.int64((values[k] - least) * scale), highest) << bits | k
+    for shift in range(bits, bits + coarse, DIGIT):
+        sort_digit(keys, shift, starts, others)
+        keys, others = others, keys
+    return keys
+
+
+@njit_step
+def sort_digit(
+    keys: NDArray[np.int64], shift: Int, starts: NDArray[np.int64], ordered: NDArray[np.int64]
+) -> None:
+    """Write the keys in the order of one digit, those with equal digits as they stand."""
+    starts[:] = 0
+    for k in range(keys.size):
+        starts[keys[k] >> shift & (starts.size - 1)] += 1
+    total = np.int64(0)
+    for digit in range(starts.size):
+        starts[digit], total = total, total + starts[digit]
+    for k in range(keys.size):
+        digit = keys[k] >> shift & (starts.size - 1)
+        ordered[starts[digit]] = keys[k]
+        starts[digit] += 1
 
 
 @njit

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.compilation import Int, njit
-from reduction.kernels.streams import facet_row, first_tail, next_tail
+from reduction.kernels.streams import first_row, next_row
 
 Values = NDArray[np.float64]
 
@@ -24,16 +24,14 @@ def longest_edges(
     distances (n, n), below those of dimension r - 1. Every edge but (v0, v1) is in the facet that
     omits v0 or in the one that omits v1; rows of contiguous numbers, as in `kernels.streams`.
     """
-    vertices = first_tail(r, first)
+    vertices, facets = first_row(r, first, binomials)
     begin = binomials[r + 1, first]
     while vertices[r] < last:
+        tail, edges = below[facets[0]], distances[vertices[1]]
+        heights = below[facets[1] : facets[1] + vertices[1]]
         row = values[begin : begin + vertices[1]]
-        edges = distances[vertices[1]]
-        at = facet_row(vertices, 1, binomials)
-        facets = below[at : at + row.size]
-        tail = below[facet_row(vertices, 0, binomials)]
         for k in range(row.size):
-            longest = facets[k] if facets[k] > tail else tail
+            longest = heights[k] if heights[k] > tail else tail
             row[k] = edges[k] if edges[k] > longest else longest
         begin += row.size
-        next_tail(vertices)
+        next_row(vertices, facets, binomials)

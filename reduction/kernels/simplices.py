@@ -27,7 +27,13 @@ class Coboundary(NamedTuple):
     shifts: NDArray[np.int64]  # (r+3,)
     values: NDArray[np.float64]  # of the r-simplices
     above: NDArray[np.float64]  # of the (r+1)-simplices
-    earliest: NDArray[np.int64]  # of each r-simplex the earliest cofacet
+    first: NDArray[np.void]  # (m,) the first cofacets of each r-simplex: see `kernels.first`
+
+
+@njit_step
+def earliest_cofacet(simplex: Int, d: Coboundary) -> Int:
+    """The position of the earliest cofacet of an r-simplex."""
+    return d.first[simplex]["note"][0] >> 1
 
 
 @njit_step
@@ -64,7 +70,7 @@ def latest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> In
 @njit_step
 def is_apparent(simplex: Int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
     """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)"""
-    return latest_facet(d.earliest[simplex], d, vertices) == simplex
+    return latest_facet(earliest_cofacet(simplex, d), d, vertices) == simplex
 
 
 @njit

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from reduction import FilteredComplex
 from reduction.kernels.compilation import njit
-from reduction.kernels.streams import facet_row, first_tail, next_tail
+from reduction.kernels.streams import first_row, next_row
 from reduction.simplices import Complete
 
 Values = list[NDArray[np.float64]]
@@ -72,15 +72,15 @@ def raise_to_facets(
     r: int, binomials: NDArray[np.int64], below: NDArray[np.float64], values: NDArray[np.float64]
 ) -> None:
     """Add the highest facet's value to that of each r-simplex."""
-    vertices, begin = first_tail(r, r), 0
+    (vertices, facets), begin = first_row(r, r, binomials), 0
     while begin < values.size:
         for v0 in range(vertices[1]):
-            highest = below[facet_row(vertices, 0, binomials)]
+            highest = below[facets[0]]
             for omitted in range(1, r + 1):
-                highest = max(highest, below[facet_row(vertices, omitted, binomials) + v0])
+                highest = max(highest, below[facets[omitted] + v0])
             values[begin + v0] += highest
         begin += vertices[1]
-        next_tail(vertices)
+        next_row(vertices, facets, binomials)
 
 
 def family(case: Case, seed: int = 0) -> Values:
