@@ -49,30 +49,40 @@ def reduce_by_cursors(
         room = order.size if low == 0 else high - low
         cursors, heap = _cursors(d), _heap(d.values.size)
         share = limit // (len(bounds) - 1)
-        columns, left = _reduce(_begun(d, order[low:high]), share, cursors, heap, _columns(room), d)
+        begun, columns = _begun(d, order[low:high]), _columns(room)
+        columns, left = _reduce(begun, share, cursors, heap, columns, d)
         return _Block(columns, left, cursors, heap)
 
     (columns, left, _, _), *others = spread(begin, bounds)
     for block in others:
         again = _first(block.columns.chains, int(block.columns.used[0]))
         if not left.pivot.size:
-            columns, again = _reduce(again, limit, block.cursors, block.heap, columns, d)
+            columns, again = _reduce(
+                again, limit, block.cursors, block.heap, columns, d, apart=True
+            )
         left = joined([left, again, block.left])
     return _first(columns.chains, int(columns.used[0])), left
 
 
 def _reduce(
-    begun: Chains, limit: int, cursors: Cursors, heap: Heap, columns: Columns, d: Coboundary
+    begun: Chains,
+    limit: int,
+    cursors: Cursors,
+    heap: Heap,
+    columns: Columns,
+    d: Coboundary,
+    *,
+    apart: bool = False,
 ) -> tuple[Columns, Chains]:
     """Append chains to the columns, reduced; those columns, and the chains that are left."""
-    reduced, status = reduce_columns(0, limit, begun, cursors, heap, columns, d)
+    reduced, status = reduce_columns(0, limit, begun, apart, cursors, heap, columns, d)
     while status == COLUMNS_FULL:
         simplices, multiples = columns.chains.simplices, columns.chains.multiples
         larger = columns.chains._replace(
             simplices=enlarged(simplices), multiples=enlarged(multiples)
         )
         columns = columns._replace(chains=larger)
-        reduced, status = reduce_columns(reduced, limit, begun, cursors, heap, columns, d)
+        reduced, status = reduce_columns(reduced, limit, begun, apart, cursors, heap, columns, d)
     return columns, _behind(begun, reduced)
 
 
@@ -144,6 +154,7 @@ def _cursors(d: Coboundary) -> Cursors:
         used=np.zeros(1, np.int64),
         state=np.zeros((m, 4), np.int32),
         rows=aligned(m + 1, ROW_TYPE),
+        seen=np.empty(1, np.int64),
         room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n)),
     )
 

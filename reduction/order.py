@@ -47,8 +47,8 @@ def bars_order(
 ) -> NDArray[np.int64]:
     """(m,): bars by birth, then death, then the position of the simplex that began them."""
     order = filtration_order(births)
-    tied = np.zeros(order.size + 1, np.bool_)
-    tied[1:-1] = births[order[1:]] == births[order[:-1]]
+    ascending, tied = births[order], np.zeros(order.size + 1, np.bool_)
+    tied[1:-1] = ascending[1:] == ascending[:-1]
     among = np.flatnonzero(tied[1:] | tied[:-1])
     rows = order[among]
     order[among] = rows[np.lexsort((begun[rows], deaths[rows], births[rows]))]

@@ -31,6 +31,7 @@ from reduction.matrix import matrix_pairings
 from reduction.order import bars_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
+from reduction.threads import even_bounds, spread
 
 if TYPE_CHECKING:
     from reduction.complex import FilteredComplex
@@ -63,10 +64,20 @@ def _bars(
     born, died = complex.values[r][births], np.full(births.size, np.inf)
     if pairing.deaths.size:
         died[: pairing.deaths.size] = complex.values[r + 1][pairing.deaths]
+    if not keep_zero and not (born < died).all():
+        long = born < died
+        births, deaths, born, died = births[long], deaths[long], born[long], died[long]
     order = bars_order(born, died, births)
-    if not keep_zero:
-        order = order[(born < died)[order]]
-    return births[order], deaths[order], np.column_stack([born[order], died[order]])
+    values = np.empty((order.size, 2))
+
+    def arrange(begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows = order[begin:end]
+        values[begin:end, 0], values[begin:end, 1] = born[rows], died[rows]
+        return births[rows], deaths[rows]
+
+    parts = spread(arrange, even_bounds(order.size))
+    births, deaths = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return births, deaths, values
 
 
 def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:

@@ -49,6 +49,7 @@ class Cursors(NamedTuple):
     used: NDArray[np.int64]  # (1,) rows
     state: NDArray[np.int32]
     rows: NDArray[np.void]
+    seen: NDArray[np.int64]  # (1,) of no meaning: what was read ahead has to go somewhere
     room: Scan
 
 
@@ -233,14 +234,20 @@ def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
 
 
 @njit_inline
+def find_column(pivot: Int, columns: Columns) -> Int:
+    """The column with this pivot, or -1."""
+    return np.int64(columns.table[find_place(pivot, columns.table, columns.chains.pivot)])
+
+
+@njit_inline
 def find_owner(pivot: Int, cursors: Cursors, columns: Columns, d: Coboundary) -> Int:
     """Who owns a pivot: a column k as k, the r-simplex j of an apparent pair as -2 - j, nobody -1.
 
     Apparent pairs stand in no table: they are found again.
     """
-    column = columns.table[find_place(pivot, columns.table, columns.chains.pivot)]
+    column = find_column(pivot, columns)
     if column >= 0:
-        return np.int64(column)
+        return column
     facet = latest_facet(pivot, d, cursors.room.vertices)
     return -2 - facet if earliest_cofacet(facet, d) == pivot else np.int64(-1)
 
@@ -257,7 +264,11 @@ def add_chain(
     d: Coboundary,
 ) -> Int:
     """Add a multiple of chain k to the working column, behind the pivot; how many simplices."""
-    begin, end = chains.stop[k], chains.stop[k + 1]
+    begin, end, seen = chains.stop[k], chains.stop[k + 1], np.int64(0)
+    for i in range(begin, end):  # all of them are waited for together, before the first jump
+        simplex = chains.simplices[i]
+        seen ^= cursors.state[simplex, AT] ^ d.first[simplex]["note"][0] ^ chains.multiples[i]
+    cursors.seen[0] = seen
     for i in range(begin, end):
         coefficient = multiple * chains.multiples[i] % d.p
         enter(chains.simplices[i], coefficient, value, pivot, cursors, heap, d)
@@ -369,6 +380,7 @@ def reduce_columns(
     first: Int,
     limit: Int,
     begun: Chains,
+    apart: bool,
     cursors: Cursors,
     heap: Heap,
     columns: Columns,
@@ -377,6 +389,7 @@ def reduce_columns(
     """Reduce chains from `first` on, append them to the columns; the first not reduced, and why.
 
     limit  of cursors set or moved; beyond it reducing ends (WORKED)
+    apart  whether no apparent pair owns the chains' pivots
     Every column of a complete complex has a pivot: below its top dimension the complex is acyclic.
     """
     work, chains = 0, columns.chains
@@ -384,7 +397,9 @@ def reduce_columns(
         free = chains.simplices.size - chains.stop[columns.used[0]]
         if free < begun.stop[k + 1] - begun.stop[k]:
             return k, COLUMNS_FULL
-        owner = find_owner(begun.pivot[k], cursors, columns, d)
+        owner = find_column(begun.pivot[k], columns)
+        if owner == -1 and not apart:
+            owner = find_owner(begun.pivot[k], cursors, columns, d)
         if owner == -1:
             keep_chain(k, begun, columns)
             continue

@@ -69,8 +69,20 @@ def latest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> In
 
 @njit_step
 def is_apparent(simplex: Int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
-    """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)"""
-    return latest_facet(earliest_cofacet(simplex, d), d, vertices) == simplex
+    """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)
+
+    All facets are compared without a jump, so that they are waited for together.
+    """
+    find_vertices(earliest_cofacet(simplex, d), d.r + 2, d, vertices)
+    facet, later, height = np.int64(0), 0, d.values[simplex]
+    for k in range(1, d.r + 2):
+        facet += d.binomials[k, vertices[k]]
+    for k in range(d.r + 2):
+        if k > 0:
+            facet += d.binomials[k, vertices[k - 1]] - d.binomials[k, vertices[k]]
+        value = d.values[facet]
+        later += (value > height) | ((value == height) & (facet > simplex))
+    return later == 0
 
 
 @njit
