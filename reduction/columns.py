@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.cofacets import Scan
+from reduction.kernels.cofacets import NEXT, Scan
 from reduction.kernels.cursors import (
     COLUMNS_FULL,
-    ROW_TYPE,
     Chains,
     Columns,
     Cursors,
@@ -23,7 +22,7 @@ from reduction.kernels.cursors import (
     reduce_columns,
 )
 from reduction.kernels.simplices import Coboundary, write_signs
-from reduction.room import aligned, enlarged
+from reduction.room import enlarged, records
 from reduction.threads import even_bounds, spread
 
 
@@ -49,7 +48,7 @@ def reduce_by_cursors(
         room = order.size if low == 0 else high - low
         cursors, heap = _cursors(d), _heap(d.values.size)
         share = limit // (len(bounds) - 1)
-        begun, columns = _begun(d, order[low:high]), _columns(room)
+        begun, columns = _begun(d, order[low:high]), _columns(room, d)
         columns, left = _reduce(begun, share, cursors, heap, columns, d)
         return _Block(columns, left, cursors, heap)
 
@@ -91,10 +90,11 @@ def _reduce(
 
 def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
     """A chain for each simplex: the simplex itself, times the sign of its earliest cofacet."""
-    pivot, multiples = d.first["note"][order, 0] >> 1, np.ones(order.size, np.int64)
+    kind = d.first["note"].dtype
+    pivot, multiples = (d.first["note"][order, 0] >> 1).astype(np.int64), np.ones(order.size, kind)
     if d.p != 2:
         write_signs(order, pivot, d, multiples)  # their own inverses
-    return Chains(pivot, np.arange(order.size + 1), order, multiples)
+    return Chains(pivot, np.arange(order.size + 1), order.astype(kind), multiples)
 
 
 def _first(chains: Chains, count: int) -> Chains:
@@ -133,27 +133,28 @@ def joined(parts: Sequence[Chains]) -> Chains:
 # --- room for kernels; what is never written to takes no memory
 
 
-def _columns(most: int) -> Columns:
+def _columns(most: int, d: Coboundary) -> Columns:
     """No columns, and room for so many."""
+    kind = d.first["note"].dtype
     return Columns(
         np.zeros(1, np.int64),
         np.full(1 << (2 * most).bit_length(), -1, np.int32),
         Chains(
             np.empty(most, np.int64),
             np.zeros(most + 1, np.int64),
-            np.empty(2 * most + 16, np.int64),
-            np.empty(2 * most + 16, np.int64),
+            np.empty(2 * most + 16, kind),
+            np.empty(2 * most + 16, kind),
         ),
     )
 
 
 def _cursors(d: Coboundary) -> Cursors:
     """No cursors, and room for one into each simplex's coboundary."""
-    m = d.values.size
+    m, kind = d.values.size, d.first["note"].dtype.type
     return Cursors(
         used=np.zeros(1, np.int64),
-        state=np.zeros((m, 4), np.int32),
-        rows=aligned(m + 1, ROW_TYPE),
+        state=np.zeros((m, 2), kind),
+        rows=records(m + 1, 1 + NEXT, kind),
         seen=np.empty(1, np.int64),
         room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n)),
     )

@@ -29,14 +29,15 @@ from numpy.typing import NDArray
 
 from reduction.columns import reduce_by_cursors
 from reduction.components import components
-from reduction.kernels.first import FIRST_TYPE, first_cofacets
+from reduction.kernels.cursors import AT_BITS
+from reduction.kernels.first import FIRST, first_cofacets
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.memory import available, require
 from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
-from reduction.room import aligned
-from reduction.simplices import Complete
+from reduction.room import records
+from reduction.simplices import Complete, index_type
 from reduction.threads import even_bounds, spread, top_bounds
 
 RANKED = 28  # bytes for each (r+1)-simplex that gets a rank
@@ -90,7 +91,7 @@ def coboundary(
         *simplices.guesses(),
         values[r],
         values[r + 1],
-        aligned(m, FIRST_TYPE),
+        records(m, FIRST, index_type(max(2 * values[r + 1].size, (m + 1) << AT_BITS))),
     )
     bounds = top_bounds(simplices.n, r, values[r + 1].size, threads)
     spread(lambda first, last: first_cofacets(first, last, d), bounds)
@@ -106,12 +107,11 @@ def _pair(
     bounds = even_bounds(m, threads)
     spread(lambda begin, end: mark_apparent(d, begin, end, apparent), bounds)
     assert not (apparent & cleared).any()
-    at_once = np.flatnonzero(apparent)
     left = np.flatnonzero(~(apparent | cleared))
     order = left[filtration_order(d.values[left])[::-1]]
     limit = int(min(patience * d.above.size, 2**62))
     reduced, unreduced = reduce_by_cursors(d, order, limit, threads)
-    pivots = reduced.pivot
+    pivots, at_once = reduced.pivot, np.flatnonzero(apparent)
     if unreduced.pivot.size:
         pivots = reduce_packed(reduced, unreduced, at_once, d)
     return Pairing(

@@ -15,9 +15,20 @@ def enlarged(array: NDArray[Any]) -> NDArray[Any]:
     return larger
 
 
-def aligned(m: int, kind: np.dtype[Any]) -> NDArray[Any]:
-    """(m,): room for m records, the first at a multiple of their size or of a cache line."""
-    size = kind.itemsize * m
-    octets = np.empty(size + LINE, np.uint8)
+def records(m: int, count: int, kind: type[np.integer]) -> NDArray[np.void]:
+    """(m,): room for records of `count` cofacets, where they fit each in one cache line.
+
+    value  (count,) float64 in order, inf where there are fewer
+    note   (count,) of the kind: 2 * position + (1 where the sign is -1)
+    """
+    size = count * (8 + np.dtype(kind).itemsize)
+    record = np.dtype(
+        {
+            "names": ["value", "note"],
+            "formats": [(np.float64, (count,)), (kind, (count,))],
+            "itemsize": -(-size // 16) * 16,
+        }
+    )
+    octets = np.empty(record.itemsize * m + LINE, np.uint8)
     begin = -octets.ctypes.data % LINE
-    return octets[begin : begin + size].view(kind)
+    return octets[begin : begin + record.itemsize * m].view(record)

@@ -31,23 +31,23 @@ from reduction.kernels.simplices import (
 )
 from reduction.kernels.tables import find_place
 
-COEFFICIENT, AT, ROW = 0, 1, 2
-ROW_TYPE = np.dtype([("value", np.float64, (1 + NEXT,)), ("note", np.int64, (1 + NEXT,))])
+COEFFICIENT, PLACE = 0, 1
+AT_BITS = 4
+AT_MASK = (1 << AT_BITS) - 1  # FIRST + NEXT or more
 DONE, WORKED, COLUMNS_FULL = 0, 1, 2
 
 
 class Cursors(NamedTuple):
     """Where the cursors of simplices stand that are in the working column, and what they stand at.
 
-    state  (m, 4) int32: each simplex's coefficient in the working column; the place at which its
-           cursor stands, 0 where it is not in the working column; its row, 0 for none; nothing.
-           Places 1..FIRST-1 are those of the first cofacets in the coboundary operator, places
-           FIRST+1.. those in the row
-    rows   (R,) of type ROW_TYPE, from 1 on: what the next cofacets are behind, and those
+    state  (m, 2): each simplex's coefficient in the working column; and its row << AT_BITS, 0 for
+           none, + where its cursor stands: nowhere, 0, if it is not in the working column; at
+           1..FIRST-1 of the first cofacets in the coboundary operator; FIRST+1.. in the row
+    rows   (R,) records, from 1 on: what the next cofacets are behind, and those
     """
 
     used: NDArray[np.int64]  # (1,) rows
-    state: NDArray[np.int32]
+    state: NDArray[np.integer]
     rows: NDArray[np.void]
     seen: NDArray[np.int64]  # (1,) of no meaning: what was read ahead has to go somewhere
     room: Scan
@@ -68,8 +68,8 @@ class Chains(NamedTuple):
 
     pivot: NDArray[np.int64]  # (N,)
     stop: NDArray[np.int64]  # (N+1,) chain k stands at stop[k]:stop[k + 1] in the next two
-    simplices: NDArray[np.int64]
-    multiples: NDArray[np.int64]
+    simplices: NDArray[np.integer]
+    multiples: NDArray[np.integer]
 
 
 class Columns(NamedTuple):
@@ -132,11 +132,23 @@ def pop(heap: Heap) -> None:
 @njit_inline
 def standing(simplex: Int, cursors: Cursors, d: Coboundary) -> tuple[Float, Int]:
     """The cofacet at which a cursor stands: its value and its note."""
-    at = cursors.state[simplex, AT]
+    at, row = cursors.state[simplex, PLACE] & AT_MASK, cursors.state[simplex, PLACE] >> AT_BITS
     if at < FIRST:
-        return d.first[simplex]["value"][at], d.first[simplex]["note"][at]
-    row = cursors.state[simplex, ROW]
-    return cursors.rows[row]["value"][at - FIRST], cursors.rows[row]["note"][at - FIRST]
+        return d.first[simplex]["value"][at], np.int64(d.first[simplex]["note"][at])
+    return cursors.rows[row]["value"][at - FIRST], np.int64(cursors.rows[row]["note"][at - FIRST])
+
+
+@njit_inline
+def is_working(simplex: Int, cursors: Cursors) -> bool:
+    """Is the simplex in the working column?"""
+    return cursors.state[simplex, PLACE] & AT_MASK != 0
+
+
+@njit_inline
+def stand(simplex: Int, at: Int, cursors: Cursors) -> None:
+    """Set the cursor there; 0 takes the simplex out of the working column."""
+    place = cursors.state[simplex, PLACE]
+    cursors.state[simplex, PLACE] = (place & ~AT_MASK) | at
 
 
 @njit_inline
@@ -152,7 +164,7 @@ def place_cursor(
     while at < FIRST and not precedes(value, note, values[at], notes[at]):
         at += 1
     if at < FIRST:
-        cursors.state[simplex, AT] = at if values[at] < np.inf else 0
+        stand(simplex, at if values[at] < np.inf else 0, cursors)
     else:
         place_in_row(simplex, value, position, cursors, d)
 
@@ -162,11 +174,11 @@ def place_in_row(
     simplex: Int, value: Float, position: Int, cursors: Cursors, d: Coboundary
 ) -> None:
     """Set the cursor in the simplex's own row, written anew unless the cofacet is there."""
-    note, row = 2 * position, cursors.state[simplex, ROW]
+    note, row = 2 * position, np.int64(cursors.state[simplex, PLACE]) >> AT_BITS
     if row == 0:
         cursors.used[0] += 1
         row = cursors.used[0]
-        cursors.state[simplex, ROW], cursors.rows[row]["value"][0] = row, np.inf
+        cursors.state[simplex, PLACE], cursors.rows[row]["value"][0] = row << AT_BITS, np.inf
     values, notes = cursors.rows[row]["value"], cursors.rows[row]["note"]
     if precedes(value, note, values[0], notes[0]) or not precedes(
         value, note, values[NEXT], notes[NEXT]
@@ -175,7 +187,7 @@ def place_in_row(
     at = 1
     while not precedes(value, note, values[at], notes[at]):
         at += 1
-    cursors.state[simplex, AT] = FIRST + at if values[at] < np.inf else 0
+    stand(simplex, FIRST + at if values[at] < np.inf else 0, cursors)
 
 
 @njit_inline
@@ -189,9 +201,9 @@ def enter(
     d: Coboundary,
 ) -> None:
     """Add a multiple of a simplex to the working column, behind the pivot (value, position)."""
-    if cursors.state[simplex, AT] == 0:
+    if not is_working(simplex, cursors):
         place_cursor(simplex, value, position, cursors, d)
-        if cursors.state[simplex, AT] == 0:
+        if not is_working(simplex, cursors):
             return
         place_value, place_note = standing(simplex, cursors, d)
         push(heap, place_value, place_note, simplex)
@@ -205,7 +217,7 @@ def advance(
 ) -> None:
     """Move a cursor, taken off the heap, behind where it stands; put it back if there is more."""
     place_cursor(simplex, value, position, cursors, d)
-    if cursors.state[simplex, AT] == 0:
+    if not is_working(simplex, cursors):
         cursors.state[simplex, COEFFICIENT] = 0
         return
     place_value, place_note = standing(simplex, cursors, d)
@@ -223,13 +235,13 @@ def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
     while heap.size[0] and heap.value[0] == value and heap.cofacet[0] >> 1 == note >> 1:
         simplex, sign = heap.simplex[0], heap.cofacet[0] & 1
         pop(heap)
-        coefficient = cursors.state[simplex, COEFFICIENT]
+        coefficient = np.int64(cursors.state[simplex, COEFFICIENT])
         if coefficient:
             total += p - coefficient if sign else coefficient
             heap.standing[standers] = simplex
             standers += 1
         else:
-            cursors.state[simplex, AT] = 0
+            stand(simplex, 0, cursors)
     return total % p, standers
 
 
@@ -266,8 +278,8 @@ def add_chain(
     """Add a multiple of chain k to the working column, behind the pivot; how many simplices."""
     begin, end, seen = chains.stop[k], chains.stop[k + 1], np.int64(0)
     for i in range(begin, end):  # all of them are waited for together, before the first jump
-        simplex = chains.simplices[i]
-        seen ^= cursors.state[simplex, AT] ^ d.first[simplex]["note"][0] ^ chains.multiples[i]
+        simplex = np.int64(chains.simplices[i])
+        seen ^= cursors.state[simplex, PLACE] ^ d.first[simplex]["note"][0] ^ chains.multiples[i]
     cursors.seen[0] = seen
     for i in range(begin, end):
         coefficient = multiple * chains.multiples[i] % d.p
@@ -322,7 +334,7 @@ def keep_working(
     at, chains, scale = columns.chains.stop[columns.used[0]], columns.chains, inverse(total, p)
     for i in range(heap.size[0]):
         simplex = heap.simplex[i]
-        coefficient = cursors.state[simplex, COEFFICIENT]
+        coefficient = np.int64(cursors.state[simplex, COEFFICIENT])
         if coefficient:
             chains.simplices[at] = simplex
             chains.multiples[at] = coefficient * scale % p
@@ -335,7 +347,8 @@ def empty_column(cursors: Cursors, heap: Heap) -> None:
     """Take everything out of the working column."""
     for k in range(heap.size[0]):
         simplex = heap.simplex[k]
-        cursors.state[simplex, AT], cursors.state[simplex, COEFFICIENT] = 0, 0
+        cursors.state[simplex, COEFFICIENT] = 0
+        stand(simplex, 0, cursors)
     heap.size[0] = 0
 
 

@@ -3,7 +3,7 @@
 Fix all vertices of an r-simplex but v0 and v1: the simplices follow each other, and so do their
 cofacets with the same new vertex, where that is above v1. So PAIRS of (v0, v1) are taken at a time,
 and vertex after vertex added to all of them in step. Of each simplex the FIRST earliest cofacets
-stay, in order: with four, most columns are reduced without a look at any other. The
+stay, in order: with five, most columns are reduced without a look at any other. The
 (r+1)-simplices are not sorted for that, and nothing is stored for each of them.
 
 The cofacets of a simplex stand in the order of their new vertices, so what is found later comes
@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from reduction.kernels.compilation import Float, Int, njit, njit_step
 from reduction.kernels.simplices import Coboundary
 
-FIRST = 4
-# Values in order, inf where there are fewer, and notes: 2 * position + (1 where the sign is -1)
-FIRST_TYPE = np.dtype([("value", np.float64, (FIRST,)), ("note", np.int64, (FIRST,))])
-PAIRS = 512  # what is known of so many simplices fits into a core's first cache
+FIRST = 5
+PAIRS = 384  # what is known of so many simplices fits into a core's first cache
 MANY = 64  # cofacets seen, from which on so few are among the first that a jump is foreseen
 
 

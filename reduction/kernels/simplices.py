@@ -33,7 +33,7 @@ class Coboundary(NamedTuple):
 @njit_step
 def earliest_cofacet(simplex: Int, d: Coboundary) -> Int:
     """The position of the earliest cofacet of an r-simplex."""
-    return d.first[simplex]["note"][0] >> 1
+    return np.int64(d.first[simplex]["note"][0]) >> 1
 
 
 @njit_step

@@ -28,7 +28,6 @@ from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gudhi
 import numpy as np
 from numpy.typing import NDArray
 
@@ -117,6 +116,7 @@ def by_us(case: Case, values: Values, times: int) -> Run:
 
 def by_gudhi(case: Case, values: Values, times: int) -> Run:
     """The same by GUDHI."""
+    gudhi: Any = import_module("gudhi")
     simplices = Complete(np.arange(case.n), case.dim)
     rows = [np.ascontiguousarray(simplices[r].T, dtype=np.int32) for r in range(case.dim + 1)]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from reduction import CapacityError, FilteredComplex, FiltrationError
-from reduction.complete import complete_pairings
+from reduction.complete import coboundary, complete_pairings
 from reduction.kernels.tables import find_place
 from reduction.order import filtration_order
 from reduction.pairing import Pairing
@@ -94,6 +94,44 @@ def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: in
     values = arranged(arrays)
     values[0][:] = 0
     assert_all_ways_agree(FilteredComplex.complete(n, values), p)
+
+
+def test_positions_beyond_32_bits_take_64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is moved below the size of a small complex; long columns need rows of their own."""
+    monkeypatch.setattr("reduction.simplices.FEWEST_WIDE", 1000)
+    n = 9 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 20
+    complex = FilteredComplex.complete(
+        n, arranged(filtered(full(n, 3), np.random.default_rng(20261), 0))
+    )
+    assert isinstance(complex.vertices, Complete)
+    d = coboundary(complex.vertices, complex.values, 2, 2, 1)
+    assert d.first["note"].dtype == np.int64
+    found = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    monkeypatch.undo()
+    narrow = coboundary(complex.vertices, complex.values, 2, 2, 1)
+    assert narrow.first["note"].dtype == np.int32
+    np.testing.assert_array_equal(narrow.first["note"], d.first["note"])
+    expected = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    assert list(map(summary, found)) == list(map(summary, expected))
+
+
+@given(arrays=complete_arrays())
+def test_first_cofacets_are_the_earliest_in_order(arrays: Arrays) -> None:
+    n, values = len(arrays.vertices[0]), arranged(arrays)
+    r = len(values) - 2
+    if r < 1:
+        return
+    complex = FilteredComplex.complete(n, values)
+    assert isinstance(complex.vertices, Complete)
+    d = coboundary(complex.vertices, complex.values, r, 2, 2)
+    for simplex in range(values[r].size):
+        rows, signs = np.nonzero(complex.facets(r + 1) == simplex)
+        order = np.lexsort((rows, values[r + 1][rows]))[: d.first["note"].shape[1]]
+        known = d.first[simplex]
+        np.testing.assert_array_equal(known["value"][: order.size], values[r + 1][rows[order]])
+        notes = 2 * rows[order] + (signs[order] & 1)
+        np.testing.assert_array_equal(known["note"][: order.size], notes)
+        assert (known["value"][order.size :] == np.inf).all()
 
 
 def test_negative_zero_equals_zero() -> None:
