@@ -40,6 +40,7 @@ from reduction.room import records
 from reduction.simplices import Complete, index_type
 from reduction.threads import even_bounds, spread, top_bounds
 
+FEWEST_MOVES = 1 << 16  # of cursors, for which ranks do not pay
 RANKED = 28  # bytes for each (r+1)-simplex that gets a rank
 
 
@@ -50,13 +51,14 @@ def complete_pairings(
     max_index: int,
     *,
     threads: int | None = None,
-    patience: float = 0.25,
+    patience: float | None = None,
 ) -> list[Pairing]:
     """Who ends whom in a complete complex over Z/p, for the indices 0..max_index.
 
     threads   how many; by default as many as there are cores, one where there is little to do
-    patience  over Z/2, cursors set or moved per (r+1)-simplex before the reduction goes on with
-              bits: 0 at once, inf never. Neither changes the pairs.
+    patience  over Z/2, how often cursors are set or moved before the reduction of an index goes on
+              with bits: 0 at once, inf never; by default a quarter of the (r+1)-simplices, and a
+              number that takes milliseconds or more. Neither changes the pairs.
     Raises CapacityError.
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
@@ -99,7 +101,7 @@ def coboundary(
 
 
 def _pair(
-    d: Coboundary, cleared: NDArray[np.bool_], patience: float, threads: int | None
+    d: Coboundary, cleared: NDArray[np.bool_], patience: float | None, threads: int | None
 ) -> Pairing:
     """Pair the r-simplices that are not cleared, r >= 1."""
     m = d.values.size
@@ -109,7 +111,9 @@ def _pair(
     assert not (apparent & cleared).any()
     left = np.flatnonzero(~(apparent | cleared))
     order = left[filtration_order(d.values[left])[::-1]]
-    limit = int(min(patience * d.above.size, 2**62))
+    if patience is None:
+        patience = max(d.above.size // 4, FEWEST_MOVES)
+    limit = int(min(patience, 2**62))
     reduced, unreduced = reduce_by_cursors(d, order, limit, threads)
     pivots, at_once = reduced.pivot, np.flatnonzero(apparent)
     if unreduced.pivot.size:

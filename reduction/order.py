@@ -13,6 +13,8 @@ def filtration_order(values: NDArray[np.float64]) -> NDArray[np.int64]:
     of order is repaired. Several times faster than a stable sort of the values, which is what is
     left where most of them differ by far less than their range. 24 bytes for each value.
     """
+    values = values.view()
+    values.flags.writeable = False  # one type for the compiler
     bits = max(values.size - 1, 1).bit_length()
     coarse = min(COARSE, 63 - bits)
     least = values.min(initial=np.inf)

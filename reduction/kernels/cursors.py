@@ -200,28 +200,19 @@ def enter(
     heap: Heap,
     d: Coboundary,
 ) -> None:
-    """Add a multiple of a simplex to the working column, behind the pivot (value, position)."""
+    """Add a multiple of a simplex to the working column, behind the pivot (value, position).
+
+    Where it has no cofacets behind the pivot it is left out.
+    """
     if not is_working(simplex, cursors):
         place_cursor(simplex, value, position, cursors, d)
         if not is_working(simplex, cursors):
+            cursors.state[simplex, COEFFICIENT] = 0
             return
         place_value, place_note = standing(simplex, cursors, d)
         push(heap, place_value, place_note, simplex)
     total = cursors.state[simplex, COEFFICIENT] + coefficient
     cursors.state[simplex, COEFFICIENT] = total % d.p
-
-
-@njit_inline
-def advance(
-    simplex: Int, value: Float, position: Int, cursors: Cursors, heap: Heap, d: Coboundary
-) -> None:
-    """Move a cursor, taken off the heap, behind where it stands; put it back if there is more."""
-    place_cursor(simplex, value, position, cursors, d)
-    if not is_working(simplex, cursors):
-        cursors.state[simplex, COEFFICIENT] = 0
-        return
-    place_value, place_note = standing(simplex, cursors, d)
-    push(heap, place_value, place_note, simplex)
 
 
 @njit_inline
@@ -251,7 +242,7 @@ def find_column(pivot: Int, columns: Columns) -> Int:
     return np.int64(columns.table[find_place(pivot, columns.table, columns.chains.pivot)])
 
 
-@njit_inline
+@njit_step
 def find_owner(pivot: Int, cursors: Cursors, columns: Columns, d: Coboundary) -> Int:
     """Who owns a pivot: a column k as k, the r-simplex j of an apparent pair as -2 - j, nobody -1.
 
@@ -264,47 +255,31 @@ def find_owner(pivot: Int, cursors: Cursors, columns: Columns, d: Coboundary) ->
     return -2 - facet if earliest_cofacet(facet, d) == pivot else np.int64(-1)
 
 
-@njit_inline
-def add_chain(
-    k: Int,
-    multiple: Int,
-    value: Float,
-    pivot: Int,
-    chains: Chains,
-    cursors: Cursors,
-    heap: Heap,
-    d: Coboundary,
-) -> Int:
-    """Add a multiple of chain k to the working column, behind the pivot; how many simplices."""
-    begin, end, seen = chains.stop[k], chains.stop[k + 1], np.int64(0)
-    for i in range(begin, end):  # all of them are waited for together, before the first jump
-        simplex = np.int64(chains.simplices[i])
+@njit_step
+def note_owner(
+    owner: Int, total: Int, pivot: Int, cursors: Cursors, columns: Columns, d: Coboundary
+) -> tuple[Int, Int, Int]:
+    """Where the owner's chain begins and ends, and its multiple that cancels `total` at the pivot.
+
+    The chain of an apparent pair, one simplex, is written behind the columns.
+    """
+    chains, rest = columns.chains, d.p - total
+    if owner >= 0:
+        return chains.stop[owner], chains.stop[owner + 1], rest
+    at = chains.stop[columns.used[0]]
+    chains.simplices[at] = -2 - owner
+    chains.multiples[at] = find_sign(-2 - owner, pivot, d, cursors.room.vertices)
+    return at, at + 1, rest
+
+
+@njit_step
+def read_ahead(begin: Int, end: Int, chains: Chains, cursors: Cursors, d: Coboundary) -> None:
+    """Read of a chain what `enter` will, without a jump: all of it is waited for together."""
+    seen = np.int64(0)
+    for i in range(begin, end):
+        simplex = chains.simplices[i]
         seen ^= cursors.state[simplex, PLACE] ^ d.first[simplex]["note"][0] ^ chains.multiples[i]
     cursors.seen[0] = seen
-    for i in range(begin, end):
-        coefficient = multiple * chains.multiples[i] % d.p
-        enter(chains.simplices[i], coefficient, value, pivot, cursors, heap, d)
-    return end - begin
-
-
-@njit_inline
-def add_owner(
-    owner: Int,
-    total: Int,
-    value: Float,
-    pivot: Int,
-    cursors: Cursors,
-    heap: Heap,
-    columns: Columns,
-    d: Coboundary,
-) -> Int:
-    """Add the multiple of the owner's column that cancels `total` at the pivot; its size."""
-    if owner >= 0:
-        rest = d.p - total
-        return add_chain(owner, rest, value, pivot, columns.chains, cursors, heap, d)
-    rest = (d.p - total) * find_sign(-2 - owner, pivot, d, cursors.room.vertices) % d.p
-    enter(-2 - owner, rest, value, pivot, cursors, heap, d)
-    return 1
 
 
 @njit_step
@@ -363,29 +338,32 @@ def reduce_one(
     d: Coboundary,
 ) -> tuple[Int, Int, Int]:
     """Reduce chain k, whose pivot has an owner: the free pivot, the total there, and the work."""
-    pivot, total = begun.pivot[k], np.int64(1)
+    chains, begin, end, multiple = begun, begun.stop[k], begun.stop[k + 1], np.int64(1)
+    pivot, total, standers, work, begins = begun.pivot[k], np.int64(1), 0, 0, True
     value = d.above[pivot]
-    work = add_chain(k, 1, value, pivot, begun, cursors, heap, d)
     while True:
-        work += add_owner(owner, total, value, pivot, cursors, heap, columns, d)
-        total, owner = np.int64(0), np.int64(0)
-        while True:
+        read_ahead(begin, end, chains, cursors, d)
+        for i in range(begin - standers, end):  # those that stood at the pivot, then the chain
+            if i < begin:
+                simplex, coefficient = heap.standing[begin - 1 - i], np.int64(0)
+                stand(simplex, 0, cursors)
+            else:
+                simplex = np.int64(chains.simplices[i])
+                coefficient = multiple * chains.multiples[i] % d.p
+            enter(simplex, coefficient, value, pivot, cursors, heap, d)
+        work += standers + end - begin
+        if not begins:
             value, pivot = heap.value[0], heap.cofacet[0] >> 1
             total, standers = take_earliest(cursors, heap, d.p)
-            work += standers
-            if total:
-                owner = find_owner(pivot, cursors, columns, d)
-                if owner == -1:
-                    break
-            for i in range(standers):
-                advance(heap.standing[i], value, pivot, cursors, heap, d)
-            if total:
-                break
-        if owner == -1:
-            for i in range(standers):
-                simplex = heap.standing[i]
-                push(heap, value, standing(simplex, cursors, d)[1], simplex)
-            return pivot, total, work
+            owner = find_owner(pivot, cursors, columns, d) if total else np.int64(-1)
+            if total and owner == -1:
+                for i in range(standers):
+                    simplex = heap.standing[i]
+                    push(heap, value, standing(simplex, cursors, d)[1], simplex)
+                return pivot, total, work
+        chains, begins, begin, end = columns.chains, False, np.int64(0), np.int64(0)
+        if total:
+            begin, end, multiple = note_owner(owner, total, pivot, cursors, columns, d)
 
 
 @njit
@@ -408,7 +386,7 @@ def reduce_columns(
     work, chains = 0, columns.chains
     for k in range(first, begun.pivot.size):
         free = chains.simplices.size - chains.stop[columns.used[0]]
-        if free < begun.stop[k + 1] - begun.stop[k]:
+        if free <= begun.stop[k + 1] - begun.stop[k]:  # `note_owner` needs room for one
             return k, COLUMNS_FULL
         owner = find_column(begun.pivot[k], columns)
         if owner == -1 and not apart:

@@ -51,12 +51,14 @@ def first_cofacets(first: Int, last: Int, d: Coboundary) -> None:
         np.empty(d.n, np.int64),
     )
     tail = np.arange(d.r + 1)
-    if d.r == 1:
-        look_through(first, last, tail, room, d)
-        return
     tail[d.r] = first
+    low, high = first, last  # v1 of edges
     while tail[d.r] < last:
-        look_through(1, tail[2], tail, room, d)
+        if d.r > 1:
+            low, high = np.int64(1), tail[2]
+        look_through(low, high, tail, room, d)
+        if d.r == 1:
+            return
         next_tail(tail)
 
 

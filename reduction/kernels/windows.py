@@ -250,7 +250,7 @@ def find_lists(
 ) -> bool:
     """Note the beginnings of the lists of chain k's simplices; False if there is no room."""
     for i in range(chains.stop[k], chains.stop[k + 1]):
-        at = find_list(chains.simplices[i], work.lists, work.rows, d)
+        at = find_list(np.int64(chains.simplices[i]), work.lists, work.rows, d)
         if at < 0:
             return False
         summands[i - chains.stop[k]] = -1 - at

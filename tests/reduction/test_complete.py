@@ -26,8 +26,8 @@ WAYS: list[dict[str, Any]] = [
     {},
     {"threads": 1, "patience": np.inf},
     {"threads": 2, "patience": 0},
-    {"threads": 3, "patience": 0.02},
-    {"threads": 5, "patience": 0.3},
+    {"threads": 3, "patience": 3},
+    {"threads": 5, "patience": 300},
 ]
 
 
