@@ -7,8 +7,7 @@ only in index 0 one class is essential, and in index D all are. Index by index:
 1. Index 0 is a minimum spanning forest (`components`). Edges outside it begin the classes of
    index 1; the others are cleared, and so on upwards.
 2. One pass over the (r+1)-simplices, in as many threads as there are cores, gives each r-simplex
-   its earliest cofacet, the first pivot of its column (`kernels.streams`). The (r+1)-simplices are
-   not sorted for that, and nothing is stored for each of them.
+   its first cofacets, of which the earliest is the first pivot of its column (`kernels.first`).
 3. Where an r-simplex is the latest facet of its earliest cofacet the two are a pair: an apparent
    one (`kernels.simplices`). Most are, and they stand in no table.
 4. What is left is reduced, latest first, by cursors into coboundaries (`kernels.cursors`), in as
@@ -16,10 +15,11 @@ only in index 0 one class is essential, and in index D all are. Index by index:
 5. Over Z/2, where columns prove long, ranks are given to the (r+1)-simplices after all, and the
    reduction goes on with bits (`kernels.windows`).
 
-Memory for index r, beside the values, in bytes: 60 for each r-simplex, a little more with each
-thread; 160 for each that enters a working column, in practice a third of them; 16 for each term of
-a reduced column. Windows take 28 for each (r+1)-simplex besides, and are used only where that is
-less than half of the memory that is free.
+Memory for index r, beside the values, in bytes: 64 for the first cofacets of each r-simplex (80
+where positions take 64 bits), 8 for its state in each thread, 1 for marks; 70 for each column that
+is not an apparent pair, 8 for each term of a reduced column, 96 for each simplex whose cursor goes
+beyond the first cofacets. In practice that comes to REDUCED for each r-simplex. Windows take RANKED
+for each (r+1)-simplex besides, and are used only where that is less than half of what is free.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,7 @@ from reduction.simplices import Complete, index_type
 from reduction.threads import even_bounds, spread, top_bounds
 
 FEWEST_MOVES = 1 << 16  # of cursors, for which ranks do not pay
+REDUCED = 120  # bytes for each r-simplex
 RANKED = 28  # bytes for each (r+1)-simplex that gets a rank
 
 
@@ -62,7 +63,7 @@ def complete_pairings(
     Raises CapacityError.
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
-    require(64 * max(reduced, default=0), f"reducing {max(reduced, default=0)} columns")
+    require(REDUCED * max(reduced, default=0), f"reducing {max(reduced, default=0)} columns")
     result: list[Pairing] = []
     cleared = np.zeros(simplices.n, np.bool_)  # the r-simplices that end a class of index r - 1
     for r in range(max_index + 1):

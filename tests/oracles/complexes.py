@@ -38,8 +38,8 @@ def joined(*parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
 
 
 def code(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each row of labels below 64."""
-    return rows @ 64 ** np.arange(rows.shape[1])[::-1]
+    """One number for each row of up to six labels below 1024."""
+    return rows @ 1024 ** np.arange(rows.shape[1])[::-1]
 
 
 def filtered(simplices: list[NDArray[np.int64]], rng: np.random.Generator, levels: int) -> Arrays:

@@ -96,6 +96,15 @@ def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: in
     assert_all_ways_agree(FilteredComplex.complete(n, values), p)
 
 
+@pytest.mark.parametrize("levels", [0, 40])
+def test_many_points_agree_with_the_matrix(levels: int) -> None:
+    """So many that a pass takes pairs (v0, v1) in parts, and cofacets one by one in the end."""
+    n = 20 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 90
+    arrays = filtered(full(n, 2), np.random.default_rng(20262), levels)
+    complex = FilteredComplex.complete(n, arranged(arrays))
+    assert_all_ways_agree(complex, 2)
+
+
 def test_positions_beyond_32_bits_take_64(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is moved below the size of a small complex; long columns need rows of their own."""
     monkeypatch.setattr("reduction.simplices.FEWEST_WIDE", 1000)
