@@ -55,7 +55,8 @@ def measure(most: int, limit: float) -> dict[str, Curve]:
     cases = [Case(n, 3, noise) for n in POINTS if n <= most for noise in NOISES]
     for case in tqdm(cases, desc="skeletons"):
         curve = curves[f"noise {case.noise}"]
-        simplices, times = sum(comb(case.n, k) for k in range(1, 5)), 3 if case.n <= 150 else 1
+        simplices = sum(comb(case.n, k) for k in range(1, 5))
+        times = 3 if case.n <= 150 or case.noise < 1 else 1
         if len(curve) > 2 and expected(curve, simplices) > limit:
             continue
         values = family(case)
