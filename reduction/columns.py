@@ -18,9 +18,9 @@ from reduction.kernels.cursors import (
     Chains,
     Columns,
     Cursors,
-    Heap,
     reduce_columns,
 )
+from reduction.kernels.heap import Heap
 from reduction.kernels.simplices import Coboundary, write_signs
 from reduction.room import enlarged, records
 from reduction.threads import even_bounds, spread

@@ -15,11 +15,12 @@ only in index 0 one class is essential, and in index D all are. Index by index:
 5. Over Z/2, where columns prove long, ranks are given to the (r+1)-simplices after all, and the
    reduction goes on with bits (`kernels.windows`).
 
-Memory for index r, beside the values, in bytes: 64 for the first cofacets of each r-simplex (80
-where positions take 64 bits), 8 for its state in each thread, 1 for marks; 70 for each column that
-is not an apparent pair, 8 for each term of a reduced column, 96 for each simplex whose cursor goes
-beyond the first cofacets. In practice that comes to REDUCED for each r-simplex. Windows take RANKED
-for each (r+1)-simplex besides, and are used only where that is less than half of what is free.
+Memory for index r, beside the values, in bytes: 64 for the first cofacets of each r-simplex, 8 for
+its state in each thread, 2 for marks; 70 for each column that is not an apparent pair, 8 for each
+term of a reduced column, and in each thread 96 for each simplex whose cursor goes beyond the first
+cofacets (80, 16, 16 and 128 where positions take 64 bits). In practice that comes to RECORDED for
+each r-simplex, and its states. Windows take RANKED for each (r+1)-simplex besides, and are used
+only where their ranks fit into 32 bits, and that is less than half of what is free.
 """
 
 from collections.abc import Sequence
@@ -32,17 +33,20 @@ from reduction.components import components
 from reduction.kernels.cursors import AT_BITS
 from reduction.kernels.first import FIRST, first_cofacets
 from reduction.kernels.simplices import Coboundary, mark_apparent
+from reduction.kernels.windows import MOST_ROWS
 from reduction.memory import available, require
 from reduction.order import filtration_order
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
 from reduction.room import records
 from reduction.simplices import Complete, index_type
-from reduction.threads import even_bounds, spread, top_bounds
+from reduction.threads import cores, even_bounds, spread, top_bounds
 
 FEWEST_MOVES = 1 << 16  # of cursors, for which ranks do not pay
-REDUCED = 120  # bytes for each r-simplex
-RANKED = 28  # bytes for each (r+1)-simplex that gets a rank
+RECORDED = 112  # bytes for each r-simplex
+STATE = 8  # bytes for each r-simplex in each thread
+SORTED = 16  # bytes for each edge
+RANKED = 28  # bytes for each (r+1)-simplex that gets a rank, lists and windows included
 
 
 def complete_pairings(
@@ -63,7 +67,9 @@ def complete_pairings(
     Raises CapacityError.
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
-    require(REDUCED * max(reduced, default=0), f"reducing {max(reduced, default=0)} columns")
+    m, edges = max(reduced, default=0), values[1].size if simplices.dim else 0
+    need = (RECORDED + STATE * (threads or cores())) * m
+    require(max(need, SORTED * edges), f"reducing {m} columns")
     result: list[Pairing] = []
     cleared = np.zeros(simplices.n, np.bool_)  # the r-simplices that end a class of index r - 1
     for r in range(max_index + 1):
@@ -73,7 +79,8 @@ def complete_pairings(
             result.append(components(simplices, values[0], filtration_order(values[1])))
         else:
             d = coboundary(simplices, values, r, p, threads)
-            packed = p == 2 and RANKED * values[r + 1].size < available() // 2
+            above = values[r + 1].size
+            packed = p == 2 and above <= MOST_ROWS and RANKED * above < available() // 2
             result.append(_pair(d, cleared, patience if packed else np.inf, threads))
         if r + 1 < simplices.dim or max_index == simplices.dim:
             cleared = np.zeros(values[min(r + 1, simplices.dim)].size, np.bool_)

@@ -11,7 +11,7 @@ def filtration_order(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
     A radix sort of whole numbers: a coarse value, rounded down, above the position; what stays out
     of order is repaired. Several times faster than a stable sort of the values, which is what is
-    left where most of them differ by far less than their range. 24 bytes for each value.
+    left where most of them differ by far less than their range. 16 bytes for each value, 28 there.
     """
     values = values.view()
     values.flags.writeable = False  # one type for the compiler

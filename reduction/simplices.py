@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from reduction.colex import binomial_table, complete_positions, complete_simplices
 
 Positions = NDArray[np.int64]
-FEWEST_WIDE = 2**31  # simplices whose positions need 64 bits
+FEWEST_WIDE = 2**31  # numbers that need 64 bits
 GUESS_BITS = 10  # of a position, from which a vertex is guessed
 
 
-def index_type(m: int) -> type[np.integer]:
-    """The type of positions among m simplices, -1 for none: the smaller one that fits."""
-    return np.int32 if m < FEWEST_WIDE else np.int64
+def index_type(bound: int) -> type[np.integer]:
+    """The smaller type that holds -1..bound - 1, as positions among so many simplices."""
+    return np.int32 if bound < FEWEST_WIDE else np.int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,11 +9,15 @@ they validate, print and raise nothing.
     matrix       the reduction of a sparse coboundary matrix over Z/p
     bits         a set of rows whose least one is found at once
     simplices    complete complexes: positions, facets and cofacets without a list of simplices
-    streams      one pass over all simplices of a dimension: monotone? each facet's earliest cofacet
+    streams      one pass over all simplices of a dimension: monotone?
+    first        the first cofacets of all simplices, in one pass
+    cofacets     the next ones of a simplex, by a look at all
     forest       index 0: the minimum spanning forest
     order        filtration order
     tables       hash tables from numbers to numbers
-    cursors      reduction of short columns: heaps of cursors into coboundaries
+    heap         a working column, by where its cursors stand
+    cursors      reduction of short columns: cursors into coboundaries
     windows      reduction over Z/2 of long columns: bits, window by window
     involution   boundary columns, reduced on request where the pairs are known
+    compilation  how kernels are compiled
 """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reduction.kernels.compilation import Float, Int, njit_step
 from reduction.kernels.simplices import Coboundary, find_vertices
 
-NEXT = 7  # behind one they fill a cache line of 64 bytes
+NEXT = 7  # with the one that they are behind, a record of 96 bytes
 
 
 class Scan(NamedTuple):
@@ -28,7 +28,7 @@ def next_cofacets(
     position: Int,
     d: Coboundary,
     values: NDArray[np.float64],
-    notes: NDArray[np.int64],
+    notes: NDArray[np.integer],
     room: Scan,
 ) -> None:
     """Write (value, position) and the NEXT cofacets behind it, inf where there are fewer."""
@@ -54,7 +54,7 @@ def next_cofacets(
 
 @njit_step
 def insert_cofacet(
-    value: Float, note: Int, values: NDArray[np.float64], notes: NDArray[np.int64]
+    value: Float, note: Int, values: NDArray[np.float64], notes: NDArray[np.integer]
 ) -> None:
     """Insert behind what stands first and all that are not higher; the last one is lost."""
     at = NEXT

@@ -21,7 +21,7 @@ from reduction.kernels.compilation import Float, Int, njit, njit_step
 from reduction.kernels.simplices import Coboundary
 
 FIRST = 5
-PAIRS = 384  # what is known of so many simplices fits into a core's first cache
+PAIRS = 384  # what is known of so many simplices about fills a core's first cache
 MANY = 64  # cofacets seen, from which on so few are among the first that a jump is foreseen
 
 

@@ -14,15 +14,16 @@ from reduction.kernels.compilation import Int, njit, njit_step
 
 
 class Coboundary(NamedTuple):
-    """The coboundary operator of the r-simplices of a complete complex; nothing of it is stored.
+    """The coboundary operator of the r-simplices of a complete complex.
 
-    The order of simplices of one dimension is (value, position).
+    Of each simplex only the first cofacets are stored. Simplices of one dimension are in the order
+    (value, position).
     """
 
     r: int
     n: int  # vertices
     p: int  # coefficients in Z/p
-    binomials: NDArray[np.int64]  # (r+3, n+1)
+    binomials: NDArray[np.int64]  # (r+3 or more, n+1)
     guesses: NDArray[np.int32]  # (r+3, 2**b): v with C(v, k) <= place << shifts[k] < C(v+1, k)
     shifts: NDArray[np.int64]  # (r+3,)
     values: NDArray[np.float64]  # of the r-simplices
@@ -112,7 +113,10 @@ def find_sign(facet: Int, cofacet: Int, d: Coboundary, vertices: NDArray[np.int6
 
 @njit
 def write_signs(
-    facets: NDArray[np.int64], cofacets: NDArray[np.int64], d: Coboundary, signs: NDArray[np.int64]
+    facets: NDArray[np.int64],
+    cofacets: NDArray[np.int64],
+    d: Coboundary,
+    signs: NDArray[np.integer],
 ) -> None:
     """Write the coefficient of each cofacet in its facet's coboundary."""
     vertices = np.empty(d.r + 2, np.int64)

@@ -26,6 +26,7 @@ from reduction.kernels.simplices import Coboundary, find_vertices
 WORDS = 32
 ROWS = 64 * WORDS
 END = 2**31 - 1  # behind the last rank of a list
+MOST_ROWS = END - ROWS  # so that END is in no window
 DONE, BLOCKS_FULL, SUMMANDS_FULL, RANKS_FULL = 0, 1, 2, 3
 NOBODY = -1
 
@@ -171,6 +172,18 @@ def sum_window(
 
 
 @njit_step
+def clear_before(row: Int, bits: NDArray[np.uint64]) -> None:
+    """Unset what stands before the row in its window.
+
+    Chains lack simplices that have no cofacets behind the pivot; with them nothing stands there.
+    """
+    word, place = (row % ROWS) >> 6, np.uint64(row & 63)
+    for k in range(word):
+        bits[k] = 0
+    bits[word] = bits[word] >> place << place
+
+
+@njit_step
 def add_block(sum: Int, window: Int, blocks: Blocks, sums: Sums) -> Int:
     """A new last block of a sum, its bits unset."""
     block = blocks.used[0]
@@ -267,7 +280,9 @@ def adopt(k: Int, row: Int, chains: Chains, work: Work, d: Coboundary) -> Int:
     summands = work.sums.summands[work.sums.used[1] : work.sums.used[1] + count]
     if not find_lists(k, chains, summands, work, d):
         return RANKS_FULL
-    sum_window(window, summands, work.blocks.bits[keep_sum(row, count, work)], work)
+    bits = work.blocks.bits[keep_sum(row, count, work)]
+    sum_window(window, summands, bits, work)
+    clear_before(row, bits)
     return DONE
 
 
@@ -317,6 +332,7 @@ def reduce_one(
     if not find_lists(k, chains, work.sums.working, work, d):
         return row, RANKS_FULL
     sum_window(window, work.sums.working[:count], bits, work)
+    clear_before(row, bits)
     while True:
         while word < WORDS and not bits[word]:
             word += 1

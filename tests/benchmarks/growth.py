@@ -1,7 +1,7 @@
 """Seconds of a barcode against the number of simplices: complete 3-skeletons of 20 to 300 points.
 
 Values as in reduction_speed.py, at three noises. Beside them the floor: one pass over tetrahedra
-for each triangle's earliest cofacet, without which no pivot is known. The slope of a curve is the
+for each triangle's first cofacets, without which no pivot is known. The slope of a curve is the
 exponent of the number of simplices, fitted to the points from 100,000 simplices on.
 
     python tests/benchmarks/growth.py [--most 300] [--limit 1200] [--out docs/engine]
@@ -60,9 +60,7 @@ def measure(most: int, limit: float) -> dict[str, Curve]:
         if len(curve) > 2 and expected(curve, simplices) > limit:
             continue
         values = family(case)
-        seconds, _ = timed(
-            lambda v=values, n=case.n: FilteredComplex.complete(n, v).barcode(), times
-        )
+        seconds, _ = timed(partial(barcode, case.n, values), times)
         curve.append((simplices, seconds))
         if case.noise == NOISES[0]:
             whole = Complete(np.arange(case.n), 3)
