@@ -25,6 +25,13 @@ def precedes(value: Float, note: Int, other_value: Float, other_note: Int) -> bo
 
 
 @njit_inline
+def move(heap: Heap, source: Int, at: Int) -> None:
+    """Move what stands at one place of the heap to another."""
+    heap.value[at], heap.cofacet[at] = heap.value[source], heap.cofacet[source]
+    heap.simplex[at] = heap.simplex[source]
+
+
+@njit_inline
 def push(heap: Heap, value: Float, note: Int, simplex: Int) -> None:
     """Put a simplex on the heap."""
     at = heap.size[0]
@@ -33,11 +40,7 @@ def push(heap: Heap, value: Float, note: Int, simplex: Int) -> None:
         up = (at - 1) >> 1
         if not precedes(value, note, heap.value[up], heap.cofacet[up]):
             break
-        heap.value[at], heap.cofacet[at], heap.simplex[at] = (
-            heap.value[up],
-            heap.cofacet[up],
-            heap.simplex[up],
-        )
+        move(heap, up, at)
         at = up
     heap.value[at], heap.cofacet[at], heap.simplex[at] = value, note, simplex
 
@@ -58,10 +61,6 @@ def pop(heap: Heap) -> None:
             down += 1
         if not precedes(heap.value[down], heap.cofacet[down], value, note):
             break
-        heap.value[at], heap.cofacet[at], heap.simplex[at] = (
-            heap.value[down],
-            heap.cofacet[down],
-            heap.simplex[down],
-        )
+        move(heap, down, at)
         at = down
     heap.value[at], heap.cofacet[at], heap.simplex[at] = value, note, simplex
