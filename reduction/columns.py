@@ -40,7 +40,7 @@ def reduce_by_cursors(
 ) -> tuple[Chains, Chains]:
     """Reduced columns of the first simplices in an order, and those of the others, unreduced.
 
-    limit  of cursors set or moved in a block; what is left then stays unreduced
+    limit  of how often cursors are set or moved; what is left then stays unreduced
     """
     bounds = even_bounds(order.size, threads)
 
@@ -137,7 +137,7 @@ def _columns(most: int, d: Coboundary) -> Columns:
     """No columns, and room for so many."""
     kind = d.first["note"].dtype
     return Columns(
-        np.zeros(1, np.int64),
+        np.zeros(2, np.int64),
         np.full(1 << (2 * most).bit_length(), -1, np.int32),
         Chains(
             np.empty(most, np.int64),

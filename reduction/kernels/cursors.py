@@ -69,7 +69,7 @@ class Chains(NamedTuple):
 class Columns(NamedTuple):
     """Reduced columns, no two with the same pivot."""
 
-    used: NDArray[np.int64]  # (1,) how many
+    used: NDArray[np.int64]  # (2,) how many; how often cursors were set or moved for them
     table: NDArray[np.int32]  # (2N or more,) chains by pivot
     chains: Chains
 
@@ -324,11 +324,11 @@ def reduce_columns(
 ) -> tuple[Int, Int]:
     """Reduce chains from `first` on, append them to the columns; the first not reduced, and why.
 
-    limit  of cursors set or moved; beyond it reducing ends (WORKED)
+    limit  of how often cursors are set or moved; beyond it reducing ends (WORKED)
     apart  whether no apparent pair owns the chains' pivots
     Every column of a complete complex has a pivot: below its top dimension the complex is acyclic.
     """
-    work, chains = 0, columns.chains
+    chains = columns.chains
     for k in range(first, begun.pivot.size):
         free = chains.simplices.size - chains.stop[columns.used[0]]
         if free <= begun.stop[k + 1] - begun.stop[k]:  # `note_owner` needs room for one
@@ -339,10 +339,10 @@ def reduce_columns(
         if owner == -1:
             keep_chain(k, begun, columns)
             continue
-        if work > limit:
+        if columns.used[1] > limit:
             return k, WORKED
         pivot, total, entered = reduce_one(k, owner, begun, cursors, heap, columns, d)
-        work += entered
+        columns.used[1] += entered
         if free < heap.size[0]:
             empty_column(cursors, heap)
             return k, COLUMNS_FULL

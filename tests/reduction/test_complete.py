@@ -160,6 +160,27 @@ def test_first_cofacets_are_the_earliest_in_order(arrays: Arrays) -> None:
         assert (known["value"][order.size :] == np.inf).all()
 
 
+@pytest.mark.parametrize("levels", [0, 40])
+def test_first_cofacets_among_many_are_the_earliest(levels: int) -> None:
+    """More new vertices than are added in step, more pairs (v0, v1) than are taken at a time."""
+    n = 30 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 70
+    rng = np.random.default_rng(20263)
+    sizes = [comb(n, r + 1) for r in range(4)]
+    values = [rng.integers(0, levels, m) * 1.0 if levels else rng.random(m) for m in sizes]
+    d = coboundary(Complete(np.arange(n), 3), values, 2, 2, 2)
+    for simplex in rng.choice(n, (100, 3), replace=True):
+        if len(set(simplex.tolist())) < 3:
+            continue
+        facet = np.sort(simplex)
+        new = np.setdiff1d(np.arange(n), facet)
+        cofacets = np.sort(np.column_stack([np.tile(facet, (new.size, 1)), new]), axis=1)
+        rows, signs = positions(cofacets), np.argmax(cofacets == new[:, None], axis=1) & 1
+        order = np.lexsort((rows, values[3][rows]))[: d.first["note"].shape[1]]
+        known = d.first[positions(facet[None])[0]]
+        np.testing.assert_array_equal(known["value"], values[3][rows[order]])
+        np.testing.assert_array_equal(known["note"], 2 * rows[order] + signs[order])
+
+
 def test_negative_zero_equals_zero() -> None:
     rng = np.random.default_rng(5)
     values = [np.where(rng.random(comb(7, r + 1)) < 0.5, -0.0, 0.0) for r in range(4)]
