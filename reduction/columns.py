@@ -156,7 +156,7 @@ def _cursors(d: Coboundary) -> Cursors:
         state=np.zeros((m, 2), kind),
         rows=records(m + 1, 1 + NEXT, kind),
         seen=np.empty(1, np.int64),
-        room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n)),
+        room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n, np.int64)),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.columns import joined
+from reduction.kernels.cofacets import Scan
 from reduction.kernels.cursors import Chains
 from reduction.kernels.simplices import Coboundary
 from reduction.kernels.windows import (
@@ -52,7 +53,7 @@ def _room(rows: Rows, most: int, d: Coboundary) -> Work:
         np.zeros(1, np.int64),
         np.full(d.values.size, -1),
         np.empty(1024 * (d.n - d.r), np.int32),
-        np.empty(d.r + 1, np.int64),
+        Scan(np.empty(d.r + 2, np.int64), np.empty(d.n, np.int64)),
     )
     sums = Sums(
         used=np.zeros(2, np.int64),

@@ -1,4 +1,6 @@
-"""The next cofacets of an r-simplex behind some other, by a look at all of them.
+"""The cofacets of an r-simplex, and the next ones behind some other, by a look at all of them.
+
+A cofacet is noted as 2 * position + (1 where its sign is -1).
 
 Source: Bauer (2021), "Ripser", section 4: coboundaries enumerated, not stored.
 """
@@ -18,7 +20,24 @@ class Scan(NamedTuple):
     """Room for a look at all cofacets of a simplex."""
 
     vertices: NDArray[np.int64]  # (r+2,) its vertices
-    heights: NDArray[np.float64]  # (n,) the value of its cofacet with each new vertex
+    notes: NDArray[np.int64]  # (n,) its cofacets
+
+
+@njit_step
+def find_cofacets(simplex: Int, d: Coboundary, room: Scan) -> Int:
+    """Write the notes of an r-simplex's cofacets, in the order of their new vertices; how many."""
+    vertices, begin, low, count = room.vertices, np.int64(0), 0, 0
+    find_vertices(simplex, d.r + 1, d, vertices)
+    for k in range(d.r + 1):
+        begin += d.binomials[k + 2, vertices[k]]
+    for k in range(d.r + 2):  # the new vertex has k before it
+        for vertex in range(low, vertices[k] if k <= d.r else d.n):
+            room.notes[count] = 2 * (begin + d.binomials[k + 1, vertex]) + (k & 1)
+            count += 1
+        if k <= d.r:
+            low = vertices[k] + 1
+            begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]
+    return count
 
 
 @njit_step
@@ -32,24 +51,14 @@ def next_cofacets(
     room: Scan,
 ) -> None:
     """Write (value, position) and the NEXT cofacets behind it, inf where there are fewer."""
-    find_vertices(simplex, d.r + 1, d, room.vertices)
-    read_heights(d, room)
+    count = find_cofacets(simplex, d, room)
     values[0], notes[0] = value, 2 * position
     values[1:] = np.inf
-    begin, low = np.int64(0), 0
-    for k in range(d.r + 1):
-        begin += d.binomials[k + 2, room.vertices[k]]
-    for k in range(d.r + 2):  # the new vertex has k before it
-        for vertex in range(low, room.vertices[k] if k <= d.r else d.n):
-            height = room.heights[vertex]
-            if value <= height < values[NEXT]:
-                cofacet = begin + d.binomials[k + 1, vertex]
-                if value < height or position < cofacet:
-                    insert_cofacet(height, 2 * cofacet + (k & 1), values, notes)
-        if k <= d.r:
-            low = room.vertices[k] + 1
-            begin += d.binomials[k + 1, room.vertices[k]]
-            begin -= d.binomials[k + 2, room.vertices[k]]
+    for i in range(count):
+        note = room.notes[i]
+        height = d.above[note >> 1]
+        if value <= height < values[NEXT] and (value < height or position < note >> 1):
+            insert_cofacet(height, note, values, notes)
 
 
 @njit_step
@@ -62,17 +71,3 @@ def insert_cofacet(
         values[at], notes[at] = values[at - 1], notes[at - 1]
         at -= 1
     values[at], notes[at] = value, note
-
-
-@njit_step
-def read_heights(d: Coboundary, room: Scan) -> None:
-    """Write the value of the cofacet with each new vertex: all reads wait for memory together."""
-    begin, low, vertices = np.int64(0), 0, room.vertices
-    for k in range(d.r + 1):
-        begin += d.binomials[k + 2, vertices[k]]
-    for k in range(d.r + 2):
-        for vertex in range(low, vertices[k] if k <= d.r else d.n):
-            room.heights[vertex] = d.above[begin + d.binomials[k + 1, vertex]]
-        if k <= d.r:
-            low = vertices[k] + 1
-            begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]

@@ -19,9 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.kernels.cofacets import Scan, find_cofacets
 from reduction.kernels.compilation import Int, njit, njit_step
 from reduction.kernels.cursors import Chains
-from reduction.kernels.simplices import Coboundary, find_vertices
+from reduction.kernels.simplices import Coboundary
 
 WORDS = 32
 ROWS = 64 * WORDS
@@ -47,7 +48,7 @@ class Lists(NamedTuple):
     used: NDArray[np.int64]  # (1,)
     begin: NDArray[np.int64]  # (m,) of each r-simplex; -1 where it has no list yet
     ranks: NDArray[np.int32]
-    vertices: NDArray[np.int64]  # room for r + 1
+    room: Scan
 
 
 class Sums(NamedTuple):
@@ -120,18 +121,10 @@ def find_list(simplex: Int, lists: Lists, rows: Rows, d: Coboundary) -> Int:
     first = lists.used[0]
     if first + d.n - d.r > lists.ranks.size:
         return -1
-    vertices = lists.vertices
-    find_vertices(simplex, d.r + 1, d, vertices)
-    begin, low, at = np.int64(0), 0, first
-    for k in range(d.r + 1):
-        begin += d.binomials[k + 2, vertices[k]]
-    for k in range(d.r + 2):  # the new vertex has k before it
-        for vertex in range(low, vertices[k] if k <= d.r else d.n):
-            lists.ranks[at] = rows.rank[begin + d.binomials[k + 1, vertex]]
-            at += 1
-        if k <= d.r:
-            low = vertices[k] + 1
-            begin += d.binomials[k + 1, vertices[k]] - d.binomials[k + 2, vertices[k]]
+    count = find_cofacets(simplex, d, lists.room)
+    at = first + count
+    for i in range(count):
+        lists.ranks[first + i] = rows.rank[lists.room.notes[i] >> 1]
     sort_ranks(lists.ranks[first:at])
     lists.ranks[at], lists.used[0], lists.begin[simplex] = END, at + 1, first
     return first

@@ -166,7 +166,8 @@ def test_first_cofacets_among_many_are_the_earliest(levels: int) -> None:
     n = 30 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 70
     rng = np.random.default_rng(20263)
     sizes = [comb(n, r + 1) for r in range(4)]
-    values = [rng.integers(0, levels, m) * 1.0 if levels else rng.random(m) for m in sizes]
+    numbers = [rng.integers(0, levels, m) if levels else rng.random(m) for m in sizes]
+    values = [row.astype(np.float64) for row in numbers]
     d = coboundary(Complete(np.arange(n), 3), values, 2, 2, 2)
     for simplex in rng.choice(n, (100, 3), replace=True):
         if len(set(simplex.tolist())) < 3:
