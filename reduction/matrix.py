@@ -90,7 +90,7 @@ def _pair(
     matrix = _coboundary(facets, rank_above, skipped, p)
     left = matrix.stop > matrix.start[:-1]
     pair_apparent(facets, rank_above, rank, matrix, left)
-    latest_first = order[np.sort(rank[left])[::-1]]
+    latest_first = order[left[order]][::-1]
     matrix = _reduce(matrix, latest_first)
     deaths = np.flatnonzero(matrix.owner >= 0)
     births = matrix.owner[deaths].astype(np.int64)

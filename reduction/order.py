@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.order import COARSE, coarse_order, repair_order
+from reduction.kernels.order import COARSE, coarse_order, repair_order, sort_bits
 
 
 def filtration_order(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -34,12 +34,12 @@ def ascending_order(keys: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """(m,): the stable order of whole numbers; None where they ascend already, all distinct."""
     if (keys[1:] > keys[:-1]).all():
         return None
-    bits = keys.size.bit_length()
-    if int(keys.max()) >= 2 ** (63 - bits):
+    bits, used = keys.size.bit_length(), int(keys.max()).bit_length()
+    if bits + used > 63 or int(keys.min()) < 0:
         return np.argsort(keys, kind="stable")
-    ordered = keys << bits  # with positions in the lowest bits, one sort several times faster
+    ordered = keys << bits  # positions are in order in the lowest bits, and stay so
     ordered += np.arange(keys.size)
-    ordered.sort()
+    ordered = sort_bits(ordered, bits, bits + used)
     ordered &= (1 << bits) - 1
     return ordered
 

@@ -11,22 +11,32 @@ LONGEST = 64  # numbers that insertion sort is given
 
 
 @njit
+def sort_bits(keys: NDArray[np.int64], low: Int, high: Int) -> NDArray[np.int64]:
+    """(m,): keys, 0 or more and below 2**high, in the order of their bits from `low` on.
+
+    Keys with equal bits stay as they stand. Radix sort from the lowest digit on (Knuth, TAOCP 3,
+    5.2.5). The array of keys is used up.
+    """
+    others, starts = np.empty(keys.size, np.int64), np.empty(1 << DIGIT, np.int64)
+    for shift in range(low, high, DIGIT):
+        sort_digit(keys, shift, starts, others)
+        keys, others = others, keys
+    return keys
+
+
+@njit
 def coarse_order(
     values: NDArray[np.float64], least: Float, scale: Float, bits: Int, coarse: Int
 ) -> NDArray[np.int64]:
     """(m,): a coarse value of `coarse` bits, then the position in the lowest `bits`, ascending.
 
-    Rounding is monotone, so a higher value never gets a lower number. Radix sort from the lowest
-    digit on (Knuth, TAOCP 3, 5.2.5); positions begin in order and stay so among equal values.
+    Rounding is monotone, so a higher value never gets a lower number. Positions begin in order and
+    stay so among equal values.
     """
-    keys, others = np.empty(values.size, np.int64), np.empty(values.size, np.int64)
-    starts, highest = np.empty(1 << DIGIT, np.int64), (np.int64(1) << coarse) - 1
+    keys, highest = np.empty(values.size, np.int64), (np.int64(1) << coarse) - 1
     for k in range(values.size):
         keys[k] = min(np.int64((values[k] - least) * scale), highest) << bits | k
-    for shift in range(bits, bits + coarse, DIGIT):
-        sort_digit(keys, shift, starts, others)
-        keys, others = others, keys
-    return keys
+    return sort_bits(keys, bits, bits + coarse)
 
 
 @njit_step

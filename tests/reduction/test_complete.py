@@ -15,7 +15,7 @@ from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.complete import coboundary, complete_pairings
 from reduction.kernels.tables import find_place
 from reduction.matrix import matrix_pairings
-from reduction.order import filtration_order
+from reduction.order import ascending_order, filtration_order
 from reduction.pairing import Pairing
 from reduction.simplices import Complete
 from tests.oracles.complexes import Arrays, filtered, full
@@ -213,6 +213,21 @@ def test_filtration_order_is_a_stable_sort(m: int, seed: int, kind: str) -> None
     }
     values = kinds[kind]
     np.testing.assert_array_equal(filtration_order(values), np.argsort(values, kind="stable"))
+
+
+@given(
+    m=st.integers(1, 300),
+    seed=st.integers(0, 2**32),
+    bounds=st.sampled_from([(0, 5), (0, 2**11), (0, 2**40), (2**61, 2**62), (-3, 2**20)]),
+)
+def test_ascending_order_is_a_stable_sort(m: int, seed: int, bounds: tuple[int, int]) -> None:
+    keys = np.random.default_rng(seed).integers(*bounds, m)
+    order = ascending_order(keys.copy())
+    expected = np.argsort(keys, kind="stable")
+    if order is None:
+        assert (np.diff(keys) > 0).all()
+    else:
+        np.testing.assert_array_equal(order, expected)
 
 
 # --- what a complete complex is
