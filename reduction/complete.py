@@ -20,7 +20,8 @@ its state in each thread, 2 for marks; 70 for each column that is not an apparen
 term of a reduced column, and in each thread 96 for each simplex whose cursor goes beyond the first
 cofacets (80, 16, 16 and 128 where positions take 64 bits). In practice that comes to RECORDED for
 each r-simplex, and its states. Windows take RANKED for each (r+1)-simplex besides, and are used
-only where their ranks fit into 32 bits, and that is less than half of what is free.
+only where their ranks fit into 32 bits, and that is less than half of what is free; where they
+would outgrow the memory, cursors begin anew and go on to the end.
 """
 
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ from reduction.simplices import Complete, index_type
 from reduction.threads import cores, even_bounds, spread, top_bounds
 
 FEWEST_MOVES = 1 << 16  # of cursors, for which ranks do not pay
+ENDLESS = 2**62
 RECORDED = 112  # bytes for each r-simplex
 STATE = 8  # bytes for each r-simplex in each thread
 SORTED = 16  # bytes for each edge
@@ -121,11 +123,12 @@ def _pair(
     order = left[filtration_order(d.values[left])[::-1]]
     if patience is None:
         patience = max(d.above.size // 4, FEWEST_MOVES)
-    limit = int(min(patience, 2**62))
-    reduced, unreduced = reduce_by_cursors(d, order, limit, threads)
+    reduced, unreduced = reduce_by_cursors(d, order, int(min(patience, ENDLESS)), threads)
     pivots, at_once = reduced.pivot, np.flatnonzero(apparent)
     if unreduced.pivot.size:
         pivots = reduce_packed(reduced, unreduced, at_once, d)
+    if pivots is None:  # windows outgrew the memory: cursors need far less, if more time
+        pivots = reduce_by_cursors(d, order, ENDLESS, threads)[0].pivot
     return Pairing(
         np.concatenate([at_once, order]), np.concatenate([d.first["note"][at_once, 0] >> 1, pivots])
     )

@@ -12,6 +12,7 @@ from reduction.kernels.windows import (
     DONE,
     NOBODY,
     RANKS_FULL,
+    SUMMANDS_FULL,
     WORDS,
     Blocks,
     Lists,
@@ -20,16 +21,24 @@ from reduction.kernels.windows import (
     Work,
     reduce_windows,
 )
+from reduction.memory import available
 from reduction.order import filtration_order
 from reduction.room import enlarged
+
+GROWING = {  # what is full, and the arrays that have to grow then
+    RANKS_FULL: ("lists", ("ranks",)),
+    BLOCKS_FULL: ("blocks", ("next", "sum", "bits")),
+    SUMMANDS_FULL: ("sums", ("working", "summands")),
+}
 
 
 def reduce_packed(
     reduced: Chains, unreduced: Chains, apparent: NDArray[np.int64], d: Coboundary
-) -> NDArray[np.int64]:
+) -> NDArray[np.int64] | None:
     """The pivots of columns of which some are reduced, and the others come behind them.
 
     apparent  the r-simplices in apparent pairs
+    None where more room is needed than half of what is free.
     """
     chains, first = joined([reduced, unreduced]), reduced.pivot.size
     order = filtration_order(d.above)
@@ -42,7 +51,10 @@ def reduce_packed(
     found = rank[chains.pivot].astype(np.int64)
     done, status = reduce_windows(first, chains, found, work, d)
     while status != DONE:
-        work = _more_room(work, status)
+        larger = _more_room(work, status)
+        if larger is None:
+            return None
+        work = larger
         done, status = reduce_windows(done, chains, found, work, d)
     return order[found]
 
@@ -76,17 +88,12 @@ def _room(rows: Rows, most: int, d: Coboundary) -> Work:
     return Work(rows, lists, sums, blocks)
 
 
-def _more_room(work: Work, status: int) -> Work:
-    """Twice the room for what was full; what is there stays."""
-    lists, sums, blocks = work.lists, work.sums, work.blocks
-    if status == RANKS_FULL:
-        return work._replace(lists=lists._replace(ranks=enlarged(lists.ranks)))
-    if status == BLOCKS_FULL:
-        return work._replace(
-            blocks=blocks._replace(
-                next=enlarged(blocks.next), sum=enlarged(blocks.sum), bits=enlarged(blocks.bits)
-            )
-        )
-    return work._replace(
-        sums=sums._replace(working=enlarged(sums.working), summands=enlarged(sums.summands))
-    )
+def _more_room(work: Work, status: int) -> Work | None:
+    """Twice the room for what was full, the rest as it is; None where memory is short."""
+    part, names = GROWING[status]
+    full = getattr(work, part)
+    arrays = {name: getattr(full, name) for name in names}
+    if 2 * sum(array.nbytes for array in arrays.values()) > available() // 2:
+        return None
+    larger = {name: enlarged(array) for name, array in arrays.items()}
+    return work._replace(**{part: full._replace(**larger)})

@@ -113,6 +113,20 @@ def test_bits_go_on_with_chains_that_lack_simplices(seed: int) -> None:
             assert list(map(summary, found)) == expected, (threads, patience)
 
 
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="too many columns for it")
+def test_cursors_go_on_where_bits_outgrow_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    n, asked = 24, list[bool]()
+    values = arranged(filtered(full(n, 3), np.random.default_rng(20264), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(n, values)
+    assert isinstance(complex.vertices, Complete)
+    expected = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    monkeypatch.setattr("reduction.packed.available", lambda: asked.append(True) or 0)
+    found = complete_pairings(complex.vertices, complex.values, 2, 2, patience=0)
+    assert asked
+    assert list(map(summary, found)) == list(map(summary, expected))
+
+
 @pytest.mark.parametrize("levels", [0, 40])
 def test_many_points_agree_with_the_matrix(levels: int) -> None:
     """So many that a pass takes pairs (v0, v1) in parts, and cofacets one by one in the end."""
