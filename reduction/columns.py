@@ -88,10 +88,15 @@ def _reduce(
 # --- chains
 
 
+def earliest(simplices: NDArray[np.int64], d: Coboundary) -> NDArray[np.int64]:
+    """The positions of their earliest cofacets."""
+    return (d.first["note"][simplices, 0] >> 1).astype(np.int64)
+
+
 def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
     """A chain for each simplex: the simplex itself, times the sign of its earliest cofacet."""
-    kind = d.first["note"].dtype
-    pivot, multiples = (d.first["note"][order, 0] >> 1).astype(np.int64), np.ones(order.size, kind)
+    kind, pivot = d.first["note"].dtype, earliest(order, d)
+    multiples = np.ones(order.size, kind)
     if d.p != 2:
         write_signs(order, pivot, d, multiples)  # their own inverses
     return Chains(pivot, np.arange(order.size + 1), order.astype(kind), multiples)

@@ -12,16 +12,17 @@ only in index 0 one class is essential, and in index D all are. Index by index:
    one (`kernels.simplices`). Most are, and they stand in no table.
 4. What is left is reduced, latest first, by cursors into coboundaries (`kernels.cursors`), in as
    many blocks as there are cores (`columns`).
-5. Over Z/2, where columns prove long, ranks are given to the (r+1)-simplices after all, and the
-   reduction goes on with bits (`kernels.windows`).
+5. Where columns prove long, ranks are given to the (r+1)-simplices after all, and the reduction
+   goes on with windows of rows (`kernels.windows`).
 
 Memory for index r, beside the values, in bytes: 64 for the first cofacets of each r-simplex, 8 for
 its state in each thread, 2 for marks; 70 for each column that is not an apparent pair, 8 for each
 term of a reduced column, and in each thread 96 for each simplex whose cursor goes beyond the first
 cofacets (80, 16, 16 and 128 where positions take 64 bits). In practice that comes to RECORDED for
-each r-simplex, and its states. Windows take RANKED for each (r+1)-simplex besides, and are used
-only where their ranks fit into 32 bits, and that is less than half of what is free; where they
-would outgrow the memory, cursors begin anew and go on to the end.
+each r-simplex, and its states. Windows take some RANKED for each (r+1)-simplex besides, and are
+used only where that is less than half of what is free and places in lists fit into 32 bits; where
+they outgrow the memory, cursors begin anew and go on to the end. Terms that outgrow it as well
+raise CapacityError.
 """
 
 from collections.abc import Sequence
@@ -29,10 +30,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.columns import reduce_by_cursors
+from reduction.columns import earliest, reduce_by_cursors
 from reduction.components import components
 from reduction.kernels.cursors import AT_BITS
 from reduction.kernels.first import FIRST, first_cofacets
+from reduction.kernels.residues import SMALL
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.kernels.windows import MOST_ROWS
 from reduction.memory import available, require
@@ -48,7 +50,7 @@ ENDLESS = 2**62
 RECORDED = 112  # bytes for each r-simplex
 STATE = 8  # bytes for each r-simplex in each thread
 SORTED = 16  # bytes for each edge
-RANKED = 28  # bytes for each (r+1)-simplex that gets a rank, lists and windows included
+RANKED = 64  # bytes for each (r+1)-simplex that gets a rank, lists and windows included
 
 
 def complete_pairings(
@@ -63,9 +65,9 @@ def complete_pairings(
     """Who ends whom in a complete complex over Z/p, for the indices 0..max_index.
 
     threads   how many; by default as many as there are cores, one where there is little to do
-    patience  over Z/2, how often cursors are set or moved before the reduction of an index goes on
-              with bits: 0 at once, inf never; by default a quarter of the (r+1)-simplices, and a
-              number that takes milliseconds or more. Neither changes the pairs.
+    patience  how often cursors are set or moved before the reduction of an index goes on with
+              windows: 0 at once, inf never; by default as often as it pays, as measured. Neither
+              changes the pairs.
     Raises CapacityError.
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
@@ -82,7 +84,7 @@ def complete_pairings(
         else:
             d = coboundary(simplices, values, r, p, threads)
             above = values[r + 1].size
-            packed = p == 2 and above <= MOST_ROWS and RANKED * above < available() // 2
+            packed = above <= MOST_ROWS and RANKED * above < available() // 2
             result.append(_pair(d, cleared, patience if packed else np.inf, threads))
         if r + 1 < simplices.dim or max_index == simplices.dim:
             cleared = np.zeros(values[min(r + 1, simplices.dim)].size, np.bool_)
@@ -122,13 +124,16 @@ def _pair(
     left = np.flatnonzero(~(apparent | cleared))
     order = left[filtration_order(d.values[left])[::-1]]
     if patience is None:
-        patience = max(d.above.size // 4, FEWEST_MOVES)
+        patience = max(_moves(d.p) * d.above.size, FEWEST_MOVES)
     reduced, unreduced = reduce_by_cursors(d, order, int(min(patience, ENDLESS)), threads)
     pivots, at_once = reduced.pivot, np.flatnonzero(apparent)
     if unreduced.pivot.size:
         pivots = reduce_packed(reduced, unreduced, at_once, d)
     if pivots is None:  # windows outgrew the memory: cursors need far less, if more time
         pivots = reduce_by_cursors(d, order, ENDLESS, threads)[0].pivot
-    return Pairing(
-        np.concatenate([at_once, order]), np.concatenate([d.first["note"][at_once, 0] >> 1, pivots])
-    )
+    return Pairing(np.concatenate([at_once, order]), np.concatenate([earliest(at_once, d), pivots]))
+
+
+def _moves(p: int) -> float:
+    """For each (r+1)-simplex, of cursors, before windows pay: the wider residues are, the later."""
+    return 0.5 if p == 2 else 16.0 if p < SMALL else 64.0

@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.memory import require
+
 LINE = 64  # bytes of a cache line
 
 
 def enlarged(array: NDArray[Any]) -> NDArray[Any]:
-    """A copy with twice the rows; the second half is unset."""
+    """A copy with twice the rows; the second half is unset. Raises CapacityError."""
+    require(2 * array.nbytes, "going on with a reduction whose columns grow")
     larger = np.empty((2 * len(array), *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger

@@ -17,7 +17,8 @@ they validate, print and raise nothing.
     tables       hash tables from numbers to numbers
     heap         a working column, by where its cursors stand
     cursors      reduction of short columns: cursors into coboundaries
-    windows      reduction over Z/2 of long columns: bits, window by window
+    residues     residues of many rows at a time: bits, bytes or words
+    windows      reduction of long columns, window by window
     involution   boundary columns, reduced on request where the pairs are known
     compilation  how kernels are compiled
 """

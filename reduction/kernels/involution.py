@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.kernels.bits import lowest_bit
 from reduction.kernels.compilation import Int, njit, njit_step
 from reduction.kernels.matrix import inverse
-from reduction.kernels.windows import lowest_bit
 
 DONE, STACK_FULL, WAITING_FULL, TERMS_FULL = 0, 1, 2, 3
 

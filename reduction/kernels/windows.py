@@ -1,14 +1,14 @@
-"""Reduction over Z/2 of the coboundary matrix of a complete complex where its columns are long.
+"""Reduction of the coboundary matrix of a complete complex where its columns are long.
 
-Rows are ranks in filtration order, and a window is WORDS * 64 rows that follow each other, as bits.
-A reduced column is the sum of its *summands*: the simplex itself, and the columns that were added
-to it. Of its bits only windows that some reduction came through are known, from the window of its
-pivot on, one after the other. The next one is the sum of the same window of the summands, which
-may have to be found first. So what no reduction looks at is never computed, and each addition
-costs a window, however long the columns are.
+Rows are ranks in filtration order, and a window is ROWS of them that follow each other (see
+`kernels.residues`). A reduced column is a sum of its *summands*: simplices, and the columns that
+were added, each with its multiple. Of its rows only windows that some reduction came through are
+known, from the window of its pivot on, one after the other. The next one is the sum of the same
+window of the summands, which may have to be found first. So what no reduction looks at is never
+computed, and each addition costs a window, however long the columns are.
 
-A summand is noted as one number: a block of bits (window) of a reduced column, from which the next
-ones follow, or, as -1 - k, a place k in the sorted list of ranks of a simplex's cofacets.
+A summand is noted as one number: a block (a window of a reduced column), from which the next ones
+follow, or, as -1 - k, a place k in the sorted list of a simplex's cofacets.
 
 The idea of packed columns is Bauer, Kerber, Reininghaus & Wagner's (2017), "PHAT", section 4;
 windows found when they are needed are this library's own.
@@ -20,15 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.cofacets import Scan, find_cofacets
-from reduction.kernels.compilation import Int, njit, njit_step
+from reduction.kernels.compilation import Int, njit_inline, njit_step
 from reduction.kernels.cursors import Chains
+from reduction.kernels.matrix import inverse
+from reduction.kernels.residues import (
+    ROWS,
+    Window,
+    add_multiple,
+    add_residue,
+    clear_before,
+    find_residue,
+    find_row,
+)
 from reduction.kernels.simplices import Coboundary
 
-WORDS = 32
-ROWS = 64 * WORDS
-END = 2**31 - 1  # behind the last rank of a list
-MOST_ROWS = END - ROWS  # so that END is in no window
-DONE, BLOCKS_FULL, SUMMANDS_FULL, RANKS_FULL = 0, 1, 2, 3
+END = 2**31 - 1  # behind the last cofacet of a list
+MOST_ROWS = END // 2 - ROWS  # so that END is in no window
 NOBODY = -1
 
 
@@ -43,25 +50,31 @@ class Rows(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Sorted ranks of the cofacets of simplices, each list followed by END."""
+    """The cofacets of simplices in order: 2 * rank + (1 where the sign is -1), then END."""
 
     used: NDArray[np.int64]  # (1,)
     begin: NDArray[np.int64]  # (m,) of each r-simplex; -1 where it has no list yet
-    ranks: NDArray[np.int32]
+    notes: NDArray[np.int32]
     room: Scan
 
 
+class Summands(NamedTuple):
+    """What is added, each noted where it stands in the last window that was summed of it."""
+
+    notes: NDArray[np.int64]
+    multiples: NDArray[np.integer]  # 1..p-1
+
+
 class Sums(NamedTuple):
-    """Reduced columns by number, what each is the sum of, and the bits known of it."""
+    """Reduced columns by number, with coefficient 1 at their pivots, and what is known of them."""
 
     used: NDArray[np.int64]  # (2,) sums, summands
-    working: NDArray[np.int64]  # summands of the working column
     begin: NDArray[np.int64]  # (N,) sum k has begin[k]:begin[k] + count[k] of the summands
     counts: NDArray[np.int64]  # (N,)
-    summands: NDArray[np.int64]  # each noted where it stands in the last window known of the sum
+    summands: Summands
     head: NDArray[np.int64]  # (N,) its first block, the window of its pivot
     tail: NDArray[np.int64]  # (N,) its last
-    window: NDArray[np.int64]  # (N,) the window of its last
+    number: NDArray[np.int64]  # (N,) the number of the window of its last
     visited: NDArray[np.int64]  # (N,) room for a stack of sums,
     progress: NDArray[np.int64]  # (N,) and how many summands of each were looked at
 
@@ -72,167 +85,145 @@ class Blocks(NamedTuple):
     used: NDArray[np.int64]  # (1,)
     next: NDArray[np.int64]  # (B,) the same column's next window; -1 if not known
     sum: NDArray[np.int64]  # (B,) whose
-    bits: NDArray[np.uint64]  # (B, WORDS)
+    windows: Window  # (B, words)
+    room: Window  # (words,) for a multiple of one
 
 
 class Work(NamedTuple):
-    """All that a reduction over Z/2 needs, windows and what they are made of."""
+    """All that a reduction needs, windows and what they are made of."""
 
     rows: Rows
     lists: Lists
     sums: Sums
     blocks: Blocks
+    working: Summands  # of the working column
+    window: Window  # its window
 
 
 @njit_step
-def lowest_bit(word: np.uint64) -> Int:
-    """The place of the lowest bit of a word that is not zero."""
-    place, rest = 0, word
-    for half in (32, 16, 8, 4, 2, 1):
-        mask = (np.uint64(1) << np.uint64(half)) - np.uint64(1)
-        if not rest & mask:
-            rest >>= np.uint64(half)
-            place += half
-    return place
-
-
-@njit_step
-def sort_ranks(ranks: NDArray[np.int32]) -> None:
+def sort_notes(notes: NDArray[np.int32]) -> None:
     """Comb sort (Dobosiewicz 1980): its exchanges run side by side, and it asks for no room."""
-    gap = ranks.size
+    gap = notes.size
     while gap > 2:
         gap = gap * 10 // 13
-        for k in range(ranks.size - gap):
-            a, b = ranks[k], ranks[k + gap]
-            ranks[k], ranks[k + gap] = min(a, b), max(a, b)
-    for k in range(1, ranks.size):
-        rank, at = ranks[k], k
-        while at and ranks[at - 1] > rank:
-            ranks[at] = ranks[at - 1]
+        for k in range(notes.size - gap):
+            a, b = notes[k], notes[k + gap]
+            notes[k], notes[k + gap] = min(a, b), max(a, b)
+    for k in range(1, notes.size):
+        note, at = notes[k], k
+        while at and notes[at - 1] > note:
+            notes[at] = notes[at - 1]
             at -= 1
-        ranks[at] = rank
+        notes[at] = note
 
 
 @njit_step
-def find_list(simplex: Int, lists: Lists, rows: Rows, d: Coboundary) -> Int:
-    """Where the list of a simplex begins; it is made if there is none; -1 if there is no room."""
-    if lists.begin[simplex] >= 0:
-        return lists.begin[simplex]
-    first = lists.used[0]
-    if first + d.n - d.r > lists.ranks.size:
-        return -1
-    count = find_cofacets(simplex, d, lists.room)
-    at = first + count
-    for i in range(count):
-        lists.ranks[first + i] = rows.rank[lists.room.notes[i] >> 1]
-    sort_ranks(lists.ranks[first:at])
-    lists.ranks[at], lists.used[0], lists.begin[simplex] = END, at + 1, first
-    return first
+def find_list(simplex: Int, lists: Lists, rank: NDArray[np.int32], d: Coboundary) -> Int:
+    """Where the list of a simplex begins; it is made if there is none."""
+    if lists.begin[simplex] < 0:
+        first = lists.used[0]
+        at = first + find_cofacets(simplex, d, lists.room)
+        for i in range(at - first):
+            note = lists.room.notes[i]
+            lists.notes[first + i] = 2 * rank[note >> 1] + (note & 1)
+        sort_notes(lists.notes[first:at])
+        lists.notes[at], lists.used[0], lists.begin[simplex] = END, at + 1, first
+    return lists.begin[simplex]
 
 
 @njit_step
-def add_list(at: Int, window: Int, ranks: NDArray[np.int32], bits: NDArray[np.uint64]) -> Int:
-    """Add the ranks of a list from place `at` on to the window's bits; the place behind them."""
-    begin = window * ROWS
-    while ranks[at] < begin:
+def add_list(
+    at: Int, multiple: Int, number: Int, notes: NDArray[np.int32], window: Window, p: Int
+) -> Int:
+    """Add a multiple of a list, from place `at` on, to the window `number`; the place behind it."""
+    begin = 2 * number * ROWS
+    while notes[at] < begin:
         at += 1
-    while ranks[at] < begin + ROWS:
-        row = ranks[at] - begin
-        bits[row >> 6] ^= np.uint64(1) << np.uint64(row & 63)
+    while notes[at] < begin + 2 * ROWS:
+        signed = p - multiple if notes[at] & 1 else multiple
+        add_residue(signed, (notes[at] - begin) >> 1, window, p)
         at += 1
     return at
 
 
-@njit_step
-def add_bits(others: NDArray[np.uint64], bits: NDArray[np.uint64]) -> None:
-    """The sum of two windows."""
-    for k in range(WORDS):
-        bits[k] ^= others[k]
+@njit_inline
+def some(summands: Summands, begin: Int, count: Int) -> Summands:
+    """So many summands from one on."""
+    return Summands(
+        summands.notes[begin : begin + count], summands.multiples[begin : begin + count]
+    )
 
 
 @njit_step
 def sum_window(
-    window: Int, summands: NDArray[np.int64], bits: NDArray[np.uint64], work: Work
+    number: Int,
+    summands: Summands,
+    window: Window,
+    blocks: Blocks,
+    notes: NDArray[np.int32],
+    p: Int,
 ) -> None:
     """Sum the next window of some summands, all known, and move the summands on to it."""
-    bits[:] = 0
-    for k in range(summands.size):
-        if summands[k] >= 0:
-            summands[k] = work.blocks.next[summands[k]]
-            add_bits(work.blocks.bits[summands[k]], bits)
+    clear_before(ROWS, window, p)
+    for k in range(summands.notes.size):
+        note, multiple = summands.notes[k], np.int64(summands.multiples[k])
+        if note >= 0:
+            block = blocks.next[note]
+            add_multiple(multiple, blocks.windows[block], window, blocks.room, p)
+            summands.notes[k] = block
         else:
-            summands[k] = -1 - add_list(-1 - summands[k], window, work.lists.ranks, bits)
+            summands.notes[k] = -1 - add_list(-1 - note, multiple, number, notes, window, p)
 
 
 @njit_step
-def clear_before(row: Int, bits: NDArray[np.uint64]) -> None:
-    """Unset what stands before the row in its window.
-
-    Chains lack simplices that have no cofacets behind the pivot; with them nothing stands there.
-    """
-    word, place = (row % ROWS) >> 6, np.uint64(row & 63)
-    for k in range(word):
-        bits[k] = 0
-    bits[word] = bits[word] >> place << place
-
-
-@njit_step
-def add_block(sum: Int, window: Int, blocks: Blocks, sums: Sums) -> Int:
-    """A new last block of a sum, its bits unset."""
+def add_block(sum: Int, number: Int, blocks: Blocks, sums: Sums) -> Int:
+    """A new last block of a sum, unset."""
     block = blocks.used[0]
     blocks.used[0] += 1
     blocks.next[block], blocks.sum[block] = -1, sum
-    sums.tail[sum], sums.window[sum] = block, window
+    sums.tail[sum], sums.number[sum] = block, number
     return block
 
 
 @njit_step
-def extend(sum: Int, work: Work) -> bool:
+def extend(sum: Int, blocks: Blocks, sums: Sums, notes: NDArray[np.int32], p: Int) -> bool:
     """Find the next window of a sum, and first those of its summands; False if there is no room.
 
     Sums wait on a stack for their summands.
     """
-    sums, blocks, depth = work.sums, work.blocks, 0
+    depth, noted = 0, sums.summands.notes
     sums.visited[0], sums.progress[0] = sum, 0
     while depth >= 0:
         sum, begin = sums.visited[depth], sums.begin[sums.visited[depth]]
         k, count = sums.progress[depth], sums.counts[sum]
-        while k < count and (
-            sums.summands[begin + k] < 0 or blocks.next[sums.summands[begin + k]] >= 0
-        ):
+        while k < count and (noted[begin + k] < 0 or blocks.next[noted[begin + k]] >= 0):
             k += 1
         sums.progress[depth] = k
         if k < count:
             depth += 1
-            sums.visited[depth] = blocks.sum[sums.summands[begin + k]]
-            sums.progress[depth] = 0
+            sums.visited[depth], sums.progress[depth] = blocks.sum[noted[begin + k]], 0
             continue
         if blocks.used[0] == blocks.next.size:
             return False
-        last = sums.tail[sum]
-        block = add_block(sum, sums.window[sum] + 1, blocks, sums)
+        last, number = sums.tail[sum], sums.number[sum] + 1
+        block = add_block(sum, number, blocks, sums)
         blocks.next[last] = block
-        sum_window(sums.window[sum], sums.summands[begin : begin + count], blocks.bits[block], work)
+        summands = some(sums.summands, begin, count)
+        sum_window(number, summands, blocks.windows[block], blocks, notes, p)
         depth -= 1
     return True
 
 
 @njit_step
-def move_on(window: Int, count: Int, bits: NDArray[np.uint64], work: Work) -> bool:
-    """Put the working column's next window into `bits`; False if there is no room to find it."""
-    working = work.sums.working[:count]
-    for k in range(count):
-        unknown = working[k] >= 0 and work.blocks.next[working[k]] < 0
-        if unknown and not extend(work.blocks.sum[working[k]], work):
-            return False
-    sum_window(window, working, bits, work)
-    return True
-
-
-@njit_step
 def keep_sum(row: Int, count: Int, work: Work) -> Int:
-    """The summands behind the last one in use become a sum that owns a row: its empty block."""
+    """The summands behind the last one in use become a sum that owns a row: its first block.
+
+    -1 if there is no room for one more sum of so many.
+    """
     sums, sum, begin = work.sums, work.sums.used[0], work.sums.used[1]
+    full = work.blocks.used[0] == work.blocks.next.size
+    if full or begin + count > sums.summands.notes.size:
+        return -1
     sums.used[0], sums.used[1] = sum + 1, begin + count
     sums.begin[sum], sums.counts[sum] = begin, count
     sums.head[sum] = add_block(sum, row // ROWS, work.blocks, sums)
@@ -241,131 +232,116 @@ def keep_sum(row: Int, count: Int, work: Work) -> Int:
 
 
 @njit_step
-def lacks_room(count: Int, work: Work) -> Int:
-    """What has no room left for one more sum of so many summands, or DONE."""
-    if work.blocks.used[0] == work.blocks.next.size:
-        return BLOCKS_FULL
-    if work.sums.used[1] + count > work.sums.summands.size:
-        return SUMMANDS_FULL
-    return DONE
+def sum_chain(
+    k: Int, row: Int, chains: Chains, summands: Summands, window: Window, work: Work, d: Coboundary
+) -> None:
+    """Note the simplices of chain k, whose pivot is the row, as summands, and sum its window.
+
+    Chains lack simplices that have no cofacets behind the pivot; with them nothing is before it.
+    """
+    for i in range(summands.notes.size):
+        simplex = np.int64(chains.simplices[chains.stop[k] + i])
+        summands.notes[i] = -1 - find_list(simplex, work.lists, work.rows.rank, d)
+        summands.multiples[i] = chains.multiples[chains.stop[k] + i]
+    sum_window(row // ROWS, summands, window, work.blocks, work.lists.notes, d.p)
+    clear_before(row % ROWS, window, d.p)
 
 
 @njit_step
-def find_lists(
-    k: Int, chains: Chains, summands: NDArray[np.int64], work: Work, d: Coboundary
-) -> bool:
-    """Note the beginnings of the lists of chain k's simplices; False if there is no room."""
-    for i in range(chains.stop[k], chains.stop[k + 1]):
-        at = find_list(np.int64(chains.simplices[i]), work.lists, work.rows, d)
-        if at < 0:
+def add_owner(row: Int, total: Int, count: Int, chains: Chains, work: Work, d: Coboundary) -> bool:
+    """Cancel the working column's pivot, with residue `total`, by its owner: summand `count`.
+
+    A chain that owns a row becomes a sum first. False if there is no room.
+    """
+    working, sums, owner = work.working, work.sums, work.rows.owner
+    if count == working.notes.size:
+        return False
+    k = -2 - work.lists.begin.size - owner[row]
+    if k >= 0:
+        length = chains.stop[k + 1] - chains.stop[k]
+        block = keep_sum(row, length, work)
+        if block < 0:
             return False
-        summands[i - chains.stop[k]] = -1 - at
+        summands = some(sums.summands, sums.used[1] - length, length)
+        sum_chain(k, row, chains, summands, work.blocks.windows[block], work, d)
+    multiple = d.p - total
+    if owner[row] >= 0:
+        block = sums.head[owner[row]]
+        add_multiple(multiple, work.blocks.windows[block], work.window, work.blocks.room, d.p)
+        working.notes[count] = block
+    else:  # an apparent pair, whose row is the first in the list
+        notes, at = work.lists.notes, find_list(-2 - owner[row], work.lists, work.rows.rank, d)
+        multiple = total if notes[at] & 1 else multiple
+        working.notes[count] = -1 - add_list(at, multiple, row // ROWS, notes, work.window, d.p)
+    working.multiples[count] = multiple
     return True
 
 
 @njit_step
-def adopt(k: Int, row: Int, chains: Chains, work: Work, d: Coboundary) -> Int:
-    """Make a sum of chain k, whose pivot is the row. A status."""
-    count, window = chains.stop[k + 1] - chains.stop[k], row // ROWS
-    status = lacks_room(count, work)
-    if status != DONE:
-        return status
-    summands = work.sums.summands[work.sums.used[1] : work.sums.used[1] + count]
-    if not find_lists(k, chains, summands, work, d):
-        return RANKS_FULL
-    bits = work.blocks.bits[keep_sum(row, count, work)]
-    sum_window(window, summands, bits, work)
-    clear_before(row, bits)
-    return DONE
+def keep_working(row: Int, total: Int, count: Int, work: Work, p: Int) -> bool:
+    """Keep the working column, whose residue at its free pivot is `total`; False: no room."""
+    block = keep_sum(row, count, work)
+    if block < 0:
+        return False
+    summands = some(work.sums.summands, work.sums.used[1] - count, count)
+    factor, window = inverse(total, p), work.blocks.windows[block]
+    for i in range(count):
+        summands.notes[i] = work.working.notes[i]
+        summands.multiples[i] = np.int64(work.working.multiples[i]) * factor % p
+    clear_before(ROWS, window, p)
+    add_multiple(factor, work.window, window, work.blocks.room, p)
+    return True
 
 
 @njit_step
-def add_owner(
-    row: Int,
-    count: Int,
-    bits: NDArray[np.uint64],
-    chains: Chains,
-    work: Work,
-    d: Coboundary,
-) -> Int:
-    """Add the owner of the row, the working column's pivot, as its summand `count`. A status."""
-    simplices = work.lists.begin.size
-    if count == work.sums.working.size:
-        return SUMMANDS_FULL
-    if work.rows.owner[row] < -1 - simplices:
-        status = adopt(-2 - simplices - work.rows.owner[row], row, chains, work, d)
-        if status != DONE:
-            return status
-    owner = work.rows.owner[row]
-    if owner >= 0:
-        block = work.sums.head[owner]
-        add_bits(work.blocks.bits[block], bits)
-        work.sums.working[count] = block
-        return DONE
-    at = find_list(-2 - owner, work.lists, work.rows, d)
-    if at < 0:
-        return RANKS_FULL
-    work.sums.working[count] = -1 - add_list(at, row // ROWS, work.lists.ranks, bits)
-    return DONE
+def move_on(number: Int, working: Summands, work: Work, p: Int) -> bool:
+    """Sum the working column's next window; False if there is no room to find it."""
+    blocks, notes = work.blocks, work.lists.notes
+    for note in working.notes:
+        known = note < 0 or blocks.next[note] >= 0
+        if not known and not extend(blocks.sum[note], blocks, work.sums, notes, p):
+            return False
+    sum_window(number, working, work.window, blocks, notes, p)
+    return True
 
 
-@njit_step
-def reduce_one(
-    k: Int,
-    row: Int,
-    bits: NDArray[np.uint64],
-    chains: Chains,
-    work: Work,
-    d: Coboundary,
-) -> tuple[Int, Int]:
-    """Reduce chain k, whose pivot `row` is not free: the free pivot, and a status."""
-    count, window, word = chains.stop[k + 1] - chains.stop[k], row // ROWS, 0
-    if count > work.sums.working.size:
-        return row, SUMMANDS_FULL
-    if not find_lists(k, chains, work.sums.working, work, d):
-        return row, RANKS_FULL
-    sum_window(window, work.sums.working[:count], bits, work)
-    clear_before(row, bits)
+@njit_inline
+def reduce_one(k: Int, row: Int, chains: Chains, work: Work, d: Coboundary) -> Int:
+    """Reduce chain k, whose pivot `row` is not free: the free pivot, or -1 if there is no room."""
+    count, number, at = chains.stop[k + 1] - chains.stop[k], row // ROWS, row % ROWS
+    if count > work.working.notes.size:
+        return -1
+    sum_chain(k, row, chains, some(work.working, 0, count), work.window, work, d)
     while True:
-        while word < WORDS and not bits[word]:
-            word += 1
-        if word == WORDS:
-            window, word = window + 1, 0
-            if not move_on(window, count, bits, work):
-                return row, BLOCKS_FULL
+        at = find_row(at, work.window, d.p)
+        if at == ROWS:
+            number, at = number + 1, 0
+            if not move_on(number, some(work.working, 0, count), work, d.p):
+                return -1
             continue
-        row = window * ROWS + 64 * word + lowest_bit(bits[word])
+        row = number * ROWS + at
+        total = find_residue(at, work.window, d.p)
         if work.rows.owner[row] == NOBODY:
-            break
-        status = add_owner(row, count, bits, chains, work, d)
-        if status != DONE:
-            return row, status
+            return row if keep_working(row, total, count, work, d.p) else -1
+        if not add_owner(row, total, count, chains, work, d):
+            return -1
         count += 1
-    status = lacks_room(count, work)
-    if status == DONE:
-        for i in range(count):
-            work.sums.summands[work.sums.used[1] + i] = work.sums.working[i]
-        block = work.blocks.bits[keep_sum(row, count, work)]
-        for i in range(WORDS):
-            block[i] = bits[i]
-    return row, status
 
 
-@njit
+@njit_step
 def reduce_windows(
     first: Int, chains: Chains, found: NDArray[np.int64], work: Work, d: Coboundary
-) -> tuple[Int, Int]:
-    """Reduce the chains from `first` on; the first not reduced, and what was full, or DONE.
+) -> bool:
+    """Reduce the chains from `first` on; False if there is no room.
 
     found  (N,) the ranks of the pivots, which are replaced by those of the reduced columns
     """
-    bits = np.empty(WORDS, np.uint64)
     for k in range(first, chains.pivot.size):
         if work.rows.owner[found[k]] == NOBODY:
             work.rows.owner[found[k]] = -2 - work.lists.begin.size - k
         else:
-            row, status = reduce_one(k, found[k], bits, chains, work, d)
-            if status != DONE:
-                return k, status
+            row = reduce_one(k, found[k], chains, work, d)
+            if row < 0:
+                return False
             found[k] = row
-    return chains.pivot.size, DONE
+    return True

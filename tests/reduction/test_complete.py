@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 
 from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.complete import coboundary, complete_pairings
+from reduction.kernels.residues import (
+    ROWS,
+    add_multiple,
+    add_residue,
+    clear_before,
+    find_residue,
+    find_row,
+    no_windows,
+)
 from reduction.kernels.tables import find_place
 from reduction.matrix import matrix_pairings
 from reduction.order import ascending_order, filtration_order
@@ -21,7 +30,7 @@ from reduction.simplices import Complete
 from tests.oracles.complexes import Arrays, filtered, full
 from tests.reduction.test_persistence import gudhi_bars
 
-FIELDS = (2, 3, 11)
+FIELDS = (2, 3, 127, 2**31 - 1)  # windows hold bits, bytes and 32-bit numbers
 WAYS: list[dict[str, Any]] = [
     {},
     {"threads": 1, "patience": np.inf},
@@ -75,7 +84,7 @@ def test_every_way_of_reduction_finds_the_pairs_of_the_matrix(p: int, arrays: Ar
     assert_all_ways_agree(FilteredComplex.complete(n, arranged(arrays)), p)
 
 
-@pytest.mark.parametrize("p", FIELDS)
+@pytest.mark.parametrize("p", [2, 3, 11])
 @given(arrays=complete_arrays())
 def test_barcodes_agree_with_gudhi(p: int, arrays: Arrays) -> None:
     complex = FilteredComplex.complete(len(arrays.vertices[0]), arranged(arrays))
@@ -316,7 +325,33 @@ def test_the_first_violation_is_named(arrays: Arrays, data: st.DataObject) -> No
     assert f"of {name};" in str(caught.value)
 
 
-# --- tables
+# --- windows and tables
+
+
+@pytest.mark.parametrize("p", [2, 3, 5, 127, 131, 65537, 2**31 - 1])
+def test_windows_add_as_residues_do(p: int) -> None:
+    rng = np.random.default_rng(20265)
+    window, others, room = no_windows(3, p)
+    window[:] = others[:] = 0
+    expected, added = rng.integers(0, p, ROWS), rng.integers(0, p, ROWS)
+    for residues, target in ((expected, window), (added, others)):
+        residues[rng.random(ROWS) < 0.5] = p - 1
+        residues[:700] = 0
+        for row, residue in enumerate(residues.tolist()):
+            if residue:
+                add_residue(residue, row, target, p)
+    for multiple in {1, p // 2, p - 1} - {0}:
+        add_multiple(multiple, others, window, room, p)
+        expected = (expected + multiple * added) % p
+        found = [find_residue(row, window, p) for row in range(ROWS)]
+        np.testing.assert_array_equal(found, expected)
+        assert find_row(0, window, p) == find_row(700, window, p) == np.flatnonzero(expected)[0]
+    for row in (0, 1, 700, 1023, 1024, ROWS - 1, ROWS):
+        clear_before(row, window, p)
+        expected[:row] = 0
+        found = [find_residue(row, window, p) for row in range(ROWS)]
+        np.testing.assert_array_equal(found, expected)
+    assert find_row(0, window, p) == ROWS
 
 
 @given(st.lists(st.integers(0, 10**12), max_size=40, unique=True))

@@ -1,0 +1,121 @@
+"""Residues modulo p, of ROWS rows that follow each other.
+
+A *window* is an array of them: over Z/2 a bit for each row, 64 in a word, so that sums are
+exclusive or; below SMALL a byte for each row, as many of which a processor adds at once; otherwise
+32 bits.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.bits import lowest_bit
+from reduction.kernels.compilation import Int, njit_step
+
+Window = NDArray[Any]
+ROWS = 2048
+SMALL = 128  # twice a residue fits into a byte
+ONE = np.uint64(1)
+HALF = np.uint64(32)
+
+
+def no_windows(count: int, p: int) -> Window:
+    """(count, words): room for so many windows."""
+    if p == 2:
+        return np.empty((count, ROWS // 64), np.uint64)
+    return np.empty((count, ROWS), np.uint8 if p < SMALL else np.uint32)
+
+
+@njit_step
+def find_residue(row: Int, window: Window, p: Int) -> Int:
+    """The residue of a row."""
+    if p == 2:
+        return np.int64((np.uint64(window[row >> 6]) >> np.uint64(row & 63)) & ONE)
+    return np.int64(window[row])
+
+
+@njit_step
+def add_residue(multiple: Int, row: Int, window: Window, p: Int) -> None:
+    """Add to a row a number 0..p-1."""
+    if p == 2:
+        window[row >> 6] ^= ONE << np.uint64(row & 63)
+    else:
+        window[row] = (np.int64(window[row]) + multiple) % p
+
+
+@njit_step
+def add_bytes(others: Window, window: Window, p: Int) -> None:
+    """Add a window to another, p < SMALL; all that is computed is bytes."""
+    prime = np.uint8(p)
+    for k in range(ROWS):
+        total = np.uint8(window[k] + others[k])
+        window[k] = min(total, np.uint8(total - prime))  # below 0 it is beyond all else
+
+
+@njit_step
+def add_multiple_of_bytes(
+    multiple: Int, others: Window, window: Window, room: Window, p: Int
+) -> None:
+    """Add a multiple of a window to another, p < SMALL: doubled, bit by bit of the multiple."""
+    if multiple == 1:
+        add_bytes(others, window, p)
+        return
+    prime, bit = np.uint8(p), np.int64(1)
+    while 2 * bit <= multiple:
+        bit *= 2
+    for k in range(ROWS):
+        room[k] = others[k]
+    while bit > 1:
+        bit >>= 1
+        for k in range(ROWS):
+            total = np.uint8(room[k] + room[k])
+            room[k] = min(total, np.uint8(total - prime))
+        if multiple & bit:
+            add_bytes(others, room, p)
+    add_bytes(room, window, p)
+
+
+@njit_step
+def add_multiple(multiple: Int, others: Window, window: Window, room: Window, p: Int) -> None:
+    """Add the multiple 1..p-1 of a window to another.
+
+    A product's quotient by a large p is found by a multiplication, too small by 1 at most (Shoup;
+    see Harvey 2014, "Faster arithmetic for number-theoretic transforms", section 2).
+    """
+    if p == 2:
+        for k in range(ROWS // 64):
+            window[k] ^= others[k]
+    elif p < SMALL:
+        add_multiple_of_bytes(multiple, others, window, room, p)
+    else:
+        factor, prime = np.uint64(multiple), np.uint64(p)
+        quotient = (factor << HALF) // prime
+        for k in range(ROWS):
+            other = np.uint64(others[k])
+            rest = factor * other - (quotient * other >> HALF) * prime
+            total = np.uint64(window[k]) + rest
+            total = min(total, total - prime)
+            window[k] = np.uint32(min(total, total - prime))
+
+
+@njit_step
+def clear_before(row: Int, window: Window, p: Int) -> None:
+    """Write 0 to all rows before one; ROWS: to all."""
+    word = row >> 6 if p == 2 else row
+    for k in range(word):
+        window[k] = 0
+    if p == 2 and word < window.size:
+        place = np.uint64(row & 63)
+        window[word] = np.uint64(window[word]) >> place << place
+
+
+@njit_step
+def find_row(row: Int, window: Window, p: Int) -> Int:
+    """The first row whose residue is not 0, where none is before `row`; ROWS if all are."""
+    word = row >> 6 if p == 2 else row
+    while word < window.size and not window[word]:
+        word += 1
+    if p == 2 and word < window.size:
+        return 64 * word + lowest_bit(np.uint64(window[word]))
+    return 64 * word if p == 2 else word
