@@ -76,11 +76,9 @@ def _reduce(
     """Append chains to the columns, reduced; those columns, and the chains that are left."""
     reduced, status = reduce_columns(0, limit, begun, apart, cursors, heap, columns, d)
     while status == COLUMNS_FULL:
-        simplices, multiples = columns.chains.simplices, columns.chains.multiples
-        larger = columns.chains._replace(
-            simplices=enlarged(simplices), multiples=enlarged(multiples)
-        )
-        columns = columns._replace(chains=larger)
+        chains = columns.chains
+        simplices, multiples = enlarged(chains.simplices, chains.multiples)
+        columns = columns._replace(chains=chains._replace(simplices=simplices, multiples=multiples))
         reduced, status = reduce_columns(reduced, limit, begun, apart, cursors, heap, columns, d)
     return columns, _behind(begun, reduced)
 

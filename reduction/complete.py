@@ -19,10 +19,11 @@ Memory for index r, beside the values, in bytes: 64 for the first cofacets of ea
 its state in each thread, 2 for marks; 70 for each column that is not an apparent pair, 8 for each
 term of a reduced column, and in each thread 96 for each simplex whose cursor goes beyond the first
 cofacets (80, 16, 16 and 128 where positions take 64 bits). In practice that comes to RECORDED for
-each r-simplex, and its states. Windows take some RANKED for each (r+1)-simplex besides, and are
-used only where that is less than half of what is free and places in lists fit into 32 bits; where
-they outgrow the memory, cursors begin anew and go on to the end. Terms that outgrow it as well
-raise CapacityError.
+each r-simplex, and its states. Windows take RANKED for each (r+1)-simplex besides, and some
+WINDOWED times the bytes of a window (256, 2,048, 8,192); they are used only where that is less than
+half of what is free, and twice the number of (r+1)-simplices fits into 32 bits. Where they outgrow
+their room (`packed`), cursors begin anew and go on to the end. Terms of columns that outgrow the
+memory raise CapacityError.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ from reduction.columns import earliest, reduce_by_cursors
 from reduction.components import components
 from reduction.kernels.cursors import AT_BITS
 from reduction.kernels.first import FIRST, first_cofacets
-from reduction.kernels.residues import SMALL
+from reduction.kernels.residues import SMALL, room_for_windows
 from reduction.kernels.simplices import Coboundary, mark_apparent
 from reduction.kernels.windows import MOST_ROWS
 from reduction.memory import available, require
@@ -50,7 +51,8 @@ ENDLESS = 2**62
 RECORDED = 112  # bytes for each r-simplex
 STATE = 8  # bytes for each r-simplex in each thread
 SORTED = 16  # bytes for each edge
-RANKED = 64  # bytes for each (r+1)-simplex that gets a rank, lists and windows included
+RANKED = 32  # bytes for each (r+1)-simplex that gets a rank, lists included
+WINDOWED = 1 / 8  # windows for each (r+1)-simplex
 
 
 def complete_pairings(
@@ -66,8 +68,8 @@ def complete_pairings(
 
     threads   how many; by default as many as there are cores, one where there is little to do
     patience  how often cursors are set or moved before the reduction of an index goes on with
-              windows: 0 at once, inf never; by default as often as it pays, as measured. Neither
-              changes the pairs.
+              windows: 0 at once, inf never; by default FEWEST_MOVES, and what `_moves` says.
+              Neither changes the pairs.
     Raises CapacityError.
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
@@ -83,9 +85,7 @@ def complete_pairings(
             result.append(components(simplices, values[0], filtration_order(values[1])))
         else:
             d = coboundary(simplices, values, r, p, threads)
-            above = values[r + 1].size
-            packed = above <= MOST_ROWS and RANKED * above < available() // 2
-            result.append(_pair(d, cleared, patience if packed else np.inf, threads))
+            result.append(_pair(d, cleared, patience if _fits(d) else np.inf, threads))
         if r + 1 < simplices.dim or max_index == simplices.dim:
             cleared = np.zeros(values[min(r + 1, simplices.dim)].size, np.bool_)
             cleared[result[-1].deaths] = True
@@ -125,15 +125,33 @@ def _pair(
     order = left[filtration_order(d.values[left])[::-1]]
     if patience is None:
         patience = max(_moves(d.p) * d.above.size, FEWEST_MOVES)
-    reduced, unreduced = reduce_by_cursors(d, order, int(min(patience, ENDLESS)), threads)
-    pivots, at_once = reduced.pivot, np.flatnonzero(apparent)
-    if unreduced.pivot.size:
-        pivots = reduce_packed(reduced, unreduced, at_once, d)
-    if pivots is None:  # windows outgrew the memory: cursors need far less, if more time
+    at_once = np.flatnonzero(apparent)
+    pivots = _pivots(d, order, at_once, int(min(patience, ENDLESS)), threads)
+    if pivots is None:  # windows outgrew their room: cursors need far less, if more time
         pivots = reduce_by_cursors(d, order, ENDLESS, threads)[0].pivot
     return Pairing(np.concatenate([at_once, order]), np.concatenate([earliest(at_once, d), pivots]))
+
+
+def _pivots(
+    d: Coboundary,
+    order: NDArray[np.int64],
+    apparent: NDArray[np.int64],
+    limit: int,
+    threads: int | None,
+) -> NDArray[np.int64] | None:
+    """The pivots of simplices in an order: by cursors, and by windows where columns prove long."""
+    reduced, unreduced = reduce_by_cursors(d, order, limit, threads)
+    if not unreduced.pivot.size:
+        return reduced.pivot
+    return reduce_packed(reduced, unreduced, apparent, d)
 
 
 def _moves(p: int) -> float:
     """For each (r+1)-simplex, of cursors, before windows pay: the wider residues are, the later."""
     return 0.5 if p == 2 else 16.0 if p < SMALL else 64.0
+
+
+def _fits(d: Coboundary) -> bool:
+    """Whether there is room to go on with windows, as far as can be told before."""
+    need = (RANKED + WINDOWED * room_for_windows(1, d.p).nbytes) * d.above.size
+    return d.above.size <= MOST_ROWS and need < available() / 2

@@ -147,11 +147,11 @@ class ReducedBoundary:
         """Twice the room for what is full; what is there stays."""
         reduced, stack = self._reduced, self._stack
         if status == STACK_FULL:
-            self._stack = stack._replace(column=enlarged(stack.column), begin=enlarged(stack.begin))
+            column, begin = enlarged(stack.column, stack.begin)
+            self._stack = stack._replace(column=column, begin=begin)
             return
         full = stack if status == WAITING_FULL else reduced
-        require(32 * full.rows.size, f"{2 * full.rows.size} terms of boundary columns")
-        rows, coefficients = enlarged(full.rows), enlarged(full.coefficients)
+        rows, coefficients = enlarged(full.rows, full.coefficients)
         if status == WAITING_FULL:
             self._stack = stack._replace(rows=rows, coefficients=coefficients)
         else:

@@ -130,6 +130,7 @@ def _reduce(matrix: Matrix, order: NDArray[np.int64]) -> Matrix:
     residues = np.zeros(matrix.owner.size if matrix.p > 2 else 0, np.int32)
     reduced = reduce_columns(0, order, matrix, bits, residues)
     while reduced < order.size:
-        matrix = matrix._replace(rows=enlarged(matrix.rows), multiples=enlarged(matrix.multiples))
+        rows, multiples = enlarged(matrix.rows, matrix.multiples)
+        matrix = matrix._replace(rows=rows, multiples=multiples)
         reduced = reduce_columns(reduced, order, matrix, bits, residues)
     return matrix

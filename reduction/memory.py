@@ -1,4 +1,4 @@
-"""Whether what is asked for fits into memory, told before the work begins."""
+"""Whether what is asked for fits into memory, told before it is taken."""
 
 import os
 from pathlib import Path

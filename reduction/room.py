@@ -10,11 +10,12 @@ from reduction.memory import require
 LINE = 64  # bytes of a cache line
 
 
-def enlarged(array: NDArray[Any]) -> NDArray[Any]:
-    """A copy with twice the rows; the second half is unset. Raises CapacityError."""
-    require(2 * array.nbytes, "going on with a reduction whose columns grow")
-    larger = np.empty((2 * len(array), *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
+def enlarged(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """Copies with twice the numbers; the second halves are unset. Raises CapacityError before."""
+    require(2 * sum(array.nbytes for array in arrays), f"{2 * arrays[0].size} terms of columns")
+    larger = [np.empty(2 * array.size, array.dtype) for array in arrays]
+    for copy, array in zip(larger, arrays, strict=True):
+        copy[: array.size] = array
     return larger
 
 

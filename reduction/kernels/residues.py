@@ -1,8 +1,7 @@
 """Residues modulo p, of ROWS rows that follow each other.
 
 A *window* is an array of them: over Z/2 a bit for each row, 64 in a word, so that sums are
-exclusive or; below SMALL a byte for each row, as many of which a processor adds at once; otherwise
-32 bits.
+exclusive or; below SMALL a byte for each row, many of which are added at once; otherwise 32 bits.
 """
 
 from typing import Any
@@ -20,8 +19,8 @@ ONE = np.uint64(1)
 HALF = np.uint64(32)
 
 
-def no_windows(count: int, p: int) -> Window:
-    """(count, words): room for so many windows."""
+def room_for_windows(count: int, p: int) -> Window:
+    """(count, words): so many windows, unset."""
     if p == 2:
         return np.empty((count, ROWS // 64), np.uint64)
     return np.empty((count, ROWS), np.uint8 if p < SMALL else np.uint32)
@@ -50,7 +49,7 @@ def add_bytes(others: Window, window: Window, p: Int) -> None:
     prime = np.uint8(p)
     for k in range(ROWS):
         total = np.uint8(window[k] + others[k])
-        window[k] = min(total, np.uint8(total - prime))  # below 0 it is beyond all else
+        window[k] = np.uint8(total - prime) if total >= prime else total
 
 
 @njit_step
@@ -70,7 +69,7 @@ def add_multiple_of_bytes(
         bit >>= 1
         for k in range(ROWS):
             total = np.uint8(room[k] + room[k])
-            room[k] = min(total, np.uint8(total - prime))
+            room[k] = np.uint8(total - prime) if total >= prime else total
         if multiple & bit:
             add_bytes(others, room, p)
     add_bytes(room, window, p)
@@ -95,8 +94,8 @@ def add_multiple(multiple: Int, others: Window, window: Window, room: Window, p:
             other = np.uint64(others[k])
             rest = factor * other - (quotient * other >> HALF) * prime
             total = np.uint64(window[k]) + rest
-            total = min(total, total - prime)
-            window[k] = np.uint32(min(total, total - prime))
+            total = total - prime if total >= prime else total
+            window[k] = np.uint32(total - prime if total >= prime else total)
 
 
 @njit_step

@@ -7,8 +7,9 @@ known, from the window of its pivot on, one after the other. The next one is the
 window of the summands, which may have to be found first. So what no reduction looks at is never
 computed, and each addition costs a window, however long the columns are.
 
-A summand is noted as one number: a block (a window of a reduced column), from which the next ones
-follow, or, as -1 - k, a place k in the sorted list of a simplex's cofacets.
+A summand is noted as one number: the block of the last window that was summed of a reduced column,
+from which the next one follows; or, as -1 - k, the place k behind that window in the sorted list of
+a simplex's cofacets.
 
 The idea of packed columns is Bauer, Kerber, Reininghaus & Wagner's (2017), "PHAT", section 4;
 windows found when they are needed are this library's own.
@@ -54,22 +55,22 @@ class Lists(NamedTuple):
 
     used: NDArray[np.int64]  # (1,)
     begin: NDArray[np.int64]  # (m,) of each r-simplex; -1 where it has no list yet
-    notes: NDArray[np.int32]
+    notes: NDArray[np.int32]  # (L,)
     room: Scan
 
 
 class Summands(NamedTuple):
-    """What is added, each noted where it stands in the last window that was summed of it."""
+    """What is added, as noted (see above)."""
 
-    notes: NDArray[np.int64]
-    multiples: NDArray[np.integer]  # 1..p-1
+    notes: NDArray[np.int64]  # (S,)
+    multiples: NDArray[np.integer]  # (S,) 1..p-1
 
 
 class Sums(NamedTuple):
     """Reduced columns by number, with coefficient 1 at their pivots, and what is known of them."""
 
     used: NDArray[np.int64]  # (2,) sums, summands
-    begin: NDArray[np.int64]  # (N,) sum k has begin[k]:begin[k] + count[k] of the summands
+    begin: NDArray[np.int64]  # (N,) sum k has begin[k]:begin[k] + counts[k] of the summands
     counts: NDArray[np.int64]  # (N,)
     summands: Summands
     head: NDArray[np.int64]  # (N,) its first block, the window of its pivot
@@ -147,7 +148,7 @@ def add_list(
 
 
 @njit_inline
-def some(summands: Summands, begin: Int, count: Int) -> Summands:
+def summands_from(begin: Int, count: Int, summands: Summands) -> Summands:
     """So many summands from one on."""
     return Summands(
         summands.notes[begin : begin + count], summands.multiples[begin : begin + count]
@@ -208,7 +209,7 @@ def extend(sum: Int, blocks: Blocks, sums: Sums, notes: NDArray[np.int32], p: In
         last, number = sums.tail[sum], sums.number[sum] + 1
         block = add_block(sum, number, blocks, sums)
         blocks.next[last] = block
-        summands = some(sums.summands, begin, count)
+        summands = summands_from(begin, count, sums.summands)
         sum_window(number, summands, blocks.windows[block], blocks, notes, p)
         depth -= 1
     return True
@@ -216,9 +217,9 @@ def extend(sum: Int, blocks: Blocks, sums: Sums, notes: NDArray[np.int32], p: In
 
 @njit_step
 def keep_sum(row: Int, count: Int, work: Work) -> Int:
-    """The summands behind the last one in use become a sum that owns a row: its first block.
+    """One more sum, which owns a row, and has room behind the last summand: its first block.
 
-    -1 if there is no room for one more sum of so many.
+    -1 if there is no room. The caller writes the block and the summands.
     """
     sums, sum, begin = work.sums, work.sums.used[0], work.sums.used[1]
     full = work.blocks.used[0] == work.blocks.next.size
@@ -262,7 +263,7 @@ def add_owner(row: Int, total: Int, count: Int, chains: Chains, work: Work, d: C
         block = keep_sum(row, length, work)
         if block < 0:
             return False
-        summands = some(sums.summands, sums.used[1] - length, length)
+        summands = summands_from(sums.used[1] - length, length, sums.summands)
         sum_chain(k, row, chains, summands, work.blocks.windows[block], work, d)
     multiple = d.p - total
     if owner[row] >= 0:
@@ -283,7 +284,7 @@ def keep_working(row: Int, total: Int, count: Int, work: Work, p: Int) -> bool:
     block = keep_sum(row, count, work)
     if block < 0:
         return False
-    summands = some(work.sums.summands, work.sums.used[1] - count, count)
+    summands = summands_from(work.sums.used[1] - count, count, work.sums.summands)
     factor, window = inverse(total, p), work.blocks.windows[block]
     for i in range(count):
         summands.notes[i] = work.working.notes[i]
@@ -311,12 +312,12 @@ def reduce_one(k: Int, row: Int, chains: Chains, work: Work, d: Coboundary) -> I
     count, number, at = chains.stop[k + 1] - chains.stop[k], row // ROWS, row % ROWS
     if count > work.working.notes.size:
         return -1
-    sum_chain(k, row, chains, some(work.working, 0, count), work.window, work, d)
+    sum_chain(k, row, chains, summands_from(0, count, work.working), work.window, work, d)
     while True:
         at = find_row(at, work.window, d.p)
         if at == ROWS:
             number, at = number + 1, 0
-            if not move_on(number, some(work.working, 0, count), work, d.p):
+            if not move_on(number, summands_from(0, count, work.working), work, d.p):
                 return -1
             continue
         row = number * ROWS + at

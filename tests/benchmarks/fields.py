@@ -38,7 +38,7 @@ def built() -> dict[str, FilteredComplex]:
         if case.kind == "rips":
             complexes[str(case)] = FilteredComplex.rips(of, case.dim)
         elif case.kind == "cliques":
-            complexes[str(case)] = FilteredComplex.cliques(*of, case.dim)
+            complexes[str(case)] = FilteredComplex.cliques(of[0], of[1], case.dim)
         else:
             complexes[str(case)] = FilteredComplex(*of)
     return complexes

@@ -20,16 +20,20 @@ from reduction.kernels.residues import (
     clear_before,
     find_residue,
     find_row,
-    no_windows,
+    room_for_windows,
 )
 from reduction.kernels.tables import find_place
+from reduction.kernels.windows import END, MOST_ROWS
 from reduction.matrix import matrix_pairings
 from reduction.order import ascending_order, filtration_order
+from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
+from reduction.room import enlarged
 from reduction.simplices import Complete
 from tests.oracles.complexes import Arrays, filtered, full
 from tests.reduction.test_persistence import gudhi_bars
 
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 FIELDS = (2, 3, 127, 2**31 - 1)  # windows hold bits, bytes and 32-bit numbers
 WAYS: list[dict[str, Any]] = [
     {},
@@ -97,7 +101,9 @@ def test_barcodes_agree_with_gudhi(p: int, arrays: Arrays) -> None:
 @pytest.mark.parametrize(("n", "dim"), [(30, 2), (18, 3), (12, 5)])
 @pytest.mark.parametrize("levels", [0, 5])
 def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: int) -> None:
-    """Vertices at 0 make the columns as long as they get: terms and blocks run out."""
+    """Vertices at 0 make the columns as long as they get: room for terms runs out."""
+    if INTERPRETED and p > 2:
+        n -= dim + 1
     rng = np.random.default_rng(20240109)
     arrays = filtered(full(n, dim), rng, levels)
     values = arranged(arrays)
@@ -106,9 +112,9 @@ def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: in
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_bits_go_on_with_chains_that_lack_simplices(seed: int) -> None:
+def test_windows_go_on_with_chains_that_lack_simplices(seed: int) -> None:
     """With few cofacets some simplices of a chain have none behind its pivot, and are left out."""
-    n, dim = (9, 4) if os.environ.get("NUMBA_DISABLE_JIT") == "1" else (12, 5)
+    n, dim = (9, 4) if INTERPRETED else (12, 5)
     values = arranged(filtered(full(n, dim), np.random.default_rng(seed), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(n, values)
@@ -122,24 +128,90 @@ def test_bits_go_on_with_chains_that_lack_simplices(seed: int) -> None:
             assert list(map(summary, found)) == expected, (threads, patience)
 
 
-@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="too many columns for it")
-def test_cursors_go_on_where_bits_outgrow_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    n, asked = 24, list[bool]()
+def test_windows_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else cursors would find the same pairs, and nothing here would fail."""
+    found = list[Any]()
+
+    def watched(*arguments: Any) -> NDArray[np.int64] | None:
+        found.append(reduce_packed(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr("reduction.complete.reduce_packed", watched)
+    values = arranged(filtered(full(9, 3), np.random.default_rng(20271), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(9, values)
+    assert isinstance(complex.vertices, Complete)
+    for p in FIELDS:
+        complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        assert len(found) == 2
+        assert all(pivots is not None for pivots in found)
+        found.clear()
+
+
+@pytest.mark.skipif(INTERPRETED, reason="too many columns for it")
+@pytest.mark.parametrize("p", FIELDS)
+def test_cursors_go_on_where_windows_outgrow_their_room(
+    p: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is that there is no room for."""
+    n, outcomes = 24, set[bool]()
     values = arranged(filtered(full(n, 3), np.random.default_rng(20264), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(n, values)
     assert isinstance(complex.vertices, Complete)
+    expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+
+    def watched(*arguments: Any) -> NDArray[np.int64] | None:
+        pivots = reduce_packed(*arguments)
+        outcomes.add(pivots is None)
+        return pivots
+
+    monkeypatch.setattr("reduction.complete.reduce_packed", watched)
+    lists = 4 * values[2].size * (n - 2)
+    for k in range(0, 30, 2):
+        monkeypatch.setattr("reduction.packed.available", lambda free=lists + 2**k: free)
+        found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        assert list(map(summary, found)) == list(map(summary, expected)), k
+    assert outcomes == {True, False}
+
+
+def test_an_error_of_memory_leaves_columns_to_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: Any) -> None:
+        raise MemoryError
+
+    values = arranged(filtered(full(9, 3), np.random.default_rng(20272), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(9, values)
+    assert isinstance(complex.vertices, Complete)
     expected = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
-    monkeypatch.setattr("reduction.packed.available", lambda: asked.append(True) or 0)
+    monkeypatch.setattr("reduction.packed._room", short)
     found = complete_pairings(complex.vertices, complex.values, 2, 2, patience=0)
-    assert asked
     assert list(map(summary, found)) == list(map(summary, expected))
+
+
+def test_twice_a_rank_is_before_the_end_of_a_list() -> None:
+    assert 2 * (MOST_ROWS + ROWS) <= END <= np.iinfo(np.int32).max
+
+
+def test_terms_that_outgrow_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = arranged(filtered(full(14, 3), np.random.default_rng(20273), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(14, values)
+    assert isinstance(complex.vertices, Complete)
+
+    def short(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        monkeypatch.setattr("reduction.memory.available", lambda: 0)
+        return enlarged(*arrays)
+
+    monkeypatch.setattr("reduction.columns.enlarged", short)
+    with pytest.raises(CapacityError, match=r"[0-9]+ terms of columns needs .* GB of memory"):
+        complete_pairings(complex.vertices, complex.values, 2, 2, threads=1, patience=np.inf)
 
 
 @pytest.mark.parametrize("levels", [0, 40])
 def test_many_points_agree_with_the_matrix(levels: int) -> None:
     """So many that a pass takes pairs (v0, v1) in parts, and cofacets one by one in the end."""
-    n = 20 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 90
+    n = 20 if INTERPRETED else 90
     arrays = filtered(full(n, 2), np.random.default_rng(20262), levels)
     complex = FilteredComplex.complete(n, arranged(arrays))
     assert_all_ways_agree(complex, 2)
@@ -148,7 +220,7 @@ def test_many_points_agree_with_the_matrix(levels: int) -> None:
 def test_positions_beyond_32_bits_take_64(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is moved below the size of a small complex; long columns need rows of their own."""
     monkeypatch.setattr("reduction.simplices.FEWEST_WIDE", 1000)
-    n = 9 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 20
+    n = 9 if INTERPRETED else 20
     complex = FilteredComplex.complete(
         n, arranged(filtered(full(n, 3), np.random.default_rng(20261), 0))
     )
@@ -186,7 +258,7 @@ def test_first_cofacets_are_the_earliest_in_order(arrays: Arrays) -> None:
 @pytest.mark.parametrize("levels", [0, 40])
 def test_first_cofacets_among_many_are_the_earliest(levels: int) -> None:
     """More new vertices than are added in step, more pairs (v0, v1) than are taken at a time."""
-    n = 30 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 70
+    n = 30 if INTERPRETED else 70
     rng = np.random.default_rng(20263)
     sizes = [comb(n, r + 1) for r in range(4)]
     numbers = [rng.integers(0, levels, m) if levels else rng.random(m) for m in sizes]
@@ -331,7 +403,7 @@ def test_the_first_violation_is_named(arrays: Arrays, data: st.DataObject) -> No
 @pytest.mark.parametrize("p", [2, 3, 5, 127, 131, 65537, 2**31 - 1])
 def test_windows_add_as_residues_do(p: int) -> None:
     rng = np.random.default_rng(20265)
-    window, others, room = no_windows(3, p)
+    window, others, room = room_for_windows(3, p)
     window[:] = others[:] = 0
     expected, added = rng.integers(0, p, ROWS), rng.integers(0, p, ROWS)
     for residues, target in ((expected, window), (added, others)):
@@ -364,13 +436,14 @@ def test_a_table_finds_what_was_put_into_it(keys: list[int]) -> None:
     assert [table[find_place(key, table, array)] for key in keys] == list(range(len(keys)))
 
 
-def test_cursors_and_bits_find_the_same_pairs() -> None:
-    n = 20 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 45
+@pytest.mark.parametrize("p", [2] if INTERPRETED else FIELDS)
+def test_cursors_and_windows_find_the_same_pairs(p: int) -> None:
+    n = 20 if INTERPRETED else 45
     arrays = filtered(full(n, 3), np.random.default_rng(4), 0)
     complex = FilteredComplex.complete(n, arranged(arrays))
     assert isinstance(complex.vertices, Complete)
-    short = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
-    packed = complete_pairings(complex.vertices, complex.values, 2, 2, patience=0)
+    short = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    packed = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
     assert list(map(summary, short)) == list(map(summary, packed))
 
 

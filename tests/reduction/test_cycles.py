@@ -325,7 +325,7 @@ def test_what_does_not_fit_is_refused_and_asked_for_again(monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patched:
         patched.setattr("reduction.memory.available", lambda: 0)
-        with pytest.raises(CapacityError, match="terms of boundary columns needs"):
+        with pytest.raises(CapacityError, match="terms of columns needs"):
             all_cycles()
         with pytest.raises(CapacityError, match="boundary columns needs"):
             fresh.cycle(1, 0)

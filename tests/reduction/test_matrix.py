@@ -51,9 +51,9 @@ def test_columns_that_outgrow_their_room_are_reduced_again(
     grown: list[int] = []
     enlarged = reduction.matrix.enlarged
 
-    def counting(array: np.ndarray) -> np.ndarray:
-        grown.append(len(array))
-        return enlarged(array)
+    def counting(*arrays: np.ndarray) -> list[np.ndarray]:
+        grown.append(len(arrays[0]))
+        return enlarged(*arrays)
 
     arrays = filtered(sparse(40, 3, 500, np.random.default_rng(6)), np.random.default_rng(7), 0)
     monkeypatch.setattr(reduction.matrix, "enlarged", counting)
