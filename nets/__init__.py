@@ -1,18 +1,24 @@
 """Networks: their loss as a function of one vector, their training, and the command line."""
 
-from nets.data import ImageData, load_digits, load_fashion_mnist
+from nets.data import ImageData, load_cifar10, load_digits, load_fashion_mnist
 from nets.loss import NetworkLoss
 from nets.models import MLP, LeNet
-from nets.recipes import DIGITS_MLP, LENET
+from nets.recipes import DIGITS_MLP, LENET, RESNET
+from nets.residual import ResNet
+from nets.symmetry import align
 from nets.train import train_minima
 
 __all__ = [
     "DIGITS_MLP",
     "LENET",
     "MLP",
+    "RESNET",
     "ImageData",
     "LeNet",
     "NetworkLoss",
+    "ResNet",
+    "align",
+    "load_cifar10",
     "load_digits",
     "load_fashion_mnist",
     "train_minima",

@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike
 
 from nets import data as data_sets
 from nets import models
+from nets.checkpoints import make_model, read_checkpoint
 from nets.loss import NetworkLoss
 from nets.settings import AnalyticSettings, NetworkSettings, record
+from nets.symmetry import align
 from nets.train import train_minima
 from reduction import Barcode, TopologyError, bottleneck, w_inf
 from reduction.bars import as_text
-from simplicial import LossComplex, build_complex, find_minima, with_saddles
+from simplicial import LossComplex, Minima, build_complex, find_minima, with_saddles
 from simplicial.errors import SearchError
 from simplicial.landscapes import NAMES as LANDSCAPES
 from simplicial.landscapes import Landscape, by_name
@@ -107,22 +109,46 @@ def _shared(command: Command) -> Command:
     show_default=True,
     help="Images.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of FashionMNIST's files.")
-@click.option("--download", is_flag=True, help="Download FashionMNIST first.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of FashionMNIST's or CIFAR-10's files.",
+)
+@click.option("--download", is_flag=True, help="Download FashionMNIST or CIFAR-10 first.")
 @click.option("--subset", type=int, help="Only the first N training images.")
+@click.option("--image-size", type=int, help="Images resized to N x N pixels.")
 @click.option(
     "--model",
     type=click.Choice(models.NAMES),
-    default="mlp",
-    show_default=True,
-    help="Network; lenet takes images of 12 x 12 pixels or more, so not the digits.",
+    help="Network; lenet takes images of 12 x 12 pixels or more, so not the digits."
+    "  [default: mlp]",
 )
 @click.option(
     "--hidden",
     callback=_widths,
     help="Widths of mlp's hidden layers, as 64,32; none: softmax regression.  [default: 32]",
 )
-@click.option("--minima", default=6, show_default=True, help="Networks to train.")
+@click.option("--depth", type=int, help="Layers of resnet, 6 n + 2.  [default: 20]")
+@click.option("--width", type=int, help="Times 16, 32 and 64 filters of resnet.  [default: 1]")
+@click.option(
+    "--shortcuts/--no-shortcuts",
+    default=None,
+    help="resnet as it is, or NS, without them.  [default: with]",
+)
+@click.option(
+    "--factory", help="Your own network: module:function, which returns an untrained nn.Module."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Files of networks that are trained already: the minima.",
+)
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.option("--minima", type=int, help="Networks to train.  [default: 6]")
+@click.option(
+    "--align", is_flag=True, help="Permute their hidden units, so that they come near the first."
+)
 @click.option(
     "--max-dim", default=2, show_default=True, help="2: edges and triangles; 3: and so on."
 )
@@ -161,21 +187,39 @@ def _shared(command: Command) -> Command:
 def run(**options: Any) -> None:
     """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
 
-    The recipe of mlp is for the digits, that of lenet is the paper's. Writes barcodes, complex,
+    The recipe of mlp is for the digits, that of lenet is the paper's, that of resnet Li et al.'s
+    (300 epochs). Writes barcodes, complex,
     pictures and a record of every setting to the folder --out.
 
     \b
     loss-barcodes run --data digits --model mlp --minima 6 --max-dim 2 --out runs/digits
     loss-barcodes run --data fashion-mnist --model lenet --minima 3 --out runs/lenet
+    loss-barcodes run --checkpoint a.pt b.pt c.pt --factory my_module:make_model --out runs/own
+
+    With --epochs 0 nothing is trained between the minima: the plane through any three networks.
     """
     began = time.perf_counter()
-    settings = NetworkSettings(**options)
+    settings = NetworkSettings(checkpoints=_checkpoints(options), **options)
     settings.check()
     recipe, build = settings.recipe, settings.build
     images = data_sets.load(settings.data, settings.data_dir, settings.download)
     if settings.subset is not None:
         images = images.subset(settings.subset)
-    model = models.build(settings.model, images.shape, images.classes, hidden=settings.hidden)
+    if settings.image_size is not None:
+        images = images.resized(settings.image_size)
+    states = [read_checkpoint(path) for path in settings.checkpoints]
+    if settings.factory is not None:
+        model = make_model(settings.factory)
+    else:
+        model = models.build(
+            settings.network,
+            images.shape,
+            images.classes,
+            hidden=settings.hidden,
+            depth=settings.depth,
+            width=settings.width,
+            shortcuts=settings.shortcuts,
+        )
     loss, test = (
         NetworkLoss(model, inputs, targets, device=settings.device)
         for inputs, targets in (
@@ -183,17 +227,23 @@ def run(**options: Any) -> None:
             (images.test_inputs, images.test_targets),
         )
     )
-    minima = train_minima(
-        loss,
-        settings.minima,
-        recipe=recipe,
-        seed=settings.seed,
-        memory=settings.bytes,
-        progress=not settings.quiet,
-    )
+    if states:
+        minima = Minima.from_state_dicts(states, loss)
+        if settings.align:
+            minima = align(minima, seed=settings.seed, memory=settings.bytes)
+    else:
+        minima = train_minima(
+            loss,
+            settings.count,
+            recipe=recipe,
+            align=settings.align,
+            seed=settings.seed,
+            memory=settings.bytes,
+            progress=not settings.quiet,
+        )
     loss_complex = build_complex(minima, settings.max_dim, memory=settings.bytes, **build)
     barcode = loss_complex.barcode(settings.field)
-    click.echo(f"{len(minima)} minima of {settings.model} on {len(images.train_targets)} images")
+    click.echo(f"{len(minima)} minima of {settings.network} on {len(images.train_targets)} images")
     rows = {"loss": minima.values, "accuracy": minima.accuracy}
     rows["test accuracy"] = evaluate(test, minima.points, settings.bytes).accuracy
     for name, values in rows.items():
@@ -296,6 +346,14 @@ def analytic(**options: Any) -> None:
         seconds = time.perf_counter() - began
         written = record(settings, recipe, barcode, seconds)
         _write(settings.out, loss_complex, barcode, written, not settings.quiet)
+
+
+def _checkpoints(options: dict[str, Any]) -> tuple[Path, ...]:
+    """Those of `--checkpoint a.pt b.pt c.pt`: click takes b.pt and c.pt for arguments."""
+    given, more = options.pop("checkpoint"), options.pop("more")
+    if more and not given:
+        raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
+    return (*given, *more)
 
 
 def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:

@@ -1,8 +1,9 @@
 """The networks whose loss surfaces are studied: plain modules, PyTorch's default initialisation.
 
 Nothing here knows of simplices or of flat parameter vectors: any `torch.nn.Module` serves as well.
-Neither family has batch norm, dropout or other state beside its parameters, so a point between two
-networks is a network and its loss is a function of the parameters alone.
+Residual networks are in `residual`. These two families have no batch norm, dropout or other state
+beside their parameters, so a point between two networks is a network and its loss is a function of
+the parameters alone.
 
 The symmetries that make so many minima equivalent can be read off `layers`: the units of a hidden
 layer, or the channels of a convolution, may be permuted, and each rescaled by a positive factor
@@ -11,13 +12,15 @@ that the next layer takes back (ReLU and max pooling are homogeneous).
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
 from nets.data import check_name
+from nets.residual import ResNet
 from reduction.errors import DataError
 
-NAMES = ("mlp", "lenet")
+NAMES = ("mlp", "lenet", "resnet")
 
 _LENET_SMALLEST = 12  # halved to 6, cut to 2 by the second convolution, halved to 1
 
@@ -101,28 +104,39 @@ def build(
     classes: int,
     *,
     hidden: Sequence[int] | None = None,
-) -> MLP | LeNet:
+    depth: int | None = None,
+    width: int | None = None,
+    shortcuts: bool | None = None,
+) -> MLP | LeNet | ResNet:
     """A new network called `name`, one of NAMES, for images of shape (channels, height, width).
 
-    `hidden`, the widths of the hidden layers, belongs to `mlp` (its default is (32,)) and is
-    refused elsewhere. Raises DataError.
+    `hidden`, the widths of the hidden layers, belongs to `mlp` (its default is (32,)); `depth`,
+    `width` and `shortcuts` to `resnet` (20, 1, True). They are refused elsewhere. Raises DataError,
+    OptionError.
     """
     check_name("network", name, NAMES)
-    channels, height, width = data_shape
-    if name == "mlp":
-        inputs = channels * height * width
-        return MLP(inputs, classes=classes) if hidden is None else MLP(inputs, hidden, classes)
-    if hidden is not None:
+    channels, rows, columns = data_shape
+    residual: dict[str, Any] = {"depth": depth, "width": width, "shortcuts": shortcuts}
+    residual = {option: value for option, value in residual.items() if value is not None}
+    if name != "resnet" and residual:
+        option, value = next(iter(residual.items()))
+        raise DataError(f"{option} {value} given for {name}; leave out `{option}`, or build resnet")
+    if name != "mlp" and hidden is not None:
         raise DataError(
             f"hidden widths {tuple(hidden)} given for {name}, whose layers are fixed; leave out "
             "`hidden`, or build mlp"
         )
-    if height != width:
+    if name == "mlp":
+        inputs = channels * rows * columns
+        return MLP(inputs, classes=classes) if hidden is None else MLP(inputs, hidden, classes)
+    if name == "resnet":
+        return ResNet(channels, classes=classes, **residual)
+    if rows != columns:
         raise DataError(
-            f"{name} takes square images, these are {height} x {width}; pad or crop them, or "
+            f"{name} takes square images, these are {rows} x {columns}; pad or crop them, or "
             "build mlp"
         )
-    return LeNet(channels, height, classes)
+    return LeNet(channels, rows, classes)
 
 
 def _check_positive(owner: str, **numbers: int) -> None:

@@ -26,12 +26,17 @@ GIGABYTE = 10**9
 SAMPLES = 16  # of Algorithm 1, for functions that are cheap
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
+MODEL, MINIMA = "mlp", 6  # of `run`, where nothing else is said
 MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
-    """What `loss-barcodes run` was asked for; None stands for the recipe's or the model's own."""
+    """What `loss-barcodes run` was asked for; None stands for the recipe's or the model's own.
+
+    model    None: mlp, or what the factory makes
+    minima   None: as many as there are checkpoints, MINIMA without
+    """
 
     command: ClassVar[str] = "run"
 
@@ -39,9 +44,16 @@ class NetworkSettings:
     data_dir: Path | None
     download: bool
     subset: int | None
-    model: str
+    image_size: int | None
+    model: str | None
     hidden: tuple[int, ...] | None
-    minima: int
+    depth: int | None
+    width: int | None
+    shortcuts: bool | None
+    factory: str | None
+    checkpoints: tuple[Path, ...]
+    minima: int | None
+    align: bool
     max_dim: int
     epochs: int | None
     batch_size: int | None
@@ -66,7 +78,8 @@ class NetworkSettings:
     def check(self) -> None:
         """Refuse what can be refused before data are read and networks trained."""
         check_folder(self.out)
-        check_build(self.minima, self.max_dim, self.resolution, self.seed, _tolerance(self))
+        self._check_networks()
+        check_build(self.count, self.max_dim, self.resolution, self.seed, _tolerance(self))
         prime(self.field)
         _check_optimizer(self)
         if not 1 <= self.memory * GIGABYTE < math.inf:
@@ -80,7 +93,18 @@ class NetworkSettings:
         """The model's recipe, with what the settings change in it."""
         names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return RECIPES[self.model].changed(**given)
+        recipe = Recipe() if self.factory else RECIPES[self.network]
+        return recipe.changed(**given)
+
+    @property
+    def network(self) -> str:
+        """What the networks are called."""
+        return self.factory or self.model or MODEL
+
+    @property
+    def count(self) -> int:
+        """How many minima there will be."""
+        return len(self.checkpoints) or (MINIMA if self.minima is None else self.minima)
 
     @property
     def build(self) -> dict[str, Any]:
@@ -91,6 +115,21 @@ class NetworkSettings:
     def bytes(self) -> int:
         """The memory budget."""
         return int(self.memory * GIGABYTE)
+
+    def _check_networks(self) -> None:
+        """Refuse options that other options would leave without effect."""
+        if self.checkpoints and self.minima is not None:
+            raise OptionError(
+                f"checkpoints are the minima, got --minima {self.minima} with "
+                f"{len(self.checkpoints)} of them: leave out --minima"
+            )
+        for name in ("model", "hidden", "depth", "width", "shortcuts"):
+            value = getattr(self, name)
+            if self.factory is not None and value is not None:
+                raise OptionError(
+                    f"--factory makes the network, got --{name} {value} with --factory "
+                    f"{self.factory}: leave one of them out"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +258,9 @@ def record(
 ) -> dict[str, Any]:
     """What repeats a run, and what it gave: JSON values; no recipe where none trained anything."""
     given = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
+    if isinstance(settings, NetworkSettings):
+        given["checkpoints"] = [str(path) for path in settings.checkpoints]
+        given |= {"model": None if settings.factory else settings.network, "minima": settings.count}
     return {
         "command": settings.command,
         "settings": given,

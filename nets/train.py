@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nets import symmetry
 from nets.generators import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError
 from simplicial import Barycentric, Minima, Recipe
 from simplicial.loss import MEMORY
 from simplicial.optimise import Simplices, Stage, descend
-from simplicial.options import whole
+from simplicial.options import switch, whole
 
 
 def train_minima(
@@ -28,6 +29,7 @@ def train_minima(
     *,
     recipe: Recipe | None = None,
     init: Callable[[], nn.Module] | None = None,
+    align: bool = False,
     seed: int = 0,
     memory: int = MEMORY,
     progress: bool = True,
@@ -37,6 +39,8 @@ def train_minima(
     recipe    None: `Recipe()`, the paper's for the LeNet-like network
     init      makes a freshly initialised network of the loss's architecture; None: the loss's
               model, each module initialised anew by its own `reset_parameters`
+    align     whether their hidden units are then permuted so that they come near the first one; see
+              `nets.symmetry.align`
     seed      non-negative; network i depends on the seed and i alone, up to rounding
     memory    bytes for a batch of networks
     progress  a bar on stderr, for what takes over two seconds
@@ -50,6 +54,8 @@ def train_minima(
         )
     whole("n", n, 1)
     whole("seed", seed, 0)
+    if switch("align", align):
+        symmetry.units_of(loss.model())  # refused before anything is trained
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)
     each = np.arange(n)[:, None]
@@ -59,7 +65,8 @@ def train_minima(
         simplices = Simplices(each, each, Barycentric())
         stage = Stage(simplices, slice(0, n), slice(0, 0), seed, memory)
         descend(loss, points, stage, stage.inside, recipe, on_round=bar.update)
-    return Minima(points, loss, memory=memory)
+    minima = Minima(points, loss, memory=memory)
+    return symmetry.align(minima, seed=seed, memory=memory) if align else minima
 
 
 def initial_points(

@@ -186,7 +186,9 @@ def descend(
     if not len(moving):
         return
     moving.grad = torch.zeros_like(moving)
-    optimizer = torch.optim.SGD([moving], lr=recipe.learning_rate, momentum=recipe.momentum)
+    optimizer = torch.optim.SGD(
+        [moving], recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov
+    )
     points = UniformPoints(stage.seed, stage.simplices.vertices, samples)
     batches = np.random.default_rng([stage.seed, stage.simplices.dim])
     at_once = points_at_once(loss, pool, stage.memory)

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from reduction import OptionError
-from simplicial.options import whole
+from simplicial.options import switch, whole
 
 Schedule = Callable[[float], float]
 
@@ -24,6 +24,15 @@ def garipov(progress: float) -> float:
     return 0.01
 
 
+def tenths(progress: float) -> float:
+    """Learning rate factor after a share `progress` of the epochs.
+
+    A tenth of what it was at 1/2, 3/4 and 11/12: of 300 epochs at 150, 225 and 275 (Li et al. 2018,
+    section 4).
+    """
+    return 0.1 ** sum(progress >= share for share in (1 / 2, 3 / 4, 11 / 12))
+
+
 def constant(_progress: float) -> float:
     """Learning rate factor 1 throughout."""
     return 1.0
@@ -38,6 +47,7 @@ class Recipe:
                    data
     learning_rate  of the first epoch
     momentum       0.9 after Garipov et al.; the paper is silent
+    nesterov       whether the momentum is Nesterov's
     weight_decay   adds 0.5 weight_decay |psi(t)|^2 to the training loss at the *interpolated* point
                    (Garipov et al.), never to what enters the filtration
     schedule       factor on the learning rate as a function of the share of epochs done, in [0, 1)
@@ -48,6 +58,7 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 1e-2
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 1e-3
     schedule: Schedule = garipov
 
@@ -62,6 +73,8 @@ class Recipe:
         for name, (value, holds, rule) in ranges.items():
             if not holds:
                 raise OptionError(f"{name} must be {rule}, got {value}: change {name}")
+        if switch("nesterov", self.nesterov) and not self.momentum:
+            raise OptionError("Nesterov's momentum must be above 0, got 0: change momentum")
 
     def changed(self, **changes: Any) -> Self:
         """This recipe with other numbers in some places. Raises OptionError as `Recipe` does."""

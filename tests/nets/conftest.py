@@ -10,7 +10,7 @@ from tests.nets.commands import (
     DIGITS,
     succeed,
 )
-from tests.nets.test_data import Tiny, plain, write
+from tests.nets.test_fashion_mnist import Tiny, plain, write
 
 
 @pytest.fixture

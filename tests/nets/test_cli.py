@@ -14,7 +14,7 @@ import torch
 from click.testing import Result
 from tqdm import tqdm
 
-from nets import LeNet, NetworkLoss, load_digits, load_fashion_mnist
+from nets import LeNet, NetworkLoss, ResNet, load_digits, load_fashion_mnist
 from nets.cli import main
 from nets.models import MLP
 from reduction import Barcode, OptionError
@@ -130,12 +130,32 @@ def test_trainable_sides_segments_and_field_are_honoured(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_residual_network_has_its_options_and_its_recipe(tmp_path: Path):
+    options = ["--subset", 20, "--image-size", 5, "--minima", 3, "--epochs", 1, "--batch-size", 10]
+    options += ["--model", "resnet", "--depth", 8, "--width", 2, "--no-shortcuts"]
+    result = succeed("run", *options, "--resolution", 3, "--quiet", "--out", tmp_path / "out")
+    assert result.stdout.startswith("3 minima of resnet on 20 images\n")
+    recorded = record_of(tmp_path / "out")
+    recipe = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+    recipe |= {"epochs": 1, "batch_size": 10, "schedule": "tenths"}
+    assert recorded["recipe"] == recipe
+    images = load_digits().subset(20).resized(5)
+    assert recorded["data_sha256"] == images.digest
+    model = ResNet(channels=1, depth=8, width=2, shortcuts=False)
+    loss = NetworkLoss(model, images.train_inputs, images.train_targets)
+    assert LossComplex.load(tmp_path / "out" / "complex.npz", loss).minima.points.shape == (
+        3,
+        sum(p.numel() for p in model.parameters()),
+    )
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_options_of_the_recipe_change_the_recipe(tmp_path: Path):
     given = {"batch_size": 7, "learning_rate": 0.3, "momentum": 0.5, "weight_decay": 0.25}
     options = [part for k, v in given.items() for part in (f"--{k.replace('_', '-')}", v)]
     succeed("run", *SMALL, *options, "--out", tmp_path / "out")
     recipe = record_of(tmp_path / "out")["recipe"]
-    assert recipe == given | {"epochs": 1, "schedule": "garipov"}
+    assert recipe == given | {"epochs": 1, "nesterov": False, "schedule": "garipov"}
 
 
 def test_edges_alone_have_no_picture_of_a_triangle(tmp_path: Path):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from nets import DIGITS_MLP, LENET, MLP, NetworkLoss, train_minima
+from nets import DIGITS_MLP, LENET, MLP, RESNET, NetworkLoss, train_minima
 from nets.train import initial_points
 from reduction import DataError, OptionError
 from simplicial import Algorithm1, Minima, Recipe, build_complex, constant, garipov
@@ -41,6 +41,39 @@ def test_the_papers_recipe():
     assert paper == LENET
     assert LENET.schedule is garipov
     assert DIGITS_MLP.epochs == LENET.epochs
+
+
+def test_li_et_als_recipe():
+    """300 epochs with Nesterov's momentum; a tenth of the rate at 150, 225 and 275."""
+    assert (RESNET.epochs, RESNET.batch_size, RESNET.learning_rate) == (300, 128, 0.1)
+    assert (RESNET.momentum, RESNET.nesterov, RESNET.weight_decay) == (0.9, True, 5e-4)
+    factors = [RESNET.schedule(epoch / 300) for epoch in range(300)]
+    expected = [1.0] * 150 + [0.1] * 75 + [0.01] * 50 + [0.001] * 25
+    assert factors == pytest.approx(expected, rel=1e-12)
+
+
+def test_nesterovs_momentum_is_torchs():
+    """Two networks, three epochs in one batch each: the same as by torch.optim on each alone."""
+    loss = mlp_loss()
+    recipe = SHORT.changed(epochs=3, batch_size=N, weight_decay=0.01, nesterov=True)
+    found = train_minima(loss, 2, recipe=recipe, seed=5).points
+    begun = initial_points(loss, 2, None, 5)
+    for start, end in zip(begun, found, strict=True):
+        theta = start.clone().requires_grad_()
+        sgd = torch.optim.SGD([theta], lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+        for epoch in range(3):
+            sgd.param_groups[0]["lr"] = 0.1 * garipov(epoch / 3)
+            sgd.zero_grad()
+            loss(theta[None]).sum().backward()
+            sgd.step()
+        torch.testing.assert_close(end, theta.detach(), rtol=1e-4, atol=1e-5)
+    without = train_minima(loss, 2, recipe=recipe.changed(nesterov=False), seed=5).points
+    assert not torch.allclose(without, found, atol=1e-3)
+
+
+def test_nesterov_needs_momentum():
+    with pytest.raises(OptionError, match="Nesterov's momentum must be above 0, got 0"):
+        RESNET.changed(momentum=0.0)
 
 
 @pytest.mark.parametrize(

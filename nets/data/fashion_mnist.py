@@ -1,21 +1,9 @@
-"""Images with their classes, split into training and test: what a network's loss is averaged over.
+"""FashionMNIST, from its four original IDX files."""
 
-A loss surface is a surface over parameters *for one fixed data set*: change a pixel and every
-barcode may change. So a data set here is a value, checked once and named by the SHA-256 of its
-tensors, and what is often random (the split of the digits) is fixed. No augmentation, no shuffling,
-no loader: whoever draws mini-batches does so by index.
-
-`load("digits")` needs no file; `load("fashion-mnist")` reads the four original IDX files, whether
-from Debian's package `dataset-fashion-mnist` or as torchvision leaves them.
-"""
-
-import difflib
 import gzip
-import hashlib
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nets.data.images import ImageData
 from reduction.errors import DataError
-
-NAMES = ("digits", "fashion-mnist")
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 TORCHVISION_ROOT = Path("data")
@@ -50,117 +37,6 @@ _FETCH_ANEW = (
     "replace the file by the original one: apt-get install --reinstall dataset-fashion-mnist, "
     "or delete it and use --download (`download=True`)"
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ImageData:
-    """Training and test images of one shape, with the class of each.
-
-    The tensors are held, not copied (FashionMNIST is 220 MB): whoever writes into them changes the
-    data set, and its `digest`. Raises DataError.
-    """
-
-    name: str
-    train_inputs: Tensor  # (n, channels, height, width) float32, finite
-    train_targets: Tensor  # (n,) int64, in 0 .. classes-1
-    test_inputs: Tensor  # (m, channels, height, width) float32, finite
-    test_targets: Tensor  # (m,) int64, in 0 .. classes-1
-    classes: int
-
-    def __post_init__(self) -> None:
-        if self.classes < 1:
-            raise DataError(
-                f"classes is {self.classes} in {self.name}; a data set has at least one"
-            )
-        _check_part(self.name, "train", self.train_inputs, self.train_targets, self.classes)
-        _check_part(self.name, "test", self.test_inputs, self.test_targets, self.classes)
-        if self.train_inputs.shape[1:] != self.test_inputs.shape[1:]:
-            raise DataError(
-                f"training images of {self.name} are {tuple(self.train_inputs.shape[1:])}, its "
-                f"test images {tuple(self.test_inputs.shape[1:])}; one network must take both: "
-                "resize one of the two"
-            )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image."""
-        channels, height, width = self.train_inputs.shape[1:]
-        return channels, height, width
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, in hexadecimal, of the four tensors: shape, then little-endian bytes, of each.
-
-        Neither name nor device enters it. It is computed anew at each call (FashionMNIST: 0.2 s).
-        """
-        sha = hashlib.sha256()
-        for tensor, kind in (
-            (self.train_inputs, "<f4"),
-            (self.train_targets, "<i8"),
-            (self.test_inputs, "<f4"),
-            (self.test_targets, "<i8"),
-        ):
-            # the shape goes in too: the same bytes as 4x16 and as 8x8 images are two data sets
-            sha.update(repr(tuple(tensor.shape)).encode())
-            sha.update(np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=kind).data)
-        return sha.hexdigest()
-
-    def subset(self, n: int) -> "ImageData":
-        """The same data with the first `n` training images only; the test images stay.
-
-        They are the first ones in the file's order: balance between the classes isn't promised.
-        The tensors are shared with this data set. Raises DataError unless 1 <= n <= their number.
-        """
-        available = len(self.train_inputs)
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= available:
-            raise DataError(
-                f"subset of {n!r} training images asked of {self.name}, which has {available}; "
-                f"give a whole number from 1 to {available}"
-            )
-        return replace(
-            self, train_inputs=self.train_inputs[:n], train_targets=self.train_targets[:n]
-        )
-
-
-def load(name: str, folder: str | Path | None = None, download: bool = False) -> ImageData:
-    """The data set called `name`, one of NAMES.
-
-    `folder` and `download` belong to `fashion-mnist`: see `load_fashion_mnist`. The digits come
-    with scikit-learn, so either is refused there. Raises DataError.
-    """
-    check_name("data set", name, NAMES)
-    if name == "fashion-mnist":
-        return load_fashion_mnist(folder, download)
-    if folder is not None or download:
-        option = f"folder {folder}" if folder is not None else "download"
-        raise DataError(
-            f"{option} given for digits, which come with scikit-learn and are read from nowhere "
-            "else; leave out --data-dir and --download (`folder=`, `download=`), or load "
-            "fashion-mnist"
-        )
-    return load_digits()
-
-
-def load_digits() -> ImageData:
-    """scikit-learn's 1,797 handwritten digits, 8x8, pixels / 16 (so in [0, 1]), as 1,437 + 360.
-
-    The split draws nothing at random: with the images sorted by digit, and by their place in the
-    file within a digit, every fifth is a test image, beginning with the first. So each digit gives
-    a fifth of its images, to within one, and no version of a generator matters. Both parts then
-    stand in the file's order. Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten
-    Digits", UCI Machine Learning Repository (1998), test part.
-    """
-    # imported here: no other data set needs it, and it takes a second
-    from sklearn import datasets
-
-    pixels, digits = datasets.load_digits(return_X_y=True)
-    images = torch.from_numpy(pixels.astype(np.float32)).div_(16).reshape(-1, 1, 8, 8)
-    targets = torch.from_numpy(digits.astype(np.int64))
-    is_test = torch.zeros(len(targets), dtype=torch.bool)
-    is_test[torch.argsort(targets, stable=True)[::5]] = True
-    return ImageData(
-        "digits", images[~is_test], targets[~is_test], images[is_test], targets[is_test], classes=10
-    )
 
 
 def load_fashion_mnist(folder: str | Path | None = None, download: bool = False) -> ImageData:
@@ -189,45 +65,6 @@ def load_fashion_mnist(folder: str | Path | None = None, download: bool = False)
         *_read_images_and_labels(test_images, test_labels),
         classes=_FASHION_MNIST_CLASSES,
     )
-
-
-def check_name(kind: str, name: str, names: Sequence[str]) -> None:
-    """Raise DataError, with the nearest of `names`, unless `name` is one of them."""
-    if name in names:
-        return
-    nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
-    raise DataError(
-        f"there is no {kind} {name!r}; choose from {', '.join(names)}"
-        + (f": did you mean {nearest[0]}?" if nearest else "")
-    )
-
-
-def _check_part(name: str, part: str, inputs: Tensor, targets: Tensor, classes: int) -> None:
-    if inputs.dtype != torch.float32 or inputs.ndim != 4 or inputs.numel() == 0:
-        raise DataError(
-            f"{part}_inputs of {name} is {inputs.dtype} of shape {tuple(inputs.shape)}; need "
-            "float32 (n, channels, height, width), none of them zero: convert with .float() and "
-            ".reshape()"
-        )
-    if targets.dtype != torch.int64 or targets.shape != inputs.shape[:1]:
-        raise DataError(
-            f"{part}_targets of {name} is {targets.dtype} of shape {tuple(targets.shape)}; need "
-            f"int64 ({len(inputs)},), a class for each image: convert with .long()"
-        )
-    wrong = torch.nonzero((targets < 0) | (targets >= classes))
-    if len(wrong):
-        i = int(wrong[0])
-        raise DataError(
-            f"{part}_targets of {name} has class {int(targets[i])} at image {i}; need "
-            f"0 <= class < {classes}: raise `classes` or relabel"
-        )
-    finite = torch.isfinite(inputs)
-    if not finite.all():
-        i = int(torch.nonzero(~finite)[0, 0])
-        raise DataError(
-            f"{part}_inputs of {name} is not finite in image {i}; the loss would be finite "
-            "nowhere: drop that image"
-        )
 
 
 def _raw_folder(root: Path) -> Path:

@@ -1,0 +1,150 @@
+"""The paper's networks (section 5), the complexes on their minima, and the scales at which they are
+computed.
+
+A complex is trained once and kept in a folder; the table and the figures read it there, and train
+what is missing.
+
+    smoke  digits, 64 images, networks of 8, 14 and 20 layers, one epoch: whether everything runs
+    small  FashionMNIST, the first 2,000 images at 8 x 8 pixels, 8 epochs, three seeds: an hour or
+           so on two cores
+    paper  CIFAR-10, all images, 300 epochs: for a GPU
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+from tqdm import tqdm
+
+from nets import RESNET, ImageData, NetworkLoss, ResNet, train_minima
+from nets.data import load
+from simplicial import Algorithm1, LossComplex, Recipe, build_complex
+from simplicial.loss import evaluate
+
+
+class Scale(NamedTuple):
+    """How large an experiment is; None: all of it."""
+
+    data: str
+    subset: int | None
+    image_size: int | None
+    layers: Mapping[int, int]  # of what stands for ResNet-20, -56 and -110
+    epochs: int | None
+    resolution: int
+    seeds: int
+
+
+AS_PRINTED = {20: 20, 56: 56, 110: 110}
+SCALES = {
+    "smoke": Scale("digits", 64, None, {20: 8, 56: 14, 110: 20}, 1, 4, 1),
+    "small": Scale("fashion-mnist", 2000, 8, AS_PRINTED, 8, 6, 3),
+    "paper": Scale("cifar-10", None, None, AS_PRINTED, None, 24, 1),
+}
+
+
+class Network(NamedTuple):
+    """A cell of table 1a."""
+
+    depth: int
+    width: int
+    shortcuts: bool
+
+    def __str__(self) -> str:
+        wide = f"WideResNet-{self.depth}-{self.width}" if self.width > 1 else f"ResNet-{self.depth}"
+        return wide if self.shortcuts else f"{wide}-NS"
+
+
+DEPTHS = [Network(depth, 1, shortcuts) for shortcuts in (True, False) for depth in (20, 56, 110)]
+WIDTHS = [Network(56, width, shortcuts) for shortcuts in (True, False) for width in (1, 2)]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the scripts were asked for."""
+
+    name: str
+    folder: Path
+    data_dir: Path | None
+    minima: int
+
+    @classmethod
+    def asked_for(cls, description: str | None) -> "tuple[Self, Path | None]":
+        """From the command line: the experiment, and where a picture goes."""
+        parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
+        parser.add_argument("--scale", choices=SCALES, default="smoke", help="see experiment.py")
+        parser.add_argument("--folder", type=Path, default=Path("runs/paper"), help="of complexes")
+        parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
+        parser.add_argument(
+            "--minima", type=int, default=3, help="of each network; 4: Barcode 2 too"
+        )
+        parser.add_argument("--out", type=Path, help="where the picture goes")
+        given = parser.parse_args()
+        return cls(given.scale, given.folder, given.data_dir, given.minima), given.out
+
+    @property
+    def scale(self) -> Scale:
+        """Its scale."""
+        return SCALES[self.name]
+
+    @cached_property
+    def images(self) -> ImageData:
+        """The data set at this scale."""
+        images = load(self.scale.data, self.data_dir)
+        if self.scale.subset is not None:
+            images = images.subset(self.scale.subset)
+        return images if self.scale.image_size is None else images.resized(self.scale.image_size)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Minima, edges and triangles alike."""
+        return RESNET if self.scale.epochs is None else RESNET.changed(epochs=self.scale.epochs)
+
+    def losses(self, network: Network) -> tuple[NetworkLoss, NetworkLoss]:
+        """On the training images, which the complex is about, and on the test images."""
+        images = self.images
+        layers = self.scale.layers[network.depth]
+        model = ResNet(images.shape[0], layers, network.width, network.shortcuts, images.classes)
+        return (
+            NetworkLoss(model, images.train_inputs, images.train_targets),
+            NetworkLoss(model, images.test_inputs, images.test_targets),
+        )
+
+    def complex(self, network: Network, seed: int) -> LossComplex:
+        """Minima, edges, triangles, and tetrahedra where there are four minima; kept."""
+        loss, _ = self.losses(network)
+        path = self.folder / self.name / f"{network}-{self.minima}-minima-seed-{seed}.npz"
+        if path.exists():
+            return LossComplex.load(path, loss)
+        minima = train_minima(loss, self.minima, recipe=self.recipe, seed=seed)
+        built = build_complex(
+            minima,
+            self.minima - 1,
+            optimizer=Algorithm1(recipe=self.recipe),
+            resolution=self.scale.resolution,
+            tolerance=None,
+            seed=seed,
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.stem}.partial.npz")
+        built.save(partial)
+        partial.rename(path)
+        return built
+
+    def complexes(self, networks: list[Network]) -> dict[Network, list[LossComplex]]:
+        """Of each network, one for each seed."""
+        seeds = range(self.scale.seeds)
+        runs = [(network, seed) for network in networks for seed in seeds]
+        found: dict[Network, list[LossComplex]] = {network: [] for network in networks}
+        for network, seed in tqdm(runs, desc="complexes"):
+            found[network].append(self.complex(network, seed))
+        return found
+
+    def test_error(self, network: Network, built: LossComplex) -> float:
+        """The share of test images that the minima get wrong, their mean."""
+        accuracy = evaluate(self.losses(network)[1], built.minima.points).accuracy
+        assert accuracy is not None
+        return 1 - float(np.mean(accuracy))

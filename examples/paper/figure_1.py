@@ -1,0 +1,99 @@
+"""Figure 1: loss (above) and accuracy (below) inside the triangle of three LeNet-like networks on
+FashionMNIST, sides' centres fixed and trainable, for several numbers of epochs.
+
+    python -m examples.paper.figure_1 --scale small --out figure_1.png
+
+The minima are trained once, by the paper's recipe; edges and triangles for as many epochs as a
+title says. Scales: smoke, the digits at 12 x 12 pixels, 64 images; small, FashionMNIST's first
+6,000; paper, all of it and 50 epochs, which takes hours on two cores.
+"""
+
+import argparse
+from itertools import product
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from examples.paper.pictures import ABOVE, DPI
+from nets import LENET, LeNet, NetworkLoss, train_minima
+from nets.data import load
+from simplicial import Algorithm1, LossComplex, Minima, build_complex, plot_triangle
+
+
+class Scale(NamedTuple):
+    """How large the experiment is; None: all of it."""
+
+    data: str
+    subset: int | None
+    image_size: int | None
+    epochs: int  # of the minima
+    budgets: tuple[int, ...]  # epochs of edges and triangles
+    resolution: int
+
+
+SCALES = {
+    "smoke": Scale("digits", 64, 12, 1, (1,), 3),
+    "small": Scale("fashion-mnist", 6000, None, 20, (5, 20), 12),
+    "paper": Scale("fashion-mnist", None, None, 50, (10, 50), 24),
+}
+SIDES: tuple[Literal["fixed", "trainable"], ...] = ("fixed", "trainable")
+
+
+def network_loss(scale: Scale, data_dir: Path | None) -> NetworkLoss:
+    """Of LeNet, on the training images."""
+    images = load(scale.data, data_dir)
+    if scale.subset is not None:
+        images = images.subset(scale.subset)
+    if scale.image_size is not None:
+        images = images.resized(scale.image_size)
+    channels, size, _ = images.shape
+    model = LeNet(channels, size, images.classes)
+    return NetworkLoss(model, images.train_inputs, images.train_targets)
+
+
+def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossComplex]:
+    """One for each column of the figure; kept in the folder."""
+    found: dict[str, LossComplex] = {}
+    minima: Minima | None = None
+    for budget, sides in tqdm(list(product(scale.budgets, SIDES)), desc="triangles"):
+        path = folder / f"{sides}-{budget}.npz"
+        if not path.exists():
+            recipe = LENET.changed(epochs=scale.epochs)
+            minima = minima or train_minima(loss, 3, recipe=recipe)
+            optimizer = Algorithm1(recipe=recipe.changed(epochs=budget), sides=sides)
+            built = build_complex(
+                minima, 2, optimizer=optimizer, resolution=scale.resolution, tolerance=None
+            )
+            partial = path.with_name(f"{path.stem}.partial.npz")
+            built.save(partial)
+            partial.rename(path)
+        found[f"{sides} sides, epochs: {budget}"] = LossComplex.load(path, loss)
+    return found
+
+
+def main() -> None:
+    """Train what is missing, draw, and print the bars."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--scale", choices=SCALES, default="smoke", help="see above")
+    parser.add_argument("--folder", type=Path, default=Path("runs/figure_1"), help="of complexes")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
+    parser.add_argument("--out", type=Path, default=Path("figure_1.png"), help="the picture")
+    given = parser.parse_args()
+    scale, folder = SCALES[given.scale], given.folder / given.scale
+    folder.mkdir(parents=True, exist_ok=True)
+    found = complexes(scale, network_loss(scale, given.data_dir), folder)
+    figure = Figure(figsize=(4.6 * len(found), 7.6), layout="constrained")
+    axes = figure.subplots(2, len(found), squeeze=False)
+    for k, (title, built) in enumerate(found.items()):
+        plot_triangle(built[(0, 1, 2)], "loss", axes[0, k]).set_title(title, pad=ABOVE)
+        plot_triangle(built[(0, 1, 2)], "accuracy", axes[1, k])
+        ((birth, death),) = built.triplet_barcode()
+        print(f"{title}: bar [{birth:.4f}, {death:.4f}] of index 1, length {death - birth:.4f}")
+    figure.savefig(given.out, dpi=DPI)
+    print(f"picture: {given.out}")
+
+
+if __name__ == "__main__":
+    main()

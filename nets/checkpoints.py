@@ -1,0 +1,80 @@
+"""Networks that somebody else trained: the function that makes them, and their files."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reduction import DataError
+
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
+"""Under which of its keys a checkpoint may hold the state dict, beside an optimizer's, say."""
+
+
+def make_model(factory: str) -> nn.Module:
+    """What the function of a module returns: `factory` is "module:function", the function takes no
+    arguments and returns an untrained network.
+
+    The module is imported as by `python -c`, so from the working directory too. Raises DataError.
+    """
+    module, _, function = factory.partition(":")
+    if not module or not function:
+        raise DataError(
+            f"a factory is named as module:function, got {factory!r}: give my_module:make_model"
+        )
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        make: Any = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise DataError(
+            f"factory {factory!r} cannot be imported ({error}): name a module on Python's path, or "
+            "in the working directory, and a function in it"
+        ) from error
+    model = make() if callable(make) else make
+    if not isinstance(model, nn.Module):
+        raise DataError(
+            f"a factory must return a torch.nn.Module, {factory!r} gives a "
+            f"{type(model).__name__}: return an untrained network"
+        )
+    return model
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file that `torch.save` wrote, alone or under one of WRAPPERS.
+
+    The prefix "module.", which DataParallel puts before all names, is taken off. Only tensors and
+    plain values are read (`weights_only`): no file can run anything. Raises DataError.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(f"there is no checkpoint {path}: name a file of torch.save") from None
+    except Exception as error:  # torch's reader raises whatever a spoilt file leads it to
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(
+            f"checkpoint {path} cannot be read as weights ({reason}): save model.state_dict() by "
+            "torch.save"
+        ) from error
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise DataError(
+            f"checkpoint {path} must hold a state dict, it holds a {type(content).__name__}: save "
+            "model.state_dict() by torch.save"
+        )
+    wrong = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise DataError(
+            f"checkpoint {path} must hold tensors by name, {wrong[0]!r} is a "
+            f"{type(content[wrong[0]]).__name__}: save model.state_dict() by torch.save"
+        )
+    if all(name.startswith("module.") for name in content):
+        content = {name.removeprefix("module."): value for name, value in content.items()}
+    return dict(content)

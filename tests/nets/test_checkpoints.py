@@ -1,0 +1,149 @@
+"""Networks of a user's own: the factory, the files, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nets import MLP, NetworkLoss, load_digits
+from nets.checkpoints import make_model, read_checkpoint
+from reduction import DataError
+from simplicial import LossComplex
+from tests.nets.commands import SMALL, assert_same_complex, record_of, succeed
+
+FACTORY = "tests.nets.test_checkpoints:small_mlp"
+
+
+def small_mlp() -> nn.Module:
+    """The network of SMALL."""
+    return MLP(64, (3,))
+
+
+def no_module() -> str:
+    return "an MLP, say"
+
+
+def test_a_factory_is_called() -> None:
+    assert isinstance(make_model(FACTORY), MLP)
+
+
+def test_a_factory_is_found_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_module_20270.py").write_text(
+        "from torch import nn\n\ndef make_model():\n    return nn.Linear(3, 2)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(make_model("their_module_20270:make_model"), nn.Linear)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("their_module", "named as module:function, got 'their_module'"),
+        (":make", "named as module:function, got ':make'"),
+        ("no_such_module_20270:make", "cannot be imported"),
+        ("tests.nets.test_checkpoints:missing", "cannot be imported"),
+        ("tests.nets.test_checkpoints:no_module", "must return a torch.nn.Module, .* gives a str"),
+    ],
+)
+def test_what_is_no_factory_is_refused(factory: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make_model(factory)
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict", "model_state"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_state_dict_is_read_however_it_was_saved(
+    tmp_path: Path, wrapper: str | None, prefix: str
+) -> None:
+    state = small_mlp().state_dict()
+    saved: Any = {prefix + name: value for name, value in state.items()}
+    if wrapper is not None:
+        saved = {"epoch": 3, wrapper: saved, "optimizer": {"lr": 0.1}}
+    torch.save(saved, tmp_path / "a.pt")
+    read = read_checkpoint(tmp_path / "a.pt")
+    assert list(read) == list(state)
+    assert all(torch.equal(read[name], state[name]) for name in state)
+
+
+def test_no_file_can_run_anything(tmp_path: Path) -> None:
+    torch.save(small_mlp(), tmp_path / "whole.pt")  # a pickled module
+    with pytest.raises(DataError, match=r"whole.pt cannot be read as weights"):
+        read_checkpoint(tmp_path / "whole.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([torch.zeros(3)], "must hold a state dict, it holds a list"),
+        ({}, "must hold a state dict, it holds a dict"),
+        ({"a": torch.zeros(3), "b": 1.0}, "must hold tensors by name, 'b' is a float"),
+    ],
+)
+def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: Any, message: str) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(DataError, match=message):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no checkpoint .*absent\.pt"):
+        read_checkpoint(tmp_path / "absent.pt")
+    torch.save(small_mlp().state_dict(), tmp_path / "a.pt")
+    content = (tmp_path / "a.pt").read_bytes()
+    for name, spoilt in (("half", content[: len(content) // 2]), ("none", b""), ("text", b"hi!")):
+        (tmp_path / f"{name}.pt").write_bytes(spoilt)
+        with pytest.raises(DataError, match=f"{name}.pt cannot be read as weights") as caught:
+            read_checkpoint(tmp_path / f"{name}.pt")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run, and its three minima as files."""
+    folder = tmp_path_factory.mktemp("trained")
+    succeed("run", *SMALL, "--out", folder / "run")
+    images = load_digits().subset(40)
+    loss = NetworkLoss(small_mlp(), images.train_inputs, images.train_targets)
+    points = LossComplex.load(folder / "run" / "complex.npz", loss).minima.points
+    for name, point in zip("abc", points, strict=True):
+        torch.save(loss.state_dict(point), folder / f"{name}.pt")
+    return folder
+
+
+def own(trained: Path, *more: object) -> list[object]:
+    """The run's options without those of its networks, and files in place of them."""
+    options: list[object] = [*SMALL]
+    for name in ("--minima", "--hidden"):
+        at = options.index(name)
+        del options[at : at + 2]
+    files = [trained / f"{name}.pt" for name in "abc"]
+    return ["run", *options, *more, "--factory", FACTORY, "--checkpoint", *files]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_checkpoints_are_the_minima(trained: Path, tmp_path: Path) -> None:
+    result = succeed(*own(trained, "--learning-rate", 0.1, "--weight-decay", 1e-4),
+                     "--out", tmp_path / "own")  # fmt: skip
+    assert result.stdout.startswith(f"3 minima of {FACTORY} on 40 images\n")
+    assert_same_complex(trained / "run", tmp_path / "own")
+    settings = record_of(tmp_path / "own")["settings"]
+    assert [Path(path).name for path in settings["checkpoints"]] == ["a.pt", "b.pt", "c.pt"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_plane_through_three_networks_trains_nothing(trained: Path, tmp_path: Path) -> None:
+    arguments = own(trained, "--max-dim", 2)
+    at = arguments.index("--epochs")
+    arguments[at + 1] = 0
+    succeed(*arguments, "--out", tmp_path / "plane")
+    with np.load(tmp_path / "plane" / "complex.npz") as saved:
+        pool = saved["pool"].astype(np.float64)
+    vertices, inside = pool[:3], pool[3:]
+    means = [vertices[[0, 1]].mean(0), vertices[[0, 2]].mean(0), vertices[[1, 2]].mean(0)]
+    np.testing.assert_allclose(inside[:3], means, atol=1e-6)
+    np.testing.assert_allclose(inside[3], vertices.mean(0), atol=1e-6)

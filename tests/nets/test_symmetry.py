@@ -1,0 +1,165 @@
+"""Permuted and aligned networks: the same function, and the nearest copy by brute force."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nets import MLP, LeNet, NetworkLoss, ResNet, align, train_minima
+from nets.symmetry import Place, Units, permuted, units_of
+from reduction import DataError
+from simplicial import Minima, Recipe
+
+
+def images(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(4))
+
+
+def normed() -> nn.Module:
+    """A chain with batch norm of both kinds, nested."""
+    features = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+    return nn.Sequential(
+        features, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 25, 7), nn.BatchNorm1d(7),
+        nn.Tanh(), nn.Linear(7, 10),
+    )  # fmt: skip
+
+
+CASES = {
+    "mlp": lambda: MLP(144, (9, 6)),
+    "lenet": lambda: LeNet(1, 12),
+    "normed": normed,
+    "resnet": lambda: ResNet(channels=1, depth=14),
+    "resnet-ns": lambda: ResNet(channels=1, depth=14, shortcuts=False),
+}
+
+
+def loss_of(name: str) -> NetworkLoss:
+    torch.manual_seed(11)
+    return NetworkLoss(CASES[name](), images(40, 1, 12, 12), torch.arange(40) % 10)
+
+
+def random_point(loss: NetworkLoss, seed: int) -> Tensor:
+    """All parameters drawn, so that no two units are alike, those of batch norm included."""
+    return torch.randn(loss.dim, generator=torch.Generator().manual_seed(seed)) * 0.3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_permuted_network_computes_the_same_function(name: str) -> None:
+    loss, rng = loss_of(name), np.random.default_rng(20268)
+    units, point = units_of(loss.model()), random_point(loss, 1)
+    orders = [rng.permutation(each.count) for each in units]
+    other = permuted(point, loss, units, orders)
+    assert (other != point).float().mean() > 0.5
+    outputs = []
+    for p in (point, other):
+        model = loss.model().eval()
+        model.load_state_dict(loss.state_dict(p))
+        with torch.no_grad():
+            outputs.append(model(images(40, 1, 12, 12)))
+    scale = outputs[0].abs().max()
+    assert (outputs[0] - outputs[1]).abs().max() <= 1e-5 * scale
+    backwards = [np.argsort(order) for order in orders]
+    assert torch.equal(permuted(other, loss, units, backwards), point)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("mlp", 2), ("lenet", 4), ("normed", 2), ("resnet", 9), ("resnet-ns", 13)]
+)
+def test_every_hidden_layer_has_its_units(name: str, count: int) -> None:
+    """ResNet-14: a group in each of 6 blocks, and three streams; without shortcuts 13 layers."""
+    assert len(units_of(CASES[name]())) == count
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_permuted_copy_is_put_right(name: str) -> None:
+    loss, rng = loss_of(name), np.random.default_rng(20269)
+    units, point = units_of(loss.model()), random_point(loss, 2)
+    near = point + 1e-3 * random_point(loss, 3)
+    copy = permuted(near, loss, units, [rng.permutation(each.count) for each in units])
+    aligned = align(Minima(torch.stack([point, copy]), loss))
+    assert torch.equal(aligned.points[0], point)
+    assert torch.equal(aligned.points[1], near)
+
+
+def test_one_hidden_layer_is_matched_as_well_as_can_be() -> None:
+    torch.manual_seed(12)
+    loss = NetworkLoss(MLP(4, (5,), 3), images(9, 4), torch.arange(9) % 3)
+    points = torch.stack([random_point(loss, seed) for seed in (5, 6, 7)])
+    units = units_of(loss.model())
+    aligned = align(Minima(points, loss)).points
+    for k in (1, 2):
+        copies = [
+            permuted(points[k], loss, units, [np.array(order)]) for order in permutations(range(5))
+        ]
+        nearest = min(float((points[0] - copy).norm()) for copy in copies)
+        assert float((points[0] - aligned[k]).norm()) == pytest.approx(nearest, rel=1e-6)
+        assert nearest < 0.98 * float((points[0] - points[k]).norm())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_aligned_networks_are_nearer_and_have_the_same_loss(name: str) -> None:
+    loss = loss_of(name)
+    minima = Minima(torch.stack([random_point(loss, seed) for seed in (8, 9)]), loss)
+    aligned = align(minima)
+    before, after = (float((m.points[0] - m.points[1]).norm()) for m in (minima, aligned))
+    assert after < before
+    np.testing.assert_allclose(aligned.values, minima.values, rtol=1e-5)
+    assert torch.equal(align(minima).points, aligned.points)
+
+
+def test_trained_networks_are_aligned_on_request() -> None:
+    loss = loss_of("mlp")
+    recipe = Recipe(epochs=2, batch_size=20, learning_rate=0.1)
+    plain = train_minima(loss, 3, recipe=recipe, seed=6)
+    found = train_minima(loss, 3, recipe=recipe, align=True, seed=6)
+    assert torch.equal(found.points, align(plain, seed=6).points)
+    assert torch.equal(found.points[0], plain.points[0])
+    assert not torch.equal(found.points[1], plain.points[1])
+
+
+def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.outer = nn.Linear(4, 6), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.outer(self.inner(x).relu())
+
+    torch.manual_seed(13)
+    loss = NetworkLoss(Own(), images(9, 4), torch.arange(9) % 3)
+    minima = Minima(torch.stack([random_point(loss, seed) for seed in (1, 2)]), loss)
+    with pytest.raises(DataError, match=r"Own is no nn\.Sequential: name its units"):
+        align(minima)
+    places = (Place("inner.weight", 0), Place("inner.bias", 0), Place("outer.weight", 1))
+    aligned = align(minima, units=[Units(6, places)])
+    np.testing.assert_allclose(aligned.values, minima.values, rtol=1e-5)
+    assert not torch.equal(aligned.points, minima.points)
+    for wrong, message in (
+        (Units(5, places), "5 units of 1 along axis 0 of 'inner.weight' with shape"),
+        (Units(6, (Place("none", 0),)), r"'none' with shape \(\)"),
+        (Units(6, (*places, places[0])), "axis 0 of 'inner.weight' is named twice"),
+        (Units(6, places[:2]), "the loss of network 1 went from .* to .*: name the units"),
+    ):
+        with pytest.raises(DataError, match=message):
+            align(minima, units=[wrong])
+
+
+def test_what_cannot_be_aligned_is_refused() -> None:
+    x, y = images(8, 1, 6, 6), torch.arange(8) % 2
+    grouped = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(16, 2)
+    )
+    strange = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.Softmax(1), nn.Linear(4, 2))
+    for model, message in (
+        (grouped, "1 has 2 groups"),
+        (strange, "2 is a Softmax: name the units"),
+    ):
+        loss = NetworkLoss(model, x, y)
+        points = torch.stack([random_point(loss, seed) for seed in (1, 2)])
+        with pytest.raises(DataError, match=message):
+            align(Minima(points, loss))
+    with pytest.raises(DataError, match="networks can be aligned, got minima of a function"):
+        align(Minima(torch.eye(2), lambda points: points.square().sum(dim=1)))
