@@ -133,7 +133,8 @@ def test_trainable_sides_segments_and_field_are_honoured(tmp_path: Path):
 def test_a_residual_network_has_its_options_and_its_recipe(tmp_path: Path):
     options = ["--subset", 20, "--image-size", 5, "--minima", 3, "--epochs", 1, "--batch-size", 10]
     options += ["--model", "resnet", "--depth", 8, "--width", 2, "--no-shortcuts"]
-    result = succeed("run", *options, "--resolution", 3, "--quiet", "--out", tmp_path / "out")
+    result = succeed("run", *options, "--resolution", 3, "--sampled", "--quiet",
+                     "--out", tmp_path / "out")  # fmt: skip
     assert result.stdout.startswith("3 minima of resnet on 20 images\n")
     recorded = record_of(tmp_path / "out")
     recipe = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
