@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from nets import data as data_sets
 from nets import models
 from nets.checkpoints import make_model, read_checkpoint
+from nets.execution import PRECISIONS
 from nets.loss import NetworkLoss
 from nets.settings import AnalyticSettings, NetworkSettings, record
 from nets.symmetry import align
@@ -179,6 +180,12 @@ def _shared(command: Command) -> Command:
 )
 @click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Training's arithmetic; evaluation is always in full.  [default: bfloat16 for "
+    "convolutions on a CPU that computes with it]",
+)
 @click.option("--memory", default=2.0, show_default=True, help="Gigabytes for a batch of networks.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
@@ -221,7 +228,7 @@ def run(**options: Any) -> None:
             shortcuts=settings.shortcuts,
         )
     loss, test = (
-        NetworkLoss(model, inputs, targets, device=settings.device)
+        NetworkLoss(model, inputs, targets, device=settings.device, precision=settings.precision)
         for inputs, targets in (
             (images.train_inputs, images.train_targets),
             (images.test_inputs, images.test_targets),

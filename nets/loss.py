@@ -9,7 +9,7 @@ A.2). Estimates for training take a mini-batch, in training mode.
 import copy
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,33 +18,36 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
+from nets.execution import Batching, Execution, Precision
 from nets.generators import global_generators, undisturbed
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
-from reduction import DataError, OptionError, ShapeError
+from reduction import DataError, ShapeError
 from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device, whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-Batching = Literal["vmap", "loop"]
-EXAMPLES = 512  # examples, at most, that go through a network at once in evaluation
 PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
 
 class NetworkLoss:
     """The loss of an unmodified `nn.Module` on a fixed data set, on flat parameter vectors.
 
-    model     any module; copied. Coordinates: parameters that require a gradient, tied weights once
-    data      inputs, a tensor (n, ...), with `targets` (n, ...); or a Dataset or DataLoader of
-              (input, target) pairs, which is read once, from first to last
-    loss_fn   (outputs, targets) -> scalar, the mean over examples
-    device    where the network runs; None: where the model's parameters are
-    batching  "vmap": all points at once; "loop": one after another. None: loop for recurrent
-              layers and attention, which vmap cannot batch, and for convolutions on the CPU, where
-              batched ones are slow; vmap otherwise. A rule, not a timing, so that the same seed
-              gives the same result.
-    Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a device
-    or a batching that is not there.
+    model      any module; copied. Coordinates: parameters that require a gradient, tied weights
+               once
+    data       inputs, a tensor (n, ...), with `targets` (n, ...); or a Dataset or DataLoader of
+               (input, target) pairs, which is read once, from first to last
+    loss_fn    (outputs, targets) -> scalar, the mean over examples
+    device     where the network runs; None: where the model's parameters are
+    batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
+               layers and attention, which vmap cannot batch, and for convolutions on the CPU, where
+               batched ones are slow; vmap otherwise
+    precision  of training's arithmetic: "full", the parameters' own, or "bfloat16", torch's
+               autocast. None: bfloat16 for convolutions in float32 on a CPU that computes with it,
+               full otherwise. Exact values and gradients, and so a filtration, are always full
+    The rules are no timings, so the same seed gives the same result.
+    Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a
+    device, a batching or a precision that is not there.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class NetworkLoss:
         loss_fn: LossFunction = cross_entropy,
         device: torch.device | str | None = None,
         batching: Batching | None = None,
+        precision: Precision | None = None,
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -71,13 +75,10 @@ class NetworkLoss:
         self._model.to(self.device)
         self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
         self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
-        if batching not in ("vmap", "loop", None):
-            raise OptionError(f"batching is 'vmap', 'loop' or None, got {batching!r}: choose one")
-        self.batching: Batching = batching or _batching(self._model, self.device)
+        self.execution = Execution.chosen(self._model, self.device, batching, precision)
         inputs, labels = read_examples(data, targets)
-        self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
-        if self._channels_last:
-            self._inputs = self._inputs.contiguous(memory_format=torch.channels_last)
+        self._inputs = self.execution.arranged(inputs.to(self.device))
+        self._targets = labels.to(self.device)
         self._generators = global_generators(self.device)
         self._scored = self._probe()
         self._point_bytes = self._measure()
@@ -85,7 +86,7 @@ class NetworkLoss:
     def __repr__(self) -> str:
         return (
             f"NetworkLoss({self._name}, {len(self._targets)} examples, "
-            f"dim={self.dim}, {self.batching}, {self.device})"
+            f"dim={self.dim}, {self.execution})"
         )
 
     def model(self) -> nn.Module:
@@ -155,9 +156,8 @@ class NetworkLoss:
             )
         order = torch.as_tensor(rng.permutation(n), device=self.device)
         for batch in order.split(batch_size):
-            yield self._estimate(
-                self._inputs[batch], self._targets[batch], int(rng.integers(2**63))
-            )
+            inputs = self.execution.arranged(self._inputs[batch])
+            yield self._estimate(inputs, self._targets[batch], int(rng.integers(2**63)))
 
     def point_bytes(self) -> int:
         """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch."""
@@ -220,11 +220,7 @@ class NetworkLoss:
         return buffers
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
-        count = -(-len(self._targets) // EXAMPLES)
-        yield from zip(
-            self._inputs.tensor_split(count), self._targets.tensor_split(count), strict=True
-        )
+        return self.execution.in_parts(self._inputs, self._targets)
 
     @contextmanager
     def _momentum(self, share: float) -> Generator[None]:
@@ -247,7 +243,11 @@ class NetworkLoss:
             self._model.train()
             # copied, so that no estimate leaves a trace in buffers; and the momentum is a number,
             # since the cumulative mean of momentum=None cannot be batched
-            with undisturbed(self._generators), self._momentum(0.0):
+            with (
+                undisturbed(self._generators),
+                self._momentum(0.0),
+                self.execution.training(),
+            ):
                 return self._each(points, self._copies(len(points)), x, y, seed)[0]
 
         return estimate
@@ -272,18 +272,15 @@ class NetworkLoss:
                 for generator in self._generators:
                     generator.manual_seed(seed)
             outputs = functional_call(self._model, {**parameters, **state}, (x,))
+            outputs = outputs.to(self.coordinates.dtype)  # from training's precision
             return self.loss_fn(outputs, y), self._correct(outputs.detach(), y)
 
-        parameters = self.coordinates.views(points.to(self.device, self.coordinates.dtype))
-        if self.batching == "vmap":
-            return vmap(one, randomness="same")(parameters, buffers)
-        arrange = _channels_last if self._channels_last else _as_is
+        points = points.to(self.device, self.coordinates.dtype)
+        if self.execution.batching == "vmap":
+            return vmap(one, randomness="same")(self.coordinates.views(points), buffers)
         results = [
-            one(
-                {k: arrange(p[i]) for k, p in parameters.items()},
-                {k: b[i] for k, b in buffers.items()},
-            )
-            for i in range(len(points))
+            one(self.coordinates.views(point), {k: b[i] for k, b in buffers.items()})
+            for i, point in enumerate(points.unbind())  # not points[i]: a gradient of all for each
         ]
         return torch.stack([loss for loss, _ in results]), torch.stack([c for _, c in results])
 
@@ -291,10 +288,6 @@ class NetworkLoss:
         if not self._scored:
             return outputs.new_zeros(())
         return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
-
-    @property
-    def _channels_last(self) -> bool:
-        return self.batching == "loop" and self._inputs.ndim == 4
 
     @property
     def _name(self) -> str:
@@ -379,7 +372,7 @@ class NetworkLoss:
         try:
             yield
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-            unbatched = ", or pass batching='loop'" if self.batching == "vmap" else ""
+            unbatched = ", or pass batching='loop'" if self.execution.batching == "vmap" else ""
             raise DataError(
                 f"model, data and loss_fn must fit together, {self._name} on inputs "
                 f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
@@ -387,24 +380,8 @@ class NetworkLoss:
             ) from error
 
 
-def _batching(model: nn.Module, device: torch.device) -> Batching:
-    alone: tuple[type[nn.Module], ...] = (nn.RNNBase, nn.MultiheadAttention)
-    if device.type == "cpu":
-        alone += (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    return "loop" if any(isinstance(m, alone) for m in model.modules()) else "vmap"
-
-
 def _has_running_statistics(module: nn.Module) -> bool:
     return isinstance(getattr(module, "running_mean", None), Tensor)
-
-
-def _channels_last(weights: Tensor) -> Tensor:
-    """Weights of a 2-d convolution, (out, in, height, width), with channels last in memory."""
-    return weights.contiguous(memory_format=torch.channels_last) if weights.ndim == 4 else weights
-
-
-def _as_is(weights: Tensor) -> Tensor:
-    return weights
 
 
 def _first_line(error: Exception) -> str:

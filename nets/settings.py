@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from nets.execution import Precision
 from nets.recipes import RECIPES
 from reduction import Barcode, OptionError
 from reduction.fields import prime
@@ -71,6 +72,7 @@ class NetworkSettings:
     field: int
     seed: int
     device: str
+    precision: Precision | None
     memory: float
     quiet: bool
     out: Path

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nets import MLP
-from nets.loss import Batching
 
-BATCHINGS: tuple[Batching, ...] = ("vmap", "loop")
-N = 1_100  # two full parts and a smaller one
+N = 1_100  # parts of 123 and of 122
 
 
 def numbers(*shape: int, seed: int = 3) -> Tensor:

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from nets import MLP, LeNet, NetworkLoss
-from nets.loss import Batching
+from nets.execution import BATCHINGS, Batching
 from reduction import DataError, ShapeError
 from simplicial import Algorithm1, Minima, Recipe, build_complex
 from tests.nets.networks import (
-    BATCHINGS,
     MODELS,
     TOKENS,
     N,
@@ -109,22 +108,6 @@ def test_sequence_models_on_integer_inputs_agree_with_the_plain_network(kind: st
         assert abs(values[i].item() - expected.item()) <= bound(torch.float32)
         assert abs(exact[i].item() - expected.item()) <= bound(torch.float32)
         torch.testing.assert_close(gradient[i], slopes, rtol=0, atol=bound(torch.float32))
-
-
-def test_batching_is_a_rule_on_the_architecture():
-    def chosen(model: nn.Module, x: Tensor) -> str:
-        return NetworkLoss(model, x, torch.arange(len(x)) % 3).batching
-
-    assert chosen(MLP(6, (8,), 3), X[:9]) == "vmap"
-    assert chosen(LeNet(size=12, classes=3), numbers(9, 1, 12, 12)) == "loop"
-    assert chosen(Sequences("lstm"), TOKENS) == chosen(Sequences("transformer"), TOKENS) == "loop"
-    assert chosen(Sequences("embedding"), TOKENS) == "vmap"
-
-
-def test_a_network_that_vmap_cannot_batch_is_refused_with_the_way_out():
-    model = Sequences("lstm")
-    with pytest.raises(DataError, match=r"aten::lstm.*pass batching='loop'"):
-        NetworkLoss(model, TOKENS, torch.arange(60) % 3, batching="vmap")
 
 
 def test_a_weight_that_is_tied_has_the_sum_of_both_gradients():

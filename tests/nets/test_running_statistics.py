@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import NetworkLoss
-from nets.loss import EXAMPLES, Batching
+from nets.execution import BATCHINGS, EXAMPLES, Batching
 from reduction import DataError
 from tests.nets.networks import (
-    BATCHINGS,
     Normed,
     X,
     Y,
@@ -41,13 +40,13 @@ def with_statistics(model: nn.Module, point: Tensor, parts: list[Tensor]) -> nn.
 @pytest.mark.parametrize("momentum", [0.1, None])
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentum: float | None):
-    x, y = X[:600].double(), Y[:600]  # two parts of 300
+    x, y = X[:240].double(), Y[::4][:240]  # two parts of 120
     model = seeded(lambda: batch_norm(momentum=momentum)).double()
     loss = NetworkLoss(model, x, y, batching=batching)
     points = points_near(model)
     seen = loss.evaluate(points)
     for value, point in zip(seen.loss, points, strict=True):
-        network = with_statistics(model, point, [x[:300], x[300:]])
+        network = with_statistics(model, point, [x[:120], x[120:]])
         assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
         state = loss.state_dict(point)
         for name, buffer in network.named_buffers():
@@ -58,7 +57,7 @@ def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentu
 
 
 def test_gradient_with_batch_norm_takes_statistics_as_constants():
-    x, y = X[:400].double(), Y[:400]
+    x, y = X[:120].double(), Y[::9][:120]
     model = seeded(batch_norm).double()
     points = points_near(model, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(NetworkLoss(model, x, y)(points).sum(), points)
@@ -74,7 +73,7 @@ def test_parts_of_unequal_size_are_weighted_by_it():
     x, y = X[:n].double().sort(dim=0).values, Y[:n]
     model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
     state = NetworkLoss(model, x, y).state_dict(points_near(model)[0])
-    expected = (257 * x[:257].var(dim=0) + 256 * x[257:].var(dim=0)) / n
+    expected = (65 * x[:65].var(dim=0) + 64 * x[65:].var(dim=0)) / n
     torch.testing.assert_close(state["0.running_var"], expected, rtol=1e-12, atol=0)
     torch.testing.assert_close(state["0.running_mean"], x.mean(dim=0), rtol=0, atol=1e-12)
 
@@ -102,7 +101,7 @@ def test_stale_statistics_would_show_a_barrier_that_is_not_there():
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_instance_norm_with_running_statistics(batching: Batching):
-    x, y = X[:400].double(), Y[:400]
+    x, y = X[:120].double(), Y[::9][:120]
     model = seeded(Normed).double()
     loss = NetworkLoss(model, x, y, batching=batching)
     points = points_near(model)
