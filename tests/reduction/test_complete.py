@@ -1,6 +1,7 @@
 """Complete complexes: every shortcut of their engine against GUDHI and reduced matrices."""
 
 import os
+from functools import partial
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.complete import coboundary, complete_pairings
+from reduction.kernels.cursors import Chains
 from reduction.kernels.residues import (
     ROWS,
     add_multiple,
@@ -23,14 +25,15 @@ from reduction.kernels.residues import (
     room_for_windows,
 )
 from reduction.kernels.tables import find_place
-from reduction.kernels.windows import END, MOST_ROWS
+from reduction.kernels.windows import END, MOST_ROWS, Summands
 from reduction.matrix import matrix_pairings
 from reduction.order import ascending_order, filtration_order
+from reduction.packed import _summands as summands_of
 from reduction.packed import reduce_packed
 from reduction.pairing import Pairing
 from reduction.room import enlarged
 from reduction.simplices import Complete
-from tests.oracles.complexes import Arrays, filtered, full
+from tests.oracles.complexes import PROJECTIVE_PLANE, Arrays, filtered, full
 from tests.reduction.test_persistence import gudhi_bars
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -134,22 +137,51 @@ def test_windows_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> Non
 
 def test_windows_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else cursors would find the same pairs, and nothing here would fail."""
-    found = list[Any]()
-
-    def watched(*arguments: Any) -> NDArray[np.int64] | None:
-        found.append(reduce_packed(*arguments))
-        return found[-1]
-
-    monkeypatch.setattr("reduction.complete.reduce_packed", watched)
+    found = watched_windows(monkeypatch)
     values = arranged(filtered(full(9, 3), np.random.default_rng(20271), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(9, values)
     assert isinstance(complex.vertices, Complete)
     for p in FIELDS:
         complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
-        assert len(found) == 2
-        assert all(pivots is not None for pivots in found)
+        assert found == [True, True]
         found.clear()
+
+
+@pytest.mark.parametrize("p", [3, 5, 127, 2**31 - 1])
+@pytest.mark.parametrize("seed", range(5))
+def test_pivots_other_than_one_are_normalised(
+    p: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A projective plane comes before all else, whose second cohomology over Z is Z/2: one pivot is
+    2 or -2, where among random values all are 1 or -1. If it stayed so, windows would fill up."""
+    found = watched_windows(monkeypatch)
+    n, rng = 8, np.random.default_rng(20274 + seed)
+    vertices = full(n, 3)
+    values = [k + rng.random(len(rows)) for k, rows in enumerate(vertices)]
+    plane = PROJECTIVE_PLANE[2].tolist()
+    values[2][[row not in plane for row in vertices[2].tolist()]] += 1
+    values[3] += 1
+    values[0][:] = 0
+    complex = FilteredComplex.complete(n, arranged(Arrays(vertices, values)))
+    assert isinstance(complex.vertices, Complete)
+    expected = matrix_pairings(complex, p, 2)
+    pairings = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    assert list(map(summary, pairings)) == list(map(summary, expected))
+    assert found == [True, True]
+
+
+def watched_windows(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A list that takes up, for each dimension, whether windows had enough room."""
+    found = list[bool]()
+
+    def watched(*arguments: Any) -> NDArray[np.int64] | None:
+        pivots = reduce_packed(*arguments)
+        found.append(pivots is not None)
+        return pivots
+
+    monkeypatch.setattr("reduction.complete.reduce_packed", watched)
+    return found
 
 
 @pytest.mark.skipif(INTERPRETED, reason="too many columns for it")
@@ -158,25 +190,42 @@ def test_cursors_go_on_where_windows_outgrow_their_room(
     p: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever it is that there is no room for."""
-    n, outcomes = 24, set[bool]()
+    n = 24
     values = arranged(filtered(full(n, 3), np.random.default_rng(20264), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(n, values)
     assert isinstance(complex.vertices, Complete)
     expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
 
-    def watched(*arguments: Any) -> NDArray[np.int64] | None:
-        pivots = reduce_packed(*arguments)
-        outcomes.add(pivots is None)
-        return pivots
-
-    monkeypatch.setattr("reduction.complete.reduce_packed", watched)
+    outcomes = watched_windows(monkeypatch)
     lists = 4 * values[2].size * (n - 2)
     for k in range(0, 30, 2):
         monkeypatch.setattr("reduction.packed.available", lambda free=lists + 2**k: free)
         found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
         assert list(map(summary, found)) == list(map(summary, expected)), k
-    assert outcomes == {True, False}
+    assert set(outcomes) == {True, False}
+
+
+@pytest.mark.parametrize("p", [2, 127])
+def test_a_column_of_more_summands_than_there_is_room_for_is_left_to_cursors(
+    p: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes, rooms = watched_windows(monkeypatch), list[int]()
+    values = arranged(filtered(full(12, 3), np.random.default_rng(20275), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(12, values)
+    assert isinstance(complex.vertices, Complete)
+    expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+
+    def bounded(size: int, most: int, chains: Chains, room: int) -> Summands:
+        rooms.append(most)
+        return summands_of(size, room if len(rooms) % 2 == 0 else most, chains)
+
+    for room in (8, 12, 16, 200):
+        monkeypatch.setattr("reduction.packed._summands", partial(bounded, room=room))
+        found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        assert list(map(summary, found)) == list(map(summary, expected)), room
+    assert outcomes == [True, False] * 3 + [True, True]
 
 
 def test_an_error_of_memory_leaves_columns_to_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
