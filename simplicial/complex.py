@@ -29,16 +29,16 @@ from simplicial.storage import Parts, read_complex, write_complex
 class LossComplex:
     """Optimised simplices of dimension 0 .. max_dim on minima, all of each dimension.
 
-    minima       the vertices, their loss and its values there
-    simplex_map  the subdivision of every simplex
-    resolution   of the lattice on which Algorithm 2 took the maxima
-    simplices    for each dimension: vertices and rows of the pool
-    pool         (K, d) all control points
-    interiors    for each dimension from 1 on: what was seen inside the simplices
-    certificates for each dimension from 0 on: critical points nearby; None if none were sought
-    heights      for each dimension: the largest loss seen on each simplex, faces included
-    filtration   f(simplex) = its height (Algorithm 2, section 4); where a simplex is highest inside
-                 and a critical point lies nearby, the value of that in its place
+    minima        the vertices, their loss and its values there
+    simplex_map   the subdivision of every simplex
+    resolution    of the lattice on which Algorithm 2 took the maxima
+    simplices     for each dimension: vertices and rows of the pool
+    pool          (K, d) all control points
+    interiors     for each dimension from 1 on: what was seen inside the simplices
+    certificates  for each dimension from 0 on: critical points nearby; None if none were sought
+    heights       for each dimension: the largest loss seen on each simplex, faces included
+    filtration    f(simplex) = its height (Algorithm 2, section 4); where a simplex is highest
+                  inside and a critical point lies nearby, the value of that in its place
     """
 
     minima: Minima

@@ -39,14 +39,14 @@ def find_minima(
 ) -> Minima:
     """Non-degenerate minima of a loss, found from uniform random starts in a box.
 
-    n       keep at most n, the lowest; None: all. Fewer are returned if fewer are found
-    dim     number of variables d; None: the loss's own `dim`
-    box     (2, d) or (2,): lowest and highest coordinates of the starts; None: the loss's own
-            `domain`, or [-5, 5] in each coordinate. Minima outside it count if a start runs there
-    starts  None: 100 d, and at least 20 n
-    seed    non-negative
-    returns Minima, sorted by value, ties by coordinates; `.search` counts what became of the
-            starts: duplicates merged, other critical points, degenerate ones and failures left out
+    n        keep at most n, the lowest; None: all. Fewer are returned if fewer are found
+    dim      number of variables d; None: the loss's own `dim`
+    box      (2, d) or (2,): lowest and highest coordinates of the starts; None: the loss's own
+             `domain`, or [-5, 5] in each coordinate. Minima outside it count if a start runs there
+    starts   None: 100 d, and at least 20 n
+    seed     non-negative
+    returns  Minima, sorted by value, ties by coordinates; `.search` counts what became of the
+             starts: duplicates merged, other critical points, degenerate ones and failures left out
     Raises OptionError for arguments out of range, LossError for a loss that breaks its contract,
     SearchError when no start arrives at a minimum. The search is made in float64 on the CPU.
     """

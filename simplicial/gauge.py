@@ -70,6 +70,7 @@ class Gauge:
         """Find the maxima inside the r-simplices; those of lower dimensions are known."""
         simplices = self.layout.simplices[r]
         count = len(simplices.vertices) * len(interior_lattice(r, self.resolution))
+        kept = r <= PICTURED and count * KEPT_BYTES <= self.memory
         with progress_bar(f"{dimension_name(r)}: maxima", count, self.progress) as bar:
             interior = sample_interiors(
                 self.minima.loss,
@@ -77,7 +78,7 @@ class Gauge:
                 simplices,
                 resolution=self.resolution,
                 memory=self.memory,
-                keep=r <= PICTURED and count * KEPT_BYTES <= self.memory,
+                keep=kept or self.tolerance is not None,
                 on_points=bar.update,
             )
         slack = np.inf
@@ -94,12 +95,14 @@ class Gauge:
                     simplices,
                     interior,
                     self.floor(r),
+                    resolution=self.resolution,
                     tolerance=slack,
                     memory=self.memory,
                     on_points=bar.update,
                 )
             count = interior.evaluations + rows.stop - (rows.start if r > 1 else 0)
-            interior = replace(interior, evaluations=count)
+            samples = interior.samples if kept else None
+            interior = replace(interior, samples=samples, evaluations=count)
         self.interiors.append(interior)
         self.slack.append(slack)
         self.heights.append(np.maximum(interior.largest, self.floor(r)))

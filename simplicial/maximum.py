@@ -17,7 +17,7 @@ from reduction.colex import complete_positions
 from simplicial.loss import Evaluation, Loss, evaluate, points_at_once
 from simplicial.mesh import Mesh
 from simplicial.optimise import Simplices
-from simplicial.refinement import Seen, highest
+from simplicial.refinement import Lattice, Seen, highest
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
 
@@ -90,6 +90,7 @@ def refined(
     interior: Interior,
     floor: NDArray[np.float64],
     *,
+    resolution: int,
     tolerance: float,
     memory: int,
     on_points: Callable[[int], object] = lambda _count: None,
@@ -97,10 +98,17 @@ def refined(
     """The honest maximum inside every simplex, where it exceeds the lattice's and the faces'.
 
     seen       the loss and its gradient at the pool's points
+    interior   what was seen on the lattice, whose values tell where linear pieces hold more than
+               their corners show
     floor      (m,) the largest loss on the simplices' faces
+    resolution of that lattice
     tolerance  what the loss may still be higher by, in its units
     Raises LossError where the loss is not finite.
     """
+    lattice = None
+    if interior.samples is not None:
+        places = interior_lattice(simplices.dim, resolution)
+        lattice = Lattice(places, interior.samples.loss)
     found = highest(
         loss,
         pool,
@@ -111,6 +119,7 @@ def refined(
         tolerance,
         memory,
         on_points,
+        lattice,
     )
     higher = found.largest > interior.largest
     return Interior(

@@ -14,6 +14,7 @@ from torch import Tensor
 from simplicial.maps import SimplexMap
 
 UPWIND = 0.05  # weight of neighbours that are lower, beside at most 1 for the highest
+ROUNDING = 1e-9  # of barycentric coordinates
 THIN = 0.05  # a tangent direction shorter than this share of the longest is taken as normal
 
 
@@ -61,6 +62,20 @@ class Mesh:
         )
         edges = np.argwhere(np.triu(linked))
         return cls(places, pieces, inside, edges, neighbours, present, harmonic)
+
+    def holding(self, t: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Which linear pieces hold which of the points t (p, r+1), and where.
+
+        Returns pairs (q, 2) of a piece and a point, and barycentric coordinates (q, r+1) in the
+        piece. A point on a common face is held by several pieces.
+        """
+        pairs, shares = [], []
+        for k, corners in enumerate(self.places[self.pieces]):
+            share = np.linalg.solve(corners.T, t.T).T
+            held = np.flatnonzero((share >= -ROUNDING).all(axis=1))
+            pairs.append(np.stack([np.full(held.size, k), held], axis=1))
+            shares.append(share[held].clip(min=0))
+        return np.concatenate(pairs), np.concatenate(shares)
 
     def spacing(self, controls: Tensor) -> Tensor:
         """Mean length of the mesh's edges in parameter space, (m,), for controls (m, c, d)."""

@@ -32,6 +32,23 @@ def plot_triangle(
     there.
     """
     samples = _samples(simplex, 2, "triangle")
+    return plot_samples(samples, simplex.maximum.barycentric, quantity, ax, simplex.vertices)
+
+
+def plot_samples(
+    samples: Samples,
+    largest: NDArray[np.float64],
+    quantity: Quantity = "loss",
+    ax: Axes | None = None,
+    vertices: tuple[int, ...] = (0, 1, 2),
+) -> Axes:
+    """The picture of `plot_triangle` from what was seen on a triangle, without its networks.
+
+    samples   of a triangle
+    largest   (3,) barycentric coordinates of the largest loss
+    vertices  the labels of its corners
+    Raises LossError for an accuracy that is not there.
+    """
     heights = _quantity(samples, quantity)
     ax = _axes((5.4, 4.2)) if ax is None else ax
     x, y = (samples.barycentric @ CORNERS).T
@@ -43,16 +60,15 @@ def plot_triangle(
             x, y, heights, levels=10, colors="white", linewidths=0.5, alpha=0.7, linestyles="solid"
         )
     ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
-    top = simplex.maximum.barycentric @ CORNERS
-    (star,) = ax.plot(*top, "*", color="tab:red", markersize=12, markeredgecolor="white")
+    (star,) = ax.plot(
+        *(largest @ CORNERS), "*", color="tab:red", markersize=12, markeredgecolor="white"
+    )
     star.set_clip_on(False)
     ax.legend([star], ["largest loss"], loc="upper left", frameon=False, fontsize=8)
-    for vertex, corner, side in zip(
-        simplex.vertices, CORNERS, ("top", "top", "bottom"), strict=True
-    ):
-        at = samples.barycentric[:, simplex.vertices.index(vertex)].argmax()
+    for i, (corner, side) in enumerate(zip(CORNERS, ("top", "top", "bottom"), strict=True)):
+        at = samples.barycentric[:, i].argmax()
         ax.annotate(
-            f"minimum {vertex}\n{as_text(heights[at], np.abs(heights).max())}",
+            f"minimum {vertices[i]}\n{as_text(heights[at], np.abs(heights).max())}",
             corner,
             xytext=(0, -6 if side == "top" else 6),
             textcoords="offset points",

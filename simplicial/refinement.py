@@ -2,14 +2,17 @@
 
 On a linear piece the loss is bounded by what its values and gradients at the corners say: the cubic
 that they define has Bernstein coefficients, and no value of the cubic exceeds the largest of these
-(Farin 1986, Triangular Bernstein-Bezier patches). A piece that may hold more than the largest loss
-seen on its simplex is halved at the edge along which the loss bends most, and the loss is evaluated
-at the midpoint; how far it is from the cubic there tells what to add to the bound of the halves. So
-evaluations gather where the maximum is, on all simplices of a dimension at once, and end when no
-piece may be higher by more than a tolerance.
+(Farin 1986, Triangular Bernstein-Bezier patches). Where a lattice was looked at before, its
+largest value in or near a piece tells how wrong the cubic is, and the bound is raised by twice as
+much. A piece that may hold more than the largest loss seen on its simplex is halved at the edge
+along which the loss bends most, and the loss is evaluated at the midpoint; how far it is from the
+cubic there tells what to add to the bound of the halves. So evaluations gather where the maximum
+is, on all simplices of a dimension at once, and end when no piece may be higher by more than a
+tolerance.
 
 The bound is as good as the cubic: a feature much smaller than a linear piece, away from every
-corner, can be missed, as by any method that evaluates a black box at finitely many points.
+corner and every point of the lattice, can be missed, as by any method that evaluates a black box at
+finitely many points.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,6 +33,7 @@ Ints = NDArray[np.int64]
 
 ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
 UNSEEN = 0.1  # bound's allowance on an unrefined piece, as a share of its cubic's spread
+NEAR = 1.0  # how far outside a part, in its barycentric coordinates, its cubic is still to hold
 DECAY = 0.25  # of the allowance when a piece is halved
 SMALLEST = 60  # halvings of a piece after which no more is known about it than rounding
 
@@ -54,6 +58,17 @@ class Seen(NamedTuple):
     gradients: Tensor
 
 
+class Lattice(NamedTuple):
+    """What was seen before on simplices, at the same places of each.
+
+    places  (p, r+1) float64, barycentric
+    values  (m, p) float64
+    """
+
+    places: Floats
+    values: Floats
+
+
 def highest(
     loss: Loss,
     pool: Tensor,
@@ -64,6 +79,7 @@ def highest(
     tolerance: float | Floats,
     memory: int,
     on_evaluations: Callable[[int], object] = lambda _count: None,
+    lattice: Lattice | None = None,
 ) -> Highest:
     """The largest loss inside simplices, wherever it exceeds what is known of them.
 
@@ -73,6 +89,7 @@ def highest(
     tolerance  in the loss's units, for all or (m,): where `largest` exceeds `known`, nothing is
                higher by more
     memory     bytes for a batch of points, never the result
+    lattice    what else was seen; its largest values belong to `known`
     Raises LossError where the loss is not finite.
     """
     inner = mesh.places[mesh.inside]
@@ -80,14 +97,15 @@ def highest(
     top = Tops.over(heights, inner, len(controls))
     at_once = points_at_once(loss, pool, memory)
     floor = np.maximum(known, top.largest) + tolerance
-    whole = _whole_pieces(pool, seen, controls, mesh, at_once)
+    witnesses = _Witnesses.of(mesh, lattice)
+    whole = _whole_pieces(pool, seen, controls, mesh, witnesses, at_once)
     pieces = _Pieces.joined([part.above(floor) for part in whole])
     evaluations = 0
     for _ in range(SMALLEST):
         pieces = pieces.above(np.maximum(known, top.largest) + tolerance)
         if not len(pieces.owner):
             break
-        i, j = pieces.bent_edges()
+        i, j = pieces.edges_to_cut()
         middle = (pieces.corner(i) + pieces.corner(j)) / 2
         values, slopes = _probe(loss, pool, pieces.rows, middle, at_once, memory)
         evaluations += len(values)
@@ -136,6 +154,8 @@ class _Pieces:
     values     (a, r+1) the loss at the part's corners
     slopes     (a, r+1, r+1) gradient at each of them, times each of the linear piece's corners
     allowance  (a,) what the loss may exceed its cubic by
+    witness    (a,) a value seen on a lattice; NaN for none
+    place      (a, r+1) where that is, barycentric in the part, which need not hold it
     """
 
     owner: Ints
@@ -145,6 +165,8 @@ class _Pieces:
     values: Floats
     slopes: Floats
     allowance: Floats
+    witness: Floats
+    place: Floats
 
     @classmethod
     def joined(cls, parts: "list[_Pieces]") -> "_Pieces":
@@ -153,7 +175,7 @@ class _Pieces:
     def above(self, floor: Floats) -> "_Pieces":
         """Those that may hold more than the floor (m,) of their simplex."""
         highest, _ = _bernstein(self.values, self.rises())
-        chosen = highest + self.allowance > floor[self.owner]
+        chosen = highest + np.fmax(self.allowance, 2 * self.errors()) > floor[self.owner]
         return type(self)(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def corner(self, i: Ints) -> Floats:
@@ -164,14 +186,24 @@ class _Pieces:
         at = np.einsum("aik,ajk->aij", self.slopes, self.corners)
         return at - np.einsum("aii->ai", at)[:, :, None]
 
-    def bent_edges(self) -> tuple[Ints, Ints]:
-        """For each part the edge (i, j) along which its cubic is farthest from linear."""
+    def errors(self) -> Floats:
+        """How far the cubic is from what the witness saw; NaN where none is near."""
+        near = np.where((self.place >= -NEAR).all(axis=1), self.witness, np.nan)
+        return np.abs(near - _cubic(self.values, self.rises(), self.place))
+
+    def edges_to_cut(self) -> tuple[Ints, Ints]:
+        """For each part the edge (i, j) along which its cubic is farthest from linear; the longest,
+        in the linear piece, where the cubic is wrong.
+        """
         rise = self.rises()
         curved = np.abs(rise + rise.transpose(0, 2, 1))
         skew = self.values[:, None, :] - self.values[:, :, None]
         skew = np.abs(skew - (rise - rise.transpose(0, 2, 1)) / 2)
         first, second = np.triu_indices(self.values.shape[1], 1)
-        choice = (curved + skew)[:, first, second].argmax(axis=1)
+        bent = (curved + skew)[:, first, second]
+        long = np.abs(self.corners[:, first] - self.corners[:, second]).sum(axis=2)
+        wrong = 2 * self.errors() > self.allowance
+        choice = np.where(wrong[:, None], long, bent).argmax(axis=1)
         return first[choice], second[choice]
 
     def halved(self, i: Ints, j: Ints, middle: Floats, values: Floats, slopes: Floats) -> "_Pieces":
@@ -179,20 +211,65 @@ class _Pieces:
         a, rise = np.arange(len(i)), self.rises()
         cubic = (self.values[a, i] + self.values[a, j]) / 2 + (rise[a, i, j] + rise[a, j, i]) / 8
         allowance = DECAY * np.maximum(self.allowance, np.abs(values - cubic))
-        return self.joined(
-            [self._cut(corner, middle, values, slopes, allowance) for corner in (i, j)]
-        )
+        middles = (middle, values, slopes)
+        return self.joined([self._cut(*ends, middles, allowance) for ends in ((i, j), (j, i))])
 
     def _cut(
-        self, corner: Ints, middle: Floats, values: Floats, slopes: Floats, allowance: Floats
+        self, corner: Ints, kept: Ints, middles: tuple[Floats, Floats, Floats], allowance: Floats
     ) -> "_Pieces":
+        """The half in which the middle of the edge from `corner` to `kept` replaces the corner."""
         a, parts = np.arange(len(corner)), (self.corners, self.values, self.slopes)
         copies = [part.copy() for part in parts]
-        for copy, new in zip(copies, (middle, values, slopes), strict=True):
+        for copy, new in zip(copies, middles, strict=True):
             copy[a, corner] = new
+        place = self.place.copy()  # s c + t k is 2 s (c + k) / 2 + (t - s) k
+        place[a, kept] -= place[a, corner]
+        place[a, corner] *= 2
         return replace(
-            self, corners=copies[0], values=copies[1], slopes=copies[2], allowance=allowance
+            self,
+            corners=copies[0],
+            values=copies[1],
+            slopes=copies[2],
+            allowance=allowance,
+            place=place,
         )
+
+
+class _Witnesses(NamedTuple):
+    """The points of a lattice in each linear piece.
+
+    values  (m, p + 1) what was seen at the points; -inf for the last, which fills rows of `point`
+    point   (pieces, q)
+    place   (pieces, q, r+1) barycentric in the piece
+    """
+
+    values: Floats
+    point: Ints
+    place: Floats
+
+    @classmethod
+    def of(cls, mesh: Mesh, lattice: Lattice | None) -> "_Witnesses | None":
+        if lattice is None or not lattice.places.size:
+            return None
+        count, corners = mesh.pieces.shape
+        pairs, shares = mesh.holding(lattice.places)
+        sizes = np.bincount(pairs[:, 0], minlength=count)
+        column = np.arange(len(pairs)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        nobody = lattice.values.shape[1]
+        point = np.full((count, max(sizes.max(), 1)), nobody)
+        place = np.zeros((*point.shape, corners))
+        point[pairs[:, 0], column], place[pairs[:, 0], column] = pairs[:, 1], shares
+        none = np.full((len(lattice.values), 1), -np.inf)
+        return cls(np.append(lattice.values, none, axis=1), point, place)
+
+    def largest(self, owners: slice) -> tuple[Floats, Floats]:
+        """For all pieces of some simplices, one simplex after the other: witness and place."""
+        seen = self.values[owners][:, self.point]
+        best = seen.argmax(axis=2)
+        witness = np.take_along_axis(seen, best[..., None], axis=2)[..., 0]
+        place = self.place[np.arange(len(self.point)), best]
+        witness = np.where(witness == -np.inf, np.nan, witness)
+        return witness.ravel(), place.reshape(-1, place.shape[-1])
 
 
 def _bernstein(values: Floats, rises: Floats) -> tuple[Floats, Floats]:
@@ -204,16 +281,38 @@ def _bernstein(values: Floats, rises: Floats) -> tuple[Floats, Floats]:
     edges = values[:, :, None] + rises / 3
     highest, lowest = edges.max(axis=(1, 2)), edges.min(axis=(1, 2))
     for corners in combinations(range(values.shape[1]), 3):
-        block = edges[:, corners][:, :, corners]
-        vertices = np.einsum("aii->a", block) / 3
-        sides = (block.sum(axis=(1, 2)) - 3 * vertices) / 6
-        centre = 1.5 * sides - 0.5 * vertices
+        centre = _centre(edges, corners)
         highest, lowest = np.maximum(highest, centre), np.minimum(lowest, centre)
     return highest, lowest
 
 
+def _cubic(values: Floats, rises: Floats, places: Floats) -> Floats:
+    """The cubic of `_bernstein` at barycentric coordinates (a, r+1), outside too."""
+    edges = values[:, :, None] + rises / 3
+    count = values.shape[1]
+    sums = np.einsum("aij,ai,ai,aj->a", 3 * edges, places, places, places)
+    sums -= 2 * np.einsum("ai,ai,ai,ai->a", values, places, places, places)
+    for i, j, k in combinations(range(count), 3):
+        centre = _centre(edges, (i, j, k))
+        sums += 6 * centre * places[:, i] * places[:, j] * places[:, k]
+    return sums
+
+
+def _centre(edges: Floats, corners: tuple[int, ...]) -> Floats:
+    """The coefficient (a,) in the middle of a triangle, by those on its edges (a, r+1, r+1)."""
+    block = edges[:, corners][:, :, corners]
+    vertices = np.einsum("aii->a", block) / 3
+    sides = (block.sum(axis=(1, 2)) - 3 * vertices) / 6
+    return 1.5 * sides - 0.5 * vertices
+
+
 def _whole_pieces(
-    pool: Tensor, seen: Seen, controls: Ints, mesh: Mesh, at_once: int
+    pool: Tensor,
+    seen: Seen,
+    controls: Ints,
+    mesh: Mesh,
+    witnesses: _Witnesses | None,
+    at_once: int,
 ) -> Iterator[_Pieces]:
     """All linear pieces of all simplices, a memory budget at a time."""
     count, corners = mesh.pieces.shape
@@ -223,6 +322,9 @@ def _whole_pieces(
         rows = some[:, mesh.pieces].reshape(-1, corners)
         at = torch.as_tensor(rows, device=pool.device)
         slopes = torch.einsum("aid,ajd->aij", seen.gradients[at], pool[at]).double().cpu().numpy()
+        witness, place = np.full(len(rows), np.nan), np.zeros(rows.shape)
+        if witnesses is not None:
+            witness, place = witnesses.largest(slice(first, first + len(some)))
         whole = _Pieces(
             owner=np.repeat(np.arange(first, first + len(some)), count),
             piece=np.tile(np.arange(count), len(some)),
@@ -231,6 +333,8 @@ def _whole_pieces(
             values=seen.values[rows],
             slopes=slopes,
             allowance=np.zeros(len(rows)),
+            witness=witness,
+            place=place,
         )
         highest, lowest = _bernstein(whole.values, whole.rises())
         yield replace(whole, allowance=UNSEEN * (highest - lowest))

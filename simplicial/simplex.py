@@ -45,13 +45,14 @@ class Samples(NamedTuple):
 class OptimisedSimplex:
     """A simplex in parameter space: psi(t) = W(t) P.
 
-    vertices  labels, ascending
-    controls  (c, d) the control points P, those of the faces included
+    vertices     labels, ascending
+    controls     (c, d) the control points P, those of the faces included
     simplex_map  the subdivision
-    loss      the loss that it was optimised for
-    maximum   the largest loss seen on it, and where
-    samples   all that Algorithm 2 saw on it; None where that was not kept: above dimension 2, and
-              in complexes of so many simplices that it would not fit into their memory budget
+    loss         the loss that it was optimised for
+    maximum      the largest loss seen on it, and where
+    samples      all that Algorithm 2 saw on it; None where that was not kept: above dimension 2,
+                 and in complexes of so many simplices that it would not fit into their memory
+                 budget
     """
 
     vertices: tuple[int, ...]

@@ -349,6 +349,7 @@ def test_what_a_face_reaches_is_not_looked_at() -> None:
             layout.simplices[1],
             inside,
             np.full(1, floor),
+            resolution=2,
             tolerance=1e-10,
             memory=MEMORY,
         )
