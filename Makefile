@@ -5,14 +5,14 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 QUICK := HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest tests/reduction -q
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: $(INSTALLED)
 	rm -rf demo
 	$(BIN)/loss-barcodes run --data digits --model mlp --minima 6 --max-dim 2 --out demo/digits
 	$(BIN)/loss-barcodes analytic himmelblau --out demo/himmelblau
 
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(QUICK)
 	NUMBA_BOUNDSCHECK=1 $(QUICK)
@@ -22,6 +22,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --project pyproject.toml --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 bench: $(INSTALLED)
 	for file in tests/benchmarks/*.py; do $(BIN)/python $$file; done
@@ -33,4 +36,4 @@ $(INSTALLED): pyproject.toml
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo docs/_build

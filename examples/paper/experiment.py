@@ -60,6 +60,7 @@ class Network(NamedTuple):
 
 DEPTHS = [Network(depth, 1, shortcuts) for shortcuts in (True, False) for depth in (20, 56, 110)]
 WIDTHS = [Network(56, width, shortcuts) for shortcuts in (True, False) for width in (1, 2)]
+NETWORKS = [*DEPTHS[:3], WIDTHS[1], *DEPTHS[3:], WIDTHS[3]]  # table 1a
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,9 @@ class Experiment:
     minima: int
 
     @classmethod
-    def asked_for(cls, description: str | None) -> "tuple[Self, Path | None]":
-        """From the command line: the experiment, and where a picture goes."""
-        parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
-        parser.add_argument("--scale", choices=SCALES, default="smoke", help="see experiment.py")
-        parser.add_argument("--folder", type=Path, default=Path("runs/paper"), help="of complexes")
-        parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
-        parser.add_argument(
-            "--minima", type=int, default=3, help="of each network; 4: Barcode 2 too"
-        )
-        parser.add_argument("--out", type=Path, help="where the picture goes")
-        given = parser.parse_args()
-        return cls(given.scale, given.folder, given.data_dir, given.minima), given.out
+    def asked_for(cls, given: argparse.Namespace) -> Self:
+        """By the options of `options`."""
+        return cls(given.scale, given.folder, given.data_dir, given.minima)
 
     @property
     def scale(self) -> Scale:
@@ -148,3 +140,13 @@ class Experiment:
         accuracy = evaluate(self.losses(network)[1], built.minima.points).accuracy
         assert accuracy is not None
         return 1 - float(np.mean(accuracy))
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What all scripts can be asked on the command line."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
+    parser.add_argument("--scale", choices=SCALES, default="smoke", help="see experiment.py")
+    parser.add_argument("--folder", type=Path, default=Path("runs/paper"), help="of complexes")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
+    parser.add_argument("--minima", type=int, default=3, help="of each network; 4: Barcode 2 too")
+    return parser

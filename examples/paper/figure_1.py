@@ -4,8 +4,9 @@ FashionMNIST, sides' centres fixed and trainable, for several numbers of epochs.
     python -m examples.paper.figure_1 --scale small --out figure_1.png
 
 The minima are trained once, by the paper's recipe; edges and triangles for as many epochs as a
-title says. Scales: smoke, the digits at 12 x 12 pixels, 64 images; small, FashionMNIST's first
-6,000; paper, all of it and 50 epochs, which takes hours on two cores.
+title says. What is drawn is kept beside the picture as JSON. Scales: smoke, the digits at 12 x 12
+pixels, 64 images; small, FashionMNIST's first 6,000; paper, all of it and 50 epochs, which takes
+two hours on one core.
 """
 
 import argparse
@@ -16,10 +17,11 @@ from typing import Literal, NamedTuple
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from examples.paper.pictures import ABOVE, DPI
+from examples.paper.pictures import ABOVE, Triangle, read, save, write
 from nets import LENET, LeNet, NetworkLoss, train_minima
 from nets.data import load
-from simplicial import Algorithm1, LossComplex, Minima, build_complex, plot_triangle
+from simplicial import Algorithm1, LossComplex, Minima, build_complex
+from simplicial.plots import plot_samples
 
 
 class Scale(NamedTuple):
@@ -36,7 +38,7 @@ class Scale(NamedTuple):
 SCALES = {
     "smoke": Scale("digits", 64, 12, 1, (1,), 3),
     "small": Scale("fashion-mnist", 6000, None, 20, (5, 20), 12),
-    "paper": Scale("fashion-mnist", None, None, 50, (10, 50), 24),
+    "paper": Scale("fashion-mnist", None, None, 50, (10, 50), 16),
 }
 SIDES: tuple[Literal["fixed", "trainable"], ...] = ("fixed", "trainable")
 
@@ -74,25 +76,36 @@ def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossCo
 
 
 def main() -> None:
-    """Train what is missing, draw, and print the bars."""
+    """Train what is missing, or read what was drawn before, and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--scale", choices=SCALES, default="smoke", help="see above")
     parser.add_argument("--folder", type=Path, default=Path("runs/figure_1"), help="of complexes")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
     parser.add_argument("--out", type=Path, default=Path("figure_1.png"), help="the picture")
+    parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
     given = parser.parse_args()
-    scale, folder = SCALES[given.scale], given.folder / given.scale
-    folder.mkdir(parents=True, exist_ok=True)
-    found = complexes(scale, network_loss(scale, given.data_dir), folder)
-    figure = Figure(figsize=(4.6 * len(found), 7.6), layout="constrained")
-    axes = figure.subplots(2, len(found), squeeze=False)
-    for k, (title, built) in enumerate(found.items()):
-        plot_triangle(built[(0, 1, 2)], "loss", axes[0, k]).set_title(title, pad=ABOVE)
-        plot_triangle(built[(0, 1, 2)], "accuracy", axes[1, k])
-        ((birth, death),) = built.triplet_barcode()
-        print(f"{title}: bar [{birth:.4f}, {death:.4f}] of index 1, length {death - birth:.4f}")
-    figure.savefig(given.out, dpi=DPI)
-    print(f"picture: {given.out}")
+    if given.drawn is None:
+        scale, folder = SCALES[given.scale], given.folder / given.scale
+        folder.mkdir(parents=True, exist_ok=True)
+        found = complexes(scale, network_loss(scale, given.data_dir), folder)
+        for title, built in found.items():
+            ((birth, death),) = built.triplet_barcode()
+            print(f"{title}: bar [{birth:.4f}, {death:.4f}] of index 1, length {death - birth:.4f}")
+        triangles = [Triangle.of(title, built) for title, built in found.items()]
+        write(given.out.with_suffix(".json"), triangles)
+    else:
+        triangles = read(given.drawn)
+    draw(triangles, given.out)
+
+
+def draw(triangles: list[Triangle], path: Path) -> None:
+    """A column for each."""
+    figure = Figure(figsize=(4.6 * len(triangles), 7.6), layout="constrained")
+    axes = figure.subplots(2, len(triangles), squeeze=False)
+    for (title, samples, largest), (above, below) in zip(triangles, axes.T, strict=True):
+        plot_samples(samples, largest, "loss", above).set_title(title, pad=ABOVE)
+        plot_samples(samples, largest, "accuracy", below)
+    save(figure, path)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,8 @@
 python -m examples.paper.figure_2 --scale small --out figure_2.png
 """
 
-from pathlib import Path
-
-from examples.paper.experiment import DEPTHS, Experiment
-from examples.paper.pictures import triangles
-
-
-def main() -> None:
-    """Train what is missing, and draw."""
-    experiment, out = Experiment.asked_for(__doc__)
-    triangles(experiment, DEPTHS, out or Path("figure_2.png"))
-
+from examples.paper.experiment import DEPTHS
+from examples.paper.triangles import main
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, DEPTHS, "figure_2.png")

@@ -5,26 +5,21 @@ python -m examples.paper.figure_4 --scale small --out figure_4.png
 
 from pathlib import Path
 
-from matplotlib.axes import Axes
-
-from examples.paper.experiment import DEPTHS, WIDTHS, Experiment, Network
-from examples.paper.pictures import ABOVE, grid
+from examples.paper.experiment import NETWORKS, Experiment, options
+from examples.paper.pictures import grid, title
 from reduction import plot_diagram
-from simplicial import LossComplex
 
 
 def main() -> None:
     """Train what is missing, and draw."""
-    experiment, out = Experiment.asked_for(__doc__)
-    networks = list(dict.fromkeys([*DEPTHS, *WIDTHS]))
-
-    def draw(network: Network, built: LossComplex, ax: Axes) -> None:
-        plot_diagram(built.barcode(), ax)
-        ax.set_title(
-            f"{network}, test error {100 * experiment.test_error(network, built):.1f}%", pad=ABOVE
-        )
-
-    grid(networks, experiment.complexes(networks), draw, out or Path("figure_4.png"))
+    parser = options(__doc__)
+    parser.add_argument("--out", type=Path, default=Path("figure_4.png"), help="the picture")
+    given = parser.parse_args()
+    experiment = Experiment.asked_for(given)
+    complexes = experiment.complexes(NETWORKS)
+    found = [complexes[network][0] for network in NETWORKS]
+    titles = [title(experiment, n, built) for n, built in zip(NETWORKS, found, strict=True)]
+    grid(titles, lambda k, ax: plot_diagram(found[k].barcode(), ax), given.out)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,89 @@
-"""Rows of pictures, networks with shortcuts above those without."""
+"""Triangles as data, and rows of pictures: networks with shortcuts above those without."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from examples.paper.experiment import Experiment, Network
-from simplicial import LossComplex, plot_triangle
+from simplicial import LossComplex, Samples
 
 DPI = 90
 ABOVE = 32  # points between a picture and its title: names of corners and legends stand there
+DIGITS = 7  # significant ones that are kept
 
 
-def grid(
-    networks: list[Network],
-    complexes: dict[Network, list[LossComplex]],
-    draw: Callable[[Network, LossComplex, Axes], None],
-    path: Path,
-) -> None:
-    """A picture for each network, of its first seed."""
-    rows = [[n for n in networks if n.shortcuts], [n for n in networks if not n.shortcuts]]
-    columns = len(rows[0])
+class Triangle(NamedTuple):
+    """What a picture of a triangle shows, without its networks.
+
+    title    of the picture
+    samples  what Algorithm 2 saw
+    largest  (3,) barycentric coordinates of the largest loss
+    """
+
+    title: str
+    samples: Samples
+    largest: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, title: str, built: LossComplex) -> Self:
+        """The first three minima's."""
+        triangle = built[(0, 1, 2)]
+        assert triangle.samples is not None  # of few triangles they are always kept
+        return cls(title, triangle.samples, triangle.maximum.barycentric)
+
+
+def write(path: Path, triangles: list[Triangle]) -> None:
+    """As JSON, with so many digits as a picture can show."""
+    records = [
+        {"title": t.title, "largest": _rounded(t.largest)}
+        | {k: None if v is None else _rounded(v) for k, v in t.samples._asdict().items()}
+        for t in triangles
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(records) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> list[Triangle]:
+    """What `write` wrote."""
+    found = []
+    for record in json.loads(path.read_text("utf-8")):
+        accuracy = record["accuracy"]
+        samples = Samples(
+            np.array(record["barycentric"]),
+            np.array(record["loss"]),
+            None if accuracy is None else np.array(accuracy),
+        )
+        found.append(Triangle(record["title"], samples, np.array(record["largest"])))
+    return found
+
+
+def grid(titles: list[str], draw: Callable[[int, Axes], Any], path: Path) -> None:
+    """Two rows of pictures, draw(k, ax) the k-th."""
+    columns = len(titles) // 2
     figure = Figure(figsize=(4.6 * columns, 8.0), layout="constrained")
-    axes = figure.subplots(2, columns, squeeze=False)
-    for row, cells in zip(rows, axes, strict=True):
-        for network, ax in zip(row, cells, strict=True):
-            draw(network, complexes[network][0], ax)
+    for k, (title, ax) in enumerate(zip(titles, figure.subplots(2, columns).flat, strict=True)):
+        draw(k, ax)
+        ax.set_title(title, pad=ABOVE)
+    save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """And say where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
     print(f"picture: {path}")
 
 
-def triangles(experiment: Experiment, networks: list[Network], path: Path) -> None:
-    """The loss inside the triangle of the first three minima, the test error in the title."""
+def title(experiment: Experiment, network: Network, built: LossComplex) -> str:
+    """The network and its test error."""
+    return f"{network}, test error {100 * experiment.test_error(network, built):.1f}%"
 
-    def draw(network: Network, built: LossComplex, ax: Axes) -> None:
-        plot_triangle(built[(0, 1, 2)], "loss", ax)
-        error = experiment.test_error(network, built)
-        ax.set_title(f"{network}, test error {100 * error:.1f}%", pad=ABOVE)
 
-    grid(networks, experiment.complexes(networks), draw, path)
+def _rounded(numbers: NDArray[np.float64]) -> Any:
+    return np.vectorize(lambda x: float(f"{x:.{DIGITS}g}"))(numbers).tolist()

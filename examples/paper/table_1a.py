@@ -9,7 +9,7 @@ triangle for each network.
 
 import numpy as np
 
-from examples.paper.experiment import DEPTHS, WIDTHS, Experiment
+from examples.paper.experiment import NETWORKS, Experiment, options
 
 PAPER = {
     "ResNet-20": 0.083,
@@ -25,14 +25,13 @@ PAPER = {
 
 def main() -> None:
     """Train what is missing, and print the table."""
-    experiment, _ = Experiment.asked_for(__doc__)
-    networks = list(dict.fromkeys([*DEPTHS, *WIDTHS]))
-    found = experiment.complexes(networks)
+    experiment = Experiment.asked_for(options(__doc__).parse_args())
+    found = experiment.complexes(NETWORKS)
     indices = range(experiment.minima - 1)
     names = " | ".join(f"W_inf, index {r}" for r in indices)
     print(f"| network | {names} | paper, index 1 | loss at the minima | test error |")
     print("|---" * (len(indices) + 4) + "|")
-    for network in networks:
+    for network in NETWORKS:
         barcodes = [built.barcode() for built in found[network]]
         cells = [_spread([barcode.w_inf(r) for barcode in barcodes]) for r in indices]
         losses = _spread([float(built.minima.values.mean()) for built in found[network]])

@@ -1,0 +1,34 @@
+"""Figures 2 and 3 alike: the loss inside the triangle, networks with shortcuts above those without.
+
+The first seed's triangle; the test error, a mean over the minima, in the title. What is drawn is
+kept beside the picture as JSON.
+"""
+
+from pathlib import Path
+
+from examples.paper.experiment import Experiment, Network, options
+from examples.paper.pictures import Triangle, grid, read, title, write
+from simplicial.plots import plot_samples
+
+
+def main(description: str | None, networks: list[Network], name: str) -> None:
+    """Train what is missing, or read what was drawn before, and draw."""
+    parser = options(description)
+    parser.add_argument("--out", type=Path, default=Path(name), help="the picture")
+    parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
+    given = parser.parse_args()
+    if given.drawn is None:
+        experiment = Experiment.asked_for(given)
+        found = experiment.complexes(networks)
+        triangles = [
+            Triangle.of(title(experiment, network, found[network][0]), found[network][0])
+            for network in networks
+        ]
+        write(given.out.with_suffix(".json"), triangles)
+    else:
+        triangles = read(given.drawn)
+    grid(
+        [triangle.title for triangle in triangles],
+        lambda k, ax: plot_samples(triangles[k].samples, triangles[k].largest, "loss", ax),
+        given.out,
+    )
