@@ -30,12 +30,18 @@ def make_model(factory: str) -> nn.Module:
         sys.path.insert(0, "")
     try:
         make: Any = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a user's module raises what it likes
         raise DataError(
-            f"factory {factory!r} cannot be imported ({error}): name a module on Python's path, or "
-            "in the working directory, and a function in it"
+            f"factory {factory!r} cannot be imported ({_reason(error)}): name a module on Python's "
+            "path, or in the working directory, that imports without an error, and a function in it"
         ) from error
-    model = make() if callable(make) else make
+    try:
+        model = make() if callable(make) else make
+    except Exception as error:
+        raise DataError(
+            f"a factory must return a network when it is called without arguments, {factory!r} "
+            f"fails ({_reason(error)}): mend the function, or give its arguments defaults"
+        ) from error
     if not isinstance(model, nn.Module):
         raise DataError(
             f"a factory must return a torch.nn.Module, {factory!r} gives a "
@@ -55,10 +61,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise DataError(f"there is no checkpoint {path}: name a file of torch.save") from None
     except Exception as error:  # torch's reader raises whatever a spoilt file leads it to
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(
-            f"checkpoint {path} cannot be read as weights ({reason}): save model.state_dict() by "
-            "torch.save"
+            f"checkpoint {path} cannot be read as weights ({type(error).__name__}): save "
+            "model.state_dict() by torch.save"
         ) from error
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
@@ -69,12 +74,22 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"checkpoint {path} must hold a state dict, it holds a {type(content).__name__}: save "
             "model.state_dict() by torch.save"
         )
-    wrong = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if wrong:
-        raise DataError(
-            f"checkpoint {path} must hold tensors by name, {wrong[0]!r} is a "
-            f"{type(content[wrong[0]]).__name__}: save model.state_dict() by torch.save"
-        )
+    for key, value in content.items():
+        dense = isinstance(value, Tensor) and value.layout == torch.strided
+        if not (dense and not value.is_complex() and isinstance(key, str)):
+            kind = (
+                f"{value.dtype}, {value.layout}"
+                if isinstance(value, Tensor)
+                else type(value).__name__
+            )
+            raise DataError(
+                f"checkpoint {path} must hold dense real tensors by name, {key!r} is {kind}: save "
+                "model.state_dict() by torch.save"
+            )
     if all(name.startswith("module.") for name in content):
         content = {name.removeprefix("module."): value for name, value in content.items()}
     return dict(content)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"

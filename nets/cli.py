@@ -183,8 +183,9 @@ def _shared(command: Command) -> Command:
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    help="Training's arithmetic; evaluation is always in full.  [default: bfloat16 for "
-    "convolutions on a CPU that computes with it]",
+    default="full",
+    show_default=True,
+    help="Training's arithmetic; evaluation is always in full.",
 )
 @click.option("--memory", default=2.0, show_default=True, help="Gigabytes for a batch of networks.")
 @click.option(

@@ -1,12 +1,11 @@
-"""How networks are run: the choices that change a loss's speed and, but for training's precision,
-nothing else. All of them are made here.
+"""How networks are run: choices that change a loss's speed and, but for training's precision and
+rounding, nothing else. All of them are made here.
 
 They are rules on the architecture and the device, found by measurement (docs/networks/speed.md),
 not timings at run time, so that the same seed gives the same result on the same machine.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
@@ -20,89 +19,99 @@ Precision = Literal["full", "bfloat16"]
 
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-EXAMPLES = 128  # at most, that go through a network at once in evaluation
-ALONE = (nn.RNNBase, nn.MultiheadAttention)  # vmap cannot batch them
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions of a CPU that computes with it
+UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batch
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # it can, but not fast on a CPU
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
     """How one architecture is run on one device.
 
-    device     where
-    batching   "vmap": all points at once; "loop": one after another
-    precision  of training's arithmetic: the parameters' own, or bfloat16 where torch's autocast
-               allows it. Parameters, gradients and evaluation keep their own type
+    device         where
+    batching       "vmap": all points at once; "loop": one after another
+    precision      of training's arithmetic: "full", the parameters' own, or "bfloat16" where
+                   torch's autocast allows it. Parameters, gradients and evaluation keep their type
+    channels_last  whether images lie in memory with their channels last
     """
 
     device: torch.device
     batching: Batching
     precision: Precision
+    channels_last: bool
 
     @classmethod
-    def chosen(
+    def of(
         cls,
         model: nn.Module,
-        device: torch.device,
+        inputs: Tensor,
+        dtype: torch.dtype,
         batching: Batching | None,
-        precision: Precision | None,
+        precision: Precision,
     ) -> Self:
-        """What is asked for, and the rule where it is None; see `NetworkLoss`.
+        """What is asked for, and the rule where `batching` is None; see `NetworkLoss`.
 
-        Raises OptionError for a batching or a precision that is not there.
+        inputs  (n, ...) some of the examples, on the device
+        dtype   of the model's coordinates
+        Raises OptionError for a batching or a precision that is not there or does not fit.
         """
-        _check("batching", batching, BATCHINGS)
+        _check("batching", batching, (*BATCHINGS, None))
         _check("precision", precision, PRECISIONS)
-        modules = list(model.modules())
-        convolves = device.type == "cpu" and any(isinstance(m, CONVOLUTIONS) for m in modules)
-        alone = convolves or any(isinstance(m, ALONE) for m in modules)
-        dtypes = {p.dtype for p in model.parameters()}
-        if precision == "bfloat16" and torch.float64 in dtypes:
+        device, modules = inputs.device, list(model.modules())
+        unbatched = (*UNBATCHED, *CONVOLUTIONS) if device.type == "cpu" else UNBATCHED
+        by_rule = "loop" if any(isinstance(m, unbatched) for m in modules) else "vmap"
+        batching = batching or by_rule
+        if precision == "bfloat16" and dtype != torch.float32:
             raise OptionError(
-                "bfloat16 stands in for float32, the model's parameters are float64: convert it, "
+                f"bfloat16 stands in for float32, the model's parameters are {dtype}: convert it, "
                 "model.float(), or choose precision='full'"
             )
-        faster = convolves and dtypes == {torch.float32} and _computes_with_bfloat16()
-        return cls(
-            device,
-            batching or ("loop" if alone else "vmap"),
-            precision or ("bfloat16" if faster else "full"),
-        )
+        if precision == "bfloat16" and batching == "vmap":
+            raise OptionError(
+                "torch's autocast does not reach convolutions under vmap, got precision='bfloat16' "
+                "with batching='vmap': pass batching='loop', or choose precision='full'"
+            )
+        images = inputs.ndim == 4 and any(isinstance(m, nn.Conv2d) for m in modules)
+        last = batching == "loop" and images and _takes(model, _with_channels_last(inputs))
+        return cls(device, batching, precision, last)
 
     def __str__(self) -> str:
         arithmetic = ", training in bfloat16" if self.precision == "bfloat16" else ""
         return f"{self.batching}{arithmetic}, {self.device}"
 
     def arranged(self, inputs: Tensor) -> Tensor:
-        """Inputs (n, ...) as the network reads them fastest: images with channels last in memory.
+        """Inputs (n, ...) in the order in memory in which the network reads them fastest.
 
         Weights of convolutions follow the images.
         """
-        if self.batching == "vmap" or inputs.ndim != 4:
-            return inputs
-        # not `contiguous`, which leaves images of one channel as they are
-        return torch.empty_like(inputs, memory_format=torch.channels_last).copy_(inputs)
+        return _with_channels_last(inputs) if self.channels_last else inputs
 
-    def in_parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Examples in parts of nearly equal size: batch norm cannot take a last part of one."""
-        count = -(-len(targets) // EXAMPLES)
-        yield from zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)
-
-    def training(self) -> AbstractContextManager[object]:
-        """What a network is called in when it is trained."""
-        if self.precision == "full":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+    def arithmetic(self, training: bool) -> AbstractContextManager[object]:
+        """Autocast to bfloat16 for training that was asked to, and to nothing for all else."""
+        narrow = training and self.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=narrow)
 
 
-def _check(name: str, value: str | None, values: tuple[str, ...]) -> None:
-    if value is not None and value not in values:
-        known = ", ".join(map(repr, values))
-        raise OptionError(f"{name} is one of {known} or None, got {value!r}: choose one")
+def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None:
+    if value not in values:
+        known = " or ".join(", ".join(map(repr, values)).rsplit(", ", 1))
+        raise OptionError(f"{name} is {known}, got {value!r}: choose one")
 
 
-def _computes_with_bfloat16() -> bool:
-    """Whether this CPU has instructions for it; False where torch is too old to tell."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name, False) for name in BFLOAT16)
+def _with_channels_last(images: Tensor) -> Tensor:
+    """Images (n, channels, height, width); `contiguous` would leave those of one channel as they
+    are, and convolutions choose their layout by the strides.
+    """
+    if images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last):
+        return images
+    return torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
+
+
+def _takes(model: nn.Module, images: Tensor) -> bool:
+    """Whether the network runs on them as they lie: one that calls `view` may not."""
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(images)
+    except RuntimeError:
+        return False
+    return True

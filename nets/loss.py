@@ -27,6 +27,10 @@ from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device, whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+BATCH = (
+    128  # examples, at most, of a batch in evaluation: batch norm's statistics are means over it
+)
+MEASURED = 512  # examples, at most, by which the memory of a point is measured
 PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
 
@@ -41,13 +45,13 @@ class NetworkLoss:
     device     where the network runs; None: where the model's parameters are
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
                layers and attention, which vmap cannot batch, and for convolutions on the CPU, where
-               batched ones are slow; vmap otherwise
+               batched ones are slow; vmap otherwise. A rule, not a timing, so that the same seed
+               gives the same result
     precision  of training's arithmetic: "full", the parameters' own, or "bfloat16", torch's
-               autocast. None: bfloat16 for convolutions in float32 on a CPU that computes with it,
-               full otherwise. Exact values and gradients, and so a filtration, are always full
-    The rules are no timings, so the same seed gives the same result.
+               autocast, which is faster for ResNets on processors that compute with it, and
+               rounds gradients. Exact values and gradients, and so a filtration, are always full
     Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a
-    device, a batching or a precision that is not there.
+    device, a batching or a precision that is not there or does not fit.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class NetworkLoss:
         loss_fn: LossFunction = cross_entropy,
         device: torch.device | str | None = None,
         batching: Batching | None = None,
-        precision: Precision | None = None,
+        precision: Precision = "full",
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -75,10 +79,11 @@ class NetworkLoss:
         self._model.to(self.device)
         self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
         self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
-        self.execution = Execution.chosen(self._model, self.device, batching, precision)
         inputs, labels = read_examples(data, targets)
-        self._inputs = self.execution.arranged(inputs.to(self.device))
-        self._targets = labels.to(self.device)
+        inputs, self._targets = inputs.to(self.device), labels.to(self.device)
+        some, dtype = inputs[:PROBES], self.coordinates.dtype
+        self.execution = Execution.of(self._model, some, dtype, batching, precision)
+        self._inputs = self.execution.arranged(inputs)
         self._generators = global_generators(self.device)
         self._scored = self._probe()
         self._point_bytes = self._measure()
@@ -219,8 +224,12 @@ class NetworkLoss:
                 self._each(points, buffers, x, y)
         return buffers
 
-    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self.execution.in_parts(self._inputs, self._targets)
+    def _parts(self, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
+        count = -(-len(self._targets) // size)
+        yield from zip(
+            self._inputs.tensor_split(count), self._targets.tensor_split(count), strict=True
+        )
 
     @contextmanager
     def _momentum(self, share: float) -> Generator[None]:
@@ -243,11 +252,7 @@ class NetworkLoss:
             self._model.train()
             # copied, so that no estimate leaves a trace in buffers; and the momentum is a number,
             # since the cumulative mean of momentum=None cannot be batched
-            with (
-                undisturbed(self._generators),
-                self._momentum(0.0),
-                self.execution.training(),
-            ):
+            with undisturbed(self._generators), self._momentum(0.0):
                 return self._each(points, self._copies(len(points)), x, y, seed)[0]
 
         return estimate
@@ -271,8 +276,10 @@ class NetworkLoss:
             if seed is not None:
                 for generator in self._generators:
                     generator.manual_seed(seed)
-            outputs = functional_call(self._model, {**parameters, **state}, (x,))
-            outputs = outputs.to(self.coordinates.dtype)  # from training's precision
+            with self.execution.arithmetic(self._model.training):
+                outputs = functional_call(self._model, {**parameters, **state}, (x,))
+            if self._model.training and self.execution.precision == "bfloat16":
+                outputs = outputs.float()
             return self.loss_fn(outputs, y), self._correct(outputs.detach(), y)
 
         points = points.to(self.device, self.coordinates.dtype)
@@ -280,7 +287,7 @@ class NetworkLoss:
             return vmap(one, randomness="same")(self.coordinates.views(points), buffers)
         results = [
             one(self.coordinates.views(point), {k: b[i] for k, b in buffers.items()})
-            for i, point in enumerate(points.unbind())  # not points[i]: a gradient of all for each
+            for i, point in enumerate(points.unbind())  # points[i] would have a gradient (batch, d)
         ]
         return torch.stack([loss for loss, _ in results]), torch.stack([c for _, c in results])
 
@@ -359,7 +366,7 @@ class NetworkLoss:
             return tensor
 
         point = self.flatten(self._model.state_dict())[None].requires_grad_()
-        x, y = next(self._parts())
+        x, y = next(self._parts(MEASURED))
         self._model.eval()
         with self._refusing(x, y):
             with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):

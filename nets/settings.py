@@ -72,7 +72,7 @@ class NetworkSettings:
     field: int
     seed: int
     device: str
-    precision: Precision | None
+    precision: Precision
     memory: float
     quiet: bool
     out: Path

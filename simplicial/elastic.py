@@ -222,9 +222,9 @@ class _Settling:
             self._seen(which, controls),
             np.arange(k * c).reshape(k, c),
             self.mesh,
-            floor,
-            np.maximum(COARSE * self.faces.spread, self.faces.rounding)[which],
-            self.memory,
+            known=floor,
+            tolerance=np.maximum(COARSE * self.faces.spread, self.faces.rounding)[which],
+            memory=self.memory,
         )
         tops = interpolate_each(controls, self.settings.simplex_map, found.place)
         _, slopes = values_and_gradients(self.loss, tops, self.memory)

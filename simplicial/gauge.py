@@ -20,6 +20,7 @@ from simplicial.sampling import interior_lattice
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
 RAISED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak
 KEPT_BYTES = 16  # loss and accuracy of a lattice point
+REFINED_BYTES = 64  # of a lattice point while maxima are refined: copies, places in linear pieces
 _NAMES = {0: "vertices", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
@@ -58,6 +59,8 @@ class Gauge:
     def seen(self, stop: int) -> Seen:
         """The loss and its gradient at the pool's first rows, each evaluated once."""
         start = len(self._seen.values)
+        if start == stop:
+            return self._seen
         values, gradients = values_and_gradients(
             self.minima.loss, self.pool[start:stop], self.memory
         )
@@ -67,45 +70,67 @@ class Gauge:
         return self._seen
 
     def measure(self, r: int) -> None:
-        """Find the maxima inside the r-simplices; those of lower dimensions are known."""
-        simplices = self.layout.simplices[r]
-        count = len(simplices.vertices) * len(interior_lattice(r, self.resolution))
-        kept = r <= PICTURED and count * KEPT_BYTES <= self.memory
-        with progress_bar(f"{dimension_name(r)}: maxima", count, self.progress) as bar:
-            interior = sample_interiors(
-                self.minima.loss,
-                self.pool,
-                simplices,
-                resolution=self.resolution,
-                memory=self.memory,
-                keep=kept or self.tolerance is not None,
-                on_points=bar.update,
-            )
-        slack = np.inf
+        """Find the maxima inside the r-simplices; those of lower dimensions are known.
+
+        Simplices are taken in blocks, so that the lattice's values fit into the memory budget.
+        """
+        simplices, rows = self.layout.simplices[r], self.layout.rows(r)
+        m, points = len(simplices.vertices), len(interior_lattice(r, self.resolution))
+        kept = r <= PICTURED and m * points * KEPT_BYTES <= self.memory
+        block, slack = m, np.inf
         if self.tolerance is not None:
-            with progress_bar(f"{dimension_name(r)}: refined", None, self.progress) as bar:
-                rows = self.layout.rows(r)
-                seen = self.seen(rows.stop)
-                share = self.tolerance * float(np.ptp(seen.values))
-                slack = max(share, float(rounding(seen.values, self.pool)))
-                interior = refined(
-                    self.minima.loss,
-                    self.pool,
-                    seen,
-                    simplices,
-                    interior,
-                    self.floor(r),
-                    resolution=self.resolution,
-                    tolerance=slack,
-                    memory=self.memory,
-                    on_points=bar.update,
-                )
+            seen = self.seen(rows.stop)
+            share = self.tolerance * float(np.ptp(seen.values))
+            slack = max(share, float(rounding(seen.values, self.pool)))
+            block = max(1, self.memory // (points * REFINED_BYTES))
+        found = []
+        with progress_bar(f"{dimension_name(r)}: maxima", m * points, self.progress) as bar:
+            for first in range(0, m, block):
+                part = slice(first, first + block)
+                found.append(self._interior(r, part, kept, slack, bar))
+        interior = Interior.joined(found)
+        if self.tolerance is not None:
             count = interior.evaluations + rows.stop - (rows.start if r > 1 else 0)
-            samples = interior.samples if kept else None
-            interior = replace(interior, samples=samples, evaluations=count)
+            interior = replace(interior, evaluations=count)
         self.interiors.append(interior)
         self.slack.append(slack)
         self.heights.append(np.maximum(interior.largest, self.floor(r)))
+
+    def _interior(
+        self, r: int, part: slice, kept: bool, slack: float, bar: "tqdm[NoReturn]"
+    ) -> Interior:
+        """What is inside some of the r-simplices."""
+        every = self.layout.simplices[r]
+        some = replace(every, vertices=every.vertices[part], controls=every.controls[part])
+        interior = sample_interiors(
+            self.minima.loss,
+            self.pool,
+            some,
+            resolution=self.resolution,
+            memory=self.memory,
+            keep=kept or self.tolerance is not None,
+            on_points=bar.update,
+        )
+        if self.tolerance is None:
+            return interior
+
+        def grow(count: int) -> None:
+            bar.total += count
+            bar.update(count)
+
+        interior = refined(
+            self.minima.loss,
+            self.pool,
+            self.seen(self.layout.rows(r).stop),
+            some,
+            interior,
+            self.floor(r)[part],
+            resolution=self.resolution,
+            tolerance=slack,
+            memory=self.memory,
+            on_points=grow,
+        )
+        return interior if kept else replace(interior, samples=None)
 
     def certificates(self) -> tuple[Certificates, ...]:
         """Critical points near the highest points of all simplices that are highest inside."""

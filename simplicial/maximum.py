@@ -21,6 +21,8 @@ from simplicial.refinement import Lattice, Seen, highest
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
 
+CENTRAL = 0.5  # share of a centre's barycentric coordinates that make a point near the centre
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interior:
@@ -37,6 +39,26 @@ class Interior:
     place: NDArray[np.float64]
     samples: Evaluation | None
     evaluations: int
+
+    @classmethod
+    def joined(cls, parts: "list[Interior]") -> "Interior":
+        """Of the simplices of all parts, one part after the other."""
+        samples = [part.samples for part in parts if part.samples is not None]
+        scores = [seen.accuracy for seen in samples if seen.accuracy is not None]
+        together = (
+            Evaluation(
+                np.concatenate([seen.loss for seen in samples]),
+                np.concatenate(scores) if scores else None,
+            )
+            if samples
+            else None
+        )
+        return cls(
+            np.concatenate([part.largest for part in parts]),
+            np.concatenate([part.place for part in parts]),
+            together,
+            sum(part.evaluations for part in parts),
+        )
 
     def __post_init__(self) -> None:
         self.largest.flags.writeable = False
@@ -97,36 +119,59 @@ def refined(
 ) -> Interior:
     """The honest maximum inside every simplex, where it exceeds the lattice's and the faces'.
 
-    seen       the loss and its gradient at the pool's points
-    interior   what was seen on the lattice, whose values tell where linear pieces hold more than
-               their corners show
-    floor      (m,) the largest loss on the simplices' faces
-    resolution of that lattice
-    tolerance  what the loss may still be higher by, in its units
+    seen        the loss and its gradient at the pool's points
+    interior    what was seen on the lattice, samples included
+    floor       (m,) the largest loss on the simplices' faces
+    resolution  of that lattice
+    tolerance   what the loss may still be higher by, in its units
     Raises LossError where the loss is not finite.
     """
-    lattice = None
-    if interior.samples is not None:
-        places = interior_lattice(simplices.dim, resolution)
-        lattice = Lattice(places, interior.samples.loss)
+    mesh = Mesh.of(simplices.simplex_map, simplices.dim)
+    assert interior.samples is not None
+    lattice = Lattice(interior_lattice(simplices.dim, resolution), interior.samples.loss)
+    lattice = _into_every_piece(loss, pool, simplices, mesh, lattice, memory)
+    best = lattice.values.argmax(axis=1)
+    m, looked = len(best), lattice.values.size - interior.samples.loss.size
+    largest, place = lattice.values[np.arange(m), best], lattice.places[best]
+    on_points(looked)
     found = highest(
         loss,
         pool,
         seen,
         simplices.controls,
-        Mesh.of(simplices.simplex_map, simplices.dim),
-        np.maximum(interior.largest, floor),
-        tolerance,
-        memory,
-        on_points,
-        lattice,
+        mesh,
+        known=np.maximum(largest, floor),
+        tolerance=tolerance,
+        memory=memory,
+        on_evaluations=on_points,
+        lattice=lattice,
     )
-    higher = found.largest > interior.largest
+    higher = found.largest > largest
     return Interior(
-        np.where(higher, found.largest, interior.largest),
-        np.where(higher[:, None], found.place, interior.place),
+        np.where(higher, found.largest, largest),
+        np.where(higher[:, None], found.place, place),
         interior.samples,
-        interior.evaluations + found.evaluations,
+        interior.evaluations + looked + found.evaluations,
+    )
+
+
+def _into_every_piece(
+    loss: Loss, pool: Tensor, simplices: Simplices, mesh: Mesh, lattice: Lattice, memory: int
+) -> Lattice:
+    """A lattice, and the centres of linear pieces that have no point of it near theirs."""
+    pairs, shares = mesh.holding(lattice.places)
+    held = pairs[(shares > CENTRAL / shares.shape[1]).all(axis=1), 0]
+    missing = np.setdiff1d(np.arange(len(mesh.pieces)), held)
+    centres = mesh.places[mesh.pieces[missing]].mean(axis=1)
+    if not len(missing):
+        return lattice
+    values = [
+        evaluate(loss, interpolate(controls, simplices.simplex_map, centres), memory).loss
+        for controls in (pool[torch.as_tensor(row)] for row in simplices.controls)
+    ]
+    return Lattice(
+        np.concatenate([lattice.places, centres]),
+        np.concatenate([lattice.values, np.stack(values)], axis=1),
     )
 
 

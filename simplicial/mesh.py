@@ -14,7 +14,7 @@ from torch import Tensor
 from simplicial.maps import SimplexMap
 
 UPWIND = 0.05  # weight of neighbours that are lower, beside at most 1 for the highest
-ROUNDING = 1e-9  # of barycentric coordinates
+INSIDE = 1e-9  # rounding of barycentric coordinates
 THIN = 0.05  # a tangent direction shorter than this share of the longest is taken as normal
 
 
@@ -72,7 +72,7 @@ class Mesh:
         pairs, shares = [], []
         for k, corners in enumerate(self.places[self.pieces]):
             share = np.linalg.solve(corners.T, t.T).T
-            held = np.flatnonzero((share >= -ROUNDING).all(axis=1))
+            held = np.flatnonzero((share >= -INSIDE).all(axis=1))
             pairs.append(np.stack([np.full(held.size, k), held], axis=1))
             shares.append(share[held].clip(min=0))
         return np.concatenate(pairs), np.concatenate(shares)

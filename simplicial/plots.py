@@ -37,7 +37,7 @@ def plot_triangle(
 
 def plot_samples(
     samples: Samples,
-    largest: NDArray[np.float64],
+    place: NDArray[np.float64],
     quantity: Quantity = "loss",
     ax: Axes | None = None,
     vertices: tuple[int, ...] = (0, 1, 2),
@@ -45,7 +45,7 @@ def plot_samples(
     """The picture of `plot_triangle` from what was seen on a triangle, without its networks.
 
     samples   of a triangle
-    largest   (3,) barycentric coordinates of the largest loss
+    place     (3,) barycentric coordinates of the largest loss
     vertices  the labels of its corners
     Raises LossError for an accuracy that is not there.
     """
@@ -61,7 +61,7 @@ def plot_samples(
         )
     ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
     (star,) = ax.plot(
-        *(largest @ CORNERS), "*", color="tab:red", markersize=12, markeredgecolor="white"
+        *(place @ CORNERS), "*", color="tab:red", markersize=12, markeredgecolor="white"
     )
     star.set_clip_on(False)
     ax.legend([star], ["largest loss"], loc="upper left", frameon=False, fontsize=8)

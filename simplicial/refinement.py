@@ -2,13 +2,13 @@
 
 On a linear piece the loss is bounded by what its values and gradients at the corners say: the cubic
 that they define has Bernstein coefficients, and no value of the cubic exceeds the largest of these
-(Farin 1986, Triangular Bernstein-Bezier patches). Where a lattice was looked at before, its
-largest value in or near a piece tells how wrong the cubic is, and the bound is raised by twice as
-much. A piece that may hold more than the largest loss seen on its simplex is halved at the edge
-along which the loss bends most, and the loss is evaluated at the midpoint; how far it is from the
-cubic there tells what to add to the bound of the halves. So evaluations gather where the maximum
-is, on all simplices of a dimension at once, and end when no piece may be higher by more than a
-tolerance.
+(Farin 1986, Triangular Bernstein-Bezier patches). What the loss may exceed the cubic by is judged
+by where both are known: at the midpoint of the edge that a piece was halved at, and at points that
+were looked at before. A piece that may hold more than the largest loss seen on
+its simplex is halved, and the loss is evaluated at the midpoint: of the edge along which the cubic
+bends most, or, where the lattice shows the cubic to be wrong, of the longest. So evaluations gather
+where the maximum is, on all simplices of a dimension at once, and end when no piece may be higher
+by more than a tolerance.
 
 The bound is as good as the cubic: a feature much smaller than a linear piece, away from every
 corner and every point of the lattice, can be missed, as by any method that evaluates a black box at
@@ -34,6 +34,7 @@ Ints = NDArray[np.int64]
 ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
 UNSEEN = 0.1  # bound's allowance on an unrefined piece, as a share of its cubic's spread
 NEAR = 1.0  # how far outside a part, in its barycentric coordinates, its cubic is still to hold
+TRUST = 2.0  # times the error of a cubic where it is known, that it may have elsewhere
 DECAY = 0.25  # of the allowance when a piece is halved
 SMALLEST = 60  # halvings of a piece after which no more is known about it than rounding
 
@@ -59,10 +60,10 @@ class Seen(NamedTuple):
 
 
 class Lattice(NamedTuple):
-    """What was seen before on simplices, at the same places of each.
+    """What was seen before inside simplices, at the same places of each.
 
     places  (p, r+1) float64, barycentric
-    values  (m, p) float64
+    values  (m, p) float64, in the loss's units
     """
 
     places: Floats
@@ -75,6 +76,7 @@ def highest(
     seen: Seen,
     controls: Ints,
     mesh: Mesh,
+    *,
     known: Floats,
     tolerance: float | Floats,
     memory: int,
@@ -89,7 +91,7 @@ def highest(
     tolerance  in the loss's units, for all or (m,): where `largest` exceeds `known`, nothing is
                higher by more
     memory     bytes for a batch of points, never the result
-    lattice    what else was seen; its largest values belong to `known`
+    lattice    what else was seen; `known` must be no lower
     Raises LossError where the loss is not finite.
     """
     inner = mesh.places[mesh.inside]
@@ -97,7 +99,7 @@ def highest(
     top = Tops.over(heights, inner, len(controls))
     at_once = points_at_once(loss, pool, memory)
     floor = np.maximum(known, top.largest) + tolerance
-    witnesses = _Witnesses.of(mesh, lattice)
+    witnesses = _Witnesses.of(mesh, lattice, len(controls))
     whole = _whole_pieces(pool, seen, controls, mesh, witnesses, at_once)
     pieces = _Pieces.joined([part.above(floor) for part in whole])
     evaluations = 0
@@ -154,8 +156,8 @@ class _Pieces:
     values     (a, r+1) the loss at the part's corners
     slopes     (a, r+1, r+1) gradient at each of them, times each of the linear piece's corners
     allowance  (a,) what the loss may exceed its cubic by
-    witness    (a,) a value seen on a lattice; NaN for none
-    place      (a, r+1) where that is, barycentric in the part, which need not hold it
+    witnesses  (a, q) what the lattice saw in that linear piece; NaN where a row is filled up
+    places     (a, q, r+1) where, barycentric in the part, which need not hold them
     """
 
     owner: Ints
@@ -165,8 +167,8 @@ class _Pieces:
     values: Floats
     slopes: Floats
     allowance: Floats
-    witness: Floats
-    place: Floats
+    witnesses: Floats
+    places: Floats
 
     @classmethod
     def joined(cls, parts: "list[_Pieces]") -> "_Pieces":
@@ -175,7 +177,7 @@ class _Pieces:
     def above(self, floor: Floats) -> "_Pieces":
         """Those that may hold more than the floor (m,) of their simplex."""
         highest, _ = _bernstein(self.values, self.rises())
-        chosen = highest + np.fmax(self.allowance, 2 * self.errors()) > floor[self.owner]
+        chosen = highest + np.maximum(self.allowance, TRUST * self.errors()) > floor[self.owner]
         return type(self)(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def corner(self, i: Ints) -> Floats:
@@ -187,9 +189,10 @@ class _Pieces:
         return at - np.einsum("aii->ai", at)[:, :, None]
 
     def errors(self) -> Floats:
-        """How far the cubic is from what the witness saw; NaN where none is near."""
-        near = np.where((self.place >= -NEAR).all(axis=1), self.witness, np.nan)
-        return np.abs(near - _cubic(self.values, self.rises(), self.place))
+        """The largest distance (a,) of the cubic from what near witnesses saw; 0 without any."""
+        near = (self.places >= -NEAR).all(axis=2) & ~np.isnan(self.witnesses)
+        off = np.abs(self.witnesses - _cubic(self.values, self.rises(), self.places))
+        return np.where(near, off, 0.0).max(axis=1, initial=0.0)
 
     def edges_to_cut(self) -> tuple[Ints, Ints]:
         """For each part the edge (i, j) along which its cubic is farthest from linear; the longest,
@@ -202,7 +205,7 @@ class _Pieces:
         first, second = np.triu_indices(self.values.shape[1], 1)
         bent = (curved + skew)[:, first, second]
         long = np.abs(self.corners[:, first] - self.corners[:, second]).sum(axis=2)
-        wrong = 2 * self.errors() > self.allowance
+        wrong = TRUST * self.errors() > self.allowance
         choice = np.where(wrong[:, None], long, bent).argmax(axis=1)
         return first[choice], second[choice]
 
@@ -222,54 +225,52 @@ class _Pieces:
         copies = [part.copy() for part in parts]
         for copy, new in zip(copies, middles, strict=True):
             copy[a, corner] = new
-        place = self.place.copy()  # s c + t k is 2 s (c + k) / 2 + (t - s) k
-        place[a, kept] -= place[a, corner]
-        place[a, corner] *= 2
+        places = self.places.copy()  # s c + t k is 2 s (c + k) / 2 + (t - s) k
+        places[a, :, kept] -= places[a, :, corner]
+        places[a, :, corner] *= 2
         return replace(
             self,
             corners=copies[0],
             values=copies[1],
             slopes=copies[2],
             allowance=allowance,
-            place=place,
+            places=places,
         )
 
 
 class _Witnesses(NamedTuple):
-    """The points of a lattice in each linear piece.
+    """The points of a lattice in each linear piece, at most q in one.
 
-    values  (m, p + 1) what was seen at the points; -inf for the last, which fills rows of `point`
-    point   (pieces, q)
-    place   (pieces, q, r+1) barycentric in the piece
+    values  (m, p + 1) what was seen at the points; NaN for the last, which fills rows of `points`
+    points  (pieces, q)
+    places  (pieces, q, r+1) barycentric in the piece
     """
 
     values: Floats
-    point: Ints
-    place: Floats
+    points: Ints
+    places: Floats
 
     @classmethod
-    def of(cls, mesh: Mesh, lattice: Lattice | None) -> "_Witnesses | None":
-        if lattice is None or not lattice.places.size:
-            return None
-        count, corners = mesh.pieces.shape
+    def of(cls, mesh: Mesh, lattice: Lattice | None, count: int) -> "_Witnesses":
+        """Of `count` simplices; none without a lattice."""
+        pieces, corners = mesh.pieces.shape
+        if lattice is None:
+            lattice = Lattice(np.empty((0, corners)), np.empty((count, 0)))
         pairs, shares = mesh.holding(lattice.places)
-        sizes = np.bincount(pairs[:, 0], minlength=count)
+        sizes = np.bincount(pairs[:, 0], minlength=pieces)
         column = np.arange(len(pairs)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        nobody = lattice.values.shape[1]
-        point = np.full((count, max(sizes.max(), 1)), nobody)
-        place = np.zeros((*point.shape, corners))
-        point[pairs[:, 0], column], place[pairs[:, 0], column] = pairs[:, 1], shares
-        none = np.full((len(lattice.values), 1), -np.inf)
-        return cls(np.append(lattice.values, none, axis=1), point, place)
+        points = np.full((pieces, sizes.max()), lattice.values.shape[1])
+        places = np.zeros((*points.shape, corners))
+        points[pairs[:, 0], column], places[pairs[:, 0], column] = pairs[:, 1], shares
+        nothing = np.full((count, 1), np.nan)
+        return cls(np.append(lattice.values, nothing, axis=1), points, places)
 
-    def largest(self, owners: slice) -> tuple[Floats, Floats]:
-        """For all pieces of some simplices, one simplex after the other: witness and place."""
-        seen = self.values[owners][:, self.point]
-        best = seen.argmax(axis=2)
-        witness = np.take_along_axis(seen, best[..., None], axis=2)[..., 0]
-        place = self.place[np.arange(len(self.point)), best]
-        witness = np.where(witness == -np.inf, np.nan, witness)
-        return witness.ravel(), place.reshape(-1, place.shape[-1])
+    def each(self, owners: slice) -> tuple[Floats, Floats]:
+        """Witnesses (a, q) and places (a, q, r+1) for all pieces of some simplices, in order."""
+        seen = self.values[owners][:, self.points]
+        rows, (pieces, q, corners) = len(seen), self.places.shape
+        places = np.broadcast_to(self.places, (rows, pieces, q, corners))
+        return seen.reshape(rows * pieces, q), places.reshape(rows * pieces, q, corners)
 
 
 def _bernstein(values: Floats, rises: Floats) -> tuple[Floats, Floats]:
@@ -287,14 +288,13 @@ def _bernstein(values: Floats, rises: Floats) -> tuple[Floats, Floats]:
 
 
 def _cubic(values: Floats, rises: Floats, places: Floats) -> Floats:
-    """The cubic of `_bernstein` at barycentric coordinates (a, r+1), outside too."""
+    """The cubic of `_bernstein`, (a, q), at barycentric coordinates (a, q, r+1), outside too."""
     edges = values[:, :, None] + rises / 3
-    count = values.shape[1]
-    sums = np.einsum("aij,ai,ai,aj->a", 3 * edges, places, places, places)
-    sums -= 2 * np.einsum("ai,ai,ai,ai->a", values, places, places, places)
-    for i, j, k in combinations(range(count), 3):
-        centre = _centre(edges, (i, j, k))
-        sums += 6 * centre * places[:, i] * places[:, j] * places[:, k]
+    squares = places * places
+    sums = np.einsum("aij,aqi,aqj->aq", 3 * edges, squares, places)
+    sums -= 2 * np.einsum("ai,aqi->aq", values, squares * places)
+    for corners in combinations(range(values.shape[1]), 3):
+        sums += 6 * _centre(edges, corners)[:, None] * places[:, :, corners].prod(axis=2)
     return sums
 
 
@@ -311,20 +311,18 @@ def _whole_pieces(
     seen: Seen,
     controls: Ints,
     mesh: Mesh,
-    witnesses: _Witnesses | None,
+    witnesses: _Witnesses,
     at_once: int,
 ) -> Iterator[_Pieces]:
     """All linear pieces of all simplices, a memory budget at a time."""
     count, corners = mesh.pieces.shape
-    step = max(1, at_once // (count * corners))
+    step = max(1, at_once // (count * (corners + witnesses.points.shape[1])))
     for first in range(0, len(controls), step):
         some = controls[first : first + step]
         rows = some[:, mesh.pieces].reshape(-1, corners)
         at = torch.as_tensor(rows, device=pool.device)
         slopes = torch.einsum("aid,ajd->aij", seen.gradients[at], pool[at]).double().cpu().numpy()
-        witness, place = np.full(len(rows), np.nan), np.zeros(rows.shape)
-        if witnesses is not None:
-            witness, place = witnesses.largest(slice(first, first + len(some)))
+        seen_before, places = witnesses.each(slice(first, first + len(some)))
         whole = _Pieces(
             owner=np.repeat(np.arange(first, first + len(some)), count),
             piece=np.tile(np.arange(count), len(some)),
@@ -333,8 +331,8 @@ def _whole_pieces(
             values=seen.values[rows],
             slopes=slopes,
             allowance=np.zeros(len(rows)),
-            witness=witness,
-            place=place,
+            witnesses=seen_before,
+            places=places,
         )
         highest, lowest = _bernstein(whole.values, whole.rises())
         yield replace(whole, allowance=UNSEEN * (highest - lowest))

@@ -115,7 +115,7 @@ def test_the_papers_table_is_printed_at_the_smallest_scale(tmp_path: Path) -> No
     assert len(lines) == 2 + 8
     assert "W_inf, index 2" in lines[0]
     assert all(line.count("|") == lines[0].count("|") for line in lines)
-    kept = sorted((tmp_path / "runs" / "smoke").iterdir())
+    kept = sorted((tmp_path / "runs" / "smoke-full").iterdir())
     assert len(kept) == 8
     before = [path.stat().st_mtime_ns for path in kept]
     assert run_paper("table_1a", *options).splitlines() == lines

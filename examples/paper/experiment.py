@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from nets import RESNET, ImageData, NetworkLoss, ResNet, train_minima
 from nets.data import load
+from nets.execution import PRECISIONS, Precision
 from simplicial import Algorithm1, LossComplex, Recipe, build_complex
 from simplicial.loss import evaluate
 
@@ -70,12 +71,13 @@ class Experiment:
     name: str
     folder: Path
     data_dir: Path | None
+    precision: Precision
     minima: int
 
     @classmethod
     def asked_for(cls, given: argparse.Namespace) -> Self:
         """By the options of `options`."""
-        return cls(given.scale, given.folder, given.data_dir, given.minima)
+        return cls(given.scale, given.folder, given.data_dir, given.precision, given.minima)
 
     @property
     def scale(self) -> Scale:
@@ -101,16 +103,18 @@ class Experiment:
         layers = self.scale.layers[network.depth]
         model = ResNet(images.shape[0], layers, network.width, network.shortcuts, images.classes)
         return (
-            NetworkLoss(model, images.train_inputs, images.train_targets),
+            NetworkLoss(model, images.train_inputs, images.train_targets, precision=self.precision),
             NetworkLoss(model, images.test_inputs, images.test_targets),
         )
 
     def complex(self, network: Network, seed: int) -> LossComplex:
         """Minima, edges, triangles, and tetrahedra where there are four minima; kept."""
         loss, _ = self.losses(network)
-        path = self.folder / self.name / f"{network}-{self.minima}-minima-seed-{seed}.npz"
+        folder = self.folder / f"{self.name}-{self.precision}"
+        path = folder / f"{network}-{self.minima}-minima-seed-{seed}.npz"
         if path.exists():
             return LossComplex.load(path, loss)
+        folder.mkdir(parents=True, exist_ok=True)
         minima = train_minima(loss, self.minima, recipe=self.recipe, seed=seed)
         built = build_complex(
             minima,
@@ -120,7 +124,6 @@ class Experiment:
             tolerance=None,
             seed=seed,
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.stem}.partial.npz")
         built.save(partial)
         partial.rename(path)
@@ -148,5 +151,27 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--scale", choices=SCALES, default="smoke", help="see experiment.py")
     parser.add_argument("--folder", type=Path, default=Path("runs/paper"), help="of complexes")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
-    parser.add_argument("--minima", type=int, default=3, help="of each network; 4: Barcode 2 too")
+    parser.add_argument(
+        "--minima", type=int, default=3, choices=range(3, 10), help="of a network; 4: Barcode 2 too"
+    )
+    add_precision(parser)
     return parser
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Of training."""
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="full", help="of training; see NetworkLoss"
+    )
+
+
+def refuse_with_drawn(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Options that say what is to be trained, where nothing is; and files that are not there."""
+    if given.drawn is None:
+        return
+    for name, value in vars(given).items():
+        if name not in ("drawn", "out") and value != parser.get_default(name):
+            option = name.replace("_", "-")
+            parser.error(f"--drawn trains nothing, got --{option} {value} with it: leave one out")
+    if not given.drawn.is_file():
+        parser.error(f"--drawn is the JSON beside an earlier picture, {given.drawn} is no file")

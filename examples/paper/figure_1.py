@@ -17,9 +17,11 @@ from typing import Literal, NamedTuple
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from examples.paper.experiment import add_precision, refuse_with_drawn
 from examples.paper.pictures import ABOVE, Triangle, read, save, write
 from nets import LENET, LeNet, NetworkLoss, train_minima
 from nets.data import load
+from nets.execution import Precision
 from simplicial import Algorithm1, LossComplex, Minima, build_complex
 from simplicial.plots import plot_samples
 
@@ -43,7 +45,7 @@ SCALES = {
 SIDES: tuple[Literal["fixed", "trainable"], ...] = ("fixed", "trainable")
 
 
-def network_loss(scale: Scale, data_dir: Path | None) -> NetworkLoss:
+def network_loss(scale: Scale, data_dir: Path | None, precision: Precision) -> NetworkLoss:
     """Of LeNet, on the training images."""
     images = load(scale.data, data_dir)
     if scale.subset is not None:
@@ -52,7 +54,7 @@ def network_loss(scale: Scale, data_dir: Path | None) -> NetworkLoss:
         images = images.resized(scale.image_size)
     channels, size, _ = images.shape
     model = LeNet(channels, size, images.classes)
-    return NetworkLoss(model, images.train_inputs, images.train_targets)
+    return NetworkLoss(model, images.train_inputs, images.train_targets, precision=precision)
 
 
 def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossComplex]:
@@ -60,7 +62,7 @@ def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossCo
     found: dict[str, LossComplex] = {}
     minima: Minima | None = None
     for budget, sides in tqdm(list(product(scale.budgets, SIDES)), desc="triangles"):
-        path = folder / f"{sides}-{budget}.npz"
+        path = folder / f"{sides}-{budget}-epochs-resolution-{scale.resolution}.npz"
         if not path.exists():
             recipe = LENET.changed(epochs=scale.epochs)
             minima = minima or train_minima(loss, 3, recipe=recipe)
@@ -83,11 +85,13 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
     parser.add_argument("--out", type=Path, default=Path("figure_1.png"), help="the picture")
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
+    add_precision(parser)
     given = parser.parse_args()
+    refuse_with_drawn(parser, given)
     if given.drawn is None:
-        scale, folder = SCALES[given.scale], given.folder / given.scale
+        scale, folder = SCALES[given.scale], given.folder / f"{given.scale}-{given.precision}"
         folder.mkdir(parents=True, exist_ok=True)
-        found = complexes(scale, network_loss(scale, given.data_dir), folder)
+        found = complexes(scale, network_loss(scale, given.data_dir, given.precision), folder)
         for title, built in found.items():
             ((birth, death),) = built.triplet_barcode()
             print(f"{title}: bar [{birth:.4f}, {death:.4f}] of index 1, length {death - birth:.4f}")
@@ -102,9 +106,9 @@ def draw(triangles: list[Triangle], path: Path) -> None:
     """A column for each."""
     figure = Figure(figsize=(4.6 * len(triangles), 7.6), layout="constrained")
     axes = figure.subplots(2, len(triangles), squeeze=False)
-    for (title, samples, largest), (above, below) in zip(triangles, axes.T, strict=True):
-        plot_samples(samples, largest, "loss", above).set_title(title, pad=ABOVE)
-        plot_samples(samples, largest, "accuracy", below)
+    for (title, samples, place), (above, below) in zip(triangles, axes.T, strict=True):
+        plot_samples(samples, place, "loss", above).set_title(title, pad=ABOVE)
+        plot_samples(samples, place, "accuracy", below)
     save(figure, path)
 
 

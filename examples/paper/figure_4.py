@@ -6,7 +6,7 @@ python -m examples.paper.figure_4 --scale small --out figure_4.png
 from pathlib import Path
 
 from examples.paper.experiment import NETWORKS, Experiment, options
-from examples.paper.pictures import grid, title
+from examples.paper.pictures import caption, grid
 from reduction import plot_diagram
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     experiment = Experiment.asked_for(given)
     complexes = experiment.complexes(NETWORKS)
     found = [complexes[network][0] for network in NETWORKS]
-    titles = [title(experiment, n, built) for n, built in zip(NETWORKS, found, strict=True)]
+    titles = [caption(experiment, n, built) for n, built in zip(NETWORKS, found, strict=True)]
     grid(titles, lambda k, ax: plot_diagram(found[k].barcode(), ax), given.out)
 
 

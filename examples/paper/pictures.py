@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from examples.paper.experiment import Experiment, Network
 from simplicial import LossComplex, Samples
 
-DPI = 90
+DPI = 62
 ABOVE = 32  # points between a picture and its title: names of corners and legends stand there
 DIGITS = 7  # significant ones that are kept
 
@@ -23,12 +23,12 @@ class Triangle(NamedTuple):
 
     title    of the picture
     samples  what Algorithm 2 saw
-    largest  (3,) barycentric coordinates of the largest loss
+    place    (3,) barycentric coordinates of the largest loss
     """
 
     title: str
     samples: Samples
-    largest: NDArray[np.float64]
+    place: NDArray[np.float64]
 
     @classmethod
     def of(cls, title: str, built: LossComplex) -> Self:
@@ -41,7 +41,7 @@ class Triangle(NamedTuple):
 def write(path: Path, triangles: list[Triangle]) -> None:
     """As JSON, with so many digits as a picture can show."""
     records = [
-        {"title": t.title, "largest": _rounded(t.largest)}
+        {"title": t.title, "place": _rounded(t.place)}
         | {k: None if v is None else _rounded(v) for k, v in t.samples._asdict().items()}
         for t in triangles
     ]
@@ -59,7 +59,7 @@ def read(path: Path) -> list[Triangle]:
             np.array(record["loss"]),
             None if accuracy is None else np.array(accuracy),
         )
-        found.append(Triangle(record["title"], samples, np.array(record["largest"])))
+        found.append(Triangle(record["title"], samples, np.array(record["place"])))
     return found
 
 
@@ -80,7 +80,7 @@ def save(figure: Figure, path: Path) -> None:
     print(f"picture: {path}")
 
 
-def title(experiment: Experiment, network: Network, built: LossComplex) -> str:
+def caption(experiment: Experiment, network: Network, built: LossComplex) -> str:
     """The network and its test error."""
     return f"{network}, test error {100 * experiment.test_error(network, built):.1f}%"
 

@@ -6,8 +6,8 @@ kept beside the picture as JSON.
 
 from pathlib import Path
 
-from examples.paper.experiment import Experiment, Network, options
-from examples.paper.pictures import Triangle, grid, read, title, write
+from examples.paper.experiment import Experiment, Network, options, refuse_with_drawn
+from examples.paper.pictures import Triangle, caption, grid, read, write
 from simplicial.plots import plot_samples
 
 
@@ -17,11 +17,12 @@ def main(description: str | None, networks: list[Network], name: str) -> None:
     parser.add_argument("--out", type=Path, default=Path(name), help="the picture")
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
     given = parser.parse_args()
+    refuse_with_drawn(parser, given)
     if given.drawn is None:
         experiment = Experiment.asked_for(given)
         found = experiment.complexes(networks)
         triangles = [
-            Triangle.of(title(experiment, network, found[network][0]), found[network][0])
+            Triangle.of(caption(experiment, network, found[network][0]), found[network][0])
             for network in networks
         ]
         write(given.out.with_suffix(".json"), triangles)
@@ -29,6 +30,6 @@ def main(description: str | None, networks: list[Network], name: str) -> None:
         triangles = read(given.drawn)
     grid(
         [triangle.title for triangle in triangles],
-        lambda k, ax: plot_samples(triangles[k].samples, triangles[k].largest, "loss", ax),
+        lambda k, ax: plot_samples(triangles[k].samples, triangles[k].place, "loss", ax),
         given.out,
     )

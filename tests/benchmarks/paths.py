@@ -293,9 +293,9 @@ def honest(path: Path, found: Found) -> Found:
         Seen(values, torch.as_tensor(slopes)),
         at[None],
         mesh,
-        np.array([ends]),
-        TOLERANCE * spread,
-        MEMORY,
+        known=np.array([ends]),
+        tolerance=TOLERANCE * spread,
+        memory=MEMORY,
     )
     cost = found.evaluations + 2 + top.evaluations
     return Found(cost, max(float(top.largest[0]), float(ends)), None)

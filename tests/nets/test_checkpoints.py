@@ -26,6 +26,10 @@ def no_module() -> str:
     return "an MLP, say"
 
 
+def with_an_argument(width: int) -> nn.Module:
+    return MLP(64, (width,))
+
+
 def test_a_factory_is_called() -> None:
     assert isinstance(make_model(FACTORY), MLP)
 
@@ -43,6 +47,8 @@ def test_a_factory_is_found_in_the_working_directory(
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
+        ("tests.nets.test_checkpoints:with_an_argument", "without arguments.*fails .TypeError"),
+        (".their_module:make_model", "cannot be imported .TypeError"),
         ("their_module", "named as module:function, got 'their_module'"),
         (":make", "named as module:function, got ':make'"),
         ("no_such_module_20270:make", "cannot be imported"),
@@ -81,7 +87,9 @@ def test_no_file_can_run_anything(tmp_path: Path) -> None:
     [
         ([torch.zeros(3)], "must hold a state dict, it holds a list"),
         ({}, "must hold a state dict, it holds a dict"),
-        ({"a": torch.zeros(3), "b": 1.0}, "must hold tensors by name, 'b' is a float"),
+        ({1: torch.zeros(3)}, "dense real tensors by name, 1 is torch.float32"),
+        ({"a": torch.zeros(3, dtype=torch.complex64)}, "'a' is torch.complex64"),
+        ({"a": torch.zeros(3), "b": 1.0}, "must hold dense real tensors by name, 'b' is float"),
     ],
 )
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: Any, message: str) -> None:

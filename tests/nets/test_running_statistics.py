@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import NetworkLoss
-from nets.execution import BATCHINGS, EXAMPLES, Batching
+from nets.execution import BATCHINGS, Batching
+from nets.loss import BATCH
 from reduction import DataError
 from tests.nets.networks import (
     Normed,
@@ -69,7 +70,7 @@ def test_gradient_with_batch_norm_takes_statistics_as_constants():
 
 
 def test_parts_of_unequal_size_are_weighted_by_it():
-    n = EXAMPLES + 1  # batch norm cannot take a part of one example
+    n = BATCH + 1  # batch norm cannot take a part of one example
     x, y = X[:n].double().sort(dim=0).values, Y[:n]
     model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
     state = NetworkLoss(model, x, y).state_dict(points_near(model)[0])

@@ -13,7 +13,15 @@ from torch.nn.functional import mse_loss
 from nets import DIGITS_MLP, LENET, MLP, RESNET, NetworkLoss, train_minima
 from nets.train import initial_points
 from reduction import DataError, OptionError
-from simplicial import Algorithm1, Minima, Recipe, build_complex, constant, garipov
+from simplicial import (
+    Algorithm1,
+    Minima,
+    NudgedElastic,
+    Recipe,
+    build_complex,
+    constant,
+    garipov,
+)
 from simplicial.errors import LossError
 
 N = 90
@@ -348,3 +356,12 @@ def test_weight_decay_pulls_the_centre_by_its_share_of_the_interpolated_point(se
     assert math.hypot(*pull) > 1e-4
     expected = 0.04 * 2 * t.min() * t
     np.testing.assert_allclose(pull, expected, rtol=1e-10)
+
+
+def test_elastic_triangles_of_networks_with_honest_maxima() -> None:
+    """No dimension may ask the loss for its values at no points."""
+    loss = mlp_loss()
+    minima = train_minima(loss, 3, recipe=SHORT, progress=False)
+    optimizer = NudgedElastic(segments=4, steps=3)
+    built = build_complex(minima, 2, optimizer=optimizer, tolerance=1e-3, progress=False)
+    assert built.heights[2][0] >= built.heights[1].max()

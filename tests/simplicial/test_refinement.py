@@ -11,7 +11,7 @@ from torch import Tensor
 from simplicial import Algorithm1, Barycentric, Edgewise, Minima, Recipe, build_complex
 from simplicial.layout import lay_out
 from simplicial.layout import straight as straight_pool
-from simplicial.loss import MEMORY, values_and_gradients
+from simplicial.loss import MEMORY, Evaluation, values_and_gradients
 from simplicial.maps import SimplexMap
 from simplicial.maximum import Interior, refined
 from simplicial.mesh import Mesh
@@ -95,7 +95,17 @@ def measured(
     seen = Seen(*values_and_gradients(loss, pool))
     faces = np.setdiff1d(np.arange(c), mesh.inside)
     level = seen.values[rows[:, faces]].max(axis=1) if known is None else known
-    found = highest(loss, pool, seen, rows, mesh, level, tolerance, memory, on_evaluations)
+    found = highest(
+        loss,
+        pool,
+        seen,
+        rows,
+        mesh,
+        known=level,
+        tolerance=tolerance,
+        memory=memory,
+        on_evaluations=on_evaluations,
+    )
     return found, level
 
 
@@ -323,7 +333,7 @@ def low_wall(x: Tensor) -> Tensor:
 
 
 def test_honest_maxima_stop_at_rounding() -> None:
-    """Two vertices, one point of the lattice, four control points, and few more."""
+    """Two vertices, one point of the lattice, two centres, four control points, and few more."""
     points = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float32)
     built = build_complex(
         Minima(points, low_wall),
@@ -333,14 +343,16 @@ def test_honest_maxima_stop_at_rounding() -> None:
         resolution=2,
         progress=False,
     )
-    assert built.evaluations <= 2 + 1 + 4 + 4
+    assert built.evaluations <= 2 + 1 + 2 + 4 + 4
 
 
-def test_what_a_face_reaches_is_not_looked_at() -> None:
+def test_what_a_face_reaches_is_looked_at_once() -> None:
+    """At the centres of the two pieces that the lattice, a point in the middle, leaves out."""
     layout = lay_out(2, 1, Edgewise(3))
     pool = straight_pool(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout)
     seen = Seen(*values_and_gradients(low_wall, pool))
-    inside = Interior(np.full(1, -np.inf), np.zeros((1, 2)), None, 0)
+    middle = Evaluation(low_wall(torch.zeros(1, 1, dtype=torch.float64)).numpy()[None], None)
+    inside = Interior(middle.loss[:, 0], np.full((1, 2), 0.5), middle, 0)
     for floor, looks in ((105.0, False), (100.0, True)):
         found = refined(
             low_wall,
@@ -353,4 +365,4 @@ def test_what_a_face_reaches_is_not_looked_at() -> None:
             tolerance=1e-10,
             memory=MEMORY,
         )
-        assert (found.evaluations > 0) == looks
+        assert (found.evaluations > 2) == looks

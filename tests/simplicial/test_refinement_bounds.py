@@ -25,7 +25,9 @@ def on_a_segment(formula: Callable[[Tensor], Tensor], known: float, tolerance: f
 
     seen = Seen(*values_and_gradients(loss, pool))
     mesh, floor = Mesh.of(Edgewise(1), 1), np.array([known])
-    return highest(loss, pool, seen, np.array([[0, 1]]), mesh, floor, tolerance, MEMORY)
+    return highest(
+        loss, pool, seen, np.array([[0, 1]]), mesh, known=floor, tolerance=tolerance, memory=MEMORY
+    )
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])

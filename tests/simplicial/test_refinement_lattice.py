@@ -5,8 +5,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from simplicial import Algorithm1, Barycentric, Edgewise, build_complex, find_minima
+from simplicial import (
+    Algorithm1,
+    Barycentric,
+    Edgewise,
+    NudgedElastic,
+    build_complex,
+    find_minima,
+)
+from simplicial.landscapes import gaussian_mixture
 from simplicial.loss import MEMORY, values_and_gradients
 from simplicial.maps import SimplexMap
 from simplicial.mesh import Mesh
@@ -35,9 +44,9 @@ def found_after_a_lattice(
     known = np.maximum(values.max(axis=1), seen.values.max())
     lattice = Lattice(places, values) if seen_before else None
     rows = np.arange(len(pool))[None]
-    return highest(loss, pool, seen, rows, mesh, known, 1e-9, MEMORY, lattice=lattice), float(
-        values.max()
-    )
+    return highest(
+        loss, pool, seen, rows, mesh, known=known, tolerance=1e-9, memory=MEMORY, lattice=lattice
+    ), float(values.max())
 
 
 @pytest.mark.parametrize("simplex_map", [Edgewise(1), Edgewise(2), Edgewise(5), Barycentric()])
@@ -134,7 +143,7 @@ def test_points_on_common_faces_are_held_by_all_pieces_there() -> None:
 def test_a_witness_stays_where_it_is_when_parts_are_halved(r: int) -> None:
     """And the cubic is the same polynomial on both halves, if its values at the cut are."""
     rng, a = np.random.default_rng(61 + r), np.arange(5)
-    corners, witness = np.eye(r + 1), rng.dirichlet(np.ones(r + 1), 5)
+    corners, witnesses = np.eye(r + 1), rng.dirichlet(np.ones(r + 1), (5, 4))
     linear = rng.normal(size=r + 1)
 
     def square(at: Floats) -> Floats:
@@ -152,16 +161,36 @@ def test_a_witness_stays_where_it_is_when_parts_are_halved(r: int) -> None:
         values=square(whole),
         slopes=slopes(whole),
         allowance=np.zeros(5),
-        witness=square(witness),
-        place=witness,
+        witnesses=square(witnesses),
+        places=witnesses,
     )
     for _ in range(6):
         i, j = part.edges_to_cut()
         middle = (part.corner(i) + part.corner(j)) / 2
         halves = part.halved(i, j, middle, square(middle), slopes(middle))
-        at = np.einsum("ai,aij->aj", halves.place, halves.corners)
-        np.testing.assert_allclose(at, witness[halves.owner], atol=1e-12)
-        np.testing.assert_allclose(
-            _cubic(halves.values, halves.rises(), halves.place), halves.witness, atol=1e-9
-        )
+        at = np.einsum("aqi,aij->aqj", halves.places, halves.corners)
+        np.testing.assert_allclose(at, witnesses[halves.owner], atol=1e-12)
+        cubic = _cubic(halves.values, halves.rises(), halves.places)
+        np.testing.assert_allclose(cubic, halves.witnesses, atol=1e-9)
         part = halves
+
+
+def test_two_bumps_that_no_corner_sees() -> None:
+    def loss(x: Tensor) -> Tensor:
+        return 0.82 * bump([0.188], 0.062)(x) + 1.099 * bump([0.871], 0.043)(x)
+
+    found, sampled = found_after_a_lattice(loss, 1, 12, Edgewise(1))
+    assert sampled < 0.8
+    assert found.largest[0] == pytest.approx(1.099, abs=1e-6)
+
+
+@pytest.mark.parametrize("resolution", [3, 6, 11, 12, 13])
+def test_a_hump_inside_one_piece_of_an_elastic_edge(resolution: int) -> None:
+    """Whether or not the lattice's points are the control points."""
+    minima = find_minima(gaussian_mixture(14, 4, 40), n=4, starts=60, seed=0)
+    built = build_complex(
+        minima, 1, optimizer=NudgedElastic(), resolution=resolution, progress=False
+    )
+    for vertices in built.simplices[1].vertices.tolist():
+        edge = built[tuple(vertices)]
+        assert edge.maximum.value > edge.sample(480).loss.max() - 1e-6
