@@ -21,8 +21,6 @@ from simplicial.refinement import Lattice, Seen, highest
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
 
-CENTRAL = 0.5  # share of a centre's barycentric coordinates that make a point near the centre
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interior:
@@ -129,49 +127,24 @@ def refined(
     mesh = Mesh.of(simplices.simplex_map, simplices.dim)
     assert interior.samples is not None
     lattice = Lattice(interior_lattice(simplices.dim, resolution), interior.samples.loss)
-    lattice = _into_every_piece(loss, pool, simplices, mesh, lattice, memory)
-    best = lattice.values.argmax(axis=1)
-    m, looked = len(best), lattice.values.size - interior.samples.loss.size
-    largest, place = lattice.values[np.arange(m), best], lattice.places[best]
-    on_points(looked)
     found = highest(
         loss,
         pool,
         seen,
         simplices.controls,
         mesh,
-        known=np.maximum(largest, floor),
+        known=np.maximum(interior.largest, floor),
         tolerance=tolerance,
         memory=memory,
         on_evaluations=on_points,
         lattice=lattice,
     )
-    higher = found.largest > largest
+    higher = found.largest > interior.largest
     return Interior(
-        np.where(higher, found.largest, largest),
-        np.where(higher[:, None], found.place, place),
+        np.where(higher, found.largest, interior.largest),
+        np.where(higher[:, None], found.place, interior.place),
         interior.samples,
-        interior.evaluations + looked + found.evaluations,
-    )
-
-
-def _into_every_piece(
-    loss: Loss, pool: Tensor, simplices: Simplices, mesh: Mesh, lattice: Lattice, memory: int
-) -> Lattice:
-    """A lattice, and the centres of linear pieces that have no point of it near theirs."""
-    pairs, shares = mesh.holding(lattice.places)
-    held = pairs[(shares > CENTRAL / shares.shape[1]).all(axis=1), 0]
-    missing = np.setdiff1d(np.arange(len(mesh.pieces)), held)
-    centres = mesh.places[mesh.pieces[missing]].mean(axis=1)
-    if not len(missing):
-        return lattice
-    values = [
-        evaluate(loss, interpolate(controls, simplices.simplex_map, centres), memory).loss
-        for controls in (pool[torch.as_tensor(row)] for row in simplices.controls)
-    ]
-    return Lattice(
-        np.concatenate([lattice.places, centres]),
-        np.concatenate([lattice.values, np.stack(values)], axis=1),
+        interior.evaluations + found.evaluations,
     )
 
 

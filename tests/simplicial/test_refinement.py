@@ -333,7 +333,7 @@ def low_wall(x: Tensor) -> Tensor:
 
 
 def test_honest_maxima_stop_at_rounding() -> None:
-    """Two vertices, one point of the lattice, two centres, four control points, and few more."""
+    """Two vertices, one point of the lattice, four control points, and few more."""
     points = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float32)
     built = build_complex(
         Minima(points, low_wall),
@@ -343,11 +343,10 @@ def test_honest_maxima_stop_at_rounding() -> None:
         resolution=2,
         progress=False,
     )
-    assert built.evaluations <= 2 + 1 + 2 + 4 + 4
+    assert built.evaluations <= 2 + 1 + 4 + 4
 
 
-def test_what_a_face_reaches_is_looked_at_once() -> None:
-    """At the centres of the two pieces that the lattice, a point in the middle, leaves out."""
+def test_what_a_face_reaches_is_not_looked_at() -> None:
     layout = lay_out(2, 1, Edgewise(3))
     pool = straight_pool(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout)
     seen = Seen(*values_and_gradients(low_wall, pool))
@@ -365,4 +364,4 @@ def test_what_a_face_reaches_is_looked_at_once() -> None:
             tolerance=1e-10,
             memory=MEMORY,
         )
-        assert (found.evaluations > 2) == looks
+        assert (found.evaluations > 0) == looks

@@ -11,11 +11,9 @@ from simplicial import (
     Algorithm1,
     Barycentric,
     Edgewise,
-    NudgedElastic,
     build_complex,
     find_minima,
 )
-from simplicial.landscapes import gaussian_mixture
 from simplicial.loss import MEMORY, values_and_gradients
 from simplicial.maps import SimplexMap
 from simplicial.mesh import Mesh
@@ -182,15 +180,3 @@ def test_two_bumps_that_no_corner_sees() -> None:
     found, sampled = found_after_a_lattice(loss, 1, 12, Edgewise(1))
     assert sampled < 0.8
     assert found.largest[0] == pytest.approx(1.099, abs=1e-6)
-
-
-@pytest.mark.parametrize("resolution", [3, 6, 11, 12, 13])
-def test_a_hump_inside_one_piece_of_an_elastic_edge(resolution: int) -> None:
-    """Whether or not the lattice's points are the control points."""
-    minima = find_minima(gaussian_mixture(14, 4, 40), n=4, starts=60, seed=0)
-    built = build_complex(
-        minima, 1, optimizer=NudgedElastic(), resolution=resolution, progress=False
-    )
-    for vertices in built.simplices[1].vertices.tolist():
-        edge = built[tuple(vertices)]
-        assert edge.maximum.value > edge.sample(480).loss.max() - 1e-6
