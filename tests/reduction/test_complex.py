@@ -235,6 +235,9 @@ def test_dimensions_that_are_not_there(r: int, lowest: int) -> None:
             complex.barcode(max_index=index)
         with pytest.raises(DimensionError, match=rf"dimension {index} is outside 0..2"):
             complex.order(index)
+    for index in ("a", 1.5, True):
+        with pytest.raises(DimensionError, match=f"a dimension is a whole number, got {index!r}"):
+            complex.barcode(max_index=index)  # pyright: ignore
     with pytest.raises(DimensionError, match="dimension 1 is asked of a complex of vertices alone"):
         FilteredComplex([[[0]]], [[0]]).boundary(1)
 

@@ -33,8 +33,8 @@ from tests.oracles.complexes import (
     surface,
 )
 from tests.oracles.homology import Bar, check_cycles, total_order
+from tests.reduction.complete import arranged
 from tests.reduction.ends import bare, mixed
-from tests.reduction.test_complete import arranged
 
 LARGEST_PRIME = 2**31 - 1
 MANY = 4 * settings.default.max_examples if settings.default else 1

@@ -1,0 +1,39 @@
+"""Complete complexes with values, and what a reduction of them found, for tests."""
+
+from math import comb
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from reduction.pairing import Pairing
+from tests.oracles.complexes import Arrays, filtered, full
+
+
+def positions(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """sum_i C(v_i, i+1), by the definition."""
+    return np.array([sum(comb(v, i + 1) for i, v in enumerate(row)) for row in rows.tolist()], int)
+
+
+def arranged(arrays: Arrays) -> list[NDArray[np.float64]]:
+    """Values of a complete complex in the order in which `complete` takes them."""
+    return [values[np.argsort(positions(rows))] for rows, values in zip(*arrays, strict=True)]
+
+
+@st.composite
+def complete_arrays(draw: st.DrawFn) -> Arrays:
+    """Complete skeletons of 2 to 9 vertices, dimension 1 to 5; with ties in most."""
+    n = draw(st.integers(2, 9))
+    dim = draw(st.integers(1, min(n - 1, 5)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return filtered(full(n, dim), rng, draw(st.sampled_from([0, 0, 1, 2, 6])))
+
+
+def summary(pairing: Pairing) -> set[tuple[int, int]]:
+    """Births and deaths, -1 for none; no birth twice."""
+    deaths = np.concatenate(
+        [pairing.deaths, np.full(pairing.births.size - pairing.deaths.size, -1)]
+    )
+    pairs = set(zip(pairing.births.tolist(), deaths.tolist(), strict=True))
+    assert len(pairs) == pairing.births.size
+    return pairs
