@@ -49,11 +49,14 @@ def check_folder(folder: Path) -> None:
             "point: choose another folder, for example a new folder inside it"
         )
     parent = next(p for p in folder.parents if p.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+    try:
+        with tempfile.TemporaryDirectory(dir=parent):  # some systems tell by refusing it alone
+            pass
+    except OSError as error:
         raise RunError(
-            f"an output folder needs a parent that can be written, {parent} cannot: choose another "
-            "folder"
-        )
+            f"an output folder needs a parent that can be written, {parent} cannot "
+            f"({error.strerror}): choose another folder"
+        ) from error
 
 
 def write_report(

@@ -1,7 +1,9 @@
 """The command line: every input that it refuses, before it trains or writes anything."""
 
+import errno
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -35,7 +37,7 @@ def assert_refused(result: Result, sentence: str) -> None:
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("train_minima", "build_complex"):
-        monkeypatch.setattr(f"nets.cli.{name}", forbidden)
+        monkeypatch.setattr(f"nets.commands.run.{name}", forbidden)
 
 
 @pytest.mark.usefixtures("untrained")
@@ -227,7 +229,10 @@ TAKEN: list[tuple[Callable[[Path], Path], str]] = [
     (hold_run, "must be new or empty, .*/out holds another run: choose another folder"),
     (hold_file, "must be new or empty, .*/out holds other files"),
     (be_file, "must be a folder, .*/out is a file: choose another folder"),
-    (be_under_file, "needs a parent that can be written, .*/file cannot: choose another folder"),
+    (
+        be_under_file,
+        "needs a parent that can be written, .*/file cannot .Not a directory.: choose another",
+    ),
     (be_here, "replaced as a whole, .*/empty is the working folder .* choose another folder"),
 ]
 
@@ -256,10 +261,13 @@ def test_a_parent_that_cannot_be_written_is_refused(
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     if os.access(locked, os.W_OK):  # root may write anywhere
-        allowed = os.access
-        monkeypatch.setattr(os, "access", lambda p, mode: p != locked and allowed(p, mode))
+
+        def refuse(*_: object) -> NoReturn:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr(tempfile, "mkdtemp", refuse)
     result = invoke("run", "--out", locked / "a" / "out")
-    assert_refused(result, "parent that can be written, .*/locked cannot: choose another folder")
+    assert_refused(result, "can be written, .*/locked cannot .Permission denied.: choose another")
     assert not list(locked.iterdir())
 
 

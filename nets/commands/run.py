@@ -1,0 +1,214 @@
+"""`loss-barcodes run`: barcodes of trained networks."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nets import data as data_sets
+from nets import models
+from nets.checkpoints import make_model, read_checkpoint
+from nets.commands.shared import shared_options, write
+from nets.execution import PRECISIONS
+from nets.loss import NetworkLoss
+from nets.settings import NetworkSettings, record
+from nets.symmetry import align
+from nets.train import train_minima
+from reduction import w_inf
+from simplicial import LossComplex, Minima, build_complex
+from simplicial.loss import evaluate
+
+
+def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    """Widths of hidden layers: None if not given, () for "none"."""
+    if text is None:
+        return None
+    try:
+        return () if text == "none" else tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} are no widths of hidden layers: give whole numbers, as 64,32, or none"
+        ) from None
+
+
+@click.command(short_help="Train networks, and compute the barcodes of their loss.")
+@click.option(
+    "--data",
+    type=click.Choice(data_sets.NAMES),
+    default="digits",
+    show_default=True,
+    help="Images.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of FashionMNIST's or CIFAR-10's files.",
+)
+@click.option("--download", is_flag=True, help="Download FashionMNIST or CIFAR-10 first.")
+@click.option("--subset", type=int, help="Only the first N training images.")
+@click.option("--image-size", type=int, help="Images resized to N x N pixels.")
+@click.option(
+    "--model",
+    type=click.Choice(models.NAMES),
+    help="Network; lenet takes images of 12 x 12 pixels or more, so not the digits."
+    "  [default: mlp]",
+)
+@click.option(
+    "--hidden",
+    callback=_widths,
+    help="Widths of mlp's hidden layers, as 64,32; none: softmax regression.  [default: 32]",
+)
+@click.option("--depth", type=int, help="Layers of resnet, 6 n + 2.  [default: 20]")
+@click.option("--width", type=int, help="Times 16, 32 and 64 filters of resnet.  [default: 1]")
+@click.option(
+    "--shortcuts/--no-shortcuts",
+    default=None,
+    help="resnet as it is, or NS, without them.  [default: with]",
+)
+@click.option(
+    "--factory", help="Your own network: module:function, which returns an untrained nn.Module."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Files of networks that are trained already: the minima.",
+)
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.option("--minima", type=int, help="Networks to train.  [default: 6]")
+@click.option(
+    "--align", is_flag=True, help="Permute their hidden units, so that they come near the first."
+)
+@click.option(
+    "--max-dim", default=2, show_default=True, help="2: edges and triangles; 3: and so on."
+)
+@click.option(
+    "--epochs", type=int, help="For each minimum, edge, triangle.  [default: the recipe's]"
+)
+@click.option("--batch-size", type=int, help="Images in a mini-batch.  [default: the recipe's]")
+@click.option("--learning-rate", type=float, help="Of SGD.  [default: the recipe's]")
+@click.option("--momentum", type=float, help="Of SGD.  [default: the recipe's]")
+@click.option("--weight-decay", type=float, help="Of the training loss.  [default: the recipe's]")
+@click.option(
+    "--optimizer",
+    type=click.Choice(["algorithm1", "elastic"]),
+    default="algorithm1",
+    show_default=True,
+    help="The paper's, or nudged elastic simplices on the exact loss.",
+)
+@click.option(
+    "--segments",
+    type=int,
+    help="Edgewise map with so many segments.  [default: the paper's map; elastic: 12]",
+)
+@click.option(
+    "--resolution",
+    default=12,
+    show_default=True,
+    help="Steps along an edge of the lattice on which maxima are sought first.",
+)
+@click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="full",
+    show_default=True,
+    help="Training's arithmetic; evaluation is always in full.",
+)
+@click.option("--memory", default=2.0, show_default=True, help="Gigabytes for a batch of networks.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
+)
+@shared_options
+def run(**options: Any) -> None:
+    """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
+
+    The recipe of mlp is for the digits, that of lenet is the paper's, that of resnet Li et al.'s
+    (300 epochs). Writes barcodes, complex,
+    pictures and a record of every setting to the folder --out.
+
+    \b
+    loss-barcodes run --data digits --model mlp --minima 6 --max-dim 2 --out runs/digits
+    loss-barcodes run --data fashion-mnist --model lenet --minima 3 --out runs/lenet
+    loss-barcodes run --checkpoint a.pt b.pt c.pt --factory my_module:make_model --out runs/own
+
+    With --epochs 0 nothing is trained between the minima: the plane through any three networks.
+    """
+    began = time.perf_counter()
+    settings = NetworkSettings(checkpoints=_checkpoints(options), **options)
+    settings.check()
+    recipe, build = settings.recipe, settings.build
+    images = data_sets.load(settings.data, settings.data_dir, settings.download)
+    if settings.subset is not None:
+        images = images.subset(settings.subset)
+    if settings.image_size is not None:
+        images = images.resized(settings.image_size)
+    states = [read_checkpoint(path) for path in settings.checkpoints]
+    if settings.factory is not None:
+        model = make_model(settings.factory)
+    else:
+        model = models.build(
+            settings.network,
+            images.shape,
+            images.classes,
+            hidden=settings.hidden,
+            depth=settings.depth,
+            width=settings.width,
+            shortcuts=settings.shortcuts,
+        )
+    loss, test = (
+        NetworkLoss(model, inputs, targets, device=settings.device, precision=settings.precision)
+        for inputs, targets in (
+            (images.train_inputs, images.train_targets),
+            (images.test_inputs, images.test_targets),
+        )
+    )
+    if states:
+        minima = Minima.from_state_dicts(states, loss)
+        if settings.align:
+            minima = align(minima, seed=settings.seed, memory=settings.bytes)
+    else:
+        minima = train_minima(
+            loss,
+            settings.count,
+            recipe=recipe,
+            align=settings.align,
+            seed=settings.seed,
+            memory=settings.bytes,
+            progress=not settings.quiet,
+        )
+    loss_complex = build_complex(minima, settings.max_dim, memory=settings.bytes, **build)
+    barcode = loss_complex.barcode(settings.field)
+    click.echo(f"{len(minima)} minima of {settings.network} on {len(images.train_targets)} images")
+    rows = {"loss": minima.values, "accuracy": minima.accuracy}
+    rows["test accuracy"] = evaluate(test, minima.points, settings.bytes).accuracy
+    for name, values in rows.items():
+        click.echo(f"{name:14} {_span(values)}")
+    click.echo("\n" + barcode.table())
+    if loss_complex.max_dim >= 2:
+        click.echo("\n" + _triplets(loss_complex))
+    written = record(settings, recipe, barcode, time.perf_counter() - began)
+    written |= {"data_sha256": images.digest, "loss": repr(loss)}
+    write(settings.out, loss_complex, barcode, written, not settings.quiet)
+
+
+def _checkpoints(options: dict[str, Any]) -> tuple[Path, ...]:
+    """Those of `--checkpoint a.pt b.pt c.pt`: click takes b.pt and c.pt for arguments."""
+    given, more = options.pop("checkpoint"), options.pop("more")
+    if more and not given:
+        raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
+    return (*given, *more)
+
+
+def _triplets(loss_complex: LossComplex) -> str:
+    """Eq. 3, which the paper's Table 1a reports."""
+    bars = loss_complex.triplet_barcode()
+    return f"eq. 3, each triple of minima by itself: {len(bars)} bars, W_inf {w_inf(bars):.6g}"
+
+
+def _span(values: ArrayLike | None) -> str:
+    return "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"

@@ -1,0 +1,59 @@
+"""Options that the commands share, and the folder that they write."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from reduction import Barcode
+from simplicial import LossComplex
+from simplicial.report import write_report
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def shared_options(command: Command) -> Command:
+    """Options of both commands."""
+    for option in (
+        click.option("--seed", default=0, show_default=True, help="Same seed, same result."),
+        click.option("--field", default=2, show_default=True, help="Coefficients Z/p, p prime."),
+        click.option(
+            "--sides",
+            type=click.Choice(["fixed", "trainable"]),
+            default="fixed",
+            show_default=True,
+            help="Algorithm 1: whether a triangle trains its sides too (Figure 1).",
+        ),
+        click.option(
+            "--steps",
+            type=int,
+            help="Most steps of each relaxation of the elastic optimizer.  [default: 200]",
+        ),
+        click.option(
+            "--tolerance",
+            type=float,
+            help="How far below the true one a maximum may be, as a share of the loss's range."
+            "  [default: 1e-7]",
+        ),
+        click.option(
+            "--sampled",
+            is_flag=True,
+            help="Maxima by Algorithm 2 as printed: the lattice only, so without --tolerance.",
+        ),
+        click.option("--quiet", is_flag=True, help="No progress bars."),
+    ):
+        command = option(command)
+    return command
+
+
+def write(
+    folder: Path,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    written: dict[str, Any],
+    progress: bool,
+) -> None:
+    """Write a result to the folder, and say which files; see `write_report`."""
+    names = write_report(folder, loss_complex, barcode, written, progress=progress)
+    click.echo(f"\n{folder}: {', '.join(names)}")
