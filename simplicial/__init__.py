@@ -9,7 +9,7 @@ from simplicial.loss import Evaluation, Loss
 from simplicial.maps import Barycentric, Edgewise, SimplexMap
 from simplicial.minima import Minima, Search
 from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
-from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
+from simplicial.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle
 from simplicial.recipe import EXACT, Recipe, constant, garipov
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
@@ -42,6 +42,7 @@ __all__ = [
     "garipov",
     "plot_barrier_tree",
     "plot_edge",
+    "plot_samples",
     "plot_triangle",
     "with_saddles",
 ]

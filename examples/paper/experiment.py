@@ -97,19 +97,16 @@ class Experiment:
         """Minima, edges and triangles alike."""
         return RESNET if self.scale.epochs is None else RESNET.changed(epochs=self.scale.epochs)
 
-    def losses(self, network: Network) -> tuple[NetworkLoss, NetworkLoss]:
-        """On the training images, which the complex is about, and on the test images."""
-        images = self.images
+    def model(self, network: Network) -> ResNet:
+        """Untrained."""
+        channels, classes = self.images.shape[0], self.images.classes
         layers = self.scale.layers[network.depth]
-        model = ResNet(images.shape[0], layers, network.width, network.shortcuts, images.classes)
-        return (
-            NetworkLoss(model, images.train_inputs, images.train_targets, precision=self.precision),
-            NetworkLoss(model, images.test_inputs, images.test_targets),
-        )
+        return ResNet(channels, layers, network.width, network.shortcuts, classes)
 
     def complex(self, network: Network, seed: int) -> LossComplex:
         """Minima, edges, triangles, and tetrahedra where there are four minima; kept."""
-        loss, _ = self.losses(network)
+        inputs, targets = self.images.train_inputs, self.images.train_targets
+        loss = NetworkLoss(self.model(network), inputs, targets, precision=self.precision)
         folder = self.folder / f"{self.name}-{self.precision}"
         path = folder / f"{network}-{self.minima}-minima-seed-{seed}.npz"
         if path.exists():
@@ -124,25 +121,33 @@ class Experiment:
             tolerance=None,
             seed=seed,
         )
-        partial = path.with_name(f"{path.stem}.partial.npz")
-        built.save(partial)
-        partial.rename(path)
+        keep(built, path)
         return built
 
-    def complexes(self, networks: list[Network]) -> dict[Network, list[LossComplex]]:
-        """Of each network, one for each seed."""
-        seeds = range(self.scale.seeds)
-        runs = [(network, seed) for network in networks for seed in seeds]
-        found: dict[Network, list[LossComplex]] = {network: [] for network in networks}
-        for network, seed in tqdm(runs, desc="complexes"):
-            found[network].append(self.complex(network, seed))
-        return found
+    def complexes(self, networks: list[Network], seeds: int) -> list[list[LossComplex]]:
+        """Of each network those of the first seeds."""
+        with tqdm(total=len(networks) * seeds, desc="complexes") as bar:
+            found: list[list[LossComplex]] = []
+            for network in networks:
+                found.append([])
+                for seed in range(seeds):
+                    found[-1].append(self.complex(network, seed))
+                    bar.update()
+            return found
 
     def test_error(self, network: Network, built: LossComplex) -> float:
         """The share of test images that the minima get wrong, their mean."""
-        accuracy = evaluate(self.losses(network)[1], built.minima.points).accuracy
+        test = NetworkLoss(self.model(network), self.images.test_inputs, self.images.test_targets)
+        accuracy = evaluate(test, built.minima.points).accuracy
         assert accuracy is not None
         return 1 - float(np.mean(accuracy))
+
+
+def keep(built: LossComplex, path: Path) -> None:
+    """Save whole or not at all."""
+    partial = path.with_name(f"{path.stem}.partial.npz")
+    built.save(partial)
+    partial.rename(path)
 
 
 def options(description: str | None) -> argparse.ArgumentParser:

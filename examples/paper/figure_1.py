@@ -17,13 +17,12 @@ from typing import Literal, NamedTuple
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from examples.paper.experiment import add_precision, refuse_with_drawn
+from examples.paper.experiment import add_precision, keep, refuse_with_drawn
 from examples.paper.pictures import ABOVE, Triangle, read, save, write
 from nets import LENET, LeNet, NetworkLoss, train_minima
 from nets.data import load
 from nets.execution import Precision
-from simplicial import Algorithm1, LossComplex, Minima, build_complex
-from simplicial.plots import plot_samples
+from simplicial import Algorithm1, LossComplex, Minima, build_complex, plot_samples
 
 
 class Scale(NamedTuple):
@@ -70,9 +69,7 @@ def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossCo
             built = build_complex(
                 minima, 2, optimizer=optimizer, resolution=scale.resolution, tolerance=None
             )
-            partial = path.with_name(f"{path.stem}.partial.npz")
-            built.save(partial)
-            partial.rename(path)
+            keep(built, path)
         found[f"{sides} sides, epochs: {budget}"] = LossComplex.load(path, loss)
     return found
 

@@ -16,8 +16,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("figure_4.png"), help="the picture")
     given = parser.parse_args()
     experiment = Experiment.asked_for(given)
-    complexes = experiment.complexes(NETWORKS)
-    found = [complexes[network][0] for network in NETWORKS]
+    found = [built for (built,) in experiment.complexes(NETWORKS, 1)]
     titles = [caption(experiment, n, built) for n, built in zip(NETWORKS, found, strict=True)]
     grid(titles, lambda k, ax: plot_diagram(found[k].barcode(), ax), given.out)
 

@@ -26,16 +26,16 @@ PAPER = {
 def main() -> None:
     """Train what is missing, and print the table."""
     experiment = Experiment.asked_for(options(__doc__).parse_args())
-    found = experiment.complexes(NETWORKS)
+    complexes = experiment.complexes(NETWORKS, experiment.scale.seeds)
     indices = range(experiment.minima - 1)
     names = " | ".join(f"W_inf, index {r}" for r in indices)
     print(f"| network | {names} | paper, index 1 | loss at the minima | test error |")
     print("|---" * (len(indices) + 4) + "|")
-    for network in NETWORKS:
-        barcodes = [built.barcode() for built in found[network]]
+    for network, found in zip(NETWORKS, complexes, strict=True):
+        barcodes = [built.barcode() for built in found]
         cells = [_spread([barcode.w_inf(r) for barcode in barcodes]) for r in indices]
-        losses = _spread([float(built.minima.values.mean()) for built in found[network]])
-        errors = _spread([experiment.test_error(network, built) for built in found[network]])
+        losses = _spread([float(built.minima.values.mean()) for built in found])
+        errors = _spread([experiment.test_error(network, built) for built in found])
         cells += [f"{PAPER[str(network)]:.3f}", losses, errors]
         print(f"| {network} | " + " | ".join(cells) + " |")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from examples.paper.experiment import Experiment, Network, options, refuse_with_drawn
 from examples.paper.pictures import Triangle, caption, grid, read, write
-from simplicial.plots import plot_samples
+from simplicial import plot_samples
 
 
 def main(description: str | None, networks: list[Network], name: str) -> None:
@@ -20,10 +20,10 @@ def main(description: str | None, networks: list[Network], name: str) -> None:
     refuse_with_drawn(parser, given)
     if given.drawn is None:
         experiment = Experiment.asked_for(given)
-        found = experiment.complexes(networks)
+        found = experiment.complexes(networks, 1)
         triangles = [
-            Triangle.of(caption(experiment, network, found[network][0]), found[network][0])
-            for network in networks
+            Triangle.of(caption(experiment, network, built), built)
+            for network, (built,) in zip(networks, found, strict=True)
         ]
         write(given.out.with_suffix(".json"), triangles)
     else:
