@@ -30,7 +30,7 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 BATCH = (
     128  # examples, at most, of a batch in evaluation: batch norm's statistics are means over it
 )
-MEASURED = 512  # examples, at most, by which the memory of a point is measured
+MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
 
@@ -224,9 +224,9 @@ class NetworkLoss:
                 self._each(points, buffers, x, y)
         return buffers
 
-    def _parts(self, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
-        count = -(-len(self._targets) // size)
+        count = -(-len(self._targets) // BATCH)
         yield from zip(
             self._inputs.tensor_split(count), self._targets.tensor_split(count), strict=True
         )
@@ -314,6 +314,11 @@ class NetworkLoss:
         self._model.eval()
         with torch.no_grad(), self._refusing(x, y):
             outputs, again = self._model(x), self._model(x)
+        if not isinstance(outputs, Tensor):
+            raise DataError(
+                f"a network must return one tensor of outputs, {self._name} gives a "
+                f"{type(outputs).__name__}: wrap it in a module that returns what loss_fn takes"
+            )
         if not torch.allclose(outputs, again, rtol=1e-4, atol=1e-6, equal_nan=True):
             raise DataError(
                 f"in evaluation mode a network must be a function, {self._name} gave two outputs "
@@ -357,7 +362,23 @@ class NetworkLoss:
         return torch.as_tensor(np.unique(chosen), device=self.device)
 
     def _measure(self) -> int:
-        """Bytes that a point takes, by one gradient; on the way, that both modes can be batched."""
+        """Bytes that a point takes; on the way, that both modes can be batched.
+
+        What a gradient keeps grows with the examples along a line, which two few of them tell.
+        """
+        point = self.flatten(self._model.state_dict())[None].requires_grad_()
+        n = len(self._targets)
+        few, more = min(PROBES, n), min(2 * PROBES, n)
+        x, y = self._inputs[:more], self._targets[:more]
+        with self._refusing(x, y):
+            kept = [self._kept(point, x[:count], y[:count]) for count in (few, more)]
+            self._estimate(x, y, 0)(point)
+        slope = (kept[1] - kept[0]) / (more - few) if more > few else 0.0
+        extra = slope * (min(n, MEASURED) - more)
+        return int(kept[1] + extra) + 4 * point.numel() * point.element_size()
+
+    def _kept(self, point: Tensor, x: Tensor, y: Tensor) -> int:
+        """Bytes that a gradient at a point (1, d) keeps of examples."""
         kept = 0
 
         def count(tensor: Tensor) -> Tensor:
@@ -365,14 +386,10 @@ class NetworkLoss:
             kept += tensor.numel() * tensor.element_size()
             return tensor
 
-        point = self.flatten(self._model.state_dict())[None].requires_grad_()
-        x, y = next(self._parts(MEASURED))
         self._model.eval()
-        with self._refusing(x, y):
-            with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-                self._each(point, self._copies(1), x, y)
-            self._estimate(x, y, 0)(point)
-        return kept + 4 * point.numel() * point.element_size()
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            self._each(point, self._copies(1), x, y)
+        return kept
 
     @contextmanager
     def _refusing(self, x: Tensor, y: Tensor) -> Generator[None]:

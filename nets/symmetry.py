@@ -24,6 +24,7 @@ from nets.residual import BasicBlock, ResNet
 from reduction import DataError
 from simplicial import Minima
 from simplicial.loss import MEMORY
+from simplicial.minima import check_minima
 from simplicial.options import whole
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -97,9 +98,11 @@ def align(
     memory  bytes for a batch of networks when the loss is evaluated at them anew
     Layer by layer, units are matched so that the weights around them have the largest inner product
     with those of the first network, until no layer changes: a local optimum, since layers depend on
-    each other. The functions stay the same up to rounding. Raises DataError for minima of another
-    loss than a NetworkLoss, and for units that do not fit its parameters or change the function.
+    each other. The functions stay the same up to rounding. Raises OptionError for what is no
+    Minima, DataError for minima of another loss than a NetworkLoss, and for units that do not fit
+    its parameters or change the function.
     """
+    check_minima(minima)
     loss = minima.loss
     if not isinstance(loss, NetworkLoss):
         raise DataError(

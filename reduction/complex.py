@@ -242,6 +242,8 @@ class FilteredComplex:
         object.__setattr__(self, "values", checked.values)
 
     def _check_dimension(self, r: int, lowest: int) -> None:
+        if not isinstance(r, int | np.integer) or isinstance(r, bool):
+            raise DimensionError(f"a dimension is a whole number, got {r!r}; round it")
         if not lowest <= r <= self.dim:
             raise DimensionError(
                 f"dimension {r} is outside {lowest}..{self.dim} of this complex; take one of them"
