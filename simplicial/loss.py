@@ -8,7 +8,7 @@ point takes (`SizedLoss`).
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,13 @@ class Evaluation(NamedTuple):
 
     loss: NDArray[np.float64]
     accuracy: NDArray[np.float64] | None
+
+    @classmethod
+    def joined(cls, parts: "list[Evaluation]") -> Self:
+        """One after the other, at least one; all have an accuracy, or none has."""
+        scores = [part.accuracy for part in parts if part.accuracy is not None]
+        losses = np.concatenate([part.loss for part in parts])
+        return cls(losses, np.concatenate(scores) if scores else None)
 
 
 @runtime_checkable
@@ -102,10 +109,9 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
                 values = loss(chunk.clone())
                 _check_shape(values, chunk)
                 parts.append(Evaluation(values.double().cpu().numpy(), None))
-    values = np.concatenate([part.loss for part in parts])
-    _check_finite(values, points)
-    scores = [part.accuracy for part in parts if part.accuracy is not None]
-    return Evaluation(values, np.concatenate(scores) if scores else None)
+    together = Evaluation.joined(parts)
+    _check_finite(together.loss, points)
+    return together
 
 
 def values_and_gradients(

@@ -42,19 +42,10 @@ class Interior:
     def joined(cls, parts: "list[Interior]") -> "Interior":
         """Of the simplices of all parts, one part after the other."""
         samples = [part.samples for part in parts if part.samples is not None]
-        scores = [seen.accuracy for seen in samples if seen.accuracy is not None]
-        together = (
-            Evaluation(
-                np.concatenate([seen.loss for seen in samples]),
-                np.concatenate(scores) if scores else None,
-            )
-            if samples
-            else None
-        )
         return cls(
             np.concatenate([part.largest for part in parts]),
             np.concatenate([part.place for part in parts]),
-            together,
+            Evaluation.joined(samples) if samples else None,
             sum(part.evaluations for part in parts),
         )
 
@@ -124,7 +115,6 @@ def refined(
     tolerance   what the loss may still be higher by, in its units
     Raises LossError where the loss is not finite.
     """
-    mesh = Mesh.of(simplices.simplex_map, simplices.dim)
     assert interior.samples is not None
     lattice = Lattice(interior_lattice(simplices.dim, resolution), interior.samples.loss)
     found = highest(
@@ -132,7 +122,7 @@ def refined(
         pool,
         seen,
         simplices.controls,
-        mesh,
+        Mesh.of(simplices.simplex_map, simplices.dim),
         known=np.maximum(interior.largest, floor),
         tolerance=tolerance,
         memory=memory,
@@ -160,6 +150,5 @@ def on_facets(values: NDArray[np.float64], vertices: NDArray[np.int64]) -> NDArr
 def _stack(parts: list[Evaluation], shape: tuple[int, int]) -> Evaluation:
     if not parts:
         return Evaluation(np.empty(shape), None)
-    loss = np.concatenate([part.loss for part in parts]).reshape(shape)
-    scores = [part.accuracy for part in parts if part.accuracy is not None]
-    return Evaluation(loss, np.concatenate(scores).reshape(shape) if scores else None)
+    loss, accuracy = Evaluation.joined(parts)
+    return Evaluation(loss.reshape(shape), None if accuracy is None else accuracy.reshape(shape))

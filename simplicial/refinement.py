@@ -3,8 +3,8 @@
 On a linear piece the loss is bounded by what its values and gradients at the corners say: the cubic
 that they define has Bernstein coefficients, and no value of the cubic exceeds the largest of these
 (Farin 1986, Triangular Bernstein-Bezier patches). What the loss may exceed the cubic by is judged
-by where both are known: at the midpoint of the edge that a piece was halved at, and at points that
-were looked at before. A piece that may hold more than the largest loss seen on
+by where both are known: at the midpoint of the edge that a piece was halved at, and at the points
+of a lattice that were looked at before. A piece that may hold more than the largest loss seen on
 its simplex is halved, and the loss is evaluated at the midpoint: of the edge along which the cubic
 bends most, or, where the lattice shows the cubic to be wrong, of the longest. So evaluations gather
 where the maximum is, on all simplices of a dimension at once, and end when no piece may be higher

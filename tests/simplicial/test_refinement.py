@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import Algorithm1, Barycentric, Edgewise, Minima, Recipe, build_complex
+from simplicial.gauge import REFINED_BYTES
 from simplicial.layout import lay_out
 from simplicial.layout import straight as straight_pool
 from simplicial.loss import MEMORY, Evaluation, values_and_gradients
@@ -365,3 +366,25 @@ def test_what_a_face_reaches_is_not_looked_at() -> None:
             memory=MEMORY,
         )
         assert (found.evaluations > 0) == looks
+
+
+def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
+    points = torch.as_tensor(np.random.default_rng(16).uniform(-2, 2, (5, 3)))
+    minima = Minima(points, random_trigonometric(17, 3))
+    whole, blocks = (
+        build_complex(
+            minima,
+            2,
+            optimizer=Algorithm1(recipe=Recipe(epochs=0)),
+            simplex_map=Edgewise(4),
+            resolution=6,
+            memory=memory,
+            progress=False,
+        )
+        for memory in (MEMORY, 2 * 10 * REFINED_BYTES)
+    )
+    assert whole.evaluations == blocks.evaluations
+    for r in (1, 2):
+        np.testing.assert_allclose(whole.heights[r], blocks.heights[r], rtol=1e-12)
+    assert whole[(0, 1, 2)].samples is not None
+    assert blocks[(0, 1, 2)].samples is None
