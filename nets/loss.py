@@ -1,9 +1,9 @@
 """A network's loss over a fixed data set, as a function of one flat parameter vector.
 
 The model is copied and never changed. Values are exact means over all examples, in evaluation mode,
-without augmentation; batch norm's running statistics are computed anew at every point, over the
-same data, since at a point between trained networks they belong to no network (Garipov et al. 2018,
-A.2). Estimates for training take a mini-batch, in training mode.
+without augmentation; batch norm's running statistics are computed anew at every point, as means
+over batches of the same data, since at a point between trained networks they belong to no network
+(Garipov et al. 2018, A.2). Estimates for training take a mini-batch, in training mode.
 """
 
 import copy
@@ -27,9 +27,8 @@ from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device, whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-BATCH = (
-    128  # examples, at most, of a batch in evaluation: batch norm's statistics are means over it
-)
+BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
+
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
