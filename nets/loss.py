@@ -28,7 +28,6 @@ from simplicial.options import usable_device, whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
-
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
