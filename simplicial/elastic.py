@@ -5,12 +5,13 @@ inner control points follow the loss's gradient across the simplex only, and are
 it: a nudged elastic band (Jonsson, Mills & Jacobsen 1998), of any dimension. The highest point of a
 simplex also climbs along it, up to the critical point (for paths Henkelman, Uberuaga & Jonsson
 2000). What then still is above its faces, and not at a critical point, is lowered where it is
-highest. Every filling bounds the minimax of eq. 2 from above: of all that were tried, the one whose
-honest maximum is lowest is kept; of paths the relaxed one.
+highest; so is a path that is higher between its control points than at any of them, where it cuts
+the bends of a valley. Every filling bounds the minimax of eq. 2 from above: of all that were tried,
+the one whose honest maximum is lowest is kept; of paths the relaxed one, lowered.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,10 @@ Ints = NDArray[np.int64]
 
 LEVEL = 1e-4  # share of the range on its faces: a simplex within it of them cannot be lowered
 COARSE = 1e-5  # the same for how well fillings are told apart
+COARSEST = 1e-2  # and, as a share of its own range, for how high a path is where it cuts a bend
 
 TOPS = 20  # how often the highest point is lowered
+BENDS = 0.1  # the same for a path that cuts bends, over the steps of its relaxation
 LONGEST = 0.2  # motion of a control point for it, over the mesh's spacing
 CRITICAL = 0.02  # slope times spacing, over the height above the faces: a critical point is near
 
@@ -74,8 +77,8 @@ class NudgedElastic:
 
     def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
         """Steps of all relaxations, if none is left out."""
-        each = self.steps if stage.simplices.dim == 1 else 2 * self.steps + TOPS
-        return each * len(_groups(loss, pool, stage))
+        path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
+        return (path if stage.simplices.dim == 1 else filling) * len(_groups(loss, pool, stage))
 
     def optimise(
         self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
@@ -107,6 +110,7 @@ class _Faces(NamedTuple):
     floor   (m,) the largest loss on them
     values  (m, c) the loss at control points, slopes (m, c, d) its gradient; arbitrary inside
     spread  (m,) range of the loss at control points on them, rounding (m,) of its values
+    fixed   (m, c) bool, control points that stand still
     """
 
     floor: Floats
@@ -114,6 +118,7 @@ class _Faces(NamedTuple):
     slopes: Tensor
     spread: Floats
     rounding: Floats
+    fixed: NDArray[np.bool_]
 
     @classmethod
     def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
@@ -124,7 +129,10 @@ class _Faces(NamedTuple):
         rows[:, mesh.inside] = rows[:, [0]]
         values = seen.values[rows]
         slopes = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
-        return cls(floor, values, slopes, np.ptp(values, axis=1), rounding(values, slopes))
+        fixed = np.ones(values.shape, dtype=bool)
+        fixed[:, mesh.inside] = False
+        spread = np.ptp(values, axis=1)
+        return cls(floor, values, slopes, spread, rounding(values, slopes), fixed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +147,7 @@ class _Settling:
     faces: _Faces
     memory: int
     on_round: Callable[[], object]
+    coarse: float = COARSE
 
     def lowest(self, controls: Tensor) -> Tensor:
         """Inner control points (m, i, d) of the lowest simplices."""
@@ -146,7 +155,7 @@ class _Settling:
         each = np.arange(len(controls))
         smooth = self._filled(controls, harmonic(controls, self.mesh))
         if dim == 1:
-            return self._nudged(each, smooth)[:, self.mesh.inside]
+            return self._in_valley(self._nudged(each, smooth))[:, self.mesh.inside]
         best = _Lowest(smooth.clone(), self.faces.floor, LEVEL * self.faces.spread)
         self._offer(best, each, smooth)
         for apex in range(dim + 1):
@@ -159,31 +168,49 @@ class _Settling:
         bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
         if len(which := best.above()[bent[best.above()]]):
             self._offer(best, which, self._nudged(which, filled[which]))
-        self._lower(best)
+        self._lower(best, TOPS)
         return best.controls[:, self.mesh.inside]
 
-    def _lower(self, best: "_Lowest") -> None:
+    def _in_valley(self, paths: Tensor) -> Tensor:
+        """Relaxed paths (m, c, d), lowered where they are higher than all their control points, of
+        which the highest, at the pass, stands still.
+        """
+        rounds, each = int(BENDS * self.settings.steps), np.arange(len(paths))
+        if not rounds:
+            return paths
+        values = self._seen(each, paths).values.reshape(paths.shape[:2])
+        fixed = self.faces.fixed | (values == values.max(axis=1, keepdims=True))
+        own = self.faces._replace(
+            floor=values.max(axis=1), spread=np.ptp(values, axis=1), fixed=fixed
+        )
+        best = _Lowest(paths, own.floor, LEVEL * own.spread)
+        settling = replace(self, faces=own, coarse=COARSEST)
+        settling._offer(best, each, paths)
+        settling._lower(best, rounds)
+        return best.controls
+
+    def _lower(self, best: "_Lowest", rounds: int) -> None:
         """Lower the highest point of what is neither as low as its faces nor critical, again and
         again: a subgradient method, its step the one that would reach the faces' height (Polyak).
         """
         which = best.above()
         which = which[~best.is_critical[which]]
         controls = best.controls[which]
-        for _ in range(TOPS):
+        for _ in range(rounds):
             self.on_round()
             if not len(which):
                 continue
             top = self._offer(best, which, controls)
             excess = torch.as_tensor(top.heights - best.floor[which], device=controls.device)
-            controls = self._pushed(controls, top, excess.to(controls))
+            controls = self._pushed(which, controls, top, excess.to(controls))
             high = top.heights > best.floor[which] + best.margin[which]
             high &= ~best.is_critical[which]
             which, controls = which[high], controls[torch.as_tensor(high)]
 
-    def _pushed(self, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
+    def _pushed(self, which: Ints, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
         """The corners of the piece that holds the highest point moved down its gradient."""
         corners, weights = self.settings.simplex_map.locate(top.place)
-        free = weights * np.isin(corners, self.mesh.inside)
+        free = weights * ~np.take_along_axis(self.faces.fixed[which], corners, axis=1)
         share = torch.as_tensor(free, device=controls.device).to(controls)
         steep = top.slopes.square().sum(dim=1) * share.square().sum(dim=1)
         step = (excess / steep.clamp(min=TINY))[:, None] * share
@@ -223,7 +250,7 @@ class _Settling:
             np.arange(k * c).reshape(k, c),
             self.mesh,
             known=floor,
-            tolerance=np.maximum(COARSE * self.faces.spread, self.faces.rounding)[which],
+            tolerance=np.maximum(self.coarse * self.faces.spread, self.faces.rounding)[which],
             memory=self.memory,
         )
         tops = interpolate_each(controls, self.settings.simplex_map, found.place)

@@ -3,16 +3,16 @@
 On a linear piece the loss is bounded by what its values and gradients at the corners say: the cubic
 that they define has Bernstein coefficients, and no value of the cubic exceeds the largest of these
 (Farin 1986, Triangular Bernstein-Bezier patches). What the loss may exceed the cubic by is judged
-by where both are known: at the midpoint of the edge that a piece was halved at, and at the points
-of a lattice that were looked at before. A piece that may hold more than the largest loss seen on
-its simplex is halved, and the loss is evaluated at the midpoint: of the edge along which the cubic
-bends most, or, where the lattice shows the cubic to be wrong, of the longest. So evaluations gather
-where the maximum is, on all simplices of a dimension at once, and end when no piece may be higher
-by more than a tolerance.
+by where both are known: at the midpoint of the edge that a piece was halved at, at the points of a
+lattice that were looked at before, and at the centre of every piece in which there is none of
+these. A piece that may hold more than the largest loss seen on its simplex is halved, and the loss
+is evaluated at the midpoint: of the edge along which the cubic bends most, or, where it is known to
+be wrong, of the longest. So evaluations gather where the maximum is, on all simplices of a
+dimension at once, and end when no piece may be higher by more than a tolerance.
 
-The bound is as good as the cubic: a feature much smaller than a linear piece, away from every
-corner and every point of the lattice, can be missed, as by any method that evaluates a black box at
-finitely many points.
+The bound is as good as the cubic: a feature much smaller than a linear piece, away from its corners
+and from all points inside that were looked at, can be missed, as by any method that evaluates a
+black box at finitely many points.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.loss import Loss, points_at_once, values_and_gradients
-from simplicial.mesh import Mesh
+from simplicial.loss import Loss, evaluate, points_at_once, values_and_gradients
+from simplicial.mesh import INSIDE, Mesh
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,7 +44,7 @@ class Highest(NamedTuple):
 
     largest      (m,) float64
     place        (m, r+1) float64, barycentric
-    evaluations  of the loss with its gradient, for all simplices together
+    evaluations  of the loss, for all simplices together
     """
 
     largest: Floats
@@ -94,15 +94,20 @@ def highest(
     lattice    what else was seen; `known` must be no lower
     Raises LossError where the loss is not finite.
     """
-    inner = mesh.places[mesh.inside]
-    heights = seen.values[controls[:, mesh.inside]]
-    top = Tops.over(heights, inner, len(controls))
+    if lattice is None:
+        lattice = Lattice(np.empty((0, mesh.places.shape[1])), np.empty((len(controls), 0)))
     at_once = points_at_once(loss, pool, memory)
+    inside = _Inside.of(mesh, lattice.places)
+    centres = _at_centres(loss, pool, controls[:, mesh.pieces[inside.empty]], at_once, memory)
+    evaluations = centres.size
+    on_evaluations(evaluations)
+    heights = np.append(seen.values[controls[:, mesh.inside]], centres, axis=1)
+    middles = mesh.places[mesh.pieces[inside.empty]].mean(axis=1)
+    top = Tops.over(heights, np.append(mesh.places[mesh.inside], middles, axis=0), len(controls))
     floor = np.maximum(known, top.largest) + tolerance
-    witnesses = _Witnesses.of(mesh, lattice, len(controls))
+    witnesses = _Witnesses(np.append(lattice.values, centres, axis=1), inside)
     whole = _whole_pieces(pool, seen, controls, mesh, witnesses, at_once)
     pieces = _Pieces.joined([part.above(floor) for part in whole])
-    evaluations = 0
     for _ in range(SMALLEST):
         pieces = pieces.above(np.maximum(known, top.largest) + tolerance)
         if not len(pieces.owner):
@@ -156,7 +161,7 @@ class _Pieces:
     values     (a, r+1) the loss at the part's corners
     slopes     (a, r+1, r+1) gradient at each of them, times each of the linear piece's corners
     allowance  (a,) what the loss may exceed its cubic by
-    witnesses  (a, q) what the lattice saw in that linear piece; NaN where a row is filled up
+    witnesses  (a, q) what was seen inside that linear piece; NaN where a row is filled up
     places     (a, q, r+1) where, barycentric in the part, which need not hold them
     """
 
@@ -238,38 +243,51 @@ class _Pieces:
         )
 
 
-class _Witnesses(NamedTuple):
-    """The points of a lattice in each linear piece, at most q in one.
+class _Inside(NamedTuple):
+    """Where linear pieces are looked at: points of a lattice, and a centre where none lies inside.
 
-    values  (m, p + 1) what was seen at the points; NaN for the last, which fills rows of `points`
-    points  (pieces, q)
+    points  (pieces, q) of the p points of the lattice, or p and more for the centres; -1 where a
+            row is filled up
     places  (pieces, q, r+1) barycentric in the piece
+    empty   (e,) the pieces whose centres these are
     """
 
-    values: Floats
     points: Ints
     places: Floats
+    empty: Ints
 
     @classmethod
-    def of(cls, mesh: Mesh, lattice: Lattice | None, count: int) -> "_Witnesses":
-        """Of `count` simplices; none without a lattice."""
+    def of(cls, mesh: Mesh, lattice: Floats) -> "_Inside":
+        """With the points of a lattice (p, r+1), barycentric in the simplex."""
         pieces, corners = mesh.pieces.shape
-        if lattice is None:
-            lattice = Lattice(np.empty((0, corners)), np.empty((count, 0)))
-        pairs, shares = mesh.holding(lattice.places)
+        pairs, shares = mesh.holding(lattice)
+        within = pairs[(shares > INSIDE).all(axis=1), 0]
+        empty = np.setdiff1d(np.arange(pieces), within)
+        centres = np.stack([empty, len(lattice) + np.arange(len(empty))], axis=1)
+        pairs = np.append(pairs, centres, axis=0)
+        shares = np.append(shares, np.full((len(empty), corners), 1 / corners), axis=0)
+        order = np.argsort(pairs[:, 0], kind="stable")
+        pairs, shares = pairs[order], shares[order]
         sizes = np.bincount(pairs[:, 0], minlength=pieces)
         column = np.arange(len(pairs)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        points = np.full((pieces, sizes.max()), lattice.values.shape[1])
+        points = np.full((pieces, sizes.max()), -1)
         places = np.zeros((*points.shape, corners))
         points[pairs[:, 0], column], places[pairs[:, 0], column] = pairs[:, 1], shares
-        nothing = np.full((count, 1), np.nan)
-        return cls(np.append(lattice.values, nothing, axis=1), points, places)
+        return cls(points, places, empty)
+
+
+class _Witnesses(NamedTuple):
+    """What was seen inside the linear pieces of all simplices: values (m, p + e)."""
+
+    values: Floats
+    inside: _Inside
 
     def each(self, owners: slice) -> tuple[Floats, Floats]:
         """Witnesses (a, q) and places (a, q, r+1) for all pieces of some simplices, in order."""
-        seen = self.values[owners][:, self.points]
-        rows, (pieces, q, corners) = len(seen), self.places.shape
-        places = np.broadcast_to(self.places, (rows, pieces, q, corners))
+        points, places, _ = self.inside
+        seen = np.where(points < 0, np.nan, self.values[owners][:, points])
+        rows, (pieces, q, corners) = len(seen), places.shape
+        places = np.broadcast_to(places, (rows, pieces, q, corners))
         return seen.reshape(rows * pieces, q), places.reshape(rows * pieces, q, corners)
 
 
@@ -316,7 +334,7 @@ def _whole_pieces(
 ) -> Iterator[_Pieces]:
     """All linear pieces of all simplices, a memory budget at a time."""
     count, corners = mesh.pieces.shape
-    step = max(1, at_once // (count * (corners + witnesses.points.shape[1])))
+    step = max(1, at_once // (count * (corners + witnesses.inside.points.shape[1])))
     for first in range(0, len(controls), step):
         some = controls[first : first + step]
         rows = some[:, mesh.pieces].reshape(-1, corners)
@@ -336,6 +354,17 @@ def _whole_pieces(
         )
         highest, lowest = _bernstein(whole.values, whole.rises())
         yield replace(whole, allowance=UNSEEN * (highest - lowest))
+
+
+def _at_centres(loss: Loss, pool: Tensor, corners: Ints, at_once: int, memory: int) -> Floats:
+    """The loss (m, e) at the centres of linear pieces with corners (m, e, r+1) in the pool."""
+    rows = corners.reshape(-1, corners.shape[2])
+    parts = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+    seen = [
+        evaluate(loss, pool[torch.as_tensor(part, device=pool.device)].mean(dim=1), memory).loss
+        for part in parts
+    ]
+    return np.concatenate([np.empty(0), *seen]).reshape(corners.shape[:2])
 
 
 def _probe(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from simplicial import Edgewise, NudgedElastic
-from simplicial.elastic import _Faces, _Lowest, _Settling
+from simplicial.elastic import TOPS, _Faces, _Lowest, _Settling
 from simplicial.loss import MEMORY, Loss, values_and_gradients
 from simplicial.mesh import Mesh
 from simplicial.relaxation import nudge
@@ -29,6 +29,7 @@ def settling(loss: Loss, segments: int = 4) -> tuple[_Settling, Tensor]:
         slopes[None],
         np.ptp(on_faces, keepdims=True),
         np.zeros(1),
+        ~np.isin(np.arange(len(mesh.places)), mesh.inside)[None],
     )
     return _Settling(elastic, loss, mesh, faces, MEMORY, lambda: None), controls
 
@@ -67,7 +68,7 @@ def test_a_push_lowers_the_highest_point_and_moves_no_face(loss: Loss) -> None:
     if loss is hill_beside_a_face:
         corners, weights = Edgewise(4).locate(top.place)
         assert (weights[~np.isin(corners, lower.mesh.inside)] > 0.1).any()
-    pushed = lower._pushed(controls, top, torch.as_tensor(top.heights - best.floor))
+    pushed = lower._pushed(np.array([0]), controls, top, torch.as_tensor(top.heights - best.floor))
     still = outer(lower.mesh)
     assert torch.equal(pushed[:, still], controls[:, still])
     assert not torch.equal(pushed, controls)
@@ -79,7 +80,7 @@ def test_lowering_a_hill() -> None:
     lower, controls = settling(hill)
     best = offered(lower, controls)
     first = best.heights[0]
-    lower._lower(best)
+    lower._lower(best, TOPS)
     assert best.heights[0] < 0.5 * first
 
 
@@ -88,7 +89,7 @@ def test_what_is_critical_is_not_lowered() -> None:
     best = offered(lower, controls)
     first = best.heights[0]
     best.is_critical[:] = True
-    lower._lower(best)
+    lower._lower(best, TOPS)
     assert torch.equal(best.controls, controls)
     assert best.heights[0] == first
 

@@ -74,8 +74,8 @@ def test_a_surprise_at_a_midpoint_is_followed_up() -> None:
 
 
 def test_a_cubic_takes_few_evaluations() -> None:
-    """No surprise anywhere, so allowances shrink with every halving."""
+    """No surprise anywhere, so allowances shrink with every halving; one more, at the centre."""
     found = on_a_segment(lambda x: x * (1 - x) * (2 - x), 0.0, 1e-6)
     expected = 1 - 1 / np.sqrt(3)
     assert found.largest[0] == pytest.approx(expected * (1 - expected) * (2 - expected), abs=1e-6)
-    assert found.evaluations <= 18
+    assert found.evaluations <= 18 + 1

@@ -71,8 +71,21 @@ def test_a_bump_that_no_corner_sees(
 
 
 def test_the_lattice_is_what_shows_it() -> None:
-    found, sampled = found_after_a_lattice(bump([0.3, 0.36], 0.035), 2, 12, Edgewise(1), False)
+    found, sampled = found_after_a_lattice(bump([0.2, 0.16], 0.035), 2, 12, Edgewise(1), False)
     assert found.largest[0] < 0.01 < sampled
+
+
+def test_centres_show_what_a_lattice_misses() -> None:
+    """A lattice of the control points says nothing more than they do."""
+    for centre in ([0.13], [0.3, 0.36], [0.3, 0.22, 0.35]):
+        r = len(centre)
+        mesh = Mesh.of(Edgewise(4), r)
+        middles = mesh.places[mesh.pieces].mean(axis=1)[:, 1:]
+        near = middles[np.linalg.norm(middles - centre, axis=1).argmin()]
+        loss = bump((near + 0.02).tolist(), 0.035)
+        found, sampled = found_after_a_lattice(loss, r, 4, Edgewise(4))
+        assert sampled < 0.2
+        assert found.largest[0] == pytest.approx(1, abs=2e-9)
 
 
 @pytest.mark.parametrize("seed", [41, 42, 43])
@@ -80,7 +93,7 @@ def test_a_lattice_that_agrees_with_the_cubic_costs_nothing(seed: int) -> None:
     loss = random_cubic(seed, 1)
     without, _ = found_after_a_lattice(loss, 1, 12, Edgewise(2), seen_before=False)
     found, _ = found_after_a_lattice(loss, 1, 12, Edgewise(2))
-    assert found.evaluations == without.evaluations
+    assert found.evaluations == without.evaluations - 2  # the centres of both pieces
     np.testing.assert_array_equal(found.largest, without.largest)
 
 
