@@ -1,11 +1,15 @@
 """The inductive builder (section 4): vertices, then edges, then triangles, ... each from its
 faces."""
 
-from dataclasses import replace
-from functools import partial
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from hashlib import sha256
 from math import comb
 from numbers import Real
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from reduction import DimensionError, OptionError
 from simplicial.complex import LossComplex
@@ -17,7 +21,9 @@ from simplicial.loss import MEMORY
 from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
-from simplicial.options import shown, switch, whole
+from simplicial.options import described, shown, switch, whole
+from simplicial.schedule import Schedule
+from simplicial.store import Store
 
 ROOM = 4  # what a build may take, over its memory budget
 
@@ -34,6 +40,9 @@ def build_complex(
     saddles: bool = False,
     seed: int = 0,
     memory: int = MEMORY,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+    batch: int | None = None,
     progress: bool = True,
 ) -> LossComplex:
     """Optimise all simplices on the minima up to dimension max_dim; filter by the loss's maxima.
@@ -52,9 +61,20 @@ def build_complex(
     seed         non-negative; same seed, same complex
     memory       bytes for a batch of points, and for the values that are kept for pictures; a build
                  that takes over four times as much, or 8 GiB if that is more, is refused
+    store        a run folder: every simplex is stored there as it ends, and one that is stored is
+                 not computed again; it holds one complex, and other settings are refused
+    executor     a `concurrent.futures.Executor` whose workers finish the simplices; the loss goes
+                 to them with every batch, so it must be picklable. None: this process does
+    batch        simplices that are finished together, never the result; None: all of a dimension,
+                 or 16 with a store or an executor
     progress     bars on stderr, for what takes over two seconds
+    The same seed gives the same bits whatever the batch, the executor and its workers are, and
+    whether the build went on from a store, if torch has as many threads
+    (`torch.set_num_threads`; workers take as many as this process has), on one machine and its CPU.
     Raises DimensionError, OptionError for arguments out of range, SearchError where saddles are
-    wanted and none is found, LossError where the loss is not finite.
+    wanted and none is found, LossError where the loss is not finite, RunError for a store that
+    another process holds, of other settings, or that cannot be written, and where workers die,
+    DataError for a store whose files were changed.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the honest maximum and the certificates are this library's.
@@ -65,27 +85,73 @@ def build_complex(
     certify = switch("certify", certify)
     check_options(resolution, seed, tolerance)
     whole("memory", memory, 1)
+    if batch is not None:
+        whole("batch", batch, 1)
+    if executor is not None and not isinstance(executor, Executor):
+        raise OptionError(
+            f"executor must be a concurrent.futures.Executor, got {type(executor).__name__}: pass "
+            "ProcessPoolExecutor(), say, or None"
+        )
     minima = with_saddles(minima, seed=seed) if switch("saddles", saddles) else minima
     check_build(len(minima), max_dim, resolution, seed, tolerance)
     _check_size(minima, max_dim, simplex_map, resolution, memory)
     layout = lay_out(len(minima), max_dim, simplex_map)
-    pool = straight(minima.points, layout)
-    gauge = Gauge(minima, pool, layout, resolution, tolerance, memory, progress)
-    for r in range(1, max_dim + 1):
-        sides = slice(len(minima), layout.rows(r).start)
-        stage = Stage(layout.simplices[r], layout.rows(r), sides, seed, memory)
-        if not optimizer.moves_faces:
-            stage = replace(stage, floor=gauge.floor(r), seen=partial(gauge.seen, sides.stop))
-        rounds = optimizer.rounds(minima.loss, pool, stage)
-        with progress_bar(f"{dimension_name(r)}: training", rounds, progress) as bar:
-            optimizer.optimise(minima.loss, pool, stage, bar.update)
-        if not optimizer.moves_faces:
-            gauge.measure(r)
-    if optimizer.moves_faces:
+    gauge = Gauge(
+        minima,
+        straight(minima.points, layout),
+        layout,
+        resolution=resolution,
+        tolerance=tolerance,
+        slopes=tolerance is not None or optimizer.takes_slopes,
+        seed=seed,
+        memory=memory,
+        progress=progress,
+    )
+    optimizer = optimizer.fitted(minima.loss, minima.points)
+    with nullcontext() if store is None else Store(store) as folder:
+        if folder is not None:
+            folder.agree("complex", _settings(gauge, max_dim, optimizer, simplex_map))
+        schedule = Schedule(optimizer, folder, executor, batch, progress)
+        if optimizer.moves_faces:
+            _train_with_faces(gauge, max_dim, optimizer)
         for r in range(1, max_dim + 1):
-            gauge.measure(r)
-    parts = (minima, simplex_map, resolution, layout.simplices, pool, tuple(gauge.interiors))
+            schedule.run(gauge, r, trains=not optimizer.moves_faces)
+    parts = (minima, simplex_map, resolution, layout.simplices, gauge.pool, tuple(gauge.interiors))
     return LossComplex(*parts, gauge.certificates() if certify else None)
+
+
+def _train_with_faces(gauge: Gauge, max_dim: int, optimizer: Optimizer) -> None:
+    """Train what moves its faces: all simplices of a dimension at once, and measure none before all
+    stand still.
+    """
+    loss, pool, layout = gauge.minima.loss, gauge.pool, gauge.layout
+    for r in range(1, max_dim + 1):
+        sides = slice(len(gauge.minima), layout.rows(r).start)
+        stage = Stage(layout.simplices[r], layout.rows(r), sides, gauge.seed, gauge.memory)
+        rounds = optimizer.rounds(loss, pool, stage)
+        with progress_bar(f"{dimension_name(r)}: training", rounds, gauge.progress) as bar:
+            optimizer.optimise(loss, pool, stage, bar.update)
+
+
+def _settings(
+    gauge: Gauge, max_dim: int, optimizer: Optimizer, simplex_map: SimplexMap
+) -> dict[str, Any]:
+    """What the bits of a complex depend on, as JSON values."""
+    points = gauge.minima.points.cpu().contiguous()
+    return {
+        "minima": sha256(points.numpy().tobytes()).hexdigest(),
+        "values at the minima": [float(value) for value in gauge.minima.values],
+        "dtype": str(points.dtype),
+        "device": str(gauge.minima.points.device),
+        "max_dim": max_dim,
+        "optimizer": described(optimizer),
+        "simplex_map": described(simplex_map),
+        "resolution": gauge.resolution,
+        "tolerance": gauge.tolerance,
+        "seed": gauge.seed,
+        "threads": gauge.threads,
+        "torch": torch.__version__,
+    }
 
 
 def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:

@@ -68,7 +68,7 @@ def certify(
     *,
     top: int,
     spread: float,
-    above: float,
+    above: Floats | float,
     memory: int,
     on_simplices: Callable[[int], object] = lambda _count: None,
 ) -> Certificates:
@@ -77,7 +77,7 @@ def certify(
     heights  (k,) the loss at these points, place (k, r+1) where they are, barycentric
     top      highest Morse index that an end of a bar can have
     spread   range of the filtration's values
-    above    how much higher than a simplex's maximum its critical value may be
+    above    how much higher than a simplex's maximum its critical value may be, for all or (k,)
     memory   bytes for a batch of points
     Searches go for Morse index r first, then for higher ones: by symmetry a path may cross a ridge
     at a point of index 2.
@@ -94,7 +94,7 @@ def certify(
     values, slopes = values_and_gradients(loss, starts, memory)
     norms = slopes.norm(dim=1).double().cpu().numpy()
     eigenvalues, morse = np.full((len(which), count), np.nan), np.full(len(which), -1)
-    accepted = np.zeros(len(which), dtype=bool)
+    accepted, above = np.zeros(len(which), dtype=bool), np.broadcast_to(above, len(which))
     for index in range(r, min(d, top) + 1):
         for left in _batches(np.flatnonzero(~accepted), d):
             start = starts[torch.as_tensor(left)]
@@ -102,7 +102,7 @@ def certify(
             end = found.points.double().cpu().numpy()
             near = np.linalg.norm(end - points[left], axis=1) <= reach[left]
             rise = found.values - heights[left]
-            near &= (np.abs(rise) <= NEAR * spread) & (rise <= above) & (found.morse >= r)
+            near &= (np.abs(rise) <= NEAR * spread) & (rise <= above[left]) & (found.morse >= r)
             chosen = left[near]
             accepted[chosen] = True
             points[chosen], values[chosen] = end[near], found.values[near]

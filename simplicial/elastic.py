@@ -12,7 +12,7 @@ the one whose honest maximum is lowest is kept; of paths the relaxed one, lowere
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -75,6 +75,15 @@ class NudgedElastic:
         """Never: each dimension stands still when the next one's turn has come."""
         return False
 
+    @property
+    def takes_slopes(self) -> bool:
+        """To know how high its simplices' faces are."""
+        return True
+
+    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
+        """Itself: it takes nothing from a loss."""
+        return self
+
     def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
         """Steps of all relaxations, if none is left out."""
         path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
@@ -124,7 +133,7 @@ class _Faces(NamedTuple):
     def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
         assert stage.floor is not None, "faces stand still, so that they are known"
         assert stage.seen is not None, "and so are the slopes there"
-        floor, seen = stage.floor[group], stage.seen()
+        floor, seen = stage.floor[group], stage.seen
         rows = stage.simplices.controls[group].copy()
         rows[:, mesh.inside] = rows[:, [0]]
         values = seen.values[rows]

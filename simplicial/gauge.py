@@ -1,6 +1,5 @@
-"""The heights of a complex's simplices while it is built: maxima, floors and certificates."""
+"""What is known of a complex while it is built: heights, floors, slopes, certificates."""
 
-from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -12,26 +11,29 @@ from tqdm import tqdm
 from simplicial.certify import Certificates, certify
 from simplicial.layout import Layout
 from simplicial.loss import values_and_gradients
-from simplicial.maximum import Interior, on_facets, refined, sample_interiors
+from simplicial.maximum import Interior, on_facets
 from simplicial.minima import Minima
+from simplicial.optimise import Simplices, Stage
 from simplicial.refinement import Seen, rounding
 from simplicial.sampling import interior_lattice
+from simplicial.work import Batch, Finished
 
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
 RAISED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak
 KEPT_BYTES = 16  # loss and accuracy of a lattice point
-REFINED_BYTES = 64  # of a lattice point while maxima are refined: copies, places in linear pieces
 _NAMES = {0: "vertices", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
 class Gauge:
-    """Measures dimension after dimension of a complex whose control points stand in a pool.
+    """Cuts dimension after dimension into batches, and takes in what became of them.
 
-    tolerance  None: maxima are sampled (Algorithm 2); else they are honest, up to this share of the
-               loss's range
-    interiors  what was seen inside the simplices of each dimension from 1 on
-    heights    for each dimension the largest loss seen on each simplex, faces included
-    slack      for each dimension what a maximum may be too low by; a sampled one by any amount
+    resolution  of the lattice
+    tolerance   None: maxima are sampled (Algorithm 2); else they are honest, up to this share of
+                the range of the loss that was seen on a simplex
+    slopes      whether the loss's gradients at control points are wanted
+    interiors   what was seen inside the simplices of each dimension from 1 on
+    heights     for each dimension the largest loss seen on each simplex, faces included
+    slack       for each dimension what each maximum may be too low by; a sampled one by any amount
     """
 
     def __init__(
@@ -39,104 +41,96 @@ class Gauge:
         minima: Minima,
         pool: Tensor,
         layout: Layout,
+        *,
         resolution: int,
         tolerance: float | None,
+        slopes: bool,
+        seed: int,
         memory: int,
         progress: bool,
     ) -> None:
         self.minima, self.pool, self.layout = minima, pool, layout
-        self.resolution, self.tolerance = resolution, tolerance
-        self.memory, self.progress = memory, progress
+        self.resolution, self.tolerance, self.slopes = resolution, tolerance, slopes
+        self.seed, self.memory, self.progress = seed, memory, progress
         self.interiors: list[Interior] = []
         self.heights: list[NDArray[np.float64]] = [minima.values]
-        self.slack = [0.0]
-        self._seen = Seen(np.empty(0), pool[:0])
+        self.slack = [np.zeros(len(minima))]
+        self.threads = torch.get_num_threads()
+        self._values = np.full(len(pool) if slopes else 0, np.nan)
+        self._slopes = torch.empty_like(pool) if slopes else pool[:0]
+        if slopes:
+            n = len(minima)
+            self._values[:n], self._slopes[:n] = values_and_gradients(
+                minima.loss, minima.points, memory
+            )
 
     def floor(self, r: int) -> NDArray[np.float64]:
         """The largest loss on the faces of each r-simplex, (m,)."""
         return on_facets(self.heights[r - 1], self.layout.simplices[r].vertices)
 
-    def seen(self, stop: int) -> Seen:
-        """The loss and its gradient at the pool's first rows, each evaluated once."""
-        start = len(self._seen.values)
-        if start == stop:
-            return self._seen
-        values, gradients = values_and_gradients(
-            self.minima.loss, self.pool[start:stop], self.memory
-        )
-        self._seen = Seen(
-            np.append(self._seen.values, values), torch.cat([self._seen.gradients, gradients])
-        )
-        return self._seen
+    def lattice_points(self, r: int) -> int:
+        """How many points Algorithm 2 looks at inside an r-simplex."""
+        return len(interior_lattice(r, self.resolution))
 
-    def measure(self, r: int) -> None:
-        """Find the maxima inside the r-simplices; those of lower dimensions are known.
-
-        Simplices are taken in blocks, so that the lattice's values fit into the memory budget.
-        """
-        simplices, rows = self.layout.simplices[r], self.layout.rows(r)
-        m, points = len(simplices.vertices), len(interior_lattice(r, self.resolution))
-        kept = r <= PICTURED and m * points * KEPT_BYTES <= self.memory
-        block, slack = m, np.inf
-        if self.tolerance is not None:
-            seen = self.seen(rows.stop)
-            share = self.tolerance * float(np.ptp(seen.values))
-            slack = max(share, float(rounding(seen.values, self.pool)))
-            block = max(1, self.memory // (points * REFINED_BYTES))
-        found = []
-        with progress_bar(f"{dimension_name(r)}: maxima", m * points, self.progress) as bar:
-            for first in range(0, m, block):
-                part = slice(first, first + block)
-                found.append(self._interior(r, part, kept, slack, bar))
-        interior = Interior.joined(found)
-        if self.tolerance is not None:
-            count = interior.evaluations + rows.stop - (rows.start if r > 1 else 0)
-            interior = replace(interior, evaluations=count)
-        self.interiors.append(interior)
-        self.slack.append(slack)
-        self.heights.append(np.maximum(interior.largest, self.floor(r)))
-
-    def _interior(
-        self, r: int, part: slice, kept: bool, slack: float, bar: "tqdm[NoReturn]"
-    ) -> Interior:
-        """What is inside some of the r-simplices."""
+    def batch(self, r: int, which: NDArray[np.int64], *, trains: bool) -> Batch:
+        """Some r-simplices (m,), ascending, with what is known of their faces."""
         every = self.layout.simplices[r]
-        some = replace(every, vertices=every.vertices[part], controls=every.controls[part])
-        interior = sample_interiors(
-            self.minima.loss,
-            self.pool,
-            some,
-            resolution=self.resolution,
-            memory=self.memory,
-            keep=kept or self.tolerance is not None,
-            on_points=bar.update,
+        rows, local = np.unique(every.controls[which], return_inverse=True)
+        inside = slice(int(np.searchsorted(rows, self.layout.starts[r])), len(rows))
+        vertices = int(np.searchsorted(rows, len(self.minima)))
+        simplices = Simplices(
+            every.vertices[which], local.reshape(len(which), -1), every.simplex_map
         )
-        if self.tolerance is None:
-            return interior
-
-        def grow(count: int) -> None:
-            bar.total += count
-            bar.update(count)
-
-        interior = refined(
-            self.minima.loss,
-            self.pool,
-            self.seen(self.layout.rows(r).stop),
-            some,
-            interior,
-            self.floor(r)[part],
+        at, seen = torch.as_tensor(rows, device=self.pool.device), None
+        if self.slopes:
+            faces = at[: inside.start]
+            seen = Seen(self._values[rows[: inside.start]], self._slopes[faces])
+        m = len(every.vertices)
+        return Batch(
+            stage=Stage(
+                simplices,
+                inside,
+                slice(vertices, inside.start),
+                self.seed,
+                self.memory,
+                floor=self.floor(r)[which],
+                seen=seen,
+            ),
+            pool=self.pool[at],
+            trains=trains,
+            slopes=self.slopes,
+            keeps=r <= PICTURED and m * self.lattice_points(r) * KEPT_BYTES <= self.memory,
             resolution=self.resolution,
-            tolerance=slack,
-            memory=self.memory,
-            on_points=grow,
+            tolerance=self.tolerance,
+            threads=self.threads,
         )
-        return interior if kept else replace(interior, samples=None)
+
+    def take(self, r: int, which: NDArray[np.int64], finished: Finished) -> None:
+        """The control points inside r-simplices (m,), and the loss there."""
+        own = finished.points.shape[1]
+        rows = self.layout.starts[r] + which[:, None] * own + np.arange(own)
+        at = torch.as_tensor(rows, device=self.pool.device)
+        self.pool[at] = finished.points.to(self.pool)
+        if self.slopes:
+            assert finished.values is not None
+            assert finished.slopes is not None
+            self._values[rows], self._slopes[at] = finished.values, finished.slopes.to(self.pool)
+
+    def close(self, r: int, finished: Finished) -> None:
+        """What was seen inside all r-simplices, in their order."""
+        evaluations = int(finished.evaluations.sum())
+        if r == 1 and self.tolerance is not None:
+            evaluations += len(self.minima)  # slopes at the vertices
+        self.interiors.append(
+            Interior(finished.largest, finished.place, finished.samples, evaluations)
+        )
+        self.slack.append(finished.slack)
+        self.heights.append(np.maximum(finished.largest, self.floor(r)))
 
     def certificates(self) -> tuple[Certificates, ...]:
         """Critical points near the highest points of all simplices that are highest inside."""
         heights = np.concatenate(self.heights)
         spread, noise = float(np.ptp(heights)), float(rounding(heights, self.pool))
-        above = [noise] + [max(slack, RAISED * spread) for slack in self.slack[1:]]
         found = []
         for r, simplices in enumerate(self.layout.simplices):
             m = len(simplices.vertices)
@@ -146,6 +140,7 @@ class Gauge:
                 margin = self.slack[r] if self.tolerance is not None else 0.0
                 which = np.flatnonzero(interior.largest > self.floor(r) + margin)
                 place = interior.place[which]
+            above = np.maximum(self.slack[r][which], RAISED * spread if r else noise)
             with progress_bar(
                 f"{dimension_name(r)}: certificates", len(which), self.progress
             ) as bar:
@@ -159,7 +154,7 @@ class Gauge:
                         place,
                         top=len(self.heights) - 1,
                         spread=spread,
-                        above=above[r],
+                        above=above,
                         memory=self.memory,
                         on_simplices=bar.update,
                     )

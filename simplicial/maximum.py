@@ -17,7 +17,7 @@ from reduction.colex import complete_positions
 from simplicial.loss import Evaluation, Loss, evaluate, points_at_once
 from simplicial.mesh import Mesh
 from simplicial.optimise import Simplices
-from simplicial.refinement import Lattice, Seen, highest
+from simplicial.refinement import Highest, Lattice, Seen, highest
 from simplicial.sampling import interior_lattice
 from simplicial.simplex import interpolate
 
@@ -37,17 +37,6 @@ class Interior:
     place: NDArray[np.float64]
     samples: Evaluation | None
     evaluations: int
-
-    @classmethod
-    def joined(cls, parts: "list[Interior]") -> "Interior":
-        """Of the simplices of all parts, one part after the other."""
-        samples = [part.samples for part in parts if part.samples is not None]
-        return cls(
-            np.concatenate([part.largest for part in parts]),
-            np.concatenate([part.place for part in parts]),
-            Evaluation.joined(samples) if samples else None,
-            sum(part.evaluations for part in parts),
-        )
 
     def __post_init__(self) -> None:
         self.largest.flags.writeable = False
@@ -102,18 +91,18 @@ def refined(
     floor: NDArray[np.float64],
     *,
     resolution: int,
-    tolerance: float,
+    tolerance: NDArray[np.float64],
     memory: int,
     on_points: Callable[[int], object] = lambda _count: None,
-) -> Interior:
+) -> Highest:
     """The honest maximum inside every simplex, where it exceeds the lattice's and the faces'.
 
     seen        the loss and its gradient at the pool's points
     interior    what was seen on the lattice, samples included
     floor       (m,) the largest loss on the simplices' faces
     resolution  of that lattice
-    tolerance   what the loss may still be higher by, in its units
-    Raises LossError where the loss is not finite.
+    tolerance   (m,) what the loss may still be higher by, in its units
+    The evaluations are those of the lattice, too. Raises LossError where the loss is not finite.
     """
     assert interior.samples is not None
     lattice = Lattice(interior_lattice(simplices.dim, resolution), interior.samples.loss)
@@ -130,11 +119,10 @@ def refined(
         lattice=lattice,
     )
     higher = found.largest > interior.largest
-    return Interior(
+    return Highest(
         np.where(higher, found.largest, interior.largest),
         np.where(higher[:, None], found.place, interior.place),
-        interior.samples,
-        interior.evaluations + found.evaluations,
+        len(lattice.places) + found.evaluations,
     )
 
 

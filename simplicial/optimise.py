@@ -7,8 +7,8 @@ lines, all simplices of a dimension in one batch.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import torch
@@ -64,7 +64,8 @@ class Stage:
     seed       non-negative; with a simplex's vertices it gives that simplex's random points
     memory     bytes for a batch of points, never the result
     floor      (m,) the largest loss on each simplex's faces; None for an optimizer that moves faces
-    seen       gives the loss and its gradient at the rows before inside; None likewise
+    seen       the loss and its gradient at the rows before inside; None likewise, and for one that
+               takes no slopes
     """
 
     simplices: Simplices
@@ -73,7 +74,7 @@ class Stage:
     seed: int
     memory: int = MEMORY
     floor: NDArray[np.float64] | None = None
-    seen: Callable[[], Seen] | None = None
+    seen: Seen | None = None
 
 
 class Optimizer(Protocol):
@@ -87,6 +88,15 @@ class Optimizer(Protocol):
     @property
     def moves_faces(self) -> bool:
         """Whether a dimension's turn may move lower dimensions' control points."""
+        ...
+
+    @property
+    def takes_slopes(self) -> bool:
+        """Whether it must be told the loss's gradients on faces."""
+        ...
+
+    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
+        """The same optimizer, with what it takes from a loss and its vertices (n, d) settled."""
         ...
 
     def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
@@ -146,6 +156,15 @@ class Algorithm1:
     def moves_faces(self) -> bool:
         """With trainable sides."""
         return self.sides == "trainable"
+
+    @property
+    def takes_slopes(self) -> bool:
+        """Never."""
+        return False
+
+    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
+        """With the recipe that `recipe_for` gives."""
+        return replace(self, recipe=self.recipe_for(loss, vertices))
 
     def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
         """The recipe's epochs."""

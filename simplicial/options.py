@@ -1,5 +1,6 @@
 """Options that must be whole numbers, switches or devices, and how a wrong one is shown."""
 
+from dataclasses import fields, is_dataclass
 from operator import index
 from typing import Any
 
@@ -33,6 +34,19 @@ def shown(value: Any) -> str:
     """What stands for a value in a message: itself where that is short, on one line; its type."""
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else type(value).__name__
+
+
+def described(option: Any) -> Any:
+    """An option as JSON values, the same in every process: numbers and words as they are, a frozen
+    dataclass by its fields, a function by its name.
+    """
+    if option is None or isinstance(option, bool | int | float | str):
+        return option
+    if is_dataclass(option):
+        parts = {f.name: described(getattr(option, f.name)) for f in fields(option)}
+        return {"kind": type(option).__name__, **parts}
+    name = getattr(option, "__qualname__", None)
+    return repr(option) if name is None else f"{option.__module__}.{name}"
 
 
 def usable_device(name: torch.device | str) -> torch.device:

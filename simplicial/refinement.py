@@ -44,12 +44,12 @@ class Highest(NamedTuple):
 
     largest      (m,) float64
     place        (m, r+1) float64, barycentric
-    evaluations  of the loss, for all simplices together
+    evaluations  (m,) int64, of the loss
     """
 
     largest: Floats
     place: Floats
-    evaluations: int
+    evaluations: Ints
 
 
 class Seen(NamedTuple):
@@ -99,8 +99,8 @@ def highest(
     at_once = points_at_once(loss, pool, memory)
     inside = _Inside.of(mesh, lattice.places)
     centres = _at_centres(loss, pool, controls[:, mesh.pieces[inside.empty]], at_once, memory)
-    evaluations = centres.size
-    on_evaluations(evaluations)
+    evaluations = np.full(len(controls), centres.shape[1])
+    on_evaluations(centres.size)
     heights = np.append(seen.values[controls[:, mesh.inside]], centres, axis=1)
     middles = mesh.places[mesh.pieces[inside.empty]].mean(axis=1)
     top = Tops.over(heights, np.append(mesh.places[mesh.inside], middles, axis=0), len(controls))
@@ -115,7 +115,7 @@ def highest(
         i, j = pieces.edges_to_cut()
         middle = (pieces.corner(i) + pieces.corner(j)) / 2
         values, slopes = _probe(loss, pool, pieces.rows, middle, at_once, memory)
-        evaluations += len(values)
+        evaluations += np.bincount(pieces.owner, minlength=len(controls))
         on_evaluations(len(values))
         places = np.einsum("aj,aji->ai", middle, mesh.places[mesh.pieces[pieces.piece]])
         top.update(pieces.owner, values, places)

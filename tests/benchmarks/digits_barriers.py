@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -93,6 +94,14 @@ class Counted:
     @property
     def moves_faces(self) -> bool:
         return self.optimizer.moves_faces
+
+    @property
+    def takes_slopes(self) -> bool:
+        return self.optimizer.takes_slopes
+
+    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
+        self.optimizer = self.optimizer.fitted(loss, vertices)
+        return self
 
     def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
         return self.optimizer.rounds(loss, pool, stage)

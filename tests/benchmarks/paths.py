@@ -297,7 +297,7 @@ def honest(path: Path, found: Found) -> Found:
         tolerance=TOLERANCE * spread,
         memory=MEMORY,
     )
-    cost = found.evaluations + 2 + top.evaluations
+    cost = found.evaluations + 2 + int(top.evaluations.sum())
     return Found(cost, max(float(top.largest[0]), float(ends)), None)
 
 

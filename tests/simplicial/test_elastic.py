@@ -197,7 +197,7 @@ def test_progress_never_passes_its_end(r: int, memory: int) -> None:
     floor = np.full(len(layout.simplices[r].vertices), -1.0)
     sides = slice(4, layout.rows(r).start)
     seen = Seen(*values_and_gradients(loss, pool[: sides.stop]))
-    stage = Stage(layout.simplices[r], layout.rows(r), sides, 0, memory, floor, lambda: seen)
+    stage = Stage(layout.simplices[r], layout.rows(r), sides, 0, memory, floor, seen)
     rounds: list[int] = []
     elastic.optimise(loss, pool, stage, lambda: rounds.append(1))
     assert 0 < len(rounds) <= elastic.rounds(loss, pool, stage)

@@ -78,4 +78,4 @@ def test_a_cubic_takes_few_evaluations() -> None:
     found = on_a_segment(lambda x: x * (1 - x) * (2 - x), 0.0, 1e-6)
     expected = 1 - 1 / np.sqrt(3)
     assert found.largest[0] == pytest.approx(expected * (1 - expected) * (2 - expected), abs=1e-6)
-    assert found.evaluations <= 18 + 1
+    assert found.evaluations.item() <= 18 + 1

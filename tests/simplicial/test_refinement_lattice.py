@@ -67,7 +67,7 @@ def test_a_bump_that_no_corner_sees(
     assert sampled < 0.95
     assert found.largest[0] == pytest.approx(1, abs=2e-9)
     np.testing.assert_allclose(found.place[0, 1:], centre, atol=1e-4)
-    assert found.evaluations < most
+    assert found.evaluations.item() < most
 
 
 def test_the_lattice_is_what_shows_it() -> None:
@@ -93,7 +93,7 @@ def test_a_lattice_that_agrees_with_the_cubic_costs_nothing(seed: int) -> None:
     loss = random_cubic(seed, 1)
     without, _ = found_after_a_lattice(loss, 1, 12, Edgewise(2), seen_before=False)
     found, _ = found_after_a_lattice(loss, 1, 12, Edgewise(2))
-    assert found.evaluations == without.evaluations - 2  # the centres of both pieces
+    assert found.evaluations.item() == without.evaluations.item() - 2  # the centres of both pieces
     np.testing.assert_array_equal(found.largest, without.largest)
 
 

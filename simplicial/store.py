@@ -1,0 +1,206 @@
+"""A run folder: what is finished is stored as it ends, so that a run that was stopped goes on.
+
+    lock                       held while a process works on the folder
+    NAME.settings.json         what the records of this name were made with
+    NAME/NUMBER.safetensors    tensors of one record
+    NAME/NUMBER.json           its numbers, and the checksums of both files
+
+A file is written under another name, synced and renamed, a record's numbers after its tensors: a
+record whose numbers are there is whole, however the process ended. Nothing is ever unpickled.
+"""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import safetensors
+import safetensors.torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from reduction import DataError
+from simplicial.errors import RunError
+
+VERSION = 1
+LOCK = "lock"
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Record(NamedTuple):
+    """Something finished: tensors by name, and numbers, JSON values by name."""
+
+    tensors: Mapping[str, Tensor]
+    numbers: Mapping[str, Any]
+
+
+class Store:
+    """The records in a folder, for as long as this process holds its lock.
+
+    folder  made if it is not there
+    Raises RunError where another process holds the folder, or it cannot be made. A context manager:
+    leaving it gives the lock back, as does the end of the process, however it comes.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).absolute()
+        with _told(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / LOCK, timeout=0)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise RunError(
+                    f"a run folder belongs to one process at a time, another one works on "
+                    f"{self.folder}: wait until it ends, or choose another folder"
+                ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+    def agree(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Keep the settings of these records, or compare them with those that were kept.
+
+        settings  JSON values by name
+        Raises RunError that names the first setting that differs, DataError for a spoilt file.
+        """
+        path = self.folder / f"{name}.settings.json"
+        given = json.loads(json.dumps(settings, allow_nan=False))
+        kept = _numbers(path)
+        if kept is None:
+            _write(path, _sealed(given))
+            return
+        for key in [*kept, *given]:
+            before, now = kept.get(key), given.get(key)
+            if before != now:
+                raise RunError(
+                    f"a run folder goes on with its own settings, {self.folder} was made with "
+                    f"{key} = {_shown(before)}, now {key} = {_shown(now)}: give the same, or "
+                    "choose another folder"
+                )
+
+    def numbers(self, name: str) -> list[int]:
+        """Which records of this name are finished, ascending."""
+        paths = (self.folder / name).glob("*.json")
+        return sorted(int(path.stem) for path in paths if path.stem.isdecimal())
+
+    def put(self, name: str, number: int, record: Record) -> None:
+        """Store a record. Raises RunError where the disk is full or cannot be written."""
+        path = self._path(name, number)
+        content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
+        with _told(self.folder):
+            path.parent.mkdir(exist_ok=True)
+        _write(path.with_suffix(".safetensors"), content)
+        _write(path, _sealed({**record.numbers, "tensors": _digest(content)}))
+
+    def get(self, name: str, number: int) -> Record | None:
+        """A finished record, or None where there is none.
+
+        Raises DataError where its files are not as they were written.
+        """
+        path = self._path(name, number)
+        numbers = _numbers(path)
+        if numbers is None:
+            return None
+        file = path.with_suffix(".safetensors")
+        content = file.read_bytes() if file.is_file() else b""
+        if numbers.pop("tensors", None) != _digest(content):
+            raise _spoilt(file)
+        return Record(safetensors.torch.load(content), numbers)
+
+    def _path(self, name: str, number: int) -> Path:
+        return self.folder / name / f"{number:06}.json"
+
+
+def _sealed(values: Mapping[str, Any]) -> bytes:
+    """JSON values as text, with their own checksum."""
+    body = {"version": VERSION, **values}
+    return (json.dumps({**body, "sha256": _seal(body)}, indent=1) + "\n").encode()
+
+
+def _numbers(path: Path) -> dict[str, Any] | None:
+    """What `_sealed` made of JSON values; None without a file."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        body = json.loads(text)
+        whole = body.pop("sha256") == _seal(body) and body.pop("version") == VERSION
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        whole, body = False, {}
+    if not whole:
+        raise _spoilt(path)
+    return body
+
+
+def _seal(body: Mapping[str, Any]) -> str:
+    return _digest(json.dumps(body, sort_keys=True).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _spoilt(path: Path) -> DataError:
+    cure = "move it away, and it is computed again"
+    return DataError(f"{path} must be as a run wrote it, its checksum is another one: {cure}")
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file that is there whole or not at all, whatever happens."""
+    partial = path.with_name(f".{path.name}.partial")
+    with _told(path.parent):
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a renaming last; a system that cannot open folders needs none."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What the system says, as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise RunError(
+                f"a run needs room, the disk of {folder} is full: make room and run it again; what "
+                "is finished is kept"
+            ) from error
+        raise RunError(
+            f"a run folder must be one that can be written, {folder} cannot ({error.strerror}): "
+            "choose another folder"
+        ) from error

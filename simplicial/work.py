@@ -1,0 +1,198 @@
+"""Simplices that are finished together: trained, then measured, apart from all others.
+
+A batch carries all that its simplices need: the control points on their faces, and what is known of
+the loss there. So another process can finish it, and what becomes of a simplex does not depend on
+the batch that it is in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simplicial.loss import Evaluation, Loss, values_and_gradients
+from simplicial.maximum import refined, sample_interiors
+from simplicial.optimise import Optimizer, Stage
+from simplicial.refinement import Highest, Seen, rounding
+from simplicial.sampling import interior_lattice
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+REFINED_BYTES = 64  # of a lattice point while maxima are refined: copies, places in linear pieces
+
+
+def _nothing(_count: int = 1) -> None:
+    """No progress."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Simplices of one dimension, with their faces: all that a worker needs beside the loss.
+
+    stage       the simplices; their rows are those of `pool`
+    pool        (k, d) control points: vertices, inside faces, inside the simplices
+    trains      whether the simplices are still to be trained
+    slopes      whether the loss's gradients at control points are wanted
+    keeps       whether every value on the lattice is
+    resolution  of the lattice
+    tolerance   None: maxima are sampled; else honest, up to this share of the range of the values
+                that were seen on the simplex
+    threads     that torch takes: sums of other numbers of threads may differ in their last bits
+    """
+
+    stage: Stage
+    pool: Tensor
+    trains: bool
+    slopes: bool
+    keeps: bool
+    resolution: int
+    tolerance: float | None
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """What became of m simplices with k control points inside each.
+
+    points       (m, k, d) control points inside
+    values       (m, k) float64, the loss there, and slopes (m, k, d) its gradients; None where they
+                 were not wanted
+    largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at
+    place        (m, r+1) float64, where that is, barycentric; zeros where there is none
+    samples      every loss on the lattice, (m, p), and accuracy where the loss has one; None where
+                 not kept
+    evaluations  (m,) int64, of the loss, after training
+    slack        (m,) float64, what `largest` may be too low by; inf where it was sampled
+    """
+
+    points: Tensor
+    values: Floats | None
+    slopes: Tensor | None
+    largest: Floats
+    place: Floats
+    samples: Evaluation | None
+    evaluations: Ints
+    slack: Floats
+
+    @classmethod
+    def joined(cls, parts: "list[Finished]") -> Self:
+        """Of all parts, at least one, one after the other."""
+        return cls(*(_joined([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+    def part(self, simplices: slice) -> Self:
+        """Of some of the simplices."""
+        chosen = {f.name: _part(getattr(self, f.name), simplices) for f in fields(self)}
+        return replace(self, **chosen)
+
+
+def finish(
+    loss: Loss,
+    optimizer: Optimizer,
+    batch: Batch,
+    on_round: Callable[[], object] = _nothing,
+    on_points: Callable[[int], object] = _nothing,
+) -> Finished:
+    """Train the simplices of a batch, whose pool moves, and find the largest loss on them.
+
+    on_round, on_points  for progress, as `Optimizer.optimise` and `sample_interiors` call them
+    Raises LossError where the loss or the parameters are not finite.
+    """
+    torch.set_num_threads(batch.threads)
+    stage, pool = batch.stage, batch.pool
+    if batch.trains:
+        optimizer.optimise(loss, pool, stage, on_round)
+    seen = _seen(loss, pool, batch) if batch.slopes else None
+    m = len(stage.simplices.vertices)
+    points = len(interior_lattice(stage.simplices.dim, batch.resolution))
+    block = m if batch.tolerance is None else max(1, stage.memory // (points * REFINED_BYTES))
+    parts = [
+        _measured(loss, pool, batch, seen, slice(first, min(first + block, m)), on_points)
+        for first in range(0, m, block)
+    ]
+    return Finished.joined(parts)
+
+
+def _seen(loss: Loss, pool: Tensor, batch: Batch) -> Seen:
+    """The loss and its gradients at all control points; known on faces."""
+    before = batch.stage.seen
+    assert before is not None, "what is wanted inside is known on faces"
+    values, slopes = values_and_gradients(loss, pool[batch.stage.inside], batch.stage.memory)
+    return Seen(np.append(before.values, values), torch.cat([before.gradients, slopes]))
+
+
+def _measured(
+    loss: Loss,
+    pool: Tensor,
+    batch: Batch,
+    seen: Seen | None,
+    some: slice,
+    on_points: Callable[[int], object],
+) -> Finished:
+    """Some of the batch's simplices."""
+    stage, tolerance = batch.stage, batch.tolerance
+    vertices, controls = stage.simplices.vertices[some], stage.simplices.controls[some]
+    simplices = replace(stage.simplices, vertices=vertices, controls=controls)
+    m, keeps = len(vertices), batch.keeps or tolerance is not None
+    interior = sample_interiors(
+        loss,
+        pool,
+        simplices,
+        resolution=batch.resolution,
+        memory=stage.memory,
+        keep=keeps,
+        on_points=on_points,
+    )
+    each = np.full(m, interior.evaluations // m)
+    found, slack = Highest(interior.largest, interior.place, each), np.full(m, np.inf)
+    if tolerance is not None:
+        assert seen is not None
+        assert stage.floor is not None
+        assert interior.samples is not None
+        around = np.append(seen.values[controls], interior.samples.loss, axis=1)
+        slack = np.maximum(tolerance * np.ptp(around, axis=1), rounding(around, pool))
+        found = refined(
+            loss,
+            pool,
+            seen,
+            simplices,
+            interior,
+            stage.floor[some],
+            resolution=batch.resolution,
+            tolerance=slack,
+            memory=stage.memory,
+            on_points=on_points,
+        )
+    own = (stage.inside.stop - stage.inside.start) // len(stage.simplices.vertices)
+    inside = slice(stage.inside.start + some.start * own, stage.inside.start + some.stop * own)
+    return Finished(
+        points=pool[inside].reshape(m, own, pool.shape[1]),
+        values=None if seen is None else seen.values[inside].reshape(m, own),
+        slopes=None if seen is None else seen.gradients[inside].reshape(m, own, pool.shape[1]),
+        largest=found.largest,
+        place=found.place,
+        samples=interior.samples if batch.keeps else None,
+        evaluations=found.evaluations + (0 if tolerance is None else own),
+        slack=slack,
+    )
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Arrays, tensors, evaluations, or None, one after the other."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    if isinstance(first, Evaluation):
+        return Evaluation.joined(parts)
+    return None if first is None else np.concatenate(parts)
+
+
+def _part(whole: Any, simplices: slice) -> Any:
+    if isinstance(whole, Evaluation):
+        accuracy = None if whole.accuracy is None else whole.accuracy[simplices]
+        return Evaluation(whole.loss[simplices], accuracy)
+    return None if whole is None else whole[simplices]
