@@ -86,6 +86,13 @@ class NetworkLoss:
         self._scored = self._probe()
         self._point_bytes = self._measure()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if name != "_generators"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)  # another process draws from its own global generators
+        self._generators = global_generators(self.device)
+
     def __repr__(self) -> str:
         return (
             f"NetworkLoss({self._name}, {len(self._targets)} examples, "

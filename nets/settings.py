@@ -74,6 +74,9 @@ class NetworkSettings:
     device: str
     precision: Precision
     memory: float
+    threads: int | None
+    workers: int | None
+    batch: int | None
     quiet: bool
     out: Path
 
@@ -84,11 +87,27 @@ class NetworkSettings:
         check_build(self.count, self.max_dim, self.resolution, self.seed, _tolerance(self))
         prime(self.field)
         _check_optimizer(self)
+        for name in ("threads", "workers", "batch"):
+            if getattr(self, name) is not None:
+                whole(f"--{name}", getattr(self, name), 1)
         if not 1 <= self.memory * GIGABYTE < math.inf:
             raise OptionError(
                 f"memory must be a positive, finite number of gigabytes, got {self.memory:g}: "
                 "change --memory"
             )
+
+    @property
+    def cores(self) -> int:
+        """Threads of each process: all cores, or one beside other workers."""
+        if self.threads is None:
+            return torch.get_num_threads() if self.workers is None else 1
+        return self.threads
+
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """What a run that is taken up again must have in common with itself."""
+        passing = ("data_dir", "download", "memory", "threads", "workers", "batch", "quiet", "out")
+        return {k: v for k, v in _written(self).items() if k not in passing}
 
     @property
     def recipe(self) -> Recipe:
@@ -252,6 +271,15 @@ def _check_optimizer(settings: NetworkSettings | AnalyticSettings) -> None:
             )
 
 
+def _written(settings: NetworkSettings | AnalyticSettings) -> dict[str, Any]:
+    """Settings as JSON values."""
+    given = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
+    if isinstance(settings, NetworkSettings):
+        given["checkpoints"] = [str(path) for path in settings.checkpoints]
+        given |= {"model": None if settings.factory else settings.network, "minima": settings.count}
+    return given
+
+
 def record(
     settings: NetworkSettings | AnalyticSettings,
     recipe: Recipe | None,
@@ -259,13 +287,9 @@ def record(
     seconds: float,
 ) -> dict[str, Any]:
     """What repeats a run, and what it gave: JSON values; no recipe where none trained anything."""
-    given = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
-    if isinstance(settings, NetworkSettings):
-        given["checkpoints"] = [str(path) for path in settings.checkpoints]
-        given |= {"model": None if settings.factory else settings.network, "minima": settings.count}
     return {
         "command": settings.command,
-        "settings": given,
+        "settings": _written(settings),
         "recipe": None if recipe is None else recipe.as_record(),
         "max_dim": len(barcode),
         "w_inf": [barcode.w_inf(r) for r in range(len(barcode))],

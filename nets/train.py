@@ -6,10 +6,16 @@ the paper.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -17,10 +23,22 @@ from nets import symmetry
 from nets.generators import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError
-from simplicial import Barycentric, Minima, Recipe
-from simplicial.loss import MEMORY
+from simplicial import Barycentric, Evaluation, Minima, Recipe
+from simplicial.gauge import progress_bar
+from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
 from simplicial.options import switch, whole
+from simplicial.schedule import by_workers, cut
+from simplicial.store import Record, Store
+
+NAME = "simplices-0"  # of trained networks in a run folder
+
+
+class Trained(NamedTuple):
+    """Networks (k, d), and the loss there."""
+
+    points: Tensor
+    seen: Evaluation
 
 
 def train_minima(
@@ -32,6 +50,9 @@ def train_minima(
     align: bool = False,
     seed: int = 0,
     memory: int = MEMORY,
+    store: str | Path | Store | None = None,
+    executor: Executor | None = None,
+    batch: int | None = None,
     progress: bool = True,
 ) -> Minima:
     """Train n networks by SGD on mini-batches, and take them as the vertices of a complex.
@@ -43,6 +64,10 @@ def train_minima(
               `nets.symmetry.align`
     seed      non-negative; network i depends on the seed and i alone, up to rounding
     memory    bytes for a batch of networks
+    store     a run folder, as `build_complex` takes; networks are stored before they are aligned
+    executor  whose workers train the networks, as `build_complex` takes
+    batch     networks that are trained together, never the result; None: all, or up to 16 with a
+              store or an executor
     progress  a bar on stderr, for what takes over two seconds
     Raises OptionError for n < 1 or a negative seed, DataError for networks that cannot be
     initialised anew or begin at the same point, LossError where training does not stay finite.
@@ -56,17 +81,112 @@ def train_minima(
     whole("seed", seed, 0)
     if switch("align", align):
         symmetry.units_of(loss.model())  # refused before anything is trained
+    if batch is not None:
+        whole("batch", batch, 1)
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)
-    each = np.arange(n)[:, None]
-    with tqdm(
-        desc="minima: training", total=recipe.epochs, delay=2, disable=not progress, leave=False
-    ) as bar:
-        simplices = Simplices(each, each, Barycentric())
-        stage = Stage(simplices, slice(0, n), slice(0, 0), seed, memory)
-        descend(loss, points, stage, stage.inside, recipe, on_round=bar.update)
-    minima = Minima(points, loss, memory=memory)
+    work = partial(
+        train_batch, recipe=recipe, seed=seed, memory=memory, threads=torch.get_num_threads()
+    )
+    with Store.opened(store) as folder:
+        trained = {}
+        if folder is not None:
+            folder.agree("minima", _settings(loss, points, recipe, seed))
+            trained = _stored(folder, loss, n)
+        todo = np.setdiff1d(np.arange(n), np.array(list(trained), dtype=np.int64))
+        parts = cut(todo, batch, folder, executor)
+        calls = [(loss, points[torch.as_tensor(which)], which) for which in parts]
+        with progress_bar("minima: training", recipe.epochs * len(parts), progress) as bar:
+            for row, (found, seen) in _trained(executor, work, calls, recipe.epochs, bar):
+                for i, number in enumerate(parts[row].tolist()):
+                    trained[number] = (found[i], _alone(seen, i))
+                    if folder is not None:
+                        folder.put(NAME, number, _record(*trained[number]))
+    points = torch.stack([trained[i][0].to(points) for i in range(n)])
+    minima = Minima(points, loss, seen=Evaluation.joined([trained[i][1] for i in range(n)]))
     return symmetry.align(minima, seed=seed, memory=memory) if align else minima
+
+
+def train_batch(
+    loss: NetworkLoss,
+    points: Tensor,
+    which: NDArray[np.int64],
+    on_round: Callable[[], object] = lambda: None,
+    *,
+    recipe: Recipe,
+    seed: int,
+    memory: int,
+    threads: int,
+) -> Trained:
+    """Networks (k, d) trained from `points`, those with the numbers `which` (k,), and the loss.
+
+    threads  that torch takes. Raises LossError where training does not stay finite.
+    """
+    torch.set_num_threads(threads)
+    points = points.clone()
+    rows = np.arange(len(which))[:, None]
+    simplices = Simplices(which[:, None], rows, Barycentric())
+    stage = Stage(simplices, slice(0, len(which)), slice(0, 0), seed, memory)
+    descend(loss, points, stage, stage.inside, recipe, on_round=on_round)
+    return Trained(points, evaluate(loss, points, memory))
+
+
+def _trained(
+    executor: Executor | None,
+    work: Callable[..., Trained],
+    calls: list[tuple[Any, ...]],
+    epochs: int,
+    bar: "tqdm[NoReturn]",
+) -> Iterator[tuple[int, Trained]]:
+    """Batches by their place, as they end."""
+    if executor is None:
+        for row, call in enumerate(calls):
+            yield row, work(*call, bar.update)
+        return
+    for row, found in by_workers(executor, work, calls):
+        bar.update(epochs)
+        yield row, found
+
+
+def _alone(seen: Evaluation, i: int) -> Evaluation:
+    accuracy = None if seen.accuracy is None else seen.accuracy[i : i + 1]
+    return Evaluation(seen.loss[i : i + 1], accuracy)
+
+
+def _settings(loss: NetworkLoss, starts: Tensor, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What the bits of minima depend on, as JSON values."""
+    return {
+        "loss": repr(loss),
+        "loss at the first start": float(evaluate(loss, starts[:1]).loss[0]),
+        "starts": sha256(starts.cpu().numpy().tobytes()).hexdigest(),
+        "recipe": recipe.as_record(),
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def _record(point: Tensor, seen: Evaluation) -> Record:
+    accuracy = None if seen.accuracy is None else float(seen.accuracy[0])
+    return Record({"points": point.cpu()}, {"loss": float(seen.loss[0]), "accuracy": accuracy})
+
+
+def _stored(store: Store | None, loss: NetworkLoss, n: int) -> dict[int, tuple[Tensor, Evaluation]]:
+    """Trained networks by their number. Raises DataError for records of others."""
+    found = {}
+    for number in store.numbers(NAME) if store is not None else ():
+        assert store is not None
+        record = store.get(NAME, number)
+        assert record is not None, "its file was just listed"
+        point, accuracy = record.tensors["points"], record.numbers["accuracy"]
+        if number >= n or point.shape != (loss.dim,):
+            raise DataError(
+                f"records of {store.folder} must be those of these networks, number {number} is "
+                "not: choose another folder"
+            )
+        score = None if accuracy is None else np.array([accuracy])
+        found[number] = (point, Evaluation(np.array([record.numbers["loss"]]), score))
+    return found
 
 
 def initial_points(

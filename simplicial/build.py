@@ -2,7 +2,6 @@
 faces."""
 
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from hashlib import sha256
 from math import comb
 from numbers import Real
@@ -40,7 +39,7 @@ def build_complex(
     saddles: bool = False,
     seed: int = 0,
     memory: int = MEMORY,
-    store: str | Path | None = None,
+    store: str | Path | Store | None = None,
     executor: Executor | None = None,
     batch: int | None = None,
     progress: bool = True,
@@ -66,7 +65,7 @@ def build_complex(
     executor     a `concurrent.futures.Executor` whose workers finish the simplices; the loss goes
                  to them with every batch, so it must be picklable. None: this process does
     batch        simplices that are finished together, never the result; None: all of a dimension,
-                 or 16 with a store or an executor
+                 or up to 16 with a store or an executor
     progress     bars on stderr, for what takes over two seconds
     The same seed gives the same bits whatever the batch, the executor and its workers are, and
     whether the build went on from a store, if torch has as many threads
@@ -108,7 +107,7 @@ def build_complex(
         progress=progress,
     )
     optimizer = optimizer.fitted(minima.loss, minima.points)
-    with nullcontext() if store is None else Store(store) as folder:
+    with Store.opened(store) as folder:
         if folder is not None:
             folder.agree("complex", _settings(gauge, max_dim, optimizer, simplex_map))
         schedule = Schedule(optimizer, folder, executor, batch, progress)

@@ -19,7 +19,8 @@ from simplicial.simplex import interpolate
 def harmonic(controls: Tensor, mesh: Mesh) -> Tensor:
     """Each inner control point the mean of its neighbours, (m, i, d), for controls (m, c, d)."""
     weights = torch.as_tensor(mesh.harmonic, device=controls.device).to(controls)
-    return torch.einsum("ic,mcd->mid", weights, controls)
+    # one product for each simplex: in a product for all, their number would change last bits
+    return torch.stack([weights @ points for points in controls])
 
 
 def ruled(controls: Tensor, mesh: Mesh, simplex_map: SimplexMap, apex: int) -> Tensor:

@@ -6,11 +6,11 @@ repeated.
     run.json        every setting, seed and version
     *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides
 
-The folder appears whole or not at all: it is written under another name and renamed.
+Everything is written under another name and renamed, run.json last: where that is, all is there. A
+run that can be taken up again keeps what it has finished in the folder `records` (`Store`).
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -30,10 +30,15 @@ from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
 DPI = 130
 
 
+RECORDS = "records"
+
+
 def check_folder(folder: Path) -> None:
-    """Raise RunError unless a result can go to this folder: new or empty, and writable."""
+    """Raise RunError unless a result can go to this folder: new, empty or with records, and
+    writable.
+    """
     folder = folder.resolve()
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORDS).is_dir():
         what = "another run" if (folder / "run.json").exists() else "other files"
         raise RunError(
             f"an output folder must be new or empty, {folder} holds {what}: choose another folder, "
@@ -43,18 +48,13 @@ def check_folder(folder: Path) -> None:
         raise RunError(
             f"an output folder must be a folder, {folder} is a file: choose another folder"
         )
-    if folder == Path.cwd() or os.path.ismount(folder):
-        raise RunError(
-            f"an output folder is replaced as a whole, {folder} is the working folder or a mount "
-            "point: choose another folder, for example a new folder inside it"
-        )
-    parent = next(p for p in folder.parents if p.exists())
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
     try:
         with tempfile.TemporaryDirectory(dir=parent):  # some systems tell by refusing it alone
             pass
     except OSError as error:
         raise RunError(
-            f"an output folder needs a parent that can be written, {parent} cannot "
+            f"an output folder must be one that can be written, {parent} cannot "
             f"({error.strerror}): choose another folder"
         ) from error
 
@@ -69,15 +69,15 @@ def write_report(
 ) -> list[str]:
     """Write a result, and return the names of its files.
 
-    folder    new or empty
+    folder    new, empty or with records
     record    settings, seeds, versions: JSON values
     progress  a bar on stderr while the loss is evaluated on straight lines, which the pictures show
-    Raises RunError for a folder that holds something.
+    Raises RunError for a folder that holds something else.
     """
     check_folder(folder)
-    folder = folder.resolve()  # a link stays, and what it points to is replaced
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".result.", dir=folder))
     try:
         barcode.save(partial / "barcodes.json")
         loss_complex.save(partial / "complex.npz")
@@ -86,10 +86,11 @@ def write_report(
         for name, figure in _figures(loss_complex, barcode, progress).items():
             figure.savefig(partial / f"{name}.png", dpi=DPI)
         names = sorted(path.name for path in partial.iterdir())
-        partial.chmod(0o755)  # a temporary folder is its owner's alone, a result is not
-        partial.replace(folder)
+        for name in sorted(names, key="run.json".__eq__):  # last what says that all is there
+            (partial / name).replace(folder / name)
+        partial.rmdir()
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial if not is_new else folder, ignore_errors=True)
         raise
     return names
 

@@ -1,26 +1,30 @@
 """All simplices of a dimension, batch by batch: here or by an executor's workers, stored as they
 end."""
 
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, as_completed
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reduction import DataError
+from reduction import DataError, OptionError
 from simplicial.errors import RunError
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.loss import Evaluation
 from simplicial.optimise import Optimizer
 from simplicial.store import Record, Store
-from simplicial.work import Batch, Finished, finish
+from simplicial.work import Finished, finish
 
 Ints = NDArray[np.int64]
+Result = TypeVar("Result")
 
-BATCH = 16  # simplices that are finished together, where they are stored or sent to workers
+BATCH = 16  # simplices that are finished together, at most, where they are stored or sent away
+TURNS = 2  # batches for each core, at least, where workers are
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +34,7 @@ class Schedule:
     optimizer  trains them
     store      where finished simplices are kept; None: nowhere
     executor   whose workers finish batches; None: this process does
-    batch      simplices in a batch; None: all, or BATCH with a store or an executor
+    batch      simplices in a batch; None: all, or up to BATCH with a store or an executor
     progress   bars on stderr, for what takes over two seconds
     """
 
@@ -72,9 +76,7 @@ class Schedule:
         return found
 
     def _cut(self, todo: Ints) -> list[Ints]:
-        alone = self.store is None and self.executor is None
-        size = self.batch or (len(todo) if alone else BATCH)
-        return [todo[first : first + size] for first in range(0, len(todo), max(1, size))]
+        return cut(todo, self.batch, self.store, self.executor)
 
     def _finished(
         self, gauge: Gauge, r: int, parts: list[Ints], trains: bool
@@ -100,29 +102,52 @@ class Schedule:
                 for which, batch in zip(parts, batches, strict=True):
                     yield which, finish(loss, self.optimizer, batch, up.update, grow)
                 return
-            for row, finished in self._by_workers(self.executor, loss, batches):
+            calls = ((loss, self.optimizer, batch) for batch in batches)
+            for row, finished in by_workers(self.executor, finish, calls):
                 up.update(rounds)
                 bar.update(len(parts[row]) * gauge.lattice_points(r))
                 yield parts[row], finished
 
-    def _by_workers(
-        self, executor: Executor, loss: Any, batches: Iterator[Batch]
-    ) -> Iterator[tuple[int, Finished]]:
-        """Batches by their place, as workers end them."""
-        futures = {}
-        try:
-            for row, batch in enumerate(batches):
-                futures[executor.submit(finish, loss, self.optimizer, batch)] = row
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenExecutor as error:
-            raise RunError(
-                f"workers must live until their batch ends, one died ({error}): run it again, with "
-                "fewer workers or less memory if it was killed for memory; what is stored is kept"
-            ) from error
-        finally:
-            for future in futures:
-                future.cancel()
+
+def cut(
+    todo: Ints, batch: int | None, store: Store | None, executor: Executor | None
+) -> list[Ints]:
+    """What is to be done, in batches."""
+    size = len(todo) if store is None and executor is None else BATCH
+    if executor is not None:
+        size = min(size, -(-len(todo) // (TURNS * (os.cpu_count() or 1))))
+    size = batch or max(1, size)
+    return [todo[first : first + size] for first in range(0, len(todo), size)]
+
+
+def by_workers(
+    executor: Executor, work: Callable[..., Result], calls: Iterable[tuple[Any, ...]]
+) -> Iterator[tuple[int, Result]]:
+    """What `work` returns for its arguments in `calls`, with their place, as workers end them.
+
+    Raises RunError where a worker dies, OptionError where arguments cannot be sent.
+    """
+    futures: dict[Future[Result], int] = {}
+    try:
+        for row, call in enumerate(calls):
+            futures[executor.submit(work, *call)] = row
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenExecutor as error:
+        raise RunError(
+            f"workers must live until their batch ends, one died ({error}): run it again, with "
+            "fewer workers or less memory if it was killed for memory; what is stored is kept"
+        ) from error
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error).lower():
+            raise
+        raise OptionError(
+            f"what goes to workers must be picklable, {error}: define the loss, the model and "
+            "loss_fn at the top level of a module, or pass executor=None"
+        ) from error
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _name(r: int) -> str:

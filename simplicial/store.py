@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -48,6 +48,7 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
+        self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         with _told(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / LOCK, timeout=0)
@@ -59,6 +60,14 @@ class Store:
                     f"{self.folder}: wait until it ends, or choose another folder"
                 ) from None
 
+    @classmethod
+    def opened(cls, store: "str | Path | Store | None") -> AbstractContextManager["Store | None"]:
+        """A store to work in: this one, which stays open, or that of a folder, or none."""
+        if store is None or isinstance(store, cls):
+            return nullcontext(store)
+        assert not isinstance(store, Store)
+        return cls(store)
+
     def __enter__(self) -> Self:
         return self
 
@@ -66,11 +75,17 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Give the lock back; folders that were made, and in which nothing is stored, go."""
         self._lock.release()
+        if self._new and {path.name for path in self.folder.iterdir()} <= {LOCK}:
+            (self.folder / LOCK).unlink(missing_ok=True)
+            for folder in self._new:
+                with suppress(OSError):  # something else was put there
+                    folder.rmdir()
 
     def agree(self, name: str, settings: Mapping[str, Any]) -> None:
-        """Keep the settings of these records, or compare them with those that were kept.
+        """Keep the settings of these records, or compare them with those that were kept, once there
+        are records.
 
         settings  JSON values by name
         Raises RunError that names the first setting that differs, DataError for a spoilt file.
@@ -78,7 +93,7 @@ class Store:
         path = self.folder / f"{name}.settings.json"
         given = json.loads(json.dumps(settings, allow_nan=False))
         kept = _numbers(path)
-        if kept is None:
+        if kept is None or not any(self.folder.glob("*/*.json")):
             _write(path, _sealed(given))
             return
         for key in [*kept, *given]:

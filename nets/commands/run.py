@@ -1,11 +1,15 @@
 """`loss-barcodes run`: barcodes of trained networks."""
 
 import time
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from nets import data as data_sets
@@ -20,6 +24,8 @@ from nets.train import train_minima
 from reduction import w_inf
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.loss import evaluate
+from simplicial.report import RECORDS
+from simplicial.store import Store
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -119,6 +125,23 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     show_default=True,
     help="Training's arithmetic; evaluation is always in full.",
 )
+@click.option(
+    "--workers",
+    type=int,
+    help="Processes that train and measure batches of simplices.  [default: this one]",
+)
+@click.option(
+    "--threads",
+    type=int,
+    help="Threads of each process; other numbers may change last bits."
+    "  [default: one for each core, 1 with --workers]",
+)
+@click.option(
+    "--batch",
+    type=int,
+    help="Simplices that are finished, and stored, together, never the result."
+    "  [default: up to 16]",
+)
 @click.option("--memory", default=2.0, show_default=True, help="Gigabytes for a batch of networks.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
@@ -137,16 +160,32 @@ def run(**options: Any) -> None:
     loss-barcodes run --checkpoint a.pt b.pt c.pt --factory my_module:make_model --out runs/own
 
     With --epochs 0 nothing is trained between the minima: the plane through any three networks.
+
+    What is finished is kept in --out as it ends: the same command goes on where it stopped.
     """
-    began = time.perf_counter()
     settings = NetworkSettings(checkpoints=_checkpoints(options), **options)
     settings.check()
+    torch.set_num_threads(settings.cores)
+    with Store(settings.out / RECORDS) as store, _workers(settings.workers) as executor:
+        _run(settings, store, executor)
+
+
+def _workers(count: int | None) -> AbstractContextManager[Executor | None]:
+    """Processes that begin anew, since torch's threads do not outlive a fork."""
+    if count is None:
+        return nullcontext()
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+
+
+def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> None:
+    began = time.perf_counter()
     recipe, build = settings.recipe, settings.build
     images = data_sets.load(settings.data, settings.data_dir, settings.download)
     if settings.subset is not None:
         images = images.subset(settings.subset)
     if settings.image_size is not None:
         images = images.resized(settings.image_size)
+    store.agree("run", settings.lasting | {"data_sha256": images.digest})
     states = [read_checkpoint(path) for path in settings.checkpoints]
     if settings.factory is not None:
         model = make_model(settings.factory)
@@ -179,9 +218,20 @@ def run(**options: Any) -> None:
             align=settings.align,
             seed=settings.seed,
             memory=settings.bytes,
+            store=store,
+            executor=executor,
+            batch=settings.batch,
             progress=not settings.quiet,
         )
-    loss_complex = build_complex(minima, settings.max_dim, memory=settings.bytes, **build)
+    loss_complex = build_complex(
+        minima,
+        settings.max_dim,
+        memory=settings.bytes,
+        store=store,
+        executor=executor,
+        batch=settings.batch,
+        **build,
+    )
     barcode = loss_complex.barcode(settings.field)
     click.echo(f"{len(minima)} minima of {settings.network} on {len(images.train_targets)} images")
     rows = {"loss": minima.values, "accuracy": minima.accuracy}

@@ -1,0 +1,224 @@
+"""Batches, workers and stores change nothing: the same bits, and nothing is computed twice."""
+
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reduction import DataError, OptionError
+from simplicial import (
+    Algorithm1,
+    Edgewise,
+    LossComplex,
+    Minima,
+    NudgedElastic,
+    Optimizer,
+    Recipe,
+    RunError,
+    build_complex,
+)
+from simplicial.store import Store
+
+POINTS = np.random.default_rng(71).uniform(-2, 2, (5, 3))
+
+
+def loss(x: Tensor) -> Tensor:
+    """Picklable, with several basins."""
+    return (x.square() - 1).square().sum(dim=1) + 0.3 * torch.sin(3 * x).prod(dim=1)
+
+
+OPTIMIZERS = {
+    "algorithm 1": Algorithm1(recipe=Recipe(epochs=30, weight_decay=0.0)),
+    "its own recipe": Algorithm1(samples=2),
+    "trainable": Algorithm1(recipe=Recipe(epochs=30, weight_decay=0.0), sides="trainable"),
+    "elastic": NudgedElastic(segments=4, steps=30),
+}
+
+
+def built(name: str, **options: Any) -> LossComplex:
+    optimizer: Optimizer = OPTIMIZERS[name]
+    minima = Minima(POINTS, options.pop("loss", loss))  # pyright: ignore
+    return build_complex(minima, 2, optimizer=optimizer, progress=False, **options)
+
+
+def assert_same(a: LossComplex, b: LossComplex) -> None:
+    assert torch.equal(a.pool, b.pool)
+    assert a.evaluations == b.evaluations
+    for one, other in zip(a.interiors, b.interiors, strict=True):
+        np.testing.assert_array_equal(one.largest, other.largest)
+        np.testing.assert_array_equal(one.place, other.place)
+        assert one.samples is not None
+        assert other.samples is not None
+        np.testing.assert_array_equal(one.samples.loss, other.samples.loss)
+    for one, other in zip(a.heights, b.heights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module", params=list(OPTIMIZERS))
+def whole(request: pytest.FixtureRequest) -> tuple[str, LossComplex]:
+    return request.param, built(request.param)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 7])
+def test_the_batch_changes_no_bit(whole: tuple[str, LossComplex], batch: int) -> None:
+    assert_same(built(whole[0], batch=batch), whole[1])
+
+
+@pytest.mark.parametrize("tolerance", [None, 1e-3])
+def test_a_batch_is_measured_alike(tolerance: float | None) -> None:
+    a, b = (built("elastic", batch=batch, tolerance=tolerance) for batch in (None, 2))
+    assert_same(a, b)
+
+
+def test_workers_change_no_bit(whole: tuple[str, LossComplex]) -> None:
+    name, alone = whole
+    for count in (1, 2):
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as executor:
+            assert_same(built(name, executor=executor), alone)
+
+
+class Counting:
+    """A loss that counts what is asked of it, and breaks when told to."""
+
+    def __init__(self, until: float = np.inf) -> None:
+        self.points, self.until = 0, until
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.points += len(x)
+        if self.points > self.until:
+            raise KeyboardInterrupt
+        return loss(x)
+
+
+@pytest.mark.parametrize("name", ["algorithm 1", "elastic"])
+def test_a_run_that_is_stopped_goes_on(tmp_path: Path, name: str) -> None:
+    """At many moments; what was stored is not computed again, and the bits are the same."""
+    plain = Counting()
+    alone = built(name, loss=plain)
+    folder, stops, stored = tmp_path / "run", 0, {}
+    for until in np.linspace(0, plain.points, 12)[1:-1]:
+        try:
+            done = built(name, loss=Counting(until), store=folder, batch=2)
+        except KeyboardInterrupt:
+            stops += 1
+        else:
+            assert_same(done, alone)
+        for path in folder.rglob("*.safetensors"):
+            assert stored.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
+    assert stops > 3
+    assert_same(built(name, loss=loss, store=folder), alone)
+    again = Counting()
+    assert_same(built(name, loss=again, store=folder), alone)
+    assert again.points <= 5 + 5 + 5 * 30 * 2  # minima, slopes there
+    assert len(list(folder.rglob("*.safetensors"))) == 10 + 10
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    built("algorithm 1", store=tmp_path)
+    for change, told in (
+        ({"seed": 1}, "seed = 0, now seed = 1"),
+        ({"tolerance": None}, "tolerance = 1e-07, now tolerance = null"),
+        ({"simplex_map": Edgewise(3)}, 'simplex_map = {"kind": "Barycentric"}, now'),
+        ({"resolution": 9}, "resolution = 12, now resolution = 9"),
+        ({"loss": lambda x: 2 * loss(x)}, "values at the minima"),
+    ):
+        with pytest.raises(RunError, match=told):
+            built("algorithm 1", store=tmp_path, **change)
+    longer = Algorithm1(recipe=Recipe(epochs=31, weight_decay=0.0))
+    minima = Minima(POINTS, loss)  # pyright: ignore
+    with pytest.raises(RunError, match=r'"epochs": 30, .*"epochs": 31'):
+        build_complex(minima, 2, optimizer=longer, store=tmp_path)
+
+
+def test_records_of_another_complex_are_refused(tmp_path: Path) -> None:
+    built("algorithm 1", store=tmp_path)
+    with Store(tmp_path) as store:
+        record = store.get("simplices-1", 3)
+        assert record is not None
+        store.put("simplices-1", 2, record)
+    with pytest.raises(DataError, match="number 2 of dimension 1 is not"):
+        built("algorithm 1", store=tmp_path)
+
+
+def die(*_arguments: Any) -> None:
+    import os
+
+    os._exit(9)
+
+
+class Dying:
+    """A loss that ends its process, but not the first."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"calls": -1}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.calls < 0:
+            die()
+        return loss(x)
+
+
+def test_a_worker_that_dies_is_told() -> None:
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
+        pytest.raises(RunError, match="workers must live until their batch ends"),
+    ):
+        built("algorithm 1", loss=Dying(), executor=executor)
+
+
+def test_a_loss_that_cannot_be_sent_is_told() -> None:
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
+        pytest.raises(OptionError, match="what goes to workers must be picklable"),
+    ):
+        built("algorithm 1", loss=lambda x: loss(x), executor=executor)
+
+
+def test_a_mistake_in_a_worker_is_not_hidden() -> None:
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(AttributeError, match="has no attribute 'nothing'"),
+    ):
+        built("algorithm 1", loss=Broken(), executor=executor)
+
+
+class Broken:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return loss(x) if self.calls < 3 else x.nothing  # pyright: ignore
+
+
+@pytest.mark.parametrize("executor", [2, ProcessPoolExecutor])
+def test_what_is_no_executor_is_refused(executor: Any) -> None:
+    with pytest.raises(OptionError, match=r"must be a concurrent\.futures\.Executor"):
+        built("algorithm 1", executor=executor)
+
+
+class Here(Executor):
+    """Works at once, in this process, and counts."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.batches.append(len(args[2].stage.simplices.vertices))
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_a_worker_gets_a_batch_of_simplices() -> None:
+    executor = Here()
+    assert_same(built("algorithm 1", executor=executor, batch=4), built("algorithm 1"))
+    assert executor.batches == [4, 4, 2, 4, 4, 2]

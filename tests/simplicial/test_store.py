@@ -1,0 +1,160 @@
+"""A run folder keeps what is finished, whole, and is one process's at a time."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reduction import DataError
+from simplicial import RunError
+from simplicial.store import Record, Store
+
+RECORD = Record({"points": torch.arange(6.0).view(2, 3)}, {"loss": 0.1, "vertices": [0, 2]})
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_record_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    record = Record(
+        {"points": torch.tensor([0.1, -0.0, 5e-324], dtype=torch.float64)},
+        {"loss": 0.1 + 0.2, "largest": None, "vertices": [3, 1]},
+    )
+    with Store(tmp_path / "run") as store:
+        store.put("edges", 7, record)
+        store.put("edges", 2, RECORD)
+        assert store.numbers("edges") == [2, 7]
+        assert store.numbers("triangles") == []
+        assert store.get("edges", 3) is None
+    with Store(tmp_path / "run") as store:
+        found = store.get("edges", 7)
+    assert found is not None
+    assert found.numbers == record.numbers
+    assert found.tensors["points"].numpy().tobytes() == record.tensors["points"].numpy().tobytes()
+    assert files(tmp_path / "run") == {
+        "lock",
+        *(f"edges/{n:06}.{kind}" for n in (2, 7) for kind in ("json", "safetensors")),
+    }
+
+
+def test_a_folder_goes_on_with_its_own_settings(tmp_path: Path) -> None:
+    with Store(tmp_path / "run") as store:
+        store.agree("complex", {"seed": 0, "tolerance": 1e-7, "maps": ["a"]})
+        store.agree("complex", {"seed": 1, "tolerance": 1e-7})  # nothing is finished yet
+        store.put("edges", 0, RECORD)
+        store.agree("complex", {"tolerance": 1e-7, "seed": 1})
+        for other, told in (
+            ({"seed": 2, "tolerance": 1e-7}, "seed = 1, now seed = 2"),
+            ({"seed": 1, "tolerance": None}, "tolerance = 1e-07, now tolerance = null"),
+            ({"seed": 1}, "tolerance = 1e-07, now tolerance = null"),
+            ({"seed": 1, "tolerance": 1e-7, "new": 3}, "new = null, now new = 3"),
+        ):
+            before = (tmp_path / "run" / "complex.settings.json").read_bytes()
+            with pytest.raises(RunError, match=told):
+                store.agree("complex", other)
+            assert (tmp_path / "run" / "complex.settings.json").read_bytes() == before
+
+
+def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
+    code = f"from simplicial.store import Store; Store({str(tmp_path / 'run')!r})"
+    with Store(tmp_path / "run") as store:
+        store.put("edges", 0, RECORD)
+        before = files(tmp_path)
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert second.returncode
+        assert "RunError: a run folder belongs to one process at a time" in second.stderr
+        assert files(tmp_path) == before
+        with pytest.raises(RunError, match="another one works on"):
+            Store(tmp_path / "run")
+    assert not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_store_in_which_nothing_was_kept_leaves_nothing(tmp_path: Path, was_there: bool) -> None:
+    if was_there:
+        (tmp_path / "a").mkdir()
+    with Store(tmp_path / "a" / "b" / "run"):
+        assert (tmp_path / "a" / "b" / "run" / "lock").exists()
+    assert list(tmp_path.iterdir()) == ([tmp_path / "a"] if was_there else [])
+
+
+def spoilt(content: bytes) -> dict[str, bytes]:
+    middle = len(content) // 2
+    return {
+        "empty": b"",
+        "cut": content[:middle],
+        "longer": content + b" x",
+        "flipped": content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :],
+        "no JSON": b"\xff\xfe",
+        "a list": b"[1, 2]",
+        "deep": b"[" * 100_000,
+    }
+
+
+@pytest.mark.parametrize("kind", ["json", "safetensors"])
+@pytest.mark.parametrize("how", list(spoilt(b"0123456789")))
+def test_a_file_that_was_changed_is_told(tmp_path: Path, kind: str, how: str) -> None:
+    with Store(tmp_path / "run") as store:
+        store.put("edges", 0, RECORD)
+        path = tmp_path / "run" / "edges" / f"000000.{kind}"
+        path.write_bytes(spoilt(path.read_bytes())[how])
+        with pytest.raises(DataError, match=f"000000.{kind} must be as a run wrote it"):
+            store.get("edges", 0)
+
+
+def test_a_changed_number_with_valid_json_is_told(tmp_path: Path) -> None:
+    with Store(tmp_path / "run") as store:
+        store.put("edges", 0, RECORD)
+        path = tmp_path / "run" / "edges" / "000000.json"
+        body = json.loads(path.read_text())
+        body["loss"] = 0.2
+        path.write_text(json.dumps(body))
+        with pytest.raises(DataError, match="its checksum is another one"):
+            store.get("edges", 0)
+
+
+def test_tensors_of_another_record_are_told(tmp_path: Path) -> None:
+    with Store(tmp_path / "run") as store:
+        store.put("edges", 0, RECORD)
+        store.put("edges", 1, Record({"points": torch.zeros(2, 3)}, RECORD.numbers))
+        folder = tmp_path / "run" / "edges"
+        (folder / "000000.safetensors").replace(folder / "000001.safetensors")
+        for number in (0, 1):
+            with pytest.raises(DataError, match="must be as a run wrote it"):
+                store.get("edges", number)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(errno.ENOSPC, "the disk of .* is full"), (errno.EACCES, "choose another")]
+)
+def test_a_disk_that_takes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str
+) -> None:
+    """Nothing half-written stays, and what was there stays."""
+
+    def refuse(_file: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with Store(tmp_path / "run") as store:
+        store.put("edges", 0, RECORD)
+        before = files(tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", refuse)
+            with pytest.raises(RunError, match=told):
+                store.put("edges", 1, RECORD)
+        assert files(tmp_path) == before
+        store.put("edges", 1, RECORD)
+        assert store.numbers("edges") == [0, 1]
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunError, match="must be one that can be written"):
+        Store(tmp_path / "run")
