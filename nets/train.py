@@ -29,7 +29,7 @@ from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
 from simplicial.options import switch, whole
 from simplicial.schedule import by_workers, cut
-from simplicial.store import Record, Store
+from simplicial.store import Memo, Record, Store
 
 NAME = "simplices-0"  # of trained networks in a run folder
 
@@ -95,13 +95,19 @@ def train_minima(
             trained = _stored(folder, loss, n)
         todo = np.setdiff1d(np.arange(n), np.array(list(trained), dtype=np.int64))
         parts = cut(todo, batch, folder, executor)
-        calls = [(loss, points[torch.as_tensor(which)], which) for which in parts]
+        memos = [None if folder is None else folder.memo(which.tobytes()) for which in parts]
+        calls = [
+            (loss, points[torch.as_tensor(which)], which, memo)
+            for which, memo in zip(parts, memos, strict=True)
+        ]
         with progress_bar("minima: training", recipe.epochs * len(parts), progress) as bar:
             for row, (found, seen) in _trained(executor, work, calls, recipe.epochs, bar):
                 for i, number in enumerate(parts[row].tolist()):
                     trained[number] = (found[i], _alone(seen, i))
                     if folder is not None:
                         folder.put(NAME, number, _record(*trained[number]))
+                if (memo := memos[row]) is not None:
+                    memo.clear()
     points = torch.stack([trained[i][0].to(points) for i in range(n)])
     minima = Minima(points, loss, seen=Evaluation.joined([trained[i][1] for i in range(n)]))
     return symmetry.align(minima, seed=seed, memory=memory) if align else minima
@@ -111,6 +117,7 @@ def train_batch(
     loss: NetworkLoss,
     points: Tensor,
     which: NDArray[np.int64],
+    memo: Memo | None,
     on_round: Callable[[], object] = lambda: None,
     *,
     recipe: Recipe,
@@ -120,13 +127,14 @@ def train_batch(
 ) -> Trained:
     """Networks (k, d) trained from `points`, those with the numbers `which` (k,), and the loss.
 
+    memo     where to keep how far they have come
     threads  that torch takes. Raises LossError where training does not stay finite.
     """
     torch.set_num_threads(threads)
     points = points.clone()
     rows = np.arange(len(which))[:, None]
     simplices = Simplices(which[:, None], rows, Barycentric())
-    stage = Stage(simplices, slice(0, len(which)), slice(0, 0), seed, memory)
+    stage = Stage(simplices, slice(0, len(which)), slice(0, 0), seed, memory, memo=memo)
     descend(loss, points, stage, stage.inside, recipe, on_round=on_round)
     return Trained(points, evaluate(loss, points, memory))
 

@@ -31,6 +31,7 @@ DPI = 130
 
 
 RECORDS = "records"
+PARTIAL = ".result."
 
 
 def check_folder(folder: Path) -> None:
@@ -77,7 +78,9 @@ def write_report(
     check_folder(folder)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".result.", dir=folder))
+    for left in folder.glob(f"{PARTIAL}*"):  # by a process that was killed
+        shutil.rmtree(left)
+    partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     try:
         barcode.save(partial / "barcodes.json")
         loss_complex.save(partial / "complex.npz")

@@ -5,7 +5,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,8 +17,8 @@ from simplicial.errors import RunError
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.loss import Evaluation
 from simplicial.optimise import Optimizer
-from simplicial.store import Record, Store
-from simplicial.work import Finished, finish
+from simplicial.store import Memo, Record, Store
+from simplicial.work import Batch, Finished, finish
 
 Ints = NDArray[np.int64]
 Result = TypeVar("Result")
@@ -62,6 +62,8 @@ class Schedule:
                 if self.store is not None:
                     record = _record(found[number], gauge.layout.simplices[r].vertices[number])
                     self.store.put(_name(r), number, record)
+            if self.store is not None:
+                self._memo(self.store, r, which).clear()
         gauge.close(r, Finished.joined([found[number] for number in range(m)]))
 
     def _stored(self, gauge: Gauge, r: int) -> dict[int, Finished]:
@@ -77,6 +79,16 @@ class Schedule:
 
     def _cut(self, todo: Ints) -> list[Ints]:
         return cut(todo, self.batch, self.store, self.executor)
+
+    def _batch(self, gauge: Gauge, r: int, which: Ints, trains: bool) -> Batch:
+        batch = gauge.batch(r, which, trains=trains)
+        if self.store is None:
+            return batch
+        return replace(batch, stage=replace(batch.stage, memo=self._memo(self.store, r, which)))
+
+    @staticmethod
+    def _memo(store: Store, r: int, which: Ints) -> Memo:
+        return store.memo(f"{_name(r)}: {which.tolist()}".encode())
 
     def _finished(
         self, gauge: Gauge, r: int, parts: list[Ints], trains: bool
@@ -97,7 +109,7 @@ class Schedule:
                 bar.total = max(bar.total, bar.n + count)
                 bar.update(count)
 
-            batches = (gauge.batch(r, which, trains=trains) for which in parts)
+            batches = (self._batch(gauge, r, which, trains) for which in parts)
             if self.executor is None:
                 for which, batch in zip(parts, batches, strict=True):
                     yield which, finish(loss, self.optimizer, batch, up.update, grow)

@@ -4,6 +4,7 @@
     NAME.settings.json         what the records of this name were made with
     NAME/NUMBER.safetensors    tensors of one record
     NAME/NUMBER.json           its numbers, and the checksums of both files
+    unfinished/KEY/            how far a batch has come, now and then (`Memo`)
 
 A file is written under another name, synced and renamed, a record's numbers after its tensors: a
 record whose numbers are there is whole, however the process ended. Nothing is ever unpickled.
@@ -13,8 +14,10 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -27,7 +30,7 @@ from reduction import DataError
 from simplicial.errors import RunError
 
 VERSION = 1
-LOCK = "lock"
+LOCK, UNFINISHED = "lock", "unfinished"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -75,11 +78,11 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Give the lock back; folders that were made, and in which nothing is stored, go."""
+        """Give the lock back; folders that were made, and in which nothing is kept, go."""
         self._lock.release()
-        if self._new and {path.name for path in self.folder.iterdir()} <= {LOCK}:
-            (self.folder / LOCK).unlink(missing_ok=True)
-            for folder in self._new:
+        if self._new and not any(self.folder.rglob("[0-9]*.json")):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in self._new[1:]:
                 with suppress(OSError):  # something else was put there
                     folder.rmdir()
 
@@ -93,7 +96,7 @@ class Store:
         path = self.folder / f"{name}.settings.json"
         given = json.loads(json.dumps(settings, allow_nan=False))
         kept = _numbers(path)
-        if kept is None or not any(self.folder.glob("*/*.json")):
+        if kept is None or not any(self.folder.glob("*/[0-9]*.json")):
             _write(path, _sealed(given))
             return
         for key in [*kept, *given]:
@@ -112,30 +115,76 @@ class Store:
 
     def put(self, name: str, number: int, record: Record) -> None:
         """Store a record. Raises RunError where the disk is full or cannot be written."""
-        path = self._path(name, number)
-        content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
-        with _told(self.folder):
-            path.parent.mkdir(exist_ok=True)
-        _write(path.with_suffix(".safetensors"), content)
-        _write(path, _sealed({**record.numbers, "tensors": _digest(content)}))
+        _put(self._path(name, number), record)
 
     def get(self, name: str, number: int) -> Record | None:
         """A finished record, or None where there is none.
 
         Raises DataError where its files are not as they were written.
         """
-        path = self._path(name, number)
-        numbers = _numbers(path)
-        if numbers is None:
-            return None
-        file = path.with_suffix(".safetensors")
-        content = file.read_bytes() if file.is_file() else b""
-        if numbers.pop("tensors", None) != _digest(content):
-            raise _spoilt(file)
-        return Record(safetensors.torch.load(content), numbers)
+        return _get(self._path(name, number))
+
+    def memo(self, key: bytes) -> "Memo":
+        """Where a batch with this key says how far it has come."""
+        return Memo(self.folder / UNFINISHED / _digest(key)[:16])
 
     def _path(self, name: str, number: int) -> Path:
         return self.folder / name / f"{number:06}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """How far a batch has come: a record for the last epoch that was kept.
+
+    folder  of this batch alone; other processes than the store's may write here
+    """
+
+    folder: Path
+
+    def load(self) -> tuple[int, Record] | None:
+        """The last epoch that was kept, and its record; None where there is none."""
+        epochs = sorted(self.folder.glob("[0-9]*.json"))
+        found = _get(epochs[-1]) if epochs else None
+        return None if found is None else (int(epochs[-1].stem), found)
+
+    def save(self, epoch: int, record: Record) -> None:
+        """Keep this epoch in place of those before it.
+
+        Nothing is kept where the run folder is on another machine. Raises RunError where the disk
+        is full.
+        """
+        if not self.folder.parent.parent.is_dir():
+            return
+        path = self.folder / f"{epoch:06}.json"
+        _put(path, record)
+        for old in self.folder.glob("[0-9]*"):
+            if old.stem != path.stem:
+                old.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget the batch: it is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _put(path: Path, record: Record) -> None:
+    """Write a record's tensors, then its numbers at `path`."""
+    content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
+    with _told(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path.with_suffix(".safetensors"), content)
+    _write(path, _sealed({**record.numbers, "tensors": _digest(content)}))
+
+
+def _get(path: Path) -> Record | None:
+    """The record whose numbers are at `path`; None where they are not."""
+    numbers = _numbers(path)
+    if numbers is None:
+        return None
+    file = path.with_suffix(".safetensors")
+    content = file.read_bytes() if file.is_file() else b""
+    if numbers.pop("tensors", None) != _digest(content):
+        raise _spoilt(file)
+    return Record(safetensors.torch.load(content), numbers)
 
 
 def _sealed(values: Mapping[str, Any]) -> bytes:

@@ -185,7 +185,6 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
         images = images.subset(settings.subset)
     if settings.image_size is not None:
         images = images.resized(settings.image_size)
-    store.agree("run", settings.lasting | {"data_sha256": images.digest})
     states = [read_checkpoint(path) for path in settings.checkpoints]
     if settings.factory is not None:
         model = make_model(settings.factory)
@@ -206,6 +205,7 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
             (images.test_inputs, images.test_targets),
         )
     )
+    store.agree("run", settings.lasting | {"data_sha256": images.digest})
     if states:
         minima = Minima.from_state_dicts(states, loss)
         if settings.align:
