@@ -1,6 +1,8 @@
 """Batches, workers and stores change nothing: the same bits, and nothing is computed twice."""
 
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from reduction import DataError, OptionError
 from simplicial import (
     Algorithm1,
     Edgewise,
+    Loss,
     LossComplex,
     Minima,
     NudgedElastic,
@@ -22,7 +25,7 @@ from simplicial import (
     RunError,
     build_complex,
 )
-from simplicial.store import Store
+from simplicial.store import Memo, Record, Store
 
 POINTS = np.random.default_rng(71).uniform(-2, 2, (5, 3))
 
@@ -222,3 +225,69 @@ def test_a_worker_gets_a_batch_of_simplices() -> None:
     executor = Here()
     assert_same(built("algorithm 1", executor=executor, batch=4), built("algorithm 1"))
     assert executor.batches == [4, 4, 2, 4, 4, 2]
+
+
+class Stochastic:
+    """A loss over 24 examples, with random mini-batches, that breaks when told to."""
+
+    def __init__(self, until: float = np.inf) -> None:
+        self.steps, self.until = 0, until
+        self.shifts = torch.as_tensor(np.random.default_rng(72).normal(size=(24, 3)))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.stack([loss(x + 0.1 * shift) for shift in self.shifts]).mean(dim=0)
+
+    def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+        for part in np.array_split(rng.permutation(24), 24 // batch_size):
+            yield partial(self._estimate, self.shifts[torch.as_tensor(part)])
+
+    def _estimate(self, shifts: Tensor, x: Tensor) -> Tensor:
+        self.steps += 1
+        if self.steps > self.until:
+            raise KeyboardInterrupt
+        return torch.stack([loss(x + 0.1 * shift) for shift in shifts]).mean(dim=0)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, momentum: float
+) -> None:
+    """Three steps an epoch; epochs that were kept are not trained again."""
+    monkeypatch.setattr("simplicial.optimise.PERIOD", 0.0)
+    recipe = Recipe(epochs=6, batch_size=8, momentum=momentum, weight_decay=0.01)
+    minima = POINTS[:3]
+
+    def trained(until: float, store: Path | None = None) -> tuple[LossComplex, int]:
+        noisy = Stochastic(until)
+        built = build_complex(
+            Minima(minima, noisy),  # pyright: ignore
+            1,
+            optimizer=Algorithm1(recipe=recipe),
+            store=store,
+            progress=False,
+        )
+        return built, noisy.steps
+
+    alone, steps = trained(np.inf)
+    assert steps == 18
+    for stop in (5, 4, 1):  # in epoch 2, in epoch 3, and there again
+        with pytest.raises(KeyboardInterrupt):
+            trained(stop, tmp_path)
+    memo = list((tmp_path / "unfinished").rglob("*.json"))
+    assert [path.stem for path in memo] == ["000002"]
+    resumed, steps = trained(np.inf, tmp_path)
+    assert steps == 12
+    assert_same(resumed, alone)
+    assert not list((tmp_path / "unfinished").iterdir())
+
+
+def test_an_epoch_of_other_points_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simplicial.optimise.PERIOD", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        built("algorithm 1", loss=Counting(100), store=tmp_path)
+    folder = next((tmp_path / "unfinished").iterdir())
+    Memo(folder).save(9, Record({"points": torch.zeros(2, 3)}, {}))
+    with pytest.raises(DataError, match="a batch goes on from its own control points"):
+        built("algorithm 1", store=tmp_path)
