@@ -26,21 +26,24 @@ def slow_loss(x: Tensor) -> Tensor:
 def client() -> Iterator[Client]:
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,  # pyright: ignore
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
 
 
-def heights(client: Client | None, **options: int) -> list[np.ndarray]:
+def heights(client: Client | None, batch: int | None = None) -> list[np.ndarray]:
     built = build_complex(
         Minima(POINTS, slow_loss),  # pyright: ignore
         2,
         optimizer=NudgedElastic(segments=4, steps=30),
         executor=None if client is None else client.get_executor(),
         progress=False,
-        **options,
+        batch=batch,
     )
     return [*built.heights, built.pool.numpy()]
 
@@ -48,7 +51,7 @@ def heights(client: Client | None, **options: int) -> list[np.ndarray]:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_worker_is_killed_in_the_middle(client: Client) -> None:
     alone = heights(None)
-    pids = list(client.run(os.getpid).values())
+    pids = list(client.run(os.getpid).values())  # pyright: ignore
     assert len(set(pids)) == 2
     seconds = 0.0
     for _ in range(2):  # workers import what they need in the first
