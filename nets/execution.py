@@ -20,7 +20,9 @@ Precision = Literal["full", "bfloat16"]
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batch
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # it can, but not fast on a CPU
+ALONE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d)
+"""Modules that vmap can batch on a CPU, but convolutions not fast, and batch norm not to the same
+bits for every number of points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Execution:
         _check("batching", batching, (*BATCHINGS, None))
         _check("precision", precision, PRECISIONS)
         device, modules = inputs.device, list(model.modules())
-        unbatched = (*UNBATCHED, *CONVOLUTIONS) if device.type == "cpu" else UNBATCHED
+        unbatched = (*UNBATCHED, *ALONE) if device.type == "cpu" else UNBATCHED
         by_rule = "loop" if any(isinstance(m, unbatched) for m in modules) else "vmap"
         batching = batching or by_rule
         if precision == "bfloat16" and dtype != torch.float32:

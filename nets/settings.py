@@ -3,6 +3,7 @@
 import math
 import platform
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -82,7 +83,7 @@ class NetworkSettings:
 
     def check(self) -> None:
         """Refuse what can be refused before data are read and networks trained."""
-        check_folder(self.out)
+        check_folder(self.out, goes_on=True)
         self._check_networks()
         check_build(self.count, self.max_dim, self.resolution, self.seed, _tolerance(self))
         prime(self.field)
@@ -106,8 +107,11 @@ class NetworkSettings:
     @property
     def lasting(self) -> dict[str, Any]:
         """What a run that is taken up again must have in common with itself."""
-        passing = ("data_dir", "download", "memory", "threads", "workers", "batch", "quiet", "out")
-        return {k: v for k, v in _written(self).items() if k not in passing}
+        passing = {"data_dir", "download", "memory", "threads", "workers", "batch", "quiet", "out"}
+        passing |= {"field", "certify"}  # of what the records give
+        kept = {k: v for k, v in _written(self).items() if k not in passing}
+        digests = [sha256(path.read_bytes()).hexdigest() for path in self.checkpoints]
+        return kept | {"checkpoints": digests}
 
     @property
     def recipe(self) -> Recipe:

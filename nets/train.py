@@ -27,9 +27,9 @@ from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
-from simplicial.options import switch, whole
-from simplicial.schedule import by_workers, cut
+from simplicial.options import described, switch, whole
 from simplicial.store import Memo, Record, Store
+from simplicial.workers import by_workers, check_workers, cut
 
 NAME = "simplices-0"  # of trained networks in a run folder
 
@@ -62,7 +62,7 @@ def train_minima(
               model, each module initialised anew by its own `reset_parameters`
     align     whether their hidden units are then permuted so that they come near the first one; see
               `nets.symmetry.align`
-    seed      non-negative; network i depends on the seed and i alone, up to rounding
+    seed      non-negative; network i depends on the seed and i alone
     memory    bytes for a batch of networks
     store     a run folder, as `build_complex` takes; networks are stored before they are aligned
     executor  whose workers train the networks, as `build_complex` takes
@@ -81,8 +81,7 @@ def train_minima(
     whole("seed", seed, 0)
     if switch("align", align):
         symmetry.units_of(loss.model())  # refused before anything is trained
-    if batch is not None:
-        whole("batch", batch, 1)
+    check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)
     work = partial(
@@ -93,9 +92,11 @@ def train_minima(
         if folder is not None:
             folder.agree("minima", _settings(loss, points, recipe, seed))
             trained = _stored(folder, loss, n)
-        todo = np.setdiff1d(np.arange(n), np.array(list(trained), dtype=np.int64))
-        parts = cut(todo, batch, folder, executor)
-        memos = [None if folder is None else folder.memo(which.tobytes()) for which in parts]
+        alone = folder is None and executor is None
+        parts = cut(n, batch, alone=alone, executor=executor)
+        parts = [part[~np.isin(part, list(trained))] for part in parts]
+        parts = [part for part in parts if len(part)]
+        memos = [None if folder is None else folder.memo(f"{NAME}: {part}") for part in parts]
         calls = [
             (loss, points[torch.as_tensor(which)], which, memo)
             for which, memo in zip(parts, memos, strict=True)
@@ -105,7 +106,7 @@ def train_minima(
                 for i, number in enumerate(parts[row].tolist()):
                     trained[number] = (found[i], _alone(seen, i))
                     if folder is not None:
-                        folder.put(NAME, number, _record(*trained[number]))
+                        folder.put(NAME, number, _record(number, *trained[number]))
                 if (memo := memos[row]) is not None:
                     memo.clear()
     points = torch.stack([trained[i][0].to(points) for i in range(n)])
@@ -167,33 +168,36 @@ def _settings(loss: NetworkLoss, starts: Tensor, recipe: Recipe, seed: int) -> d
         "loss": repr(loss),
         "loss at the first start": float(evaluate(loss, starts[:1]).loss[0]),
         "starts": sha256(starts.cpu().numpy().tobytes()).hexdigest(),
-        "recipe": recipe.as_record(),
+        "recipe": described(recipe),
         "seed": seed,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def _record(point: Tensor, seen: Evaluation) -> Record:
+def _record(number: int, point: Tensor, seen: Evaluation) -> Record:
     accuracy = None if seen.accuracy is None else float(seen.accuracy[0])
-    return Record({"points": point.cpu()}, {"loss": float(seen.loss[0]), "accuracy": accuracy})
+    numbers = {"number": number, "loss": float(seen.loss[0]), "accuracy": accuracy}
+    return Record({"points": point.cpu()}, numbers)
 
 
-def _stored(store: Store | None, loss: NetworkLoss, n: int) -> dict[int, tuple[Tensor, Evaluation]]:
+def _stored(store: Store, loss: NetworkLoss, n: int) -> dict[int, tuple[Tensor, Evaluation]]:
     """Trained networks by their number. Raises DataError for records of others."""
     found = {}
-    for number in store.numbers(NAME) if store is not None else ():
-        assert store is not None
+    for number in store.numbers(NAME):
         record = store.get(NAME, number)
         assert record is not None, "its file was just listed"
-        point, accuracy = record.tensors["points"], record.numbers["accuracy"]
-        if number >= n or point.shape != (loss.dim,):
+        point, numbers = record.tensors.get("points"), record.numbers
+        right = (
+            number < n and numbers.get("number") == number and {"loss", "accuracy"} <= {*numbers}
+        )
+        if point is None or point.shape != (loss.dim,) or not right:
             raise DataError(
                 f"records of {store.folder} must be those of these networks, number {number} is "
                 "not: choose another folder"
             )
-        score = None if accuracy is None else np.array([accuracy])
-        found[number] = (point, Evaluation(np.array([record.numbers["loss"]]), score))
+        score = None if numbers["accuracy"] is None else np.array([numbers["accuracy"]])
+        found[number] = (point, Evaluation(np.array([numbers["loss"]]), score))
     return found
 
 

@@ -16,13 +16,14 @@ from simplicial.critical import with_saddles
 from simplicial.elastic import NudgedElastic
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.layout import lay_out, straight
-from simplicial.loss import MEMORY
+from simplicial.loss import MEMORY, evaluate
 from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
 from simplicial.options import described, shown, switch, whole
 from simplicial.schedule import Schedule
 from simplicial.store import Store
+from simplicial.workers import check_workers
 
 ROOM = 4  # what a build may take, over its memory budget
 
@@ -61,9 +62,11 @@ def build_complex(
     memory       bytes for a batch of points, and for the values that are kept for pictures; a build
                  that takes over four times as much, or 8 GiB if that is more, is refused
     store        a run folder: every simplex is stored there as it ends, and one that is stored is
-                 not computed again; it holds one complex, and other settings are refused
-    executor     a `concurrent.futures.Executor` whose workers finish the simplices; the loss goes
-                 to them with every batch, so it must be picklable. None: this process does
+                 not computed again, but for trainable sides, which are trained before any simplex
+                 is measured; it holds one complex, and other settings are refused
+    executor     a `concurrent.futures.Executor` of processes, one thread each, that finish the
+                 simplices; the loss goes to them with every batch, so it must be picklable. None:
+                 this process does
     batch        simplices that are finished together, never the result; None: all of a dimension,
                  or up to 16 with a store or an executor
     progress     bars on stderr, for what takes over two seconds
@@ -84,13 +87,7 @@ def build_complex(
     certify = switch("certify", certify)
     check_options(resolution, seed, tolerance)
     whole("memory", memory, 1)
-    if batch is not None:
-        whole("batch", batch, 1)
-    if executor is not None and not isinstance(executor, Executor):
-        raise OptionError(
-            f"executor must be a concurrent.futures.Executor, got {type(executor).__name__}: pass "
-            "ProcessPoolExecutor(), say, or None"
-        )
+    check_workers(executor, batch)
     minima = with_saddles(minima, seed=seed) if switch("saddles", saddles) else minima
     check_build(len(minima), max_dim, resolution, seed, tolerance)
     _check_size(minima, max_dim, simplex_map, resolution, memory)
@@ -115,6 +112,8 @@ def build_complex(
             _train_with_faces(gauge, max_dim, optimizer)
         for r in range(1, max_dim + 1):
             schedule.run(gauge, r, trains=not optimizer.moves_faces)
+        if folder is not None:
+            folder.forget()
     parts = (minima, simplex_map, resolution, layout.simplices, gauge.pool, tuple(gauge.interiors))
     return LossComplex(*parts, gauge.certificates() if certify else None)
 
@@ -137,8 +136,11 @@ def _settings(
 ) -> dict[str, Any]:
     """What the bits of a complex depend on, as JSON values."""
     points = gauge.minima.points.cpu().contiguous()
+    ends = gauge.minima.points[[0, -1]], gauge.minima.points[[1, -2]]
+    between = (ends[0] + ends[1]) / 2  # minima of two losses may have the same values
     return {
         "minima": sha256(points.numpy().tobytes()).hexdigest(),
+        "values between the minima": evaluate(gauge.minima.loss, between).loss.tolist(),
         "values at the minima": [float(value) for value in gauge.minima.values],
         "dtype": str(points.dtype),
         "device": str(gauge.minima.points.device),

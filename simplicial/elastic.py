@@ -34,7 +34,7 @@ Ints = NDArray[np.int64]
 
 LEVEL = 1e-4  # share of the range on its faces: a simplex within it of them cannot be lowered
 COARSE = 1e-5  # the same for how well fillings are told apart
-COARSEST = 1e-2  # and, as a share of its own range, for how high a path is where it cuts a bend
+COARSEST = 1e-3  # and, as a share of its own range, for how high a path is where it cuts a bend
 
 TOPS = 20  # how often the highest point is lowered
 BENDS = 0.1  # the same for a path that cuts bends, over the steps of its relaxation
@@ -116,9 +116,10 @@ def _groups(loss: Loss, pool: Tensor, stage: Stage) -> list[slice]:
 class _Faces(NamedTuple):
     """What is known of the faces of m simplices, which stand still.
 
-    floor   (m,) the largest loss on them
+    floor   (m,) the largest loss on them; of a relaxed path, on its control points
     values  (m, c) the loss at control points, slopes (m, c, d) its gradient; arbitrary inside
-    spread  (m,) range of the loss at control points on them, rounding (m,) of its values
+    spread  (m,) range of the loss at control points on them, or on the path
+    rounding (m,) of its values
     fixed   (m, c) bool, control points that stand still
     """
 
@@ -192,7 +193,7 @@ class _Settling:
         own = self.faces._replace(
             floor=values.max(axis=1), spread=np.ptp(values, axis=1), fixed=fixed
         )
-        best = _Lowest(paths, own.floor, LEVEL * own.spread)
+        best = _Lowest(paths, own.floor, LEVEL * own.spread, COARSEST * own.spread)
         settling = replace(self, faces=own, coarse=COARSEST)
         settling._offer(best, each, paths)
         settling._lower(best, rounds)
@@ -200,7 +201,7 @@ class _Settling:
 
     def _lower(self, best: "_Lowest", rounds: int) -> None:
         """Lower the highest point of what is neither as low as its faces nor critical, again and
-        again: a subgradient method, its step the one that would reach the faces' height (Polyak).
+        again: a subgradient method, its step the one that would reach their floor (Polyak).
         """
         which = best.above()
         which = which[~best.is_critical[which]]
@@ -293,11 +294,15 @@ class _Lowest:
     """The lowest simplices so far: control points (m, c, d), honest maxima (m,).
 
     is_critical  (m,) whether the loss is about level at the maximum
-    margin       (m,) above its faces, within which a simplex cannot be lowered
+    margin       (m,) above its floor, within which a simplex cannot be lowered
+    gain         (m,) by how much one must be lower to be taken: what heights are wrong by
     """
 
-    def __init__(self, controls: Tensor, floor: Floats, margin: Floats) -> None:
+    def __init__(
+        self, controls: Tensor, floor: Floats, margin: Floats, gain: Floats | None = None
+    ) -> None:
         self.controls, self.floor, self.margin = controls, floor, margin
+        self.gain = np.zeros(len(controls)) if gain is None else gain
         self.heights = np.full(len(controls), np.inf)
         self.is_critical = np.zeros(len(controls), dtype=bool)
 
@@ -309,7 +314,7 @@ class _Lowest:
         self, which: Ints, controls: Tensor, heights: Floats, is_critical: NDArray[np.bool_]
     ) -> None:
         """Replace those of the simplices `which` (k,) that are lower now."""
-        lower = heights < self.heights[which]
+        lower = heights < self.heights[which] - self.gain[which]
         self.controls[which[lower]] = controls[torch.as_tensor(lower)]
         self.heights[which[lower]] = heights[lower]
         self.is_critical[which[lower]] = is_critical[lower]

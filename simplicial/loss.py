@@ -123,7 +123,8 @@ def values_and_gradients(
     differentiate the loss.
     """
     values, gradients = [np.empty(0)], [points[:0]]
-    for chunk in points.detach().split(points_at_once(loss, points, memory)):
+    chunks = points.detach().split(points_at_once(loss, points, memory)) if len(points) else ()
+    for chunk in chunks:
         if isinstance(loss, SlopedLoss):
             value, slope = loss.values_and_gradients(chunk.clone())
             _check_shape(value, chunk)

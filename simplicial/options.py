@@ -38,15 +38,21 @@ def shown(value: Any) -> str:
 
 def described(option: Any) -> Any:
     """An option as JSON values, the same in every process: numbers and words as they are, a frozen
-    dataclass by its fields, a function by its name.
+    dataclass by its fields, a function by its name. Raises OptionError for one without a name of
+    its own.
     """
     if option is None or isinstance(option, bool | int | float | str):
         return option
     if is_dataclass(option):
         parts = {f.name: described(getattr(option, f.name)) for f in fields(option)}
         return {"kind": type(option).__name__, **parts}
-    name = getattr(option, "__qualname__", None)
-    return repr(option) if name is None else f"{option.__module__}.{name}"
+    name = getattr(option, "__qualname__", repr(option))
+    if "<" in name:
+        raise OptionError(
+            f"what a run folder keeps must be told apart by its name, got {shown(option)}: define "
+            "it at the top level of a module"
+        )
+    return f"{option.__module__}.{name}" if hasattr(option, "__qualname__") else name
 
 
 def usable_device(name: torch.device | str) -> torch.device:

@@ -26,6 +26,7 @@ from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
 from simplicial.errors import RunError
 from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
+from simplicial.store import LOCK
 
 DPI = 130
 
@@ -34,12 +35,14 @@ RECORDS = "records"
 PARTIAL = ".result."
 
 
-def check_folder(folder: Path) -> None:
-    """Raise RunError unless a result can go to this folder: new, empty or with records, and
-    writable.
+def check_folder(folder: Path, *, goes_on: bool = False) -> None:
+    """Raise RunError unless a result can go to this folder: new or empty, and writable.
+
+    goes_on  whether it may be that of a run which is taken up again
     """
     folder = folder.resolve()
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORDS).is_dir():
+    goes_on = goes_on and (folder / RECORDS / LOCK).is_file()
+    if folder.is_dir() and any(folder.iterdir()) and not goes_on:
         what = "another run" if (folder / "run.json").exists() else "other files"
         raise RunError(
             f"an output folder must be new or empty, {folder} holds {what}: choose another folder, "
@@ -66,16 +69,17 @@ def write_report(
     barcode: Barcode,
     record: Mapping[str, Any],
     *,
+    goes_on: bool = False,
     progress: bool = True,
 ) -> list[str]:
     """Write a result, and return the names of its files.
 
-    folder    new, empty or with records
+    folder    new or empty, or with a run's records where it goes on
     record    settings, seeds, versions: JSON values
     progress  a bar on stderr while the loss is evaluated on straight lines, which the pictures show
     Raises RunError for a folder that holds something else.
     """
-    check_folder(folder)
+    check_folder(folder, goes_on=goes_on)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(f"{PARTIAL}*"):  # by a process that was killed

@@ -1,30 +1,23 @@
 """All simplices of a dimension, batch by batch: here or by an executor's workers, stored as they
 end."""
 
-import os
-import pickle
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reduction import DataError, OptionError
-from simplicial.errors import RunError
+from reduction import DataError
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.loss import Evaluation
 from simplicial.optimise import Optimizer
 from simplicial.store import Memo, Record, Store
 from simplicial.work import Batch, Finished, finish
+from simplicial.workers import by_workers, cut
 
 Ints = NDArray[np.int64]
-Result = TypeVar("Result")
-
-BATCH = 16  # simplices that are finished together, at most, where they are stored or sent away
-TURNS = 2  # batches for each core, at least, where workers are
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,34 +44,40 @@ class Schedule:
         or nothing can be stored, DataError for spoilt records.
         """
         m = len(gauge.layout.simplices[r].vertices)
-        found = self._stored(gauge, r)
-        for number, finished in found.items():
-            gauge.take(r, np.array([number]), finished)
-        todo = np.setdiff1d(np.arange(m), np.array(list(found), dtype=np.int64))
-        for which, finished in self._finished(gauge, r, self._cut(todo), trains):
+        stored = self._stored(gauge, r)
+        alone = self.store is None and self.executor is None
+        parts = cut(m, self.batch, alone=alone, executor=self.executor)
+        parts = [part[~np.isin(part, list(stored))] for part in parts]
+        pieces = [(np.array([number]), finished) for number, finished in stored.items()]
+        for which, finished in self._finished(gauge, r, [p for p in parts if len(p)], trains):
             gauge.take(r, which, finished)
-            for row, number in enumerate(which.tolist()):
-                found[number] = finished.part(slice(row, row + 1))
-                if self.store is not None:
-                    record = _record(found[number], gauge.layout.simplices[r].vertices[number])
-                    self.store.put(_name(r), number, record)
-            if self.store is not None:
-                self._memo(self.store, r, which).clear()
-        gauge.close(r, Finished.joined([found[number] for number in range(m)]))
+            self._put(gauge, r, which, finished)
+            pieces.append((which, finished.without_points()))
+        order = np.argsort(np.concatenate([which for which, _ in pieces]))
+        gauge.close(r, Finished.joined([finished for _, finished in pieces]).part(order))
 
     def _stored(self, gauge: Gauge, r: int) -> dict[int, Finished]:
-        """The finished r-simplices by their number."""
+        """The finished r-simplices by their number, taken in by the gauge."""
         if self.store is None:
             return {}
         found, store = {}, self.store
         for number in store.numbers(_name(r)):
             record = store.get(_name(r), number)
             assert record is not None, "its file was just listed"
-            found[number] = _finished(record, gauge, r, number, store)
+            finished = _finished(record, gauge, r, number, store)
+            gauge.take(r, np.array([number]), finished)
+            found[number] = finished.without_points()
         return found
 
-    def _cut(self, todo: Ints) -> list[Ints]:
-        return cut(todo, self.batch, self.store, self.executor)
+    def _put(self, gauge: Gauge, r: int, which: Ints, finished: Finished) -> None:
+        """Store the simplices of a batch."""
+        if self.store is None:
+            return
+        for row, number in enumerate(which.tolist()):
+            one = finished.part(slice(row, row + 1))
+            vertices = gauge.layout.simplices[r].vertices[number]
+            self.store.put(_name(r), number, _record(one, vertices))
+        self._memo(self.store, r, which).clear()
 
     def _batch(self, gauge: Gauge, r: int, which: Ints, trains: bool) -> Batch:
         batch = gauge.batch(r, which, trains=trains)
@@ -88,7 +87,11 @@ class Schedule:
 
     @staticmethod
     def _memo(store: Store, r: int, which: Ints) -> Memo:
-        return store.memo(f"{_name(r)}: {which.tolist()}".encode())
+        return store.memo(f"{_name(r)}: {which.tolist()}")
+
+    def _rounds(self, gauge: Gauge, r: int, which: Ints) -> int:
+        batch = gauge.batch(r, which, trains=True)
+        return self.optimizer.rounds(gauge.minima.loss, batch.pool, batch.stage)
 
     def _finished(
         self, gauge: Gauge, r: int, parts: list[Ints], trains: bool
@@ -97,8 +100,7 @@ class Schedule:
         if not parts:
             return
         title, loss = dimension_name(r), gauge.minima.loss
-        first = gauge.batch(r, parts[0], trains=trains)
-        rounds = self.optimizer.rounds(loss, first.pool, first.stage) if trains else 0
+        rounds = self._rounds(gauge, r, parts[0]) if trains else 0
         points = sum(map(len, parts)) * gauge.lattice_points(r)
         with (
             progress_bar(f"{title}: training", rounds * len(parts), self.progress and trains) as up,
@@ -119,47 +121,6 @@ class Schedule:
                 up.update(rounds)
                 bar.update(len(parts[row]) * gauge.lattice_points(r))
                 yield parts[row], finished
-
-
-def cut(
-    todo: Ints, batch: int | None, store: Store | None, executor: Executor | None
-) -> list[Ints]:
-    """What is to be done, in batches."""
-    size = len(todo) if store is None and executor is None else BATCH
-    if executor is not None:
-        size = min(size, -(-len(todo) // (TURNS * (os.cpu_count() or 1))))
-    size = batch or max(1, size)
-    return [todo[first : first + size] for first in range(0, len(todo), size)]
-
-
-def by_workers(
-    executor: Executor, work: Callable[..., Result], calls: Iterable[tuple[Any, ...]]
-) -> Iterator[tuple[int, Result]]:
-    """What `work` returns for its arguments in `calls`, with their place, as workers end them.
-
-    Raises RunError where a worker dies, OptionError where arguments cannot be sent.
-    """
-    futures: dict[Future[Result], int] = {}
-    try:
-        for row, call in enumerate(calls):
-            futures[executor.submit(work, *call)] = row
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenExecutor as error:
-        raise RunError(
-            f"workers must live until their batch ends, one died ({error}): run it again, with "
-            "fewer workers or less memory if it was killed for memory; what is stored is kept"
-        ) from error
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        if "pickle" not in str(error).lower():
-            raise
-        raise OptionError(
-            f"what goes to workers must be picklable, {error}: define the loss, the model and "
-            "loss_fn at the top level of a module, or pass executor=None"
-        ) from error
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def _name(r: int) -> str:
@@ -197,7 +158,8 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: Store) -
         shapes["loss"] = (1, points)
     if "accuracy" in tensors:
         shapes["accuracy"] = (1, points)
-    right = number < len(vertices) and record.numbers["vertices"] == vertices[number].tolist()
+    right = number < len(vertices) and record.numbers.get("vertices") == vertices[number].tolist()
+    right = right and isinstance(record.numbers.get("evaluations"), int)
     if not right or {name: tuple(t.shape) for name, t in tensors.items()} != shapes:
         raise DataError(
             f"records of {store.folder} must be those of this complex, number {number} of "

@@ -26,11 +26,13 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from reduction import DataError
+from reduction import DataError, OptionError
 from simplicial.errors import RunError
 
 VERSION = 1
 LOCK, UNFINISHED = "lock", "unfinished"
+DIGITS = 6  # of a record's number, at least
+OWNER = {"minima": "simplices-0", "complex": "simplices-1"}  # records that come first under each
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -51,8 +53,9 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        self._agreed: dict[str, Any] = {}
         with _told(self.folder):
+            self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / LOCK, timeout=0)
             try:
@@ -68,7 +71,8 @@ class Store:
         """A store to work in: this one, which stays open, or that of a folder, or none."""
         if store is None or isinstance(store, cls):
             return nullcontext(store)
-        assert not isinstance(store, Store)
+        if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):
+            raise OptionError(f"store must be a folder, got {store!r}: name a new or empty one")
         return cls(store)
 
     def __enter__(self) -> Self:
@@ -79,26 +83,34 @@ class Store:
 
     def close(self) -> None:
         """Give the lock back; folders that were made, and in which nothing is kept, go."""
-        self._lock.release()
         if self._new and not any(self.folder.rglob("[0-9]*.json")):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            for folder in self._new[1:]:
+            for path in [*self.folder.glob("*.settings.json"), self.folder / LOCK]:
+                path.unlink(missing_ok=True)
+            for folder in self._new:
                 with suppress(OSError):  # something else was put there
                     folder.rmdir()
+        self._lock.release()
 
     def agree(self, name: str, settings: Mapping[str, Any]) -> None:
         """Keep the settings of these records, or compare them with those that were kept, once there
         are records.
 
         settings  JSON values by name
-        Raises RunError that names the first setting that differs, DataError for a spoilt file.
+        Raises RunError that names the first setting that differs, or where there are records
+        without settings; DataError for a spoilt file.
         """
         path = self.folder / f"{name}.settings.json"
         given = json.loads(json.dumps(settings, allow_nan=False))
+        self._agreed[name] = given
         kept = _numbers(path)
-        if kept is None or not any(self.folder.glob("*/[0-9]*.json")):
+        has_records = any(self.folder.glob("*/[0-9]*.json"))
+        if not has_records or (kept is None and not self.numbers(OWNER.get(name, name))):
             _write(path, _sealed(given))
             return
+        if kept is None:
+            raise RunError(
+                f"records must have their settings, {path} is not there: choose another folder"
+            )
         for key in [*kept, *given]:
             before, now = kept.get(key), given.get(key)
             if before != now:
@@ -110,8 +122,12 @@ class Store:
 
     def numbers(self, name: str) -> list[int]:
         """Which records of this name are finished, ascending."""
-        paths = (self.folder / name).glob("*.json")
-        return sorted(int(path.stem) for path in paths if path.stem.isdecimal())
+        stems = [path.stem for path in (self.folder / name).glob("*.json")]
+        return sorted(int(s) for s in stems if s.isascii() and s.isdecimal() and len(s) >= DIGITS)
+
+    def forget(self) -> None:
+        """Leave nothing unfinished: all is finished."""
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
 
     def put(self, name: str, number: int, record: Record) -> None:
         """Store a record. Raises RunError where the disk is full or cannot be written."""
@@ -124,12 +140,13 @@ class Store:
         """
         return _get(self._path(name, number))
 
-    def memo(self, key: bytes) -> "Memo":
-        """Where a batch with this key says how far it has come."""
-        return Memo(self.folder / UNFINISHED / _digest(key)[:16])
+    def memo(self, key: str) -> "Memo":
+        """Where a batch with this key says how far it has come, under the settings agreed on."""
+        whole = json.dumps([key, self._agreed], sort_keys=True)
+        return Memo(self.folder / UNFINISHED / _digest(whole.encode())[:16])
 
     def _path(self, name: str, number: int) -> Path:
-        return self.folder / name / f"{number:06}.json"
+        return self.folder / name / f"{number:0{DIGITS}}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +159,12 @@ class Memo:
     folder: Path
 
     def load(self) -> tuple[int, Record] | None:
-        """The last epoch that was kept, and its record; None where there is none."""
-        epochs = sorted(self.folder.glob("[0-9]*.json"))
-        found = _get(epochs[-1]) if epochs else None
-        return None if found is None else (int(epochs[-1].stem), found)
+        """The last epoch that was kept whole, and its record; None where there is none."""
+        for path in sorted(self.folder.glob("[0-9]*.json"), reverse=True):
+            with suppress(DataError):  # two processes wrote it, one of them outlived its run
+                if (found := _get(path)) is not None:
+                    return int(path.stem), found
+        return None
 
     def save(self, epoch: int, record: Record) -> None:
         """Keep this epoch in place of those before it.
@@ -158,7 +177,7 @@ class Memo:
         path = self.folder / f"{epoch:06}.json"
         _put(path, record)
         for old in self.folder.glob("[0-9]*"):
-            if old.stem != path.stem:
+            if old.stem < path.stem:
                 old.unlink(missing_ok=True)
 
     def clear(self) -> None:
@@ -201,11 +220,17 @@ def _numbers(path: Path) -> dict[str, Any] | None:
         return None
     try:
         body = json.loads(text)
-        whole = body.pop("sha256") == _seal(body) and body.pop("version") == VERSION
+        whole = body.pop("sha256") == _seal(body)
+        version = body.pop("version")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        whole, body = False, {}
+        whole, version, body = False, None, {}
     if not whole:
         raise _spoilt(path)
+    if version != VERSION:
+        raise DataError(
+            f"{path} must be of version {VERSION} of run folders, it is of {version}: choose "
+            "another folder, or the loss-barcodes that wrote it"
+        )
     return body
 
 
@@ -218,7 +243,9 @@ def _digest(content: bytes) -> str:
 
 
 def _spoilt(path: Path) -> DataError:
-    cure = "move it away, and it is computed again"
+    cure = "move both files of that number away, and it is computed again"
+    if path.name.endswith(".settings.json"):
+        cure = "choose another folder"
     return DataError(f"{path} must be as a run wrote it, its checksum is another one: {cure}")
 
 
@@ -228,7 +255,7 @@ def _shown(value: Any) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     """A file that is there whole or not at all, whatever happens."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _told(path.parent):
         try:
             with partial.open("wb") as file:

@@ -59,7 +59,7 @@ class Batch:
 class Finished:
     """What became of m simplices with k control points inside each.
 
-    points       (m, k, d) control points inside
+    points       (m, k, d) control points inside, on the CPU as slopes are
     values       (m, k) float64, the loss there, and slopes (m, k, d) its gradients; None where they
                  were not wanted
     largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at
@@ -84,7 +84,11 @@ class Finished:
         """Of all parts, at least one, one after the other."""
         return cls(*(_joined([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
-    def part(self, simplices: slice) -> Self:
+    def without_points(self) -> Self:
+        """What is needed once the control points are taken in."""
+        return replace(self, points=self.points[:, :0], values=None, slopes=None)
+
+    def part(self, simplices: slice | Ints) -> Self:
         """Of some of the simplices."""
         chosen = {f.name: _part(getattr(self, f.name), simplices) for f in fields(self)}
         return replace(self, **chosen)
@@ -167,12 +171,13 @@ def _measured(
             memory=stage.memory,
             on_points=on_points,
         )
+    d = pool.shape[1]
     own = (stage.inside.stop - stage.inside.start) // len(stage.simplices.vertices)
     inside = slice(stage.inside.start + some.start * own, stage.inside.start + some.stop * own)
     return Finished(
-        points=pool[inside].reshape(m, own, pool.shape[1]),
+        points=pool[inside].reshape(m, own, d).cpu(),
         values=None if seen is None else seen.values[inside].reshape(m, own),
-        slopes=None if seen is None else seen.gradients[inside].reshape(m, own, pool.shape[1]),
+        slopes=None if seen is None else seen.gradients[inside].reshape(m, own, d).cpu(),
         largest=found.largest,
         place=found.place,
         samples=interior.samples if batch.keeps else None,
@@ -182,17 +187,21 @@ def _measured(
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Arrays, tensors, evaluations, or None, one after the other."""
+    """Arrays, tensors or evaluations, one after the other; None where one is None."""
     first = parts[0]
+    if len(parts) == 1 or any(part is None for part in parts):
+        return first if len(parts) == 1 else None
     if isinstance(first, Tensor):
         return torch.cat(parts)
     if isinstance(first, Evaluation):
         return Evaluation.joined(parts)
-    return None if first is None else np.concatenate(parts)
+    return np.concatenate(parts)
 
 
-def _part(whole: Any, simplices: slice) -> Any:
+def _part(whole: Any, simplices: slice | Ints) -> Any:
     if isinstance(whole, Evaluation):
         accuracy = None if whole.accuracy is None else whole.accuracy[simplices]
         return Evaluation(whole.loss[simplices], accuracy)
+    if isinstance(whole, Tensor) and not isinstance(simplices, slice):
+        return whole[torch.as_tensor(simplices)]
     return None if whole is None else whole[simplices]

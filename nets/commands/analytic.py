@@ -106,7 +106,9 @@ def analytic(**options: Any) -> None:
     if settings.out is not None:
         seconds = time.perf_counter() - began
         written = record(settings, recipe, barcode, seconds)
-        write(settings.out, loss_complex, barcode, written, not settings.quiet)
+        write(
+            settings.out, loss_complex, barcode, written, goes_on=False, progress=not settings.quiet
+        )
 
 
 def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:

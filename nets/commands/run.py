@@ -1,10 +1,14 @@
 """`loss-barcodes run`: barcodes of trained networks."""
 
+import os
 import time
+from collections.abc import Generator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import click
@@ -170,11 +174,35 @@ def run(**options: Any) -> None:
         _run(settings, store, executor)
 
 
-def _workers(count: int | None) -> AbstractContextManager[Executor | None]:
-    """Processes that begin anew, since torch's threads do not outlive a fork."""
+@contextmanager
+def _workers(count: int | None) -> Generator[Executor | None]:
+    """Processes that begin anew, since torch's threads do not outlive a fork; none lives longer
+    than this one, or than what it does with them.
+    """
     if count is None:
-        return nullcontext()
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+        yield None
+        return
+    executor = ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent)
+    try:
+        yield executor
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that began it ends, however that comes."""
+    parent = parent_process()
+    assert parent is not None, "a worker has been started"
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> None:
@@ -243,7 +271,7 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
         click.echo("\n" + _triplets(loss_complex))
     written = record(settings, recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": images.digest, "loss": repr(loss)}
-    write(settings.out, loss_complex, barcode, written, not settings.quiet)
+    write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
 
 
 def _checkpoints(options: dict[str, Any]) -> tuple[Path, ...]:

@@ -52,8 +52,10 @@ def write(
     loss_complex: LossComplex,
     barcode: Barcode,
     written: dict[str, Any],
+    *,
+    goes_on: bool,
     progress: bool,
 ) -> None:
     """Write a result to the folder, and say which files; see `write_report`."""
-    names = write_report(folder, loss_complex, barcode, written, progress=progress)
+    names = write_report(folder, loss_complex, barcode, written, goes_on=goes_on, progress=progress)
     click.echo(f"\n{folder}: {', '.join(names)}")

@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,70 @@ def test_a_second_run_leaves_the_folder_alone(tmp_path: Path) -> None:
     _, errors = first.communicate()
     assert first.returncode == 0, errors
     assert json.loads((out / "run.json").read_text())["command"] == "run"
+
+
+def test_swapped_networks_are_refused(whole: Path, tmp_path: Path) -> None:
+    """Before any edge: afterwards the edges' settings tell."""
+    records = tmp_path / "out" / "records"
+    shutil.copytree(whole / "records", records)
+    for name in ("simplices-1", "simplices-2"):
+        shutil.rmtree(records / name)
+    for kind in ("json", "safetensors"):
+        one, other = (records / "simplices-0" / f"{i:06}.{kind}" for i in (1, 2))
+        content = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(content)
+    result = invoke(*RUN, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "number 1 is not: choose another folder" in result.stderr.splitlines()[-1]
+
+
+def test_another_command_does_not_write_into_a_runs_folder(whole: Path) -> None:
+    before = (whole / "run.json").read_bytes()
+    result = invoke("analytic", "himmelblau", "--quiet", "--out", whole)
+    assert result.exit_code == 1
+    assert "must be new or empty" in result.stderr
+    assert (whole / "run.json").read_bytes() == before
+
+
+def test_a_folder_of_that_name_is_not_a_runs(tmp_path: Path) -> None:
+    (tmp_path / "out" / "records").mkdir(parents=True)
+    (tmp_path / "out" / "records" / "song.mp3").write_text("mine")
+    result = invoke(*RUN, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "must be new or empty" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed in /proc")
+def test_workers_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
+    command = [*RUN, "--epochs", "100000", "--workers", "2", "--out", str(tmp_path / "out")]
+    run = subprocess.Popen([sys.executable, "-m", "nets.cli", *command], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(members(run.pid)) < 4:  # the run, two workers, and what watches their semaphores
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(3)
+    run.kill()
+    run.wait()
+    while members(run.pid):
+        assert time.monotonic() < deadline, "workers live on"
+        time.sleep(0.1)
+
+
+def members(group: int) -> list[int]:
+    """Processes of a group that are no zombies."""
+    alive = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                alive.append(int(stat.parent.name))
+    return alive
+
+
+def test_certificates_where_no_edge_is_higher_than_its_ends(tmp_path: Path) -> None:
+    small = ["--subset", "100", "--hidden", "8", "--minima", "4", "--epochs", "2"]
+    succeed("run", *small, "--threads", 1, "--quiet", "--certify", "--out", tmp_path / "out")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path, name: str) -> None:
     assert_same(built(name, loss=loss, store=folder), alone)
     again = Counting()
     assert_same(built(name, loss=again, store=folder), alone)
-    assert again.points <= 5 + 5 + 5 * 30 * 2  # minima, slopes there
+    assert again.points == 5 + 5 + 2  # minima, slopes there, two points by which a loss is known
     assert len(list(folder.rglob("*.safetensors"))) == 10 + 10
 
 
@@ -128,7 +128,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
         ({"tolerance": None}, "tolerance = 1e-07, now tolerance = null"),
         ({"simplex_map": Edgewise(3)}, 'simplex_map = {"kind": "Barycentric"}, now'),
         ({"resolution": 9}, "resolution = 12, now resolution = 9"),
-        ({"loss": lambda x: 2 * loss(x)}, "values at the minima"),
+        ({"loss": lambda x: 2 * loss(x)}, "values between the minima"),
     ):
         with pytest.raises(RunError, match=told):
             built("algorithm 1", store=tmp_path, **change)
@@ -136,6 +136,41 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     minima = Minima(POINTS, loss)  # pyright: ignore
     with pytest.raises(RunError, match=r'"epochs": 30, .*"epochs": 31'):
         build_complex(minima, 2, optimizer=longer, store=tmp_path)
+
+
+def test_a_loss_with_the_same_values_at_the_minima_is_told_apart(tmp_path: Path) -> None:
+    minima = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+
+    def ring(x: Tensor) -> Tensor:
+        return (x.square().sum(dim=1) - 1).square()
+
+    elastic = NudgedElastic(segments=4, steps=10)
+    build_complex(Minima(minima, ring), 1, optimizer=elastic, store=tmp_path)  # pyright: ignore
+    other = Minima(minima, lambda x: 5 * ring(x))  # pyright: ignore
+    with pytest.raises(RunError, match="values between the minima"):
+        build_complex(other, 1, optimizer=elastic, store=tmp_path)
+
+
+def test_a_schedule_without_a_name_is_refused_with_a_store(tmp_path: Path) -> None:
+    nameless = Algorithm1(recipe=Recipe(epochs=1, schedule=lambda _: 1.0))
+    minima = Minima(POINTS, loss)  # pyright: ignore
+    build_complex(minima, 1, optimizer=nameless, progress=False)
+    with pytest.raises(OptionError, match="define it at the top level of a module"):
+        build_complex(minima, 1, optimizer=nameless, store=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_records_without_their_settings_are_refused(tmp_path: Path) -> None:
+    built("algorithm 1", store=tmp_path)
+    (tmp_path / "complex.settings.json").unlink()
+    with pytest.raises(RunError, match=r"complex\.settings\.json is not there"):
+        built("algorithm 1", store=tmp_path)
+
+
+@pytest.mark.parametrize("store", [5, "", "a\0b"])
+def test_what_is_no_folder_is_refused(store: Any) -> None:
+    with pytest.raises(OptionError, match="store must be a folder"):
+        built("algorithm 1", store=store)
 
 
 def test_records_of_another_complex_are_refused(tmp_path: Path) -> None:
@@ -186,25 +221,29 @@ def test_a_loss_that_cannot_be_sent_is_told() -> None:
 
 
 def test_a_mistake_in_a_worker_is_not_hidden() -> None:
-    with (
-        ThreadPoolExecutor(1) as executor,
-        pytest.raises(AttributeError, match="has no attribute 'nothing'"),
-    ):
-        built("algorithm 1", loss=Broken(), executor=executor)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        built("algorithm 1", loss=Broken(), executor=Here())
 
 
 class Broken:
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, after: int = 3) -> None:
+        self.calls, self.after = 0, after
 
     def __call__(self, x: Tensor) -> Tensor:
         self.calls += 1
-        return loss(x) if self.calls < 3 else x.nothing  # pyright: ignore
+        return loss(x) if self.calls < self.after else x.nothing  # pyright: ignore
 
 
-@pytest.mark.parametrize("executor", [2, ProcessPoolExecutor])
-def test_what_is_no_executor_is_refused(executor: Any) -> None:
-    with pytest.raises(OptionError, match=r"must be a concurrent\.futures\.Executor"):
+@pytest.mark.parametrize(
+    ("executor", "told"),
+    [
+        (2, r"must be a concurrent\.futures\.Executor, got int"),
+        (ProcessPoolExecutor, r"must be a concurrent\.futures\.Executor, got type"),
+        (ThreadPoolExecutor(1), "workers must be processes"),
+    ],
+)
+def test_what_has_no_processes_is_refused(executor: Any, told: str) -> None:
+    with pytest.raises(OptionError, match=told):
         built("algorithm 1", executor=executor)
 
 
@@ -217,7 +256,10 @@ class Here(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         self.batches.append(len(args[2].stage.simplices.vertices))
         future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except AttributeError as error:
+            future.set_exception(error)
         return future
 
 
@@ -278,7 +320,44 @@ def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
     resumed, steps = trained(np.inf, tmp_path)
     assert steps == 12
     assert_same(resumed, alone)
-    assert not list((tmp_path / "unfinished").iterdir())
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_what_is_unfinished_under_other_settings_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is stored yet, so that the settings may change; its epochs are of no use then."""
+    monkeypatch.setattr("simplicial.optimise.PERIOD", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        built("algorithm 1", loss=Counting(100), store=tmp_path)
+    assert list((tmp_path / "unfinished").rglob("*.json"))
+    changed = Algorithm1(recipe=Recipe(epochs=30, weight_decay=0.0, learning_rate=0.003))
+    minima = Minima(POINTS, loss)  # pyright: ignore
+    alone, stored = (
+        build_complex(minima, 2, optimizer=changed, store=store, progress=False)
+        for store in (None, tmp_path)
+    )
+    assert_same(alone, stored)
+
+
+def test_another_budget_of_memory_goes_on(tmp_path: Path) -> None:
+    """It decides only whether values on the lattice are kept."""
+    built("algorithm 1", store=tmp_path)
+    for path in sorted((tmp_path / "simplices-2").glob("*"))[4:]:
+        path.unlink()
+    again = built("algorithm 1", store=tmp_path, memory=1000)
+    for one, other in zip(again.heights, built("algorithm 1").heights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert again.interiors[0].samples is not None
+    assert again.interiors[1].samples is None
+
+
+def test_an_error_loses_nothing_that_workers_have_begun(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError):
+        built("algorithm 1", loss=Broken(120), executor=Here(), store=tmp_path, batch=1)
+    stored = len(list(tmp_path.glob("simplices-1/*.json")))
+    assert stored >= 1
+    assert_same(built("algorithm 1", store=tmp_path), built("algorithm 1"))
 
 
 def test_an_epoch_of_other_points_is_refused(

@@ -85,6 +85,12 @@ def test_a_store_in_which_nothing_was_kept_leaves_nothing(tmp_path: Path, was_th
     assert list(tmp_path.iterdir()) == ([tmp_path / "a"] if was_there else [])
 
 
+def test_files_of_others_stay(tmp_path: Path) -> None:
+    with Store(tmp_path / "run"):
+        (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert files(tmp_path) == {"run/notes.txt"}
+
+
 def spoilt(content: bytes) -> dict[str, bytes]:
     middle = len(content) // 2
     return {

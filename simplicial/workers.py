@@ -1,0 +1,110 @@
+"""Work cut into batches, and done by the workers of an executor."""
+
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction import OptionError
+from simplicial.errors import RunError
+from simplicial.options import whole
+
+Ints = NDArray[np.int64]
+Result = TypeVar("Result")
+
+BATCH = 16  # simplices that are finished together, at most, where they are stored or sent away
+TURNS = 2  # batches for each core, at least, where workers are
+AHEAD = 64  # batches that are sent before the first of them is back
+
+
+def check_workers(executor: Any, batch: int | None) -> None:
+    """Refuse what is no executor of processes, and a batch of no simplices. Raises OptionError."""
+    if batch is not None:
+        whole("batch", batch, 1)
+    if executor is None:
+        return
+    if not isinstance(executor, Executor):
+        raise OptionError(
+            f"executor must be a concurrent.futures.Executor, got {type(executor).__name__}: pass "
+            "ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn')), say, or None"
+        )
+    if isinstance(executor, ThreadPoolExecutor):
+        raise OptionError(
+            "workers must be processes, since threads would share one model and one stream of "
+            "random numbers, got a ThreadPoolExecutor: pass a ProcessPoolExecutor, or None"
+        )
+
+
+def cut(count: int, batch: int | None, *, alone: bool, executor: Executor | None) -> list[Ints]:
+    """The numbers 0 .. count - 1 in batches.
+
+    alone  whether all can be one: nothing is stored, nor sent away
+    """
+    size = count if alone else BATCH
+    if executor is not None:
+        size = min(size, -(-count // (TURNS * (os.cpu_count() or 1))))
+    size = batch or max(1, size)
+    return [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def by_workers(
+    executor: Executor, work: Callable[..., Result], calls: Iterable[tuple[Any, ...]]
+) -> Iterator[tuple[int, Result]]:
+    """What `work` returns for its arguments in `calls`, with their place, as workers end them.
+
+    After an error what workers have begun is still waited for, and yielded. Raises RunError where a
+    worker dies, OptionError where arguments cannot be sent.
+    """
+    numbered = enumerate(calls)
+    waiting: dict[Future[Result], int] = {}
+    wrong: BaseException | None = None
+    try:
+        while True:
+            for row, call in islice(numbered, 0 if wrong else AHEAD - len(waiting)):
+                waiting[executor.submit(work, *call)] = row
+            if not waiting:
+                break
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                row = waiting.pop(future)
+                error = CancelledError() if future.cancelled() else future.exception()
+                if error is None:
+                    yield row, future.result()
+                    continue
+                wrong = wrong or error
+                for other in waiting:
+                    other.cancel()
+    finally:
+        for future in waiting:
+            future.cancel()
+    if wrong is not None:
+        raise _told(wrong) from wrong
+
+
+def _told(error: BaseException) -> BaseException:
+    """What went wrong with workers, as one sentence; all else as it is."""
+    if isinstance(error, BrokenExecutor):
+        return RunError(
+            f"workers must live until their batch ends, one died ({error}): see above whether it "
+            "could not import the loss, run it again with fewer workers if it was killed for "
+            "memory; what is stored is kept"
+        )
+    unsent = isinstance(error, pickle.PicklingError | AttributeError | TypeError)
+    if unsent and "pickle" in str(error).lower():
+        return OptionError(
+            f"what goes to workers must be picklable, {error}: define the loss, the model and "
+            "loss_fn at the top level of a module, or pass executor=None"
+        )
+    return error
