@@ -1,18 +1,22 @@
 """Files: a filtered complex as a NumPy archive (npz), a barcode as JSON.
 
-Both carry the name of their format and its version. What they hold is trusted no more than what a
-caller passes: these functions decode it, and the constructors of complex and barcode check it.
+Both carry the name of their format, its version and a checksum of all else: a file that was altered
+is refused, one that was written by hand may leave the checksum out. What they hold is trusted no
+more than what a caller passes: these functions decode it, and the constructors of complex and
+barcode check it.
 """
 
 import json
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from reduction.ends import BarEnds, Ends
@@ -20,6 +24,7 @@ from reduction.errors import DataError
 
 COMPLEX = "loss-barcodes filtered complex"
 BARCODE = "loss-barcodes barcode"
+CHECKSUM = "sha256"
 VERSION = 1
 WITH_ENDS = 2  # of a barcode with the critical points where its bars begin and end
 BARCODE_VERSIONS = f"{VERSION} or {WITH_ENDS}"
@@ -53,8 +58,34 @@ def write_complex(
     arrays: dict[str, Any] = {"format": COMPLEX, "version": VERSION, "dim": len(values) - 1}
     for r, (rows, heights) in enumerate(zip(vertices, values, strict=True)):
         arrays |= {f"vertices_{r}": rows, f"values_{r}": heights}
+    write_arrays(path, arrays)
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name and their checksum to an npz file; overwrites."""
     with Path(path).open("wb") as file:  # given a name, savez would add an ending to it
-        np.savez(file, **arrays)
+        np.savez(file, **arrays, sha256=np.array(_arrays_digest(arrays)))
+
+
+def check_arrays(archive: "NpzFile[Any]", names: Collection[str]) -> None:
+    """Raise DataError, to be caught by `refusing`, unless an archive has these arrays, as they were
+    written.
+    """
+    found = set(archive) - {CHECKSUM}
+    if found != set(names):
+        raise DataError(f"it has other arrays than it should: {sorted(found ^ set(names))}")
+    arrays = {name: archive[name] for name in names}
+    if CHECKSUM in archive and archive[CHECKSUM].item() != _arrays_digest(arrays):
+        raise DataError("its checksum is another one")
+
+
+def _arrays_digest(arrays: Mapping[str, Any]) -> str:
+    total = sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
 
 
 def read_complex(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
@@ -62,6 +93,10 @@ def read_complex(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]
     with np.load(BytesIO(content), allow_pickle=False) as archive:
         check_tag(archive["format"].item(), archive["version"].item(), COMPLEX, VERSION)
         dimensions = range(archive["dim"].item() + 1)
+        if len(dimensions) > len(archive.files):  # or names alone would fill the memory
+            raise DataError(f"it has not the arrays of dimension {len(dimensions) - 1}")
+        parts = {f"{part}_{r}" for part in ("vertices", "values") for r in dimensions}
+        check_arrays(archive, {"format", "version", "dim"} | parts)
         return (
             [archive[f"vertices_{r}"] for r in dimensions],
             [archive[f"values_{r}"] for r in dimensions],
@@ -76,7 +111,12 @@ def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) 
         "field": field,
         "indices": [_index_document(record) for record in indices],
     }
+    document[CHECKSUM] = _document_digest(document)
     Path(path).write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _document_digest(document: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
@@ -84,6 +124,11 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     document = json.loads(content.decode("utf-8"))
     version = document["version"]
     check_tag(document["format"], version, BARCODE, VERSION, WITH_ENDS)
+    given = document.pop(CHECKSUM, None)
+    if set(document) != {"format", "version", "field", "indices"}:
+        raise DataError(f"it has other parts than it should: {sorted(document)}")
+    if given is not None and given != _document_digest(document):
+        raise DataError("its checksum is another one")
     records: list[IndexRecord] = []
     for r, record in enumerate(_listed(document["indices"])):
         if ("ends" in record) != (version == WITH_ENDS):

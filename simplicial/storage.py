@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError, Ends
-from reduction.storage import check_tag, refusing
+from reduction.storage import check_arrays, check_tag, refusing, write_arrays
 from simplicial.certify import Certificates
 from simplicial.errors import LossError
 from simplicial.layout import lay_out
@@ -66,8 +66,7 @@ def write_complex(path: str | Path, parts: Parts) -> None:
                 arrays[f"accuracy_{r}"] = interior.samples.accuracy
     for r, found in enumerate(parts.certificates or ()):
         arrays |= {f"certificate_{f.name}_{r}": getattr(found, f.name) for f in fields(found)}
-    with Path(path).open("wb") as file:  # given a name, savez would add an ending to it
-        np.savez(file, **arrays)
+    write_arrays(path, arrays)
 
 
 def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Parts:
@@ -85,6 +84,9 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
         segments = archive["segments"].item()
         max_dim = whole("max_dim", archive["max_dim"].item(), 1)
+        if max_dim > len(archive.files):  # or names alone would fill the memory
+            raise DataError(f"it has not the arrays of dimension {max_dim}")
+        check_arrays(archive, _names(archive, max_dim))
         simplex_map = Edgewise(segments) if segments else Barycentric()
         resolution = whole("resolution", archive["resolution"].item(), max_dim + 1)
         values = _floats(archive, "values", (len(archive["values"]),))
@@ -122,6 +124,20 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
             )
     minima = Minima(points, loss, seen=Evaluation(values, now.accuracy))
     return Parts(minima, simplex_map, resolution, layout.simplices, pool, interiors, certificates)
+
+
+def _names(archive: Any, max_dim: int) -> set[str]:
+    """What an archive must hold; values on lattices and certificates may be left out, each whole.
+
+    What is there beside a checksum tells; `check_arrays` tells whether it is as it was written.
+    """
+    names = {"format", "version", "segments", "resolution", "max_dim", "values", "pool"}
+    names |= {"evaluations"}
+    dims = range(1, max_dim + 1)
+    names |= {f"{part}_{r}" for part in ("largest", "place") for r in dims}
+    optional = {f"{part}_{r}" for part in ("loss", "accuracy") for r in dims}
+    optional |= {name for name in archive if name.startswith("certificate_")}  # looked at later
+    return names | (optional & set(archive))
 
 
 def _check_same_loss(now: NDArray[np.float64], then: NDArray[np.float64], where: str) -> None:

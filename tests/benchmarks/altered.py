@@ -65,7 +65,9 @@ def readers(folder: Path) -> dict[str, tuple[list[Path], Reader]]:
     """For each reader the files that may be altered, and what it reads of them, as bytes."""
     loss = himmelblau()
     elastic = NudgedElastic(segments=4, steps=20)
-    built = build_complex(Minima(loss.minima.copy(), loss), 2, optimizer=elastic, progress=False)
+    built = build_complex(
+        Minima(torch.tensor(loss.minima), loss), 2, optimizer=elastic, progress=False
+    )
     built.save(folder / "complex.npz")
     built.barcode().save(folder / "barcodes.json")
     store = Store(folder / "run")

@@ -212,7 +212,9 @@ def test_extreme_values_survive_a_file(tmp_path: Path) -> None:
 
 def test_the_file_is_plain_json(tmp_path: Path) -> None:
     example().save(tmp_path / "barcode.json")
-    assert json.loads((tmp_path / "barcode.json").read_text(encoding="utf-8")) == {
+    document = json.loads((tmp_path / "barcode.json").read_text(encoding="utf-8"))
+    assert len(document.pop("sha256")) == 64
+    assert document == {
         "format": "loss-barcodes barcode",
         "version": 1,
         "field": 2,
@@ -225,6 +227,17 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
             {"bars": [[5, 7.5]], "births": [[0, 2]], "deaths": [[0, 1, 2]]},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("7.5", "7.4"), ("sha256", "sha257"), ("[0, 1]", "[0, 2]")]
+)
+def test_a_file_that_was_altered_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "barcode.json"
+    example().save(path)
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new))
+    with pytest.raises(DataError, match="was altered"):
+        Barcode.load(path)
 
 
 def test_cut_off_files_are_refused(tmp_path: Path) -> None:
@@ -297,6 +310,7 @@ def test_altered_files_are_refused(tmp_path: Path, change: Change) -> None:
     path = tmp_path / "barcode.json"
     example().save(path)
     document = json.loads(path.read_text(encoding="utf-8"))
+    del document["sha256"]  # as in a file that was written by hand
     change(document)
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(DataError, match=r"barcode.json is no barcode .*; save it anew"):

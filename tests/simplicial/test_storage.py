@@ -36,10 +36,25 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Arrays:
     LossComplex.load(path, WELLS)
     with np.load(path) as archive:
         arrays = dict(archive)
+    assert_checked(arrays, path.parent)
+    del arrays["sha256"]  # what follows is as if written by hand
     for r in range(3):
         assert arrays[f"certificate_accepted_{r}"].any()
         assert arrays[f"certificate_eigenvalues_{r}"].shape[1] == 2
     return arrays
+
+
+def assert_checked(arrays: Arrays, folder: Path) -> None:
+    """A number that was changed, and an array that is missing, are told."""
+    samples = arrays["loss_1"].copy()
+    samples[0, 0] -= 1e-9
+    for altered in (
+        arrays | {"loss_1": samples},
+        {name: array for name, array in arrays.items() if name != "loss_1"},
+        arrays | {"more": samples},
+    ):
+        with pytest.raises(DataError, match="its checksum is another one|other arrays than it"):
+            load(altered, folder)
 
 
 def load(arrays: Arrays, folder: Path) -> LossComplex:
