@@ -53,7 +53,7 @@ def assert_checked(arrays: Arrays, folder: Path) -> None:
         {name: array for name, array in arrays.items() if name != "loss_1"},
         arrays | {"more": samples},
     ):
-        with pytest.raises(DataError, match="its checksum is another one|other arrays than it"):
+        with pytest.raises(DataError, match=r"its checksum is another one|other arrays than it"):
             load(altered, folder)
 
 
