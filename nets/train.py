@@ -28,10 +28,11 @@ from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
 from simplicial.options import described, switch, whole
+from simplicial.schedule import record_name
 from simplicial.store import Memo, Record, Store
 from simplicial.workers import by_workers, check_workers, cut
 
-NAME = "simplices-0"  # of trained networks in a run folder
+NAME = record_name(0)  # of trained networks in a run folder
 
 
 class Trained(NamedTuple):
@@ -70,7 +71,8 @@ def train_minima(
               store or an executor
     progress  a bar on stderr, for what takes over two seconds
     Raises OptionError for n < 1 or a negative seed, DataError for networks that cannot be
-    initialised anew or begin at the same point, LossError where training does not stay finite.
+    initialised anew or begin at the same point, LossError where training does not stay finite, and
+    what `build_complex` raises for a store and for workers.
     """
     if not isinstance(loss, NetworkLoss):
         raise DataError(
@@ -90,13 +92,12 @@ def train_minima(
     with Store.opened(store) as folder:
         trained = {}
         if folder is not None:
-            folder.agree("minima", _settings(loss, points, recipe, seed))
+            folder.agree("minima", _settings(loss, points, recipe, seed), NAME)
             trained = _stored(folder, loss, n)
         alone = folder is None and executor is None
-        parts = cut(n, batch, alone=alone, executor=executor)
-        parts = [part[~np.isin(part, list(trained))] for part in parts]
-        parts = [part for part in parts if len(part)]
-        memos = [None if folder is None else folder.memo(f"{NAME}: {part}") for part in parts]
+        parts = cut(n, batch, alone=alone, executor=executor, done=trained)
+        keys = [f"{NAME}: {part.tolist()}" for part in parts]
+        memos = [None if folder is None else folder.memo(key) for key in keys]
         calls = [
             (loss, points[torch.as_tensor(which)], which, memo)
             for which, memo in zip(parts, memos, strict=True)

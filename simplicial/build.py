@@ -21,7 +21,7 @@ from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
 from simplicial.options import described, shown, switch, whole
-from simplicial.schedule import Schedule
+from simplicial.schedule import Schedule, record_name
 from simplicial.store import Store
 from simplicial.workers import check_workers
 
@@ -106,7 +106,8 @@ def build_complex(
     optimizer = optimizer.fitted(minima.loss, minima.points)
     with Store.opened(store) as folder:
         if folder is not None:
-            folder.agree("complex", _settings(gauge, max_dim, optimizer, simplex_map))
+            settings = _settings(gauge, max_dim, optimizer, simplex_map)
+            folder.agree("complex", settings, record_name(1))
         schedule = Schedule(optimizer, folder, executor, batch, progress)
         if optimizer.moves_faces:
             _train_with_faces(gauge, max_dim, optimizer)

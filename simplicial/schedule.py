@@ -46,10 +46,9 @@ class Schedule:
         m = len(gauge.layout.simplices[r].vertices)
         stored = self._stored(gauge, r)
         alone = self.store is None and self.executor is None
-        parts = cut(m, self.batch, alone=alone, executor=self.executor)
-        parts = [part[~np.isin(part, list(stored))] for part in parts]
+        parts = cut(m, self.batch, alone=alone, executor=self.executor, done=stored)
         pieces = [(np.array([number]), finished) for number, finished in stored.items()]
-        for which, finished in self._finished(gauge, r, [p for p in parts if len(p)], trains):
+        for which, finished in self._finished(gauge, r, parts, trains):
             gauge.take(r, which, finished)
             self._put(gauge, r, which, finished)
             pieces.append((which, finished.without_points()))
@@ -61,8 +60,8 @@ class Schedule:
         if self.store is None:
             return {}
         found, store = {}, self.store
-        for number in store.numbers(_name(r)):
-            record = store.get(_name(r), number)
+        for number in store.numbers(record_name(r)):
+            record = store.get(record_name(r), number)
             assert record is not None, "its file was just listed"
             finished = _finished(record, gauge, r, number, store)
             gauge.take(r, np.array([number]), finished)
@@ -76,7 +75,7 @@ class Schedule:
         for row, number in enumerate(which.tolist()):
             one = finished.part(slice(row, row + 1))
             vertices = gauge.layout.simplices[r].vertices[number]
-            self.store.put(_name(r), number, _record(one, vertices))
+            self.store.put(record_name(r), number, _record(one, vertices))
         self._memo(self.store, r, which).clear()
 
     def _batch(self, gauge: Gauge, r: int, which: Ints, trains: bool) -> Batch:
@@ -87,7 +86,7 @@ class Schedule:
 
     @staticmethod
     def _memo(store: Store, r: int, which: Ints) -> Memo:
-        return store.memo(f"{_name(r)}: {which.tolist()}")
+        return store.memo(f"{record_name(r)}: {which.tolist()}")
 
     def _rounds(self, gauge: Gauge, r: int, which: Ints) -> int:
         batch = gauge.batch(r, which, trains=True)
@@ -123,7 +122,8 @@ class Schedule:
                 yield parts[row], finished
 
 
-def _name(r: int) -> str:
+def record_name(r: int) -> str:
+    """What the records of r-simplices are called in a run folder."""
     return f"simplices-{r}"
 
 

@@ -32,7 +32,6 @@ from simplicial.errors import RunError
 VERSION = 1
 LOCK, UNFINISHED = "lock", "unfinished"
 DIGITS = 6  # of a record's number, at least
-OWNER = {"minima": "simplices-0", "complex": "simplices-1"}  # records that come first under each
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -91,12 +90,13 @@ class Store:
                     folder.rmdir()
         self._lock.release()
 
-    def agree(self, name: str, settings: Mapping[str, Any]) -> None:
+    def agree(self, name: str, settings: Mapping[str, Any], records: str | None = None) -> None:
         """Keep the settings of these records, or compare them with those that were kept, once there
         are records.
 
         settings  JSON values by name
-        Raises RunError that names the first setting that differs, or where there are records
+        records   name of the first records that are made under them
+        Raises RunError that names the first setting that differs, or where there are such records
         without settings; DataError for a spoilt file.
         """
         path = self.folder / f"{name}.settings.json"
@@ -104,7 +104,8 @@ class Store:
         self._agreed[name] = given
         kept = _numbers(path)
         has_records = any(self.folder.glob("*/[0-9]*.json"))
-        if not has_records or (kept is None and not self.numbers(OWNER.get(name, name))):
+        is_begun = records is not None and bool(self.numbers(records))
+        if not has_records or (kept is None and not is_begun):
             _write(path, _sealed(given))
             return
         if kept is None:

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -48,8 +48,15 @@ def check_workers(executor: Any, batch: int | None) -> None:
         )
 
 
-def cut(count: int, batch: int | None, *, alone: bool, executor: Executor | None) -> list[Ints]:
-    """The numbers 0 .. count - 1 in batches.
+def cut(
+    count: int,
+    batch: int | None,
+    *,
+    alone: bool,
+    executor: Executor | None,
+    done: Collection[int],
+) -> list[Ints]:
+    """The numbers 0 .. count - 1 in batches, those of them that hold what is not done.
 
     alone  whether all can be one: nothing is stored, nor sent away
     """
@@ -57,7 +64,9 @@ def cut(count: int, batch: int | None, *, alone: bool, executor: Executor | None
     if executor is not None:
         size = min(size, -(-count // (TURNS * (os.cpu_count() or 1))))
     size = batch or max(1, size)
-    return [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
+    parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
+    left = [part[~np.isin(part, list(done))] for part in parts]
+    return [part for part in left if len(part)]
 
 
 def by_workers(
