@@ -95,7 +95,7 @@ def train_minima(
             folder.agree("minima", _settings(loss, points, recipe, seed), NAME)
             trained = _stored(folder, loss, n)
         alone = folder is None and executor is None
-        parts = cut(n, batch, alone=alone, executor=executor, done=trained)
+        parts = cut(np.arange(n), batch, alone=alone, executor=executor, done=trained)
         keys = [f"{NAME}: {part.tolist()}" for part in parts]
         memos = [None if folder is None else folder.memo(key) for key in keys]
         calls = [

@@ -4,7 +4,7 @@ from simplicial.build import build_complex
 from simplicial.complex import LossComplex
 from simplicial.critical import find_critical_points, find_minima, with_saddles
 from simplicial.elastic import NudgedElastic
-from simplicial.errors import LossError, RunError, SearchError
+from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps import Barycentric, Edgewise, SimplexMap
 from simplicial.minima import Minima, Search
@@ -22,8 +22,10 @@ __all__ = [
     "Loss",
     "LossComplex",
     "LossError",
+    "LossWarning",
     "Maximum",
     "Minima",
+    "NotFiniteError",
     "NudgedElastic",
     "OptimisedSimplex",
     "Optimizer",

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from reduction import DimensionError, OptionError
 from simplicial.complex import LossComplex
 from simplicial.critical import with_saddles
 from simplicial.elastic import NudgedElastic
+from simplicial.errors import NotFiniteError
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.layout import lay_out, straight
-from simplicial.loss import MEMORY, evaluate
+from simplicial.loss import MEMORY, Loss, evaluate
 from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
@@ -141,7 +143,7 @@ def _settings(
     between = (ends[0] + ends[1]) / 2  # minima of two losses may have the same values
     return {
         "minima": sha256(points.numpy().tobytes()).hexdigest(),
-        "values between the minima": evaluate(gauge.minima.loss, between).loss.tolist(),
+        "values between the minima": [_value(gauge.minima.loss, point) for point in between],
         "values at the minima": [float(value) for value in gauge.minima.values],
         "dtype": str(points.dtype),
         "device": str(gauge.minima.points.device),
@@ -154,6 +156,14 @@ def _settings(
         "threads": gauge.threads,
         "torch": torch.__version__,
     }
+
+
+def _value(loss: Loss, point: Tensor) -> float | None:
+    """The loss at a point (d,); None where it is not finite."""
+    try:
+        return float(evaluate(loss, point[None]).loss[0])
+    except NotFiniteError:
+        return None
 
 
 def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import Barcode, BarEnds, Ends, FilteredComplex
+from reduction import Barcode, BarEnds, Ends
 from reduction.colex import complete_positions
 from simplicial.loss import Loss, values_and_gradients
 from simplicial.newton import follow
@@ -25,6 +25,7 @@ from simplicial.second_order import DENSE, TINY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Values = tuple[Floats, ...]  # of all simplices of a complete complex, by dimension
 
 NEAR = 0.1  # share of the loss's range within which a critical value is near a maximum
 SEARCH = 50  # steps of a search: what is near is found in a few
@@ -114,7 +115,7 @@ def certify(
 
 
 def with_certificates(
-    barcode: Barcode, filtration: FilteredComplex, certificates: tuple[Certificates, ...]
+    barcode: Barcode, values: Values, certificates: tuple[Certificates, ...]
 ) -> Barcode:
     """The barcode, each end with the critical point on the simplex that gives it.
 
@@ -126,8 +127,8 @@ def with_certificates(
         births, deaths = barcode.pairs(r)
         ends.append(
             BarEnds(
-                _ends(births, r, filtration, certificates),
-                _ends(deaths, r + 1, filtration, certificates),
+                _ends(births, r, values, certificates),
+                _ends(deaths, r + 1, values, certificates),
             )
         )
     return barcode.with_ends(ends)
@@ -160,7 +161,7 @@ def _distances(points: Tensor) -> Tensor:
 def _ends(
     simplices: Ints,
     index: int,
-    filtration: FilteredComplex,
+    values: Values,
     certificates: tuple[Certificates, ...],
 ) -> Ends:
     """Critical points of Morse index `index` at which these simplices (m, index+1) begin or end."""
@@ -172,7 +173,7 @@ def _ends(
     for row, simplex in enumerate(simplices):
         if simplex[0] < 0:
             continue
-        found, at = _carrier(simplex, index, filtration, certificates)
+        found, at = _carrier(simplex, index, values, certificates)
         points[row], norms[row] = found.points[at], found.gradient_norms[at]
         eigenvalues[row], morse[row] = found.eigenvalues[at], found.morse[at]
         certified[row] = found.accepted[at] and found.morse[at] == index
@@ -182,14 +183,14 @@ def _ends(
 def _carrier(
     simplex: Ints,
     index: int,
-    filtration: FilteredComplex,
+    values: Values,
     certificates: tuple[Certificates, ...],
 ) -> tuple[Certificates, int]:
     """The certificates and the row in them of the face from which a simplex has its value."""
-    height, carriers = _height(simplex, filtration), []
+    height, carriers = _height(simplex, values), []
     for size, found in enumerate(certificates[: len(simplex)], start=1):
         faces = complete_positions(np.array(list(combinations(simplex.tolist(), size))))
-        faces = faces[filtration.values[size - 1][faces] == height]
+        faces = faces[values[size - 1][faces] == height]
         faces = faces[np.isin(faces, found.simplices)]
         carriers += [(found, int(at)) for at in np.searchsorted(found.simplices, faces)]
     assert carriers, "a value is that of a face which is higher than its own faces"
@@ -197,5 +198,5 @@ def _carrier(
     return next(right, carriers[0])
 
 
-def _height(simplex: Ints, filtration: FilteredComplex) -> float:
-    return float(filtration.values[len(simplex) - 1][complete_positions(simplex)])
+def _height(simplex: Ints, values: Values) -> float:
+    return float(values[len(simplex) - 1][complete_positions(simplex)])

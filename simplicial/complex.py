@@ -36,9 +36,12 @@ class LossComplex:
     pool          (K, d) all control points
     interiors     for each dimension from 1 on: what was seen inside the simplices
     certificates  for each dimension from 0 on: critical points nearby; None if none were sought
-    heights       for each dimension: the largest loss seen on each simplex, faces included
-    filtration    f(simplex) = its height (Algorithm 2, section 4); where a simplex is highest
-                  inside and a critical point lies nearby, the value of that in its place
+    heights       for each dimension: the largest loss seen on each simplex, faces included; inf
+                  where it is not finite on the simplex
+    values        for each dimension: f(simplex) = its height (Algorithm 2, section 4); where a
+                  simplex is highest inside and a critical point lies nearby, the value of that in
+                  its place
+    filtration    the simplices by their values; those of value inf never appear
     """
 
     minima: Minima
@@ -49,6 +52,7 @@ class LossComplex:
     interiors: tuple[Interior, ...]
     certificates: tuple[Certificates, ...] | None = None
     heights: tuple[NDArray[np.float64], ...] = field(init=False)
+    values: tuple[NDArray[np.float64], ...] = field(init=False)
     filtration: FilteredComplex = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,13 +62,19 @@ class LossComplex:
         if self.certificates is not None:
             values = _certified(heights, self.simplices, self.certificates)
         object.__setattr__(self, "heights", heights)
-        filtration = FilteredComplex.complete(len(self.minima), values)
-        object.__setattr__(self, "filtration", filtration)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "filtration", _filtration(self.simplices, values))
 
     @property
     def max_dim(self) -> int:
         """The top dimension; indices 0 .. max_dim - 1 have a barcode."""
         return len(self.simplices) - 1
+
+    @property
+    def missing(self) -> tuple[NDArray[np.int64], ...]:
+        """For each dimension the simplices (m, r+1) on which the loss is not finite."""
+        pairs = zip(self.simplices, self.values, strict=True)
+        return tuple(of.vertices[np.isinf(values)] for of, values in pairs)
 
     def save(self, path: str | Path) -> None:
         """Write everything but the loss to an npz file; overwrites."""
@@ -84,13 +94,15 @@ class LossComplex:
         """Barcodes of all indices 0 .. max_dim - 1 over Z/field (section 4).
 
         Index max_dim is not reported: no simplex of the complex could end its bars. Where
-        certificates were sought, every end of a bar carries its critical point.
+        certificates were sought, every end of a bar carries its critical point. Bars that only
+        `missing` simplices could end have no end, as with these simplices at the value inf; so
+        `w_inf` may be inf.
         Raises FieldError for a field that is not prime.
         """
         barcode = self.filtration.barcode(field, keep_zero=keep_zero)
         if self.certificates is None:
             return barcode
-        return with_certificates(barcode, self.filtration, self.certificates)
+        return with_certificates(barcode, self.values, self.certificates)
 
     @property
     def evaluations(self) -> int:
@@ -100,6 +112,7 @@ class LossComplex:
     def triplet_barcode(self) -> NDArray[np.float64]:
         """Eq. 3: one bar [h1, h2] for each triple of minima, (C(n, 3), 2), triples colexicographic.
 
+        Triples with a missing side have no bar; a missing triangle ends none, h2 is inf.
         h1 is the largest loss on the triangle's sides, h2 on the triangle (Algorithm 2). Four
         minima give four bars, of which the complex has three: the fourth cycle is the sum of the
         others.
@@ -110,8 +123,9 @@ class LossComplex:
                 f"eq. 3 needs triangles, the complex has max_dim={self.max_dim}: build it with "
                 "max_dim=2"
             )
-        sides = self.filtration.values[1][self.filtration.facets(2)].max(axis=1)
-        return np.stack([sides, self.filtration.values[2]], axis=1)
+        sides = on_facets(self.values[1], self.simplices[2].vertices)
+        bars = np.stack([sides, self.values[2]], axis=1)
+        return bars[np.isfinite(sides)]
 
     def __getitem__(self, vertices: Sequence[int]) -> OptimisedSimplex:
         """The optimised simplex on these ascending vertices, for example complex[(0, 1, 2)].
@@ -174,6 +188,8 @@ class LossComplex:
             if seen is None:
                 return None
             rank = _rank(tuple(vertices[i] for i in face))
+            if np.isinf(self.heights[len(face) - 1][rank]):
+                return None
             loss[here] = seen.loss[rank]
             if seen.accuracy is not None:
                 accuracy[here] = seen.accuracy[rank]
@@ -202,10 +218,23 @@ def _certified(
     """Heights in which critical values stand for the highest points inside that lie near them."""
     values: list[NDArray[np.float64]] = []
     for of, height, found in zip(simplices, heights, certificates, strict=True):
-        own = np.full(len(height), -np.inf)
+        own = np.where(np.isinf(height), height, -np.inf)
         own[found.simplices] = np.where(found.accepted, found.values, height[found.simplices])
         values.append(np.maximum(own, on_facets(values[-1], of.vertices)) if values else own)
     return tuple(values)
+
+
+def _filtration(
+    simplices: tuple[Simplices, ...], values: tuple[NDArray[np.float64], ...]
+) -> FilteredComplex:
+    there = [np.isfinite(of_dimension) for of_dimension in values]
+    if all(each.all() for each in there):
+        return FilteredComplex.complete(len(values[0]), values)
+    parts = list(zip(simplices, values, there, strict=True))
+    return FilteredComplex(
+        [of.vertices[finite] for of, _, finite in parts],
+        [of_dimension[finite] for _, of_dimension, finite in parts],
+    )
 
 
 def _rank(vertices: tuple[int, ...]) -> int:

@@ -12,6 +12,7 @@ the one whose honest maximum is lowest is kept; of paths the relaxed one, lowere
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -19,12 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction import OptionError
 from simplicial.fillings import harmonic, ruled
 from simplicial.loss import Loss, points_at_once, values_and_gradients
 from simplicial.maps import Edgewise
 from simplicial.mesh import Mesh
-from simplicial.optimise import Stage
-from simplicial.options import whole
+from simplicial.optimise import GENTLER, Stage
+from simplicial.options import shown, whole
 from simplicial.refinement import Seen, highest, rounding
 from simplicial.relaxation import TINY, nudge
 from simplicial.simplex import interpolate_each
@@ -38,7 +40,7 @@ COARSEST = 1e-3  # and, as a share of its own range, for how high a path is wher
 
 TOPS = 20  # how often the highest point is lowered
 BENDS = 0.1  # the same for a path that cuts bends, over the steps of its relaxation
-LONGEST = 0.2  # motion of a control point for it, over the mesh's spacing
+LOWERING = 0.4  # longest motion of a control point for it, over that of a relaxation
 CRITICAL = 0.02  # slope times spacing, over the height above the faces: a critical point is near
 
 
@@ -50,6 +52,7 @@ class NudgedElastic:
     steps     of one relaxation, at most; an edge has one, a simplex of r >= 2 up to two: from its
               harmonic filling and from its lowest ruled filling, each only while it is above its
               faces
+    longest   step of a control point, over the spacing of the mesh
     Raises OptionError for other numbers. Takes the loss's exact values and gradients, never random
     estimates; nothing here is random. A simplex's result does not depend on those beside it, but
     for rounding. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
@@ -60,10 +63,16 @@ class NudgedElastic:
 
     segments: int = 12
     steps: int = 200
+    longest: float = 0.5
 
     def __post_init__(self) -> None:
         whole("segments", self.segments, 2)
         whole("steps", self.steps, 1)
+        if not (isinstance(self.longest, Real) and 0 < self.longest <= 1):
+            raise OptionError(
+                "longest must be a share of the mesh's spacing above 0 and at most 1, got "
+                f"{shown(self.longest)}: change longest"
+            )
 
     @property
     def simplex_map(self) -> Edgewise:
@@ -80,6 +89,10 @@ class NudgedElastic:
         """To know how high its simplices' faces are."""
         return True
 
+    def gentler(self) -> Self:
+        """With steps of a tenth at most."""
+        return replace(self, longest=GENTLER * self.longest)
+
     def fitted(self, loss: Loss, vertices: Tensor) -> Self:
         """Itself: it takes nothing from a loss."""
         return self
@@ -94,7 +107,7 @@ class NudgedElastic:
     ) -> None:
         """Move the control points inside the simplices.
 
-        Raises LossError where the loss or its gradient is not finite.
+        Raises NotFiniteError where the loss or its gradient is not finite.
         """
         mesh = Mesh.of(self.simplex_map, stage.simplices.dim)
         if not len(mesh.inside):
@@ -225,9 +238,9 @@ class _Settling:
         steep = top.slopes.square().sum(dim=1) * share.square().sum(dim=1)
         step = (excess / steep.clamp(min=TINY))[:, None] * share
         longest = step.amax(dim=1) * top.slopes.norm(dim=1)
-        step *= (LONGEST * self.mesh.spacing(controls) / longest.clamp(min=TINY)).clamp(max=1)[
-            :, None
-        ]
+        step *= (
+            LOWERING * self.settings.longest * self.mesh.spacing(controls) / longest.clamp(min=TINY)
+        ).clamp(max=1)[:, None]
         rows = torch.arange(len(controls), device=controls.device)[:, None].expand(step.shape)
         at = (rows, torch.as_tensor(corners, device=controls.device))
         return controls.index_put(at, -step[:, :, None] * top.slopes[:, None], accumulate=True)
@@ -245,6 +258,7 @@ class _Settling:
             torch.as_tensor(self.faces.floor[which], device=controls.device),
             self.mesh,
             steps=self.settings.steps,
+            longest=self.settings.longest,
             memory=self.memory,
             on_round=self.on_round,
         )

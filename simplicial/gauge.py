@@ -1,5 +1,6 @@
 """What is known of a complex while it is built: heights, floors, slopes, certificates."""
 
+import warnings
 from typing import NoReturn
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from simplicial.certify import Certificates, certify
+from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.layout import Layout
 from simplicial.loss import values_and_gradients
 from simplicial.maximum import Interior, on_facets
@@ -34,6 +36,7 @@ class Gauge:
     interiors   what was seen inside the simplices of each dimension from 1 on
     heights     for each dimension the largest loss seen on each simplex, faces included
     slack       for each dimension what each maximum may be too low by; a sampled one by any amount
+    Heights are inf where a simplex, or a face of it, has no finite loss.
     """
 
     def __init__(
@@ -71,6 +74,16 @@ class Gauge:
     def lattice_points(self, r: int) -> int:
         """How many points Algorithm 2 looks at inside an r-simplex."""
         return len(interior_lattice(r, self.resolution))
+
+    def order(self, r: int) -> NDArray[np.int64]:
+        """All r-simplices (m,), in the order in which a barcode is known soonest.
+
+        Those at the lowest minimum come first: they are a cone, in which all classes end, so that
+        from then on every bar has an end, which the rest can only lower. Of these, and of the rest,
+        those with low faces come first.
+        """
+        at_lowest = self.layout.simplices[r].vertices == int(np.argmin(self.minima.values))
+        return np.lexsort((self.floor(r), ~at_lowest.any(axis=1)))
 
     def batch(self, r: int, which: NDArray[np.int64], *, trains: bool) -> Batch:
         """Some r-simplices (m,), ascending, with what is known of their faces."""
@@ -117,7 +130,10 @@ class Gauge:
             self._values[rows], self._slopes[at] = finished.values, finished.slopes.to(self.pool)
 
     def close(self, r: int, finished: Finished) -> None:
-        """What was seen inside all r-simplices, in their order."""
+        """What was seen inside all r-simplices, in their order.
+
+        Warns of those without a finite loss. Raises LossError where no edge has one.
+        """
         evaluations = int(finished.evaluations.sum())
         if r == 1 and self.tolerance is not None:
             evaluations += len(self.minima)  # slopes at the vertices
@@ -126,10 +142,31 @@ class Gauge:
         )
         self.slack.append(finished.slack)
         self.heights.append(np.maximum(finished.largest, self.floor(r)))
+        self._tell(r, finished)
+
+    def _tell(self, r: int, finished: Finished) -> None:
+        """Warn of simplices that were given up or retried. Raises LossError if all edges were."""
+        every, failed = self.layout.simplices[r].vertices, finished.failed != ""
+        if r == 1 and failed.all():
+            raise NotFiniteError(
+                f"edges need a finite loss, none of {len(every)} has one; the first failed since "
+                f"{finished.failed[0]}"
+            )
+        for which, what in (
+            (failed, "have no finite loss and are missing"),
+            (finished.retried & ~failed, "were trained with smaller steps"),
+        ):
+            if which.any():
+                first = int(np.argmax(which))
+                name = tuple(every[first].tolist())
+                why = f": {finished.failed[first]}" if failed[first] else ""
+                message = f"{which.sum()} of {len(every)} {dimension_name(r)} {what}, first {name}"
+                warnings.warn(message + why, LossWarning, stacklevel=5)
 
     def certificates(self) -> tuple[Certificates, ...]:
         """Critical points near the highest points of all simplices that are highest inside."""
         heights = np.concatenate(self.heights)
+        heights = heights[np.isfinite(heights)]
         spread, noise = float(np.ptp(heights)), float(rounding(heights, self.pool))
         found = []
         for r, simplices in enumerate(self.layout.simplices):
@@ -138,7 +175,8 @@ class Gauge:
             if r:
                 interior = self.interiors[r - 1]
                 margin = self.slack[r] if self.tolerance is not None else 0.0
-                which = np.flatnonzero(interior.largest > self.floor(r) + margin)
+                higher = interior.largest > self.floor(r) + margin
+                which = np.flatnonzero(higher & np.isfinite(interior.largest))
                 place = interior.place[which]
             above = np.maximum(self.slack[r][which], RAISED * spread if r else noise)
             with progress_bar(

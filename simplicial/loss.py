@@ -8,19 +8,21 @@ point takes (`SizedLoss`).
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.errors import LossError
+from simplicial.errors import LossError, NotFiniteError
 from simplicial.options import whole
 
 Loss = Callable[[Tensor], Tensor]
+Part = TypeVar("Part")
 MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
 POWER_STEPS = 30  # of the power iteration
+CPU_MEMORY = "can't allocate memory"  # what torch says of a CPU, by no class of its own
 SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a point
 
 
@@ -91,25 +93,68 @@ def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
     return max(1, memory // size)
 
 
+class Portions:
+    """So many points at once, and half as many from the time on that memory does not suffice.
+
+    size  of a portion; values do not depend on it
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def of(self, count: int, work: Callable[[slice], Part]) -> list[Part]:
+        """What `work` makes of points 0 .. count - 1, portion by portion.
+
+        Raises LossError where one point alone is too much.
+        """
+        parts, first = [], 0
+        while first < count:
+            portion = slice(first, min(first + self.size, count))
+            try:
+                parts.append(work(portion))
+            except RuntimeError as error:
+                self._halve(portion.stop - first, error)
+            else:
+                first = portion.stop
+                continue
+            if torch.cuda.is_initialized():  # only now: an error that is handled holds its tensors
+                torch.cuda.empty_cache()
+        return parts
+
+    def _halve(self, size: int, error: RuntimeError) -> None:
+        is_memory = isinstance(error, torch.OutOfMemoryError) or CPU_MEMORY in str(error)
+        if not is_memory:
+            raise error
+        if size == 1:
+            raise LossError(
+                "the loss at one point must fit into memory, it does not "
+                f"({str(error).splitlines()[0]}): use a device with more memory, smaller "
+                "mini-batches or a smaller model"
+            ) from error
+        self.size = size // 2
+
+
 def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
     """The loss, and its accuracy where it has one, at points (batch, d), a memory budget at a time.
 
     Raises LossError where the loss has the wrong type or shape, or is not finite.
     """
-    parts = []
+
+    def seen(portion: slice) -> Evaluation:
+        chunk = points[portion]
+        if not isinstance(loss, ScoredLoss):
+            values = loss(chunk.clone())  # a loss may write into what it is given
+            _check_shape(values, chunk)
+            return Evaluation(values.double().cpu().numpy(), None)
+        found = loss.evaluate(chunk.clone())
+        for values in (found.loss, found.accuracy):
+            if values is not None:
+                _check_shape(values, chunk, (np.ndarray, Tensor))
+        return found
+
+    portions = Portions(points_at_once(loss, points, memory))
     with torch.no_grad():
-        for chunk in points.split(points_at_once(loss, points, memory)):
-            if isinstance(loss, ScoredLoss):
-                seen = loss.evaluate(chunk.clone())  # a loss may write into what it is given
-                for seen_values in (seen.loss, seen.accuracy):
-                    if seen_values is not None:
-                        _check_shape(seen_values, chunk, (np.ndarray, Tensor))
-                parts.append(seen)
-            else:
-                values = loss(chunk.clone())
-                _check_shape(values, chunk)
-                parts.append(Evaluation(values.double().cpu().numpy(), None))
-    together = Evaluation.joined(parts)
+        together = Evaluation.joined(portions.of(len(points), seen))
     _check_finite(together.loss, points)
     return together
 
@@ -122,17 +167,20 @@ def values_and_gradients(
     Raises LossError where either has the wrong shape or is not finite, or torch cannot
     differentiate the loss.
     """
-    values, gradients = [np.empty(0)], [points[:0]]
-    chunks = points.detach().split(points_at_once(loss, points, memory)) if len(points) else ()
-    for chunk in chunks:
+
+    def seen(portion: slice) -> tuple[NDArray[np.float64], Tensor]:
+        chunk = points.detach()[portion]
         if isinstance(loss, SlopedLoss):
             value, slope = loss.values_and_gradients(chunk.clone())
             _check_shape(value, chunk)
         else:
             _, value, slope = _differentiate(loss, chunk, twice=False)
-        values.append(value.detach().double().cpu().numpy())
-        gradients.append(slope.detach())
-    value, slope = np.concatenate(values), torch.cat(gradients)
+        return value.detach().double().cpu().numpy(), slope.detach()
+
+    portions = Portions(points_at_once(loss, points, memory)) if len(points) else Portions(1)
+    parts = [(np.empty(0), points[:0]), *portions.of(len(points), seen)]
+    value = np.concatenate([part for part, _ in parts])
+    slope = torch.cat([part for _, part in parts])
     _check_finite(value, points)
     steepest = torch.linalg.vector_norm(slope, torch.inf, dim=1)
     _check_finite(steepest.double().cpu().numpy(), points, "gradient")
@@ -269,7 +317,7 @@ def _check_shape(values: Any, points: Tensor, kinds: tuple[type, ...] = (Tensor,
 def _check_finite(values: NDArray[np.float64], points: Tensor, what: str = "loss") -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        raise LossError(
+        raise NotFiniteError(
             f"a {what} must be finite on every simplex: it is {values[bad[0]]} at point "
             f"{_show(points[int(bad[0])])} ({bad.size} of {values.size} points): choose "
             "points where the loss is defined, or scale it"

@@ -26,7 +26,8 @@ from simplicial.simplex import interpolate
 class Interior:
     """What was seen inside the simplices of one dimension.
 
-    largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at
+    largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at,
+                 inf where the loss was not finite
     place        (m, r+1) float64, where that is, barycentric; zeros where there is none
     samples      every loss on the lattice, (m, p), and accuracy where the loss has one; None if not
                  kept

@@ -9,6 +9,7 @@ lines, all simplices of a dimension in one batch.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol, Self
 
 import numpy as np
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError, OptionError
-from simplicial.errors import LossError
+from simplicial.errors import NotFiniteError
 from simplicial.loss import (
     MEMORY,
     Loss,
+    Portions,
     StochasticLoss,
     gradient,
     points_at_once,
@@ -34,6 +36,7 @@ from simplicial.sampling import UniformPoints
 from simplicial.store import Memo, Record
 
 PERIOD = 30.0  # seconds between the epochs that are kept
+GENTLER = 0.1  # of a step, where steps did not stay finite
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
 
 
@@ -98,6 +101,10 @@ class Optimizer(Protocol):
     @property
     def takes_slopes(self) -> bool:
         """Whether it must be told the loss's gradients on faces."""
+        ...
+
+    def gentler(self) -> Self:
+        """The same optimizer with smaller steps, for what did not stay finite."""
         ...
 
     def fitted(self, loss: Loss, vertices: Tensor) -> Self:
@@ -167,6 +174,12 @@ class Algorithm1:
         """Never."""
         return False
 
+    def gentler(self) -> Self:
+        """With a tenth of its recipe's learning rate, once it is `fitted`."""
+        assert self.recipe is not None, "a fitted optimizer has its recipe"
+        slower = self.recipe.changed(learning_rate=GENTLER * self.recipe.learning_rate)
+        return replace(self, recipe=slower)
+
     def fitted(self, loss: Loss, vertices: Tensor) -> Self:
         """With the recipe that `recipe_for` gives."""
         return replace(self, recipe=self.recipe_for(loss, vertices))
@@ -181,7 +194,7 @@ class Algorithm1:
     ) -> None:
         """Train the control points inside the simplices, and inside their sides if trainable.
 
-        Raises LossError when the parameters stop being finite.
+        Raises NotFiniteError when the parameters stop being finite.
         """
         first = stage.inside.start if self.sides == "fixed" else stage.sides.start
         free = slice(first, stage.inside.stop)
@@ -204,18 +217,25 @@ def descend(
     neither depends on what else is trained beside it, nor on the memory budget. On a CUDA device
     sums over shared control points, and gradients of convolutions, are taken in no fixed order, so
     last bits may differ from run to run.
-    Raises LossError when the parameters stop being finite. Source: Algorithm 1.
+    Raises NotFiniteError when the parameters stop being finite. Source: Algorithm 1.
     """
     moving = pool[free]
     if not len(moving):
         return
-    moving.grad = torch.zeros_like(moving)
+    moving.grad = grad = torch.zeros_like(moving)
     optimizer = torch.optim.SGD(
         [moving], recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov
     )
     points = UniformPoints(stage.seed, stage.simplices.vertices, samples)
     batches = np.random.default_rng([stage.seed, stage.simplices.dim])
-    at_once = points_at_once(loss, pool, stage.memory)
+    portions = Portions(points_at_once(loss, pool, stage.memory))
+
+    def pulled(estimate: Loss, pull: _Pull, portion: slice) -> None:
+        part = pull.part(portion)
+        theta = part.points(pool)
+        g = torch.add(gradient(estimate, theta), theta, alpha=recipe.weight_decay)
+        part.add(g / samples, grad, free)
+
     keeper = _Keeper(stage.memo, moving, optimizer)
     done = keeper.resume()
     for epoch in range(recipe.epochs):
@@ -228,10 +248,9 @@ def descend(
             epoch / recipe.epochs
         )
         for estimate in _estimates(loss, recipe.batch_size, batches):
-            moving.grad.zero_()
-            for theta, pull in _parts(pool, stage.simplices, points.draw(), at_once):
-                g = torch.add(gradient(estimate, theta), theta, alpha=recipe.weight_decay)
-                pull.add(g / samples, moving.grad, free)
+            grad.zero_()
+            pull = _Pull.of(pool, stage.simplices, points.draw())
+            portions.of(len(pull.rows), partial(pulled, estimate, pull))
             optimizer.step()
         _check_finite(moving, stage.simplices, epoch, recipe)
         keeper.keep(epoch + 1)
@@ -288,10 +307,26 @@ def _estimates(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterato
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pull:
-    """W(t)^T for some points: rows of the pool (b, r+1), and their weights (b, r+1)."""
+    """W(t) and W(t)^T for some points: rows of the pool (b, r+1), and their weights (b, r+1)."""
 
     rows: Tensor
     weights: Tensor
+
+    @classmethod
+    def of(cls, pool: Tensor, simplices: Simplices, t: NDArray[np.float64]) -> Self:
+        """For the points t (m, samples, r+1) of m simplices; b is m samples."""
+        corners, weights = simplices.simplex_map.locate(t)
+        rows = np.take_along_axis(simplices.controls[:, None, :], corners, axis=-1)
+        share = torch.as_tensor(weights, dtype=pool.dtype, device=pool.device)
+        return cls(torch.as_tensor(rows, device=pool.device).flatten(0, 1), share.flatten(0, 1))
+
+    def part(self, portion: slice) -> Self:
+        """For some of the points."""
+        return replace(self, rows=self.rows[portion], weights=self.weights[portion])
+
+    def points(self, pool: Tensor) -> Tensor:
+        """The points psi(t), (b, d)."""
+        return torch.einsum("bj,bjd->bd", self.weights, pool[self.rows])
 
     def add(self, g: Tensor, grad: Tensor, free: slice) -> None:
         """Add W(t)^T g, for g (b, d), to grad, the gradient of the free rows."""
@@ -301,22 +336,10 @@ class _Pull:
         grad.index_add_(0, self.rows[point, corner] - free.start, share * g[point])
 
 
-def _parts(
-    pool: Tensor, simplices: Simplices, t: NDArray[np.float64], at_once: int
-) -> Iterator[tuple[Tensor, _Pull]]:
-    """The points psi(t) for t (m, samples, r+1), so many at once."""
-    corners, weights = simplices.simplex_map.locate(t)
-    rows = np.take_along_axis(simplices.controls[:, None, :], corners, axis=-1)
-    share = torch.as_tensor(weights, dtype=pool.dtype, device=pool.device).flatten(0, 1)
-    row = torch.as_tensor(rows, device=pool.device).flatten(0, 1)
-    for w, k in zip(share.split(at_once), row.split(at_once), strict=True):
-        yield torch.einsum("bj,bjd->bd", w, pool[k]), _Pull(k, w)
-
-
 def _check_finite(moving: Tensor, simplices: Simplices, epoch: int, recipe: Recipe) -> None:
     if moving.isfinite().all():
         return
-    raise LossError(
+    raise NotFiniteError(
         f"training must stay finite: parameters of {simplices.dim}-simplices were not after epoch "
         f"{epoch + 1} at learning rate {recipe.learning_rate:g}: choose a smaller learning rate"
     )

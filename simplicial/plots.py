@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reduction import DimensionError, FilteredComplex
 from reduction.bars import as_text
-from simplicial.errors import LossError
+from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import evaluate
 from simplicial.simplex import OptimisedSimplex, Samples
 
@@ -105,9 +105,13 @@ def plot_edge(
     if straight:
         ends = simplex(np.eye(2))
         share = ends.new_tensor(t[along])[:, None]
-        seen = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
-        chord = _quantity(Samples(samples.barycentric, *seen), quantity)
-        ax.plot(t[along], chord, "--", color=line.get_color(), label=f"straight line {a}-{b}")
+        label, chord = f"straight line {a}-{b}", np.full(len(t), np.nan)
+        try:
+            seen = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
+            chord = _quantity(Samples(samples.barycentric, *seen), quantity)
+        except NotFiniteError:
+            label += ": not finite"
+        ax.plot(t[along], chord, "--", color=line.get_color(), label=label)
     ax.set_xlabel("t, from the first minimum of an edge (0) to the second (1)")
     ax.set_ylabel(quantity)
     ax.legend(frameon=False, fontsize=8)

@@ -13,7 +13,6 @@ from simplicial.loss import Loss, values_and_gradients
 from simplicial.mesh import Mesh, along, frame
 
 FIRST = 0.05  # length of a point's first step, over the mesh's spacing
-LONGEST = 0.5  # of any step
 FAR = 1e6  # of a step before it is shortened, which float32 can square
 PACE = 0.5  # time step, times the square root of the curvature that a point has met
 TURN = 0.2  # of a point's velocity towards its force, from step to step
@@ -32,6 +31,7 @@ def nudge(
     mesh: Mesh,
     *,
     steps: int,
+    longest: float,
     memory: int,
     on_round: Callable[[], object],
 ) -> Tensor:
@@ -39,6 +39,7 @@ def nudge(
 
     heights  (m, c) the loss at the control points, of which those on faces count
     floor    (m,) the largest loss on each simplex's faces
+    steps    at most, none longer than so many spacings of the mesh: longest
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
     point climbs along it, unless it is below the floor. A simplex that no longer
@@ -50,7 +51,7 @@ def nudge(
     inside = torch.as_tensor(mesh.inside, device=controls.device)
     is_path = mesh.places.shape[1] == 2
     is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
-    pace = _Pace()
+    pace = _Pace(longest)
     for step in range(steps if len(controls) else 0):
         on_round()
         if not len(moving):
@@ -112,12 +113,13 @@ class _Pace:
     changed by success.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
         self.curvature = _Curvature()
         self.velocity: Tensor | None = None
 
     def step(self, points: Tensor, slopes: Tensor, uphill: Tensor, spacing: Tensor) -> Tensor:
-        """Motion (m, i, d) against `uphill`, no longer than `LONGEST` spacings."""
+        """Motion (m, i, d) against `uphill`, no longer than `longest` spacings."""
         size = uphill.norm(dim=2, keepdim=True).clamp(min=TINY)
         met = self.curvature.met(points, slopes, spacing)
         far = FAR * spacing / size  # where the loss is linear, a point meets no curvature
@@ -128,7 +130,9 @@ class _Pace:
         agrees = (velocity * uphill).sum(dim=2, keepdim=True) < 0
         velocity = torch.where(agrees, turned, 0.0) - time * uphill
         move = time * velocity
-        short = (LONGEST * spacing / move.norm(dim=2, keepdim=True).clamp(min=TINY)).clamp(max=1)
+        short = (self.longest * spacing / move.norm(dim=2, keepdim=True).clamp(min=TINY)).clamp(
+            max=1
+        )
         self.velocity = short * velocity
         return short * move
 

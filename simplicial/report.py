@@ -105,11 +105,10 @@ def write_report(
 def longest_triangle(loss_complex: LossComplex, barcode: Barcode) -> tuple[int, ...]:
     """The triangle that ends the longest bar of index 1; without one, the lowest triangle."""
     bars = barcode[1]
-    if len(bars):
-        return tuple(
-            int(v) for v in barcode.pairs(1).deaths[int(np.argmax(bars[:, 1] - bars[:, 0]))]
-        )
-    lowest = int(np.argmin(loss_complex.filtration.values[2]))
+    lengths = np.where(np.isinf(bars[:, 1]), -np.inf, bars[:, 1] - bars[:, 0])
+    if np.isfinite(lengths).any():
+        return tuple(int(v) for v in barcode.pairs(1).deaths[int(np.argmax(lengths))])
+    lowest = int(np.argmin(loss_complex.values[2]))
     return tuple(int(v) for v in loss_complex.simplices[2].vertices[lowest])
 
 
@@ -133,8 +132,9 @@ def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> dic
     plot_barcode(barcode, axes["barcode"])
     plot_diagram(barcode, axes["diagram"])
     plot_barrier_tree(loss_complex.filtration, axes["tree"])
-    edges = [(0, 1)]
-    if loss_complex.max_dim >= 2:
+    first = int(np.argmax(np.isfinite(loss_complex.values[1])))
+    edges = [tuple(int(v) for v in loss_complex.simplices[1].vertices[first])]
+    if loss_complex.max_dim >= 2 and np.isfinite(loss_complex.values[2]).any():
         triangle = longest_triangle(loss_complex, barcode)
         figures["triangle"] = triangle_figure(loss_complex, triangle)
         edges = list(combinations(triangle, 2))

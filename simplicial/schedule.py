@@ -18,6 +18,7 @@ from simplicial.work import Batch, Finished, finish
 from simplicial.workers import by_workers, cut
 
 Ints = NDArray[np.int64]
+FACE = "a face of it has no finite loss"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,14 +41,17 @@ class Schedule:
     def run(self, gauge: Gauge, r: int, *, trains: bool) -> None:
         """Finish the r-simplices that are not stored, and let the gauge take in all.
 
-        Raises LossError where the loss or the parameters are not finite, RunError where workers die
+        Raises LossError where no edge is finite, RunError where workers die
         or nothing can be stored, DataError for spoilt records.
         """
-        m = len(gauge.layout.simplices[r].vertices)
         stored = self._stored(gauge, r)
-        alone = self.store is None and self.executor is None
-        parts = cut(m, self.batch, alone=alone, executor=self.executor, done=stored)
         pieces = [(np.array([number]), finished) for number, finished in stored.items()]
+        if len(lost := np.flatnonzero(np.isinf(gauge.floor(r)))):
+            gone = Finished.given_up(gauge.minima.loss, gauge.batch(r, lost, trains=False), FACE)
+            pieces.append((lost, gone.without_points()))
+        alone = self.store is None and self.executor is None
+        done = [*stored, *lost.tolist()]
+        parts = cut(gauge.order(r), self.batch, alone=alone, executor=self.executor, done=done)
         for which, finished in self._finished(gauge, r, parts, trains):
             gauge.take(r, which, finished)
             self._put(gauge, r, which, finished)
@@ -142,6 +146,8 @@ def _record(one: Finished, vertices: Ints) -> Record:
         "vertices": vertices.tolist(),
         "largest": float(one.largest[0]) if np.isfinite(one.largest[0]) else None,
         "evaluations": int(one.evaluations[0]),
+        "retried": bool(one.retried[0]),
+        "failed": one.failed[0],
     }
     return Record(tensors, numbers)
 
@@ -159,7 +165,8 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: Store) -
     if "accuracy" in tensors:
         shapes["accuracy"] = (1, points)
     right = number < len(vertices) and record.numbers.get("vertices") == vertices[number].tolist()
-    right = right and isinstance(record.numbers.get("evaluations"), int)
+    kinds = {"evaluations": int, "retried": bool, "failed": str}
+    right = right and all(isinstance(record.numbers.get(k), kind) for k, kind in kinds.items())
     if not right or {name: tuple(t.shape) for name, t in tensors.items()} != shapes:
         raise DataError(
             f"records of {store.folder} must be those of this complex, number {number} of "
@@ -176,4 +183,6 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: Store) -
         samples=None if seen is None else Evaluation(seen, score),
         evaluations=np.array([record.numbers["evaluations"]]),
         slack=tensors["slack"].numpy(),
+        retried=np.array([record.numbers["retried"]]),
+        failed=np.array([record.numbers["failed"]], object),
     )

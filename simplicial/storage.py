@@ -108,7 +108,10 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     now = evaluate(loss, points)
     _check_same_loss(now.loss, values, "the vertices")
     for simplices, interior in zip(layout.simplices[1:], interiors, strict=True):
-        top = int(np.argmax(interior.largest))
+        finite = np.isfinite(interior.largest)
+        if not finite.any():
+            continue
+        top = int(np.argmax(np.where(finite, interior.largest, -np.inf)))
         controls = pool[torch.as_tensor(simplices.controls[top])]
         place = interpolate(controls, simplex_map, interior.place[top : top + 1])
         seen = evaluate(loss, place).loss
@@ -165,7 +168,7 @@ def _segments(simplex_map: SimplexMap) -> int:
 def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
     """What was seen inside the m simplices of dimension r."""
     points = comb(resolution - 1, r)  # of the lattice, inside
-    largest = _floats(archive, f"largest_{r}", (m,))
+    largest = _floats(archive, f"largest_{r}", (m,), endless=True)
     place = _floats(archive, f"place_{r}", (m, r + 1))
     if (place < 0).any() or (np.abs(place.sum(axis=1) - 1) > BARYCENTRIC).any():
         raise DataError(f"its place_{r} has rows that are negative, or have not the sum 1")
@@ -174,7 +177,9 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
         return Interior(largest, place, None, evaluations)
     scored = f"accuracy_{r}" in archive
     accuracy = _floats(archive, f"accuracy_{r}", (m, points)) if scored else None
-    seen = _floats(archive, f"loss_{r}", (m, points))
+    seen = _floats(archive, f"loss_{r}", (m, points), endless=True)
+    if (np.isinf(seen) != np.isinf(largest)[:, None]).any():
+        raise DataError(f"its loss_{r} is infinite elsewhere than its largest_{r}")
     if (seen.max(axis=1) > largest).any():
         raise DataError(f"its loss_{r} exceeds the maxima in its largest_{r}")
     return Interior(largest, place, Evaluation(seen, accuracy), evaluations)
@@ -222,8 +227,12 @@ def _certificates(archive: Any, r: int, m: int, dim: int) -> Certificates:
     return Certificates(**parts)
 
 
-def _floats(archive: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _floats(
+    archive: Any, name: str, shape: tuple[int, ...], *, endless: bool = False
+) -> NDArray[np.float64]:
+    """An array of finite numbers, or of numbers that may be +inf."""
     array = archive[name]
-    if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
+    right = array.dtype == np.float64 and array.shape == shape
+    if not right or not (np.isfinite(array) | (endless & (array == np.inf))).all():
         raise DataError(f"its {name} is {array.dtype} of shape {array.shape}, not {shape} finite")
     return array

@@ -6,6 +6,7 @@ the batch that it is in.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -14,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.loss import Evaluation, Loss, values_and_gradients
+from simplicial.errors import NotFiniteError
+from simplicial.loss import Evaluation, Loss, evaluate, values_and_gradients
 from simplicial.maximum import refined, sample_interiors
 from simplicial.optimise import Optimizer, Stage
 from simplicial.refinement import Highest, Seen, rounding
@@ -54,6 +56,35 @@ class Batch:
     tolerance: float | None
     threads: int
 
+    @property
+    def own(self) -> int:
+        """Control points inside each simplex."""
+        inside = self.stage.inside
+        return (inside.stop - inside.start) // len(self.stage.simplices.vertices)
+
+    def part(self, some: slice) -> Self:
+        """Some of the simplices, as they are before they are trained; their epochs are not kept."""
+        stage = self.stage
+        first, own = stage.inside.start, self.own
+        controls = stage.simplices.controls[some]
+        start, stop, _ = some.indices(len(stage.simplices.vertices))
+        moved = np.where(controls < first, controls, controls - start * own)
+        simplices = replace(
+            stage.simplices, vertices=stage.simplices.vertices[some], controls=moved
+        )
+        rows = self.pool[first + start * own : first + stop * own]
+        return replace(
+            self,
+            pool=torch.cat([self.pool[:first], rows]),
+            stage=replace(
+                stage,
+                simplices=simplices,
+                inside=slice(first, first + len(rows)),
+                floor=None if stage.floor is None else stage.floor[some],
+                memo=None,
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
@@ -62,12 +93,15 @@ class Finished:
     points       (m, k, d) control points inside, on the CPU as slopes are
     values       (m, k) float64, the loss there, and slopes (m, k, d) its gradients; None where they
                  were not wanted
-    largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at
+    largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at,
+                 inf where the loss was not finite
     place        (m, r+1) float64, where that is, barycentric; zeros where there is none
     samples      every loss on the lattice, (m, p), and accuracy where the loss has one; None where
-                 not kept
+                 not kept; inf and 0 where the loss was not finite
     evaluations  (m,) int64, of the loss, after training
     slack        (m,) float64, what `largest` may be too low by; inf where it was sampled
+    retried      (m,) bool, whether steps had to be smaller than asked for
+    failed       (m,) object, why there is no finite loss; empty where there is
     """
 
     points: Tensor
@@ -78,6 +112,31 @@ class Finished:
     samples: Evaluation | None
     evaluations: Ints
     slack: Floats
+    retried: NDArray[np.bool_]
+    failed: NDArray[np.object_]
+
+    @classmethod
+    def given_up(cls, loss: Loss, batch: Batch, reason: str) -> Self:
+        """Of simplices that are not finite: control points as they came, no values, maxima inf."""
+        m, dim = len(batch.stage.simplices.vertices), batch.stage.simplices.dim
+        points = batch.pool[batch.stage.inside].reshape(m, batch.own, batch.pool.shape[1]).cpu()
+        samples = None
+        if batch.keeps:
+            shape = (m, len(interior_lattice(dim, batch.resolution)))
+            scored = evaluate(loss, batch.pool[:1], batch.stage.memory).accuracy is not None
+            samples = Evaluation(np.full(shape, np.inf), np.zeros(shape) if scored else None)
+        return cls(
+            points=points,
+            values=np.full(points.shape[:2], np.nan) if batch.slopes else None,
+            slopes=torch.full_like(points, torch.nan) if batch.slopes else None,
+            largest=np.full(m, np.inf),
+            place=np.full((m, dim + 1), 1 / (dim + 1)),
+            samples=samples,
+            evaluations=np.zeros(m, np.int64),
+            slack=np.full(m, np.inf),
+            retried=np.full(m, batch.trains),
+            failed=np.full(m, reason, object),
+        )
 
     @classmethod
     def joined(cls, parts: "list[Finished]") -> Self:
@@ -101,12 +160,40 @@ def finish(
     on_round: Callable[[], object] = _nothing,
     on_points: Callable[[int], object] = _nothing,
 ) -> Finished:
-    """Train the simplices of a batch, whose pool moves, and find the largest loss on them.
+    """Train the simplices of a batch, and find the largest loss on them.
+
+    Where the loss or parameters are not finite, the batch is halved until a simplex is alone; that
+    is trained again by the gentler optimizer, and given up where this does not help either. Those
+    beside it are as they would be without it.
 
     on_round, on_points  for progress, as `Optimizer.optimise` and `sample_interiors` call them
-    Raises LossError where the loss or the parameters are not finite.
+    Raises LossError where the loss breaks its contract.
     """
     torch.set_num_threads(batch.threads)
+    progress = (on_round, on_points)
+    try:
+        return _together(loss, optimizer, replace(batch, pool=batch.pool.clone()), *progress)
+    except NotFiniteError as error:
+        reason = str(error)
+    m = len(batch.stage.simplices.vertices)
+    if m > 1:
+        halves = [batch.part(slice(0, m // 2)), batch.part(slice(m // 2, m))]
+        return Finished.joined([finish(loss, optimizer, half, *progress) for half in halves])
+    if batch.trains:
+        with suppress(NotFiniteError):
+            alone = _together(loss, optimizer.gentler(), batch.part(slice(0, 1)), *progress)
+            return replace(alone, retried=np.ones(1, dtype=bool))
+    return Finished.given_up(loss, batch, reason)
+
+
+def _together(
+    loss: Loss,
+    optimizer: Optimizer,
+    batch: Batch,
+    on_round: Callable[[], object],
+    on_points: Callable[[int], object],
+) -> Finished:
+    """The simplices of a batch, whose pool moves. Raises NotFiniteError."""
     stage, pool = batch.stage, batch.pool
     if batch.trains:
         optimizer.optimise(loss, pool, stage, on_round)
@@ -172,8 +259,8 @@ def _measured(
             on_points=on_points,
         )
     d = pool.shape[1]
-    own = (stage.inside.stop - stage.inside.start) // len(stage.simplices.vertices)
-    inside = slice(stage.inside.start + some.start * own, stage.inside.start + some.stop * own)
+    own, first = batch.own, stage.inside.start
+    inside = slice(first + some.start * own, first + some.stop * own)
     return Finished(
         points=pool[inside].reshape(m, own, d).cpu(),
         values=None if seen is None else seen.values[inside].reshape(m, own),
@@ -183,6 +270,8 @@ def _measured(
         samples=interior.samples if batch.keeps else None,
         evaluations=found.evaluations + (0 if tolerance is None else own),
         slack=slack,
+        retried=np.zeros(m, dtype=bool),
+        failed=np.full(m, "", object),
     )
 
 

@@ -49,22 +49,24 @@ def check_workers(executor: Any, batch: int | None) -> None:
 
 
 def cut(
-    count: int,
+    order: Ints,
     batch: int | None,
     *,
     alone: bool,
     executor: Executor | None,
     done: Collection[int],
 ) -> list[Ints]:
-    """The numbers 0 .. count - 1 in batches, those of them that hold what is not done.
+    """Numbers in batches, each ascending, those of them that hold what is not done.
 
+    order  (m,) the numbers 0 .. m - 1, first what is to be finished first
     alone  whether all can be one: nothing is stored, nor sent away
     """
+    count = len(order)
     size = count if alone else BATCH
     if executor is not None:
         size = min(size, -(-count // (TURNS * (os.cpu_count() or 1))))
     size = batch or max(1, size)
-    parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
+    parts = [np.sort(order[first : first + size]) for first in range(0, count, size)]
     left = [part[~np.isin(part, list(done))] for part in parts]
     return [part for part in left if len(part)]
 

@@ -99,6 +99,10 @@ class Counted:
     def takes_slopes(self) -> bool:
         return self.optimizer.takes_slopes
 
+    def gentler(self) -> Self:
+        self.optimizer = self.optimizer.gentler()
+        return self
+
     def fitted(self, loss: Loss, vertices: Tensor) -> Self:
         self.optimizer = self.optimizer.fitted(loss, vertices)
         return self

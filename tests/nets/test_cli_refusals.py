@@ -290,6 +290,6 @@ def test_a_failure_while_writing_leaves_nothing_but_what_is_finished(
     assert result.stderr.splitlines()[-1] == "Error: a file: No space left on device"
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["records"]
     monkeypatch.undo()
-    monkeypatch.setattr("simplicial.optimise._parts", fail)  # nothing is trained again
+    monkeypatch.setattr("simplicial.optimise.gradient", fail)  # nothing is trained again
     succeed("run", *SMALL, "--out", tmp_path / "out")
     assert set(content(tmp_path / "out")) >= FILES

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reduction import Barcode, BarEnds, DataError, FilteredComplex
+from reduction import Barcode, BarEnds, DataError
 from simplicial import (
     Algorithm1,
     Edgewise,
@@ -231,9 +231,9 @@ def certificates_of(values: list[float], morse: list[int]) -> Certificates:
 @pytest.mark.parametrize(("morse", "size"), [(1, 2), (-1, 1), (2, 1)])
 def test_of_faces_with_one_value_that_of_the_right_index_counts(morse: int, size: int) -> None:
     """An edge as high as one of its ends: the edge's own point, if its index is right."""
-    filtration = FilteredComplex.complete(2, [[1.0, 0.0], [1.0]])
+    values = (np.array([1.0, 0.0]), np.array([1.0]))
     both = (certificates_of([1.0, 0.0], [0, 0]), certificates_of([1.0], [morse]))
-    found, at = _carrier(np.array([0, 1]), 1, filtration, both)
+    found, at = _carrier(np.array([0, 1]), 1, values, both)
     assert found is both[size - 1]
     assert at == 0
 

@@ -132,6 +132,7 @@ def test_a_triangle_below_its_faces_is_left_at_once() -> None:
         torch.tensor([10.0]),
         mesh,
         steps=30,
+        longest=0.5,
         memory=MEMORY,
         on_round=lambda: None,
     )

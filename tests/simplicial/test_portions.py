@@ -1,0 +1,102 @@
+"""Where memory does not suffice for a portion of points, it is halved, and the result is the
+same."""
+
+import subprocess
+import sys
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from simplicial import Algorithm1, LossError, Minima, Recipe, build_complex
+from simplicial.loss import Portions, evaluate, values_and_gradients
+
+POINTS = torch.randn(13, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+def bowl(x: Tensor) -> Tensor:
+    return (x.square() * torch.arange(1.0, 4.0).to(x)).sum(dim=1)
+
+
+class Narrow:
+    """`bowl` on a device that holds so many points."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.sizes: list[int] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.sizes.append(len(x))
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return bowl(x)
+
+
+@pytest.mark.parametrize("room", [1, 2, 5, 13])
+def test_values_and_gradients_are_the_same_in_halves(room: int) -> None:
+    narrow = Narrow(room)
+    np.testing.assert_array_equal(evaluate(narrow, POINTS).loss, evaluate(bowl, POINTS).loss)
+    values, slopes = values_and_gradients(narrow, POINTS)
+    expected = values_and_gradients(bowl, POINTS)
+    np.testing.assert_array_equal(values, expected[0])
+    assert torch.equal(slopes, expected[1])
+    assert max(narrow.sizes) == 13
+
+
+def test_what_once_was_too_much_is_not_tried_again() -> None:
+    narrow = Narrow(3)
+    evaluate(narrow, POINTS)
+    assert narrow.sizes == [13, 6, 3, 3, 3, 3, 1]
+
+
+def test_one_point_that_does_not_fit_is_an_error() -> None:
+    with pytest.raises(LossError, match=r"one point must fit into memory, it does not \(CUDA"):
+        evaluate(Narrow(0), POINTS)
+
+
+def test_other_errors_are_none_of_memory() -> None:
+    def wrong(x: Tensor) -> Tensor:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        evaluate(wrong, POINTS)
+
+
+@pytest.mark.parametrize("sides", ["fixed", "trainable"])
+def test_a_complex_is_the_same_where_memory_runs_out(sides: Literal["fixed", "trainable"]) -> None:
+    optimizer = Algorithm1(recipe=Recipe(epochs=5), sides=sides)
+    whole, parts = (
+        build_complex(Minima(POINTS[:5], loss), 2, optimizer=optimizer, progress=False)
+        for loss in (bowl, Narrow(2))
+    )
+    assert torch.equal(whole.pool, parts.pool)
+    for ours, theirs in zip(parts.values, whole.values, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+LIMITED = """
+import resource, torch
+from simplicial.loss import Portions
+done = Portions(8).of(8, lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()))
+room = 3 * 2**28 + int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+portions = Portions(8)
+again = portions.of(8, lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()))
+print(sum(done) == sum(again), portions.size)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_the_memory_of_a_cpu_runs_out_alike() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True
+    )
+    same, size = found.stdout.split()
+    assert same == "True"
+    assert int(size) < 8
+
+
+def test_no_points_make_no_portions() -> None:
+    assert Portions(4).of(0, lambda part: part) == []
