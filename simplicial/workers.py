@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -12,6 +13,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -28,6 +30,9 @@ Result = TypeVar("Result")
 BATCH = 16  # simplices that are finished together, at most, where they are stored or sent away
 TURNS = 2  # batches for each core, at least, where workers are
 AHEAD = 64  # batches that are sent before the first of them is back
+DEATHS = {"KilledWorker"}  # an engine's own error, beside BrokenExecutor, for workers that died
+
+_busy = threading.Lock()  # held while this process, a worker, does a batch
 
 
 def check_workers(executor: Any, batch: int | None) -> None:
@@ -77,9 +82,10 @@ def by_workers(
     """What `work` returns for its arguments in `calls`, with their place, as workers end them.
 
     After an error what workers have begun is still waited for, and yielded. Raises RunError where a
-    worker dies, OptionError where arguments cannot be sent.
+    worker dies or a batch is cancelled, OptionError where arguments cannot be sent or workers are
+    threads.
     """
-    numbered = enumerate(calls)
+    numbered, work = enumerate(calls), partial(_one_at_a_time, work)
     waiting: dict[Future[Result], int] = {}
     wrong: BaseException | None = None
     try:
@@ -88,15 +94,15 @@ def by_workers(
                 waiting[executor.submit(work, *call)] = row
             if not waiting:
                 break
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                row = waiting.pop(future)
+            ended = wait(waiting, return_when=FIRST_COMPLETED).done
+            for future, row in [(future, waiting.pop(future)) for future in ended]:
                 error = CancelledError() if future.cancelled() else future.exception()
                 if error is None:
                     yield row, future.result()
                     continue
                 wrong = wrong or error
-                for other in waiting:
-                    other.cancel()
+                # Not all engines tell those who wait for a batch that it is cancelled.
+                waiting = {other: row for other, row in waiting.items() if not other.cancel()}
     finally:
         for future in waiting:
             future.cancel()
@@ -104,13 +110,33 @@ def by_workers(
         raise _told(wrong) from wrong
 
 
+def _one_at_a_time(work: Callable[..., Result], *call: Any) -> Result:
+    """What `work` returns, in a worker. Raises OptionError where it is at work on another batch."""
+    if not _busy.acquire(blocking=False):
+        raise OptionError(
+            "workers must be processes with one thread each, since threads would share one model "
+            "and one stream of random numbers, this one was given two batches at once: begin "
+            "Dask's with threads_per_worker=1, or pass a ProcessPoolExecutor"
+        )
+    try:
+        return work(*call)
+    finally:
+        _busy.release()
+
+
 def _told(error: BaseException) -> BaseException:
     """What went wrong with workers, as one sentence; all else as it is."""
-    if isinstance(error, BrokenExecutor):
+    if isinstance(error, BrokenExecutor) or type(error).__name__ in DEATHS:
         return RunError(
             f"workers must live until their batch ends, one died ({error}): see above whether it "
             "could not import the loss, run it again with fewer workers if it was killed for "
             "memory; what is stored is kept"
+        )
+    if isinstance(error, CancelledError):
+        return RunError(
+            "workers must be there until the last batch ends, the executor cancelled one: see "
+            "above whether it was shut down, or lost its scheduler, and run it again; what is "
+            "stored is kept"
         )
     unsent = isinstance(error, pickle.PicklingError | AttributeError | TypeError)
     if unsent and "pickle" in str(error).lower():

@@ -1,10 +1,11 @@
-"""Dask's workers, one of which is killed: the same bits."""
+"""Dask's workers, some of which are killed, threads among them, or a scheduler that goes."""
 
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import torch
 from distributed import Client, LocalCluster
 from torch import Tensor
 
-from simplicial import Minima, NudgedElastic, build_complex
+from reduction import OptionError
+from simplicial import Minima, NudgedElastic, RunError, build_complex
 
 POINTS = np.random.default_rng(73).uniform(-2, 2, (5, 3))
 
@@ -22,23 +24,43 @@ def slow_loss(x: Tensor) -> Tensor:
     return (x.square() - 1).square().sum(dim=1) + 0.3 * torch.sin(3 * x).prod(dim=1)
 
 
+def slower_loss(x: Tensor) -> Tensor:
+    time.sleep(0.05)
+    return slow_loss(x)
+
+
+class Deadly:
+    """A loss that ends every process but its own."""
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if os.getpid() != self.home:
+            os._exit(9)
+        return slow_loss(x)
+
+
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,  # pyright: ignore
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+def cluster() -> Iterator[LocalCluster]:
+    cluster = LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+    )
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    with Client(cluster) as client:
         yield client
 
 
-def heights(client: Client | None, batch: int | None = None) -> list[np.ndarray]:
+def heights(
+    client: Client | None, batch: int | None = None, loss: Any = slow_loss
+) -> list[np.ndarray]:
     built = build_complex(
-        Minima(POINTS, slow_loss),  # pyright: ignore
+        Minima(POINTS, loss),  # pyright: ignore
         2,
         optimizer=NudgedElastic(segments=4, steps=30),
         executor=None if client is None else client.get_executor(),
@@ -71,3 +93,32 @@ def test_a_worker_is_killed_in_the_middle(client: Client) -> None:
         np.testing.assert_array_equal(one, other)
     assert moments
     assert moments[0] < time.perf_counter() - 0.2 * seconds
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_workers_that_die_too_often_are_told(
+    client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    with pytest.raises(RunError, match=r"one died \(Attempted to run task"):
+        heights(client, batch=1, loss=Deadly())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_client_that_is_closed_in_the_middle_is_told(cluster: LocalCluster) -> None:
+    with Client(cluster) as client:
+        closer = threading.Timer(0.5, client.close)
+        closer.start()
+        with pytest.raises(RunError, match="the executor cancelled one"):
+            heights(client, batch=1, loss=slower_loss)
+        closer.join()
+
+
+def test_workers_that_are_threads_are_refused() -> None:
+    with (
+        Client(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
+        ) as client,
+        pytest.raises(OptionError, match="this one was given two batches at once"),
+    ):
+        heights(client, batch=1)

@@ -370,3 +370,38 @@ def test_an_epoch_of_other_points_is_refused(
     Memo(folder).save(9, Record({"points": torch.zeros(2, 3)}, {}))
     with pytest.raises(DataError, match="a batch goes on from its own control points"):
         built("algorithm 1", store=tmp_path)
+
+
+class Silent(Executor):
+    """Breaks the first batch, and tells nobody when it cancels the others."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.futures.append(Future())
+        if len(self.futures) == 1:
+            self.futures[0].set_exception(AttributeError("broken"))
+        return self.futures[-1]
+
+
+def test_an_error_ends_a_run_whose_executor_is_silent_on_what_is_cancelled() -> None:
+    executor = Silent()
+    with pytest.raises(AttributeError, match="broken"):
+        built("algorithm 1", executor=executor, batch=4)
+    assert [future.cancelled() for future in executor.futures] == [False, True, True]
+
+
+class Closed(Executor):
+    """Cancels all that it is given."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_a_batch_that_the_executor_cancels_is_told() -> None:
+    with pytest.raises(RunError, match="the executor cancelled one"):
+        built("algorithm 1", executor=Closed(), batch=4)
