@@ -7,6 +7,7 @@ import click
 
 from nets.commands.analytic import analytic
 from nets.commands.run import run
+from nets.commands.status import report, status
 from reduction import TopologyError
 
 
@@ -38,6 +39,8 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(analytic)
+main.add_command(status)
+main.add_command(report)
 
 
 if __name__ == "__main__":

@@ -136,10 +136,19 @@ class NetworkSettings:
         """What `build_complex` is to be told."""
         return _build(self, Algorithm1(recipe=self.recipe, sides=self.sides), Barycentric())
 
-    @property
-    def bytes(self) -> int:
-        """The memory budget."""
-        return int(self.memory * GIGABYTE)
+    def room(self, taken: int, point: int) -> int:
+        """Bytes of the memory budget that batches may take, where a process takes so many already.
+
+        point  bytes of a network in a batch
+        Raises OptionError where there is no room for one.
+        """
+        left = int(self.memory * GIGABYTE) - taken
+        if left < point:
+            raise OptionError(
+                f"memory must hold the program, its data and a network in training, which take "
+                f"{(taken + point) / GIGABYTE:.3g} GB, got {self.memory:g}: raise --memory"
+            )
+        return left
 
     def _check_networks(self) -> None:
         """Refuse options that other options would leave without effect."""

@@ -28,8 +28,9 @@ from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
 from simplicial.options import described, switch, whole
+from simplicial.records import Record
 from simplicial.schedule import record_name
-from simplicial.store import Memo, Record, Store
+from simplicial.store import Memo, Store
 from simplicial.workers import by_workers, check_workers, cut
 
 NAME = record_name(0)  # of trained networks in a run folder
@@ -166,6 +167,7 @@ def _alone(seen: Evaluation, i: int) -> Evaluation:
 def _settings(loss: NetworkLoss, starts: Tensor, recipe: Recipe, seed: int) -> dict[str, Any]:
     """What the bits of minima depend on, as JSON values."""
     return {
+        "n": len(starts),
         "loss": repr(loss),
         "loss at the first start": float(evaluate(loss, starts[:1]).loss[0]),
         "starts": sha256(starts.cpu().numpy().tobytes()).hexdigest(),

@@ -1,6 +1,7 @@
 """Whether what is asked for fits into memory, told before it is taken."""
 
 import os
+import sys
 from pathlib import Path
 
 from reduction.errors import CapacityError
@@ -15,6 +16,17 @@ def available() -> int:
     except OSError:  # not Linux
         pass
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def resident() -> int:
+    """Bytes of memory that this process takes now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # not Linux: the most that it ever took
+        import resource  # which Windows has not
+
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return size if sys.platform == "darwin" else 1024 * size
 
 
 def require(size: int, what: str) -> None:

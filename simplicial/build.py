@@ -192,13 +192,17 @@ def check_options(resolution: int, seed: int, tolerance: float | None) -> None:
         )
 
 
+def pool_bytes(simplex_map: SimplexMap, n: int, max_dim: int, point: int) -> int:
+    """Bytes of all control points, their gradients and what moves both, `point` for each."""
+    return 3 * point * pool_size(simplex_map, n, max_dim)
+
+
 def _check_size(
     minima: Minima, max_dim: int, simplex_map: SimplexMap, resolution: int, memory: int
 ) -> None:
     """Refuse what would run out of memory, by counting, before anything is laid out."""
     n, d = minima.points.shape
-    row = 3 * d * minima.points.element_size()  # a control point, its gradient, what moves both
-    pool = row * pool_size(simplex_map, n, max_dim)
+    pool = pool_bytes(simplex_map, n, max_dim, d * minima.points.element_size())
     lattice = comb(resolution + max_dim, max_dim) * (max_dim + 1) * 8
     limit = ROOM * max(memory, MEMORY)
     for what, size in (("control points", pool), (f"a lattice of {resolution=}", lattice)):

@@ -98,9 +98,12 @@ class NudgedElastic:
         return self
 
     def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
-        """Steps of all relaxations, if none is left out."""
-        path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
-        return (path if stage.simplices.dim == 1 else filling) * len(_groups(loss, pool, stage))
+        """Steps of all relaxations of all groups."""
+        return self.most_rounds(stage.simplices.dim) * len(_groups(loss, pool, stage))
+
+    def most_rounds(self, dim: int) -> int:
+        """Steps of all relaxations of a simplex of this dimension, if none is left out."""
+        return self.steps + int(BENDS * self.steps) if dim == 1 else 2 * self.steps + TOPS
 
     def optimise(
         self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]

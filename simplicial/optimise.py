@@ -31,9 +31,10 @@ from simplicial.loss import (
 from simplicial.maps import Barycentric, SimplexMap
 from simplicial.options import whole
 from simplicial.recipe import EXACT, Recipe
+from simplicial.records import Record
 from simplicial.refinement import Seen
 from simplicial.sampling import UniformPoints
-from simplicial.store import Memo, Record
+from simplicial.store import Memo
 
 PERIOD = 30.0  # seconds between the epochs that are kept
 GENTLER = 0.1  # of a step, where steps did not stay finite

@@ -26,12 +26,10 @@ from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
 from simplicial.errors import RunError
 from simplicial.plots import plot_barrier_tree, plot_edge, plot_triangle
+from simplicial.progress import RECORDS
 from simplicial.store import LOCK
 
 DPI = 130
-
-
-RECORDS = "records"
 PARTIAL = ".result."
 
 

@@ -13,7 +13,8 @@ from reduction import DataError
 from simplicial.gauge import Gauge, dimension_name, progress_bar
 from simplicial.loss import Evaluation
 from simplicial.optimise import Optimizer
-from simplicial.store import Memo, Record, Store
+from simplicial.records import Record
+from simplicial.store import Memo, Store
 from simplicial.work import Batch, Finished, finish
 from simplicial.workers import by_workers, cut
 

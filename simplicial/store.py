@@ -1,48 +1,41 @@
 """A run folder: what is finished is stored as it ends, so that a run that was stopped goes on.
 
     lock                       held while a process works on the folder
-    NAME.settings.json         what the records of this name were made with
-    NAME/NUMBER.safetensors    tensors of one record
-    NAME/NUMBER.json           its numbers, and the checksums of both files
+    begun                      its time is when a process last took the folder up
     unfinished/KEY/            how far a batch has come, now and then (`Memo`)
 
-A file is written under another name, synced and renamed, a record's numbers after its tensors: a
-record whose numbers are there is whole, however the process ended. Nothing is ever unpickled.
+Settings and records are described in `simplicial.records`.
 """
 
-import errno
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import safetensors
-import safetensors.torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from reduction import DataError, OptionError
 from simplicial.errors import RunError
+from simplicial.records import (
+    SETTINGS,
+    Record,
+    Records,
+    digest,
+    read_numbers,
+    read_record,
+    sealed,
+    telling,
+    write,
+    write_record,
+)
 
-VERSION = 1
-LOCK, UNFINISHED = "lock", "unfinished"
-DIGITS = 6  # of a record's number, at least
-FULL = {errno.ENOSPC, errno.EDQUOT}
+LOCK, BEGUN, UNFINISHED = "lock", "begun", "unfinished"
 
 
-class Record(NamedTuple):
-    """Something finished: tensors by name, and numbers, JSON values by name."""
-
-    tensors: Mapping[str, Tensor]
-    numbers: Mapping[str, Any]
-
-
-class Store:
+class Store(Records):
     """The records in a folder, for as long as this process holds its lock.
 
     folder  made if it is not there
@@ -51,9 +44,9 @@ class Store:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).absolute()
+        super().__init__(folder)
         self._agreed: dict[str, Any] = {}
-        with _told(self.folder):
+        with telling(self.folder):
             self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / LOCK, timeout=0)
@@ -64,6 +57,7 @@ class Store:
                     f"a run folder belongs to one process at a time, another one works on "
                     f"{self.folder}: wait until it ends, or choose another folder"
                 ) from None
+            (self.folder / BEGUN).touch()
 
     @classmethod
     def opened(cls, store: "str | Path | Store | None") -> AbstractContextManager["Store | None"]:
@@ -83,7 +77,11 @@ class Store:
     def close(self) -> None:
         """Give the lock back; folders that were made, and in which nothing is kept, go."""
         if self._new and not any(self.folder.rglob("[0-9]*.json")):
-            for path in [*self.folder.glob("*.settings.json"), self.folder / LOCK]:
+            for path in [
+                *self.folder.glob(f"*{SETTINGS}"),
+                self.folder / LOCK,
+                self.folder / BEGUN,
+            ]:
                 path.unlink(missing_ok=True)
             for folder in self._new:
                 with suppress(OSError):  # something else was put there
@@ -99,14 +97,14 @@ class Store:
         Raises RunError that names the first setting that differs, or where there are such records
         without settings; DataError for a spoilt file.
         """
-        path = self.folder / f"{name}.settings.json"
+        path = self.folder / f"{name}{SETTINGS}"
         given = json.loads(json.dumps(settings, allow_nan=False))
         self._agreed[name] = given
-        kept = _numbers(path)
+        kept = read_numbers(path)
         has_records = any(self.folder.glob("*/[0-9]*.json"))
         is_begun = records is not None and bool(self.numbers(records))
         if not has_records or (kept is None and not is_begun):
-            _write(path, _sealed(given))
+            write(path, sealed(given))
             return
         if kept is None:
             raise RunError(
@@ -117,14 +115,9 @@ class Store:
             if before != now:
                 raise RunError(
                     f"a run folder goes on with its own settings, {self.folder} was made with "
-                    f"{key} = {_shown(before)}, now {key} = {_shown(now)}: give the same, or "
-                    "choose another folder"
+                    f"{key} = {json.dumps(before)}, now {key} = {json.dumps(now)}: give the same, "
+                    "or choose another folder"
                 )
-
-    def numbers(self, name: str) -> list[int]:
-        """Which records of this name are finished, ascending."""
-        stems = [path.stem for path in (self.folder / name).glob("*.json")]
-        return sorted(int(s) for s in stems if s.isascii() and s.isdecimal() and len(s) >= DIGITS)
 
     def forget(self) -> None:
         """Leave nothing unfinished: all is finished."""
@@ -132,22 +125,12 @@ class Store:
 
     def put(self, name: str, number: int, record: Record) -> None:
         """Store a record. Raises RunError where the disk is full or cannot be written."""
-        _put(self._path(name, number), record)
-
-    def get(self, name: str, number: int) -> Record | None:
-        """A finished record, or None where there is none.
-
-        Raises DataError where its files are not as they were written.
-        """
-        return _get(self._path(name, number))
+        write_record(self.path(name, number), record)
 
     def memo(self, key: str) -> "Memo":
         """Where a batch with this key says how far it has come, under the settings agreed on."""
         whole = json.dumps([key, self._agreed], sort_keys=True)
-        return Memo(self.folder / UNFINISHED / _digest(whole.encode())[:16])
-
-    def _path(self, name: str, number: int) -> Path:
-        return self.folder / name / f"{number:0{DIGITS}}.json"
+        return Memo(self.folder / UNFINISHED / digest(whole.encode())[:16])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +146,7 @@ class Memo:
         """The last epoch that was kept whole, and its record; None where there is none."""
         for path in sorted(self.folder.glob("[0-9]*.json"), reverse=True):
             with suppress(DataError):  # two processes wrote it, one of them outlived its run
-                if (found := _get(path)) is not None:
+                if (found := read_record(path)) is not None:
                     return int(path.stem), found
         return None
 
@@ -176,7 +159,7 @@ class Memo:
         if not self.folder.parent.parent.is_dir():
             return
         path = self.folder / f"{epoch:06}.json"
-        _put(path, record)
+        write_record(path, record)
         for old in self.folder.glob("[0-9]*"):
             if old.stem < path.stem:
                 old.unlink(missing_ok=True)
@@ -184,115 +167,3 @@ class Memo:
     def clear(self) -> None:
         """Forget the batch: it is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _put(path: Path, record: Record) -> None:
-    """Write a record's tensors, then its numbers at `path`."""
-    content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
-    with _told(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path.with_suffix(".safetensors"), content)
-    _write(path, _sealed({**record.numbers, "tensors": _digest(content)}))
-
-
-def _get(path: Path) -> Record | None:
-    """The record whose numbers are at `path`; None where they are not."""
-    numbers = _numbers(path)
-    if numbers is None:
-        return None
-    file = path.with_suffix(".safetensors")
-    content = file.read_bytes() if file.is_file() else b""
-    if numbers.pop("tensors", None) != _digest(content):
-        raise _spoilt(file)
-    return Record(safetensors.torch.load(content), numbers)
-
-
-def _sealed(values: Mapping[str, Any]) -> bytes:
-    """JSON values as text, with their own checksum."""
-    body = {"version": VERSION, **values}
-    return (json.dumps({**body, "sha256": _seal(body)}, indent=1) + "\n").encode()
-
-
-def _numbers(path: Path) -> dict[str, Any] | None:
-    """What `_sealed` made of JSON values; None without a file."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        body = json.loads(text)
-        whole = body.pop("sha256") == _seal(body)
-        version = body.pop("version")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        whole, version, body = False, None, {}
-    if not whole:
-        raise _spoilt(path)
-    if version != VERSION:
-        raise DataError(
-            f"{path} must be of version {VERSION} of run folders, it is of {version}: choose "
-            "another folder, or the loss-barcodes that wrote it"
-        )
-    return body
-
-
-def _seal(body: Mapping[str, Any]) -> str:
-    return _digest(json.dumps(body, sort_keys=True).encode())
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _spoilt(path: Path) -> DataError:
-    cure = "move both files of that number away, and it is computed again"
-    if path.name.endswith(".settings.json"):
-        cure = "choose another folder"
-    return DataError(f"{path} must be as a run wrote it, its checksum is another one: {cure}")
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all, whatever happens."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with _told(path.parent):
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a renaming last; a system that cannot open folders needs none."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """What the system says, as one sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise RunError(
-                f"a run needs room, the disk of {folder} is full: make room and run it again; what "
-                "is finished is kept"
-            ) from error
-        raise RunError(
-            f"a run folder must be one that can be written, {folder} cannot ({error.strerror}): "
-            "choose another folder"
-        ) from error

@@ -15,20 +15,24 @@ import click
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import nn
 
 from nets import data as data_sets
 from nets import models
 from nets.checkpoints import make_model, read_checkpoint
 from nets.commands.shared import shared_options, write
+from nets.data.images import ImageData
 from nets.execution import PRECISIONS
 from nets.loss import NetworkLoss
+from nets.plan import plan
 from nets.settings import NetworkSettings, record
 from nets.symmetry import align
 from nets.train import train_minima
 from reduction import w_inf
+from reduction.memory import resident
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.loss import evaluate
-from simplicial.report import RECORDS
+from simplicial.progress import RECORDS
 from simplicial.store import Store
 
 
@@ -146,12 +150,22 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     help="Simplices that are finished, and stored, together, never the result."
     "  [default: up to 16]",
 )
-@click.option("--memory", default=2.0, show_default=True, help="Gigabytes for a batch of networks.")
+@click.option(
+    "--memory",
+    default=2.0,
+    show_default=True,
+    help="Gigabytes for this process, and for each worker: batches of networks fill what is left.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Count what the run takes, time a little of it, and end: nothing is trained or written.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
 )
 @shared_options
-def run(**options: Any) -> None:
+def run(dry_run: bool, **options: Any) -> None:
     """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
 
     The recipe of mlp is for the digits, that of lenet is the paper's, that of resnet Li et al.'s
@@ -170,8 +184,13 @@ def run(**options: Any) -> None:
     settings = NetworkSettings(checkpoints=_checkpoints(options), **options)
     settings.check()
     torch.set_num_threads(settings.cores)
+    images = _images(settings)
+    model = _model(settings, images)
+    if dry_run:
+        click.echo(plan(model, images, settings).table())
+        return
     with Store(settings.out / RECORDS) as store, _workers(settings.workers) as executor:
-        _run(settings, store, executor)
+        _run(settings, model, images, store, executor)
 
 
 @contextmanager
@@ -205,27 +224,37 @@ def _end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> None:
-    began = time.perf_counter()
-    recipe, build = settings.recipe, settings.build
+def _images(settings: NetworkSettings) -> ImageData:
     images = data_sets.load(settings.data, settings.data_dir, settings.download)
     if settings.subset is not None:
         images = images.subset(settings.subset)
-    if settings.image_size is not None:
-        images = images.resized(settings.image_size)
-    states = [read_checkpoint(path) for path in settings.checkpoints]
+    return images if settings.image_size is None else images.resized(settings.image_size)
+
+
+def _model(settings: NetworkSettings, images: ImageData) -> nn.Module:
     if settings.factory is not None:
-        model = make_model(settings.factory)
-    else:
-        model = models.build(
-            settings.network,
-            images.shape,
-            images.classes,
-            hidden=settings.hidden,
-            depth=settings.depth,
-            width=settings.width,
-            shortcuts=settings.shortcuts,
-        )
+        return make_model(settings.factory)
+    return models.build(
+        settings.network,
+        images.shape,
+        images.classes,
+        hidden=settings.hidden,
+        depth=settings.depth,
+        width=settings.width,
+        shortcuts=settings.shortcuts,
+    )
+
+
+def _run(
+    settings: NetworkSettings,
+    model: nn.Module,
+    images: ImageData,
+    store: Store,
+    executor: Executor | None,
+) -> None:
+    began = time.perf_counter()
+    recipe, build = settings.recipe, settings.build
+    states = [read_checkpoint(path) for path in settings.checkpoints]
     loss, test = (
         NetworkLoss(model, inputs, targets, device=settings.device, precision=settings.precision)
         for inputs, targets in (
@@ -233,11 +262,12 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
             (images.test_inputs, images.test_targets),
         )
     )
+    memory = settings.room(resident(), loss.point_bytes())
     store.agree("run", settings.lasting | {"data_sha256": images.digest})
     if states:
         minima = Minima.from_state_dicts(states, loss)
         if settings.align:
-            minima = align(minima, seed=settings.seed, memory=settings.bytes)
+            minima = align(minima, seed=settings.seed, memory=memory)
     else:
         minima = train_minima(
             loss,
@@ -245,7 +275,7 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
             recipe=recipe,
             align=settings.align,
             seed=settings.seed,
-            memory=settings.bytes,
+            memory=memory,
             store=store,
             executor=executor,
             batch=settings.batch,
@@ -254,7 +284,7 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
     loss_complex = build_complex(
         minima,
         settings.max_dim,
-        memory=settings.bytes,
+        memory=memory,
         store=store,
         executor=executor,
         batch=settings.batch,
@@ -263,14 +293,17 @@ def _run(settings: NetworkSettings, store: Store, executor: Executor | None) -> 
     barcode = loss_complex.barcode(settings.field)
     click.echo(f"{len(minima)} minima of {settings.network} on {len(images.train_targets)} images")
     rows = {"loss": minima.values, "accuracy": minima.accuracy}
-    rows["test accuracy"] = evaluate(test, minima.points, settings.bytes).accuracy
+    rows["test accuracy"] = evaluate(test, minima.points, memory).accuracy
     for name, values in rows.items():
         click.echo(f"{name:14} {_span(values)}")
     click.echo("\n" + barcode.table())
+    if missing := _missing(loss_complex):
+        click.echo("\n" + missing)
     if loss_complex.max_dim >= 2:
         click.echo("\n" + _triplets(loss_complex))
     written = record(settings, recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": images.digest, "loss": repr(loss)}
+    written["missing"] = [simplex.tolist() for of in loss_complex.missing for simplex in of]
     write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
 
 
@@ -280,6 +313,17 @@ def _checkpoints(options: dict[str, Any]) -> tuple[Path, ...]:
     if more and not given:
         raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
     return (*given, *more)
+
+
+def _missing(loss_complex: LossComplex) -> str:
+    """What there is no finite loss on, and what that does to the barcode."""
+    count = sum(map(len, loss_complex.missing))
+    if not count:
+        return ""
+    return (
+        f"{count} simplices are missing, since the loss is not finite on them or on a face: bars "
+        "that only they could end have no end, as with these simplices at +inf"
+    )
 
 
 def _triplets(loss_complex: LossComplex) -> str:

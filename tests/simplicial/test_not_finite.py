@@ -25,6 +25,7 @@ from simplicial import (
     Recipe,
     build_complex,
 )
+from simplicial.progress import Progress
 from simplicial.store import Store
 
 RECIPE = Recipe(epochs=40, learning_rate=0.05, weight_decay=0.0)
@@ -130,6 +131,11 @@ def test_neither_batches_nor_a_store_change_what_is_missing(
     assert record is not None
     assert record.numbers["failed"].startswith("training must stay finite")
     assert record.numbers["largest"] is None
+    progress = Progress.read(tmp_path)
+    assert progress.state == "finished"
+    assert list(progress.failed) == [(0, 1)]
+    for seen, values in zip(progress.values, stored.values, strict=True):
+        np.testing.assert_array_equal(seen, values)
     calls: list[int] = []
 
     def counted(x: Tensor) -> Tensor:

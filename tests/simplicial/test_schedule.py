@@ -25,7 +25,8 @@ from simplicial import (
     RunError,
     build_complex,
 )
-from simplicial.store import Memo, Record, Store
+from simplicial.records import Record
+from simplicial.store import Memo, Store
 
 POINTS = np.random.default_rng(71).uniform(-2, 2, (5, 3))
 

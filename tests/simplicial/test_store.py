@@ -13,7 +13,8 @@ import torch
 
 from reduction import DataError
 from simplicial import RunError
-from simplicial.store import Record, Store
+from simplicial.records import Record
+from simplicial.store import Store
 
 RECORD = Record({"points": torch.arange(6.0).view(2, 3)}, {"loss": 0.1, "vertices": [0, 2]})
 

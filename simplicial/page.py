@@ -1,0 +1,160 @@
+"""A run as one page of HTML that stands alone: how far it has come, the barcodes of what is
+finished, its pictures.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
+from simplicial.plots import plot_barrier_tree
+from simplicial.progress import Progress
+from simplicial.records import write
+
+SETTING = 200  # characters of a setting that are shown
+STATES = {
+    "running": "A process works on it",
+    "stopped": "It is not finished, and no process works on it: the same command goes on",
+    "finished": "It is finished",
+}
+DRAWN = {  # by `write_report`, beside the records
+    "triangle": "Loss inside the triangle of the longest bar, and accuracy if there is one",
+    "edges": "Along its sides, and along the straight lines between the same minima",
+}
+
+
+class _Picture(NamedTuple):
+    title: str
+    url: str  # the picture itself
+
+
+class _Bar(NamedTuple):
+    birth: str
+    death: str
+    length: str
+    born: str
+    dies: str
+
+
+def write_page(progress: Progress, path: Path, field: int = 2) -> None:
+    """Write the page of a run to `path`, in place of what is there.
+
+    field  coefficients Z/p of its barcodes, p prime
+    Where all is finished, and the result is beside the records, barcodes and pictures are those of
+    the result; else they are made of the records. Raises FieldError, RunError where the page cannot
+    be written, DataError for spoilt files.
+    """
+    filtration, result = progress.filtration(), progress.folder.parent
+    whole = progress.state == "finished"
+    barcode = None if filtration is None else filtration.barcode(field)
+    if whole and (result / "barcodes.json").is_file():
+        written = Barcode.load(result / "barcodes.json")
+        barcode = written if written.field == field else barcode
+    pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
+    if whole:
+        pictures += [
+            _Picture(title, _url("png", (result / f"{name}.png").read_bytes()))
+            for name, title in DRAWN.items()
+            if (result / f"{name}.png").is_file()
+        ]
+    template = Environment(
+        loader=PackageLoader("simplicial", "."), autoescape=True, undefined=StrictUndefined
+    ).get_template("page.html")
+    page = template.render(
+        title=_title(progress.folder),
+        state=STATES[progress.state],
+        left=None if whole else f"time left: {progress.duration()}",
+        at=_as_of(progress),
+        turns=progress.turns,
+        failed={_name(list(simplex)): why for simplex, why in progress.failed.items()},
+        whole=whole,
+        barcode=barcode,
+        summary=[] if barcode is None else _summary(barcode),
+        bars=[] if barcode is None else [_bars(barcode, r) for r in range(len(barcode))],
+        pictures=pictures,
+        settings={name: _settings(kept) for name, kept in progress.settings.items()},
+    )
+    write(path, page.encode())
+
+
+def _pictures(filtration: FilteredComplex, barcode: Barcode) -> list[_Picture]:
+    drawn = {
+        "Barcode": lambda axes: plot_barcode(barcode, axes),
+        "Persistence diagram": lambda axes: plot_diagram(barcode, axes),
+        "Minima, and the barriers between them": lambda axes: plot_barrier_tree(filtration, axes),
+    }
+    pictures = []
+    for title, draw in drawn.items():
+        figure = Figure(figsize=(6, 4.5), layout="constrained")
+        draw(figure.subplots())
+        content = BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "loss-barcodes"}):  # the same page for the same run
+            figure.savefig(content, format="svg", metadata={"Date": None})
+        pictures.append(_Picture(title, _url("svg+xml", content.getvalue())))
+    return pictures
+
+
+def _url(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _title(folder: Path) -> str:
+    """The run's folder, where the records are in one of their own."""
+    return folder.parent.name if folder.name == "records" else folder.name
+
+
+def _as_of(progress: Progress) -> str | None:
+    times = [turn.at for turn in progress.turns if turn.at is not None]
+    if not times:
+        return None
+    return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _summary(barcode: Barcode) -> list[tuple[str, ...]]:
+    rows = []
+    for r, bars in enumerate(barcode):
+        finite = barcode.finite(r)
+        longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
+        endless = len(bars) - len(finite)
+        rows.append((str(r), str(len(bars)), str(endless), longest, f"{barcode.w_inf(r):.6g}"))
+    return rows
+
+
+def _bars(barcode: Barcode, r: int) -> list[_Bar]:
+    """The bars of an index, the longest first."""
+    births, deaths = barcode.pairs(r)
+    rows = [
+        _Bar(
+            f"{birth:.6g}",
+            f"{death:.6g}",
+            f"{death - birth:.6g}",
+            _name(born),
+            "" if dies[0] < 0 else _name(dies),
+        )
+        for (birth, death), born, dies in zip(
+            barcode[r].tolist(), births.tolist(), deaths.tolist(), strict=True
+        )
+    ]
+    lengths = np.diff(barcode[r], axis=1)[:, 0]
+    return [rows[i] for i in np.argsort(-lengths, kind="stable")]
+
+
+def _name(simplex: list[int]) -> str:
+    return f"({', '.join(map(str, simplex))})"
+
+
+def _settings(kept: dict[str, Any]) -> dict[str, str]:
+    """Settings as text, long ones cut."""
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in kept.items()}
+    return {
+        key: text if len(text) <= SETTING else f"{text[:SETTING]} ..."
+        for key, text in texts.items()
+    }

@@ -1,0 +1,231 @@
+"""`status`, `report` and `run --dry-run`: what they say of a run, against the run itself."""
+
+import base64
+import os
+import re
+import shutil
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from torch import Tensor
+
+import simplicial.loss
+import simplicial.optimise
+from reduction import Barcode, FilteredComplex
+from simplicial.page import write_page
+from simplicial.progress import Progress, duration
+from simplicial.store import Store
+from tests.nets.commands import SMALL, invoke, succeed
+
+RUN = ["run", "--subset", "100", "--minima", "4", "--epochs", "2", "--hidden", "4", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    succeed(*RUN, "--out", folder)
+    return folder
+
+
+@pytest.fixture
+def stopped(whole: Path, tmp_path: Path) -> Path:
+    """The same run without its result, two of its edges and one of its triangles."""
+    folder = tmp_path / "out"
+    shutil.copytree(whole / "records", folder / "records")
+    for name in ("simplices-1/000001", "simplices-1/000004", "simplices-2/000000"):
+        (folder / "records" / f"{name}.json").unlink()
+    return folder
+
+
+def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in files if p.name != "lock"}
+
+
+def test_a_finished_run_has_the_barcode_of_its_result(whole: Path) -> None:
+    before = everything(whole)
+    said = succeed("status", whole).stdout
+    assert said.startswith(f"{whole}: finished\n")
+    assert everything(whole) == before
+    progress, barcode = Progress.read(whole), Barcode.load(whole / "barcodes.json")
+    filtration = progress.filtration()
+    assert filtration is not None
+    for ours, theirs in zip(filtration.barcode(), barcode, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert barcode.table() in said
+    assert progress.left() == 0
+
+
+def test_a_stopped_run_has_the_barcode_of_what_is_finished(whole: Path, stopped: Path) -> None:
+    with np.load(whole / "complex.npz") as archive:
+        values, largest = archive["values"], archive["largest_1"]
+    kept: dict[tuple[int, ...], float] = {(v,): x for v, x in enumerate(values)}
+    for number, edge in enumerate([(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]):
+        if number not in (1, 4):  # each of the triangles has one of these two edges
+            kept[edge] = max(largest[number], *values[list(edge)])
+    expected = FilteredComplex.from_simplices(kept).barcode()
+    progress = Progress.read(stopped)
+    assert progress.state == "stopped"
+    filtration = progress.filtration()
+    assert filtration is not None
+    assert filtration.counts == (4, 4)
+    for ours, theirs in zip(filtration.barcode(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert [(turn.done, turn.total) for turn in progress.turns] == [(4, 4), (4, 6), (0, 4)]
+
+
+def test_a_run_at_work_is_told_from_a_stopped_one(stopped: Path) -> None:
+    with Store(stopped / "records"):
+        assert "running; time left: about" in succeed("status", stopped).stdout
+    assert "stopped; time left: about" in succeed("status", stopped).stdout
+
+
+def test_the_pace_is_that_since_the_run_was_taken_up(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole / "records", folder / "records")
+    begun = 1_000_000.0
+    os.utime(folder / "records" / "begun", (begun, begun))
+    moments = {"simplices-0": [-5000, -4000, 10, 20], "simplices-1": [30, 40, 50, 60, 70, 80]}
+    for name, times in moments.items():
+        for number, moment in enumerate(times):
+            path = folder / "records" / name / f"{number:06}.json"
+            os.utime(path, (begun + moment, begun + moment))
+    shutil.rmtree(folder / "records" / "simplices-2")
+    progress = Progress.read(folder)
+    assert [turn.pace for turn in progress.turns] == [10.0, 10.0, None]
+    assert progress.left() == 40.0  # four triangles, each as long as an edge
+    assert progress.duration() == "about 40 s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5 s"), (59, "59 s"), (60, "1 min"), (5400, "1 h 30 min"), (200_000, "2 d 7 h")],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_run_whose_minima_are_not_trained_has_no_barcode_yet(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole / "records", folder / "records")
+    for name in ("simplices-1", "simplices-2", "complex.settings.json"):
+        path = folder / "records" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / "records" / "simplices-0" / "000002.json").unlink()
+    said = succeed("status", folder).stdout
+    assert "coefficients" not in said
+    assert re.search(r"minima +3 +4", said)
+    assert re.search(r"triangles +0 +4", said)
+    succeed("report", folder)
+    assert "There are none before" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_a_folder_that_holds_no_run_is_refused(command: str, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        result = invoke(command, folder)
+        assert result.exit_code == 1
+        assert "a run folder holds its settings" in result.stderr
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["run.settings.json", "simplices-1/000000.json"])
+def test_a_file_that_was_changed_is_refused(whole: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    path = folder / "records" / name
+    path.write_text(path.read_text().replace("0", "1"))
+    result = invoke("status", folder)
+    assert result.exit_code == 1
+    assert "must be as a run wrote it" in result.stderr
+
+
+def pictures(page: str) -> list[bytes]:
+    return [
+        base64.b64decode(c) for c in re.findall(r'src="data:image/[a-z+]+;base64,([^"]+)"', page)
+    ]
+
+
+def test_the_page_of_a_finished_run_stands_alone(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    assert succeed("report", whole, "--out", path).stdout == f"{path}\n"
+    page = path.read_text(encoding="utf-8")
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    found = pictures(page)
+    assert len(found) == 5
+    assert sum(content.startswith(b"<?xml") for content in found) == 3
+    for content in found[3:]:
+        assert imread(BytesIO(content)).ndim == 3
+    barcode = Barcode.load(whole / "barcodes.json")
+    assert all(f"{x:.6g}" in page for bars in barcode for x in bars.ravel())
+    again = tmp_path / "again.html"
+    succeed("report", whole, "--out", again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_the_page_of_a_stopped_run_says_so(stopped: Path) -> None:
+    succeed("report", stopped)
+    page = (stopped / "report.html").read_text(encoding="utf-8")
+    assert "no process works on it" in page
+    assert "Barcodes of what is finished" in page
+    assert len(pictures(page)) == 3
+    succeed(*RUN, "--out", stopped)  # goes on beside the page
+    assert Progress.read(stopped).state == "finished"
+
+
+def test_names_are_text_on_the_page(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "<script>alert(1)<"
+    shutil.copytree(whole, folder)
+    write_page(Progress.read(folder), tmp_path / "page.html")
+    assert "<script" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("optimizer", ["algorithm1", "elastic"])
+def test_a_plan_counts_what_the_run_does(
+    optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["run", *SMALL, "--optimizer", optimizer, "--sampled", "--out", tmp_path / "out"]
+    table = [line.split() for line in succeed(*command, "--dry-run").stdout.splitlines()]
+    assert not (tmp_path / "out").exists()
+    planned = {row[0]: [int(x) for x in row[1:5]] for row in table if row and row[0] in NAMES}
+    assert planned["minima"][0] == 3
+    assert planned["edges"][0] == 3
+    assert planned["triangles"][0] == 1
+    steps = count_points(monkeypatch, simplicial.optimise, "gradient")
+    losses = count_points(monkeypatch, simplicial.maximum, "evaluate")
+    succeed(*command)
+    assert sum(steps) == sum(row[1] for row in planned.values())
+    assert sum(losses) == sum(row[2] for name, row in planned.items() if name != "minima")
+
+
+NAMES = ("minima", "edges", "triangles")
+
+
+def count_points(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[int]:
+    """How many points this function is called with from now on."""
+    counts: list[int] = []
+    function = getattr(module, name)
+
+    def counted(loss: object, points: Tensor, *rest: object) -> object:
+        counts.append(len(points))
+        return function(loss, points, *rest)
+
+    monkeypatch.setattr(module, name, counted)
+    return counts
+
+
+def test_a_plan_is_made_in_little_time_and_memory_is_told(tmp_path: Path) -> None:
+    said = succeed("run", "--minima", "24", "--out", tmp_path / "out", "--dry-run").stdout
+    assert re.search(r"triangles +2024 ", said)
+    assert "memory: up to 2 GB for a process" in said
+    assert not any(tmp_path.iterdir())
+
+
+def test_memory_that_does_not_hold_the_program_is_refused(tmp_path: Path) -> None:
+    result = invoke("run", *SMALL, "--memory", "0.01", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "memory must hold the program, its data and a network" in result.stderr
+    assert not (tmp_path / "out").exists()
