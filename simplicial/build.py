@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reduction import DimensionError, OptionError
+from reduction import DataError, DimensionError, OptionError
 from simplicial.complex import LossComplex
 from simplicial.critical import with_saddles
 from simplicial.elastic import NudgedElastic
@@ -23,10 +23,12 @@ from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
 from simplicial.options import described, shown, switch, whole
+from simplicial.records import Record
 from simplicial.schedule import Schedule, record_name
 from simplicial.store import Store
 from simplicial.workers import check_workers
 
+TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 ROOM = 4  # what a build may take, over its memory budget
 
 
@@ -64,8 +66,8 @@ def build_complex(
     memory       bytes for a batch of points, and for the values that are kept for pictures; a build
                  that takes over four times as much, or 8 GiB if that is more, is refused
     store        a run folder: every simplex is stored there as it ends, and one that is stored is
-                 not computed again, but for trainable sides, which are trained before any simplex
-                 is measured; it holds one complex, and other settings are refused
+                 not computed again; within a batch it goes on from the last step that was kept; it
+                 holds one complex, and other settings are refused
     executor     a `concurrent.futures.Executor` of processes, one thread each, that finish the
                  simplices; the loss goes to them with every batch, so it must be picklable. None:
                  this process does
@@ -112,7 +114,7 @@ def build_complex(
             folder.agree("complex", settings, record_name(1))
         schedule = Schedule(optimizer, folder, executor, batch, progress)
         if optimizer.moves_faces:
-            _train_with_faces(gauge, max_dim, optimizer)
+            _train_with_faces(gauge, max_dim, optimizer, folder)
         for r in range(1, max_dim + 1):
             schedule.run(gauge, r, trains=not optimizer.moves_faces)
         if folder is not None:
@@ -121,17 +123,40 @@ def build_complex(
     return LossComplex(*parts, gauge.certificates() if certify else None)
 
 
-def _train_with_faces(gauge: Gauge, max_dim: int, optimizer: Optimizer) -> None:
+def _train_with_faces(
+    gauge: Gauge, max_dim: int, optimizer: Optimizer, store: Store | None
+) -> None:
     """Train what moves its faces: all simplices of a dimension at once, and measure none before all
-    stand still.
+    stand still. A store keeps all control points after each dimension.
     """
     loss, pool, layout = gauge.minima.loss, gauge.pool, gauge.layout
     for r in range(1, max_dim + 1):
-        sides = slice(len(gauge.minima), layout.rows(r).start)
-        stage = Stage(layout.simplices[r], layout.rows(r), sides, gauge.seed, gauge.memory)
+        moving = slice(len(gauge.minima), layout.rows(r).stop)
+        if store is not None and (record := store.get(TOGETHER, r)) is not None:
+            pool[moving] = _points(record, pool[moving], store).to(pool)
+            continue
+        sides, memo = slice(moving.start, layout.rows(r).start), None
+        if store is not None:
+            memo = store.memo(f"{TOGETHER}: {r}")
+        stage = Stage(
+            layout.simplices[r], layout.rows(r), sides, gauge.seed, gauge.memory, memo=memo
+        )
         rounds = optimizer.rounds(loss, pool, stage)
         with progress_bar(f"{dimension_name(r)}: training", rounds, gauge.progress) as bar:
             optimizer.optimise(loss, pool, stage, bar.update)
+        if store is not None:
+            store.put(TOGETHER, r, Record({"points": pool[moving].cpu()}, {}))
+
+
+def _points(record: Record, like: Tensor, store: Store) -> Tensor:
+    """The control points of a record. Raises DataError for those of another complex."""
+    points = record.tensors.get("points")
+    if points is None or points.shape != like.shape:
+        raise DataError(
+            f"records of {store.folder} must be those of this complex, its {TOGETHER} are not: "
+            "choose another folder"
+        )
+    return points
 
 
 def _settings(

@@ -30,6 +30,7 @@ from simplicial.options import shown, whole
 from simplicial.refinement import Seen, highest, rounding
 from simplicial.relaxation import TINY, nudge
 from simplicial.simplex import interpolate_each
+from simplicial.store import Memo
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,7 +119,9 @@ class NudgedElastic:
         for group in _groups(loss, pool, stage):
             faces = _Faces.of(stage, group, mesh)
             rows = torch.as_tensor(stage.simplices.controls[group], device=pool.device)
-            settled = _Settling(self, loss, mesh, faces, stage.memory, on_round).lowest(pool[rows])
+            memo = None if stage.memo is None else stage.memo.part(f"{group.start}-{group.stop}")
+            settling = _Settling(self, loss, mesh, faces, stage.memory, memo, on_round)
+            settled = settling.lowest(pool[rows])
             pool[rows[:, torch.as_tensor(mesh.inside)]] = settled
 
 
@@ -172,6 +175,7 @@ class _Settling:
     mesh: Mesh
     faces: _Faces
     memory: int
+    memo: Memo | None
     on_round: Callable[[], object]
     coarse: float = COARSE
 
@@ -181,7 +185,7 @@ class _Settling:
         each = np.arange(len(controls))
         smooth = self._filled(controls, harmonic(controls, self.mesh))
         if dim == 1:
-            return self._in_valley(self._nudged(each, smooth))[:, self.mesh.inside]
+            return self._in_valley(self._nudged(each, smooth, "path"))[:, self.mesh.inside]
         best = _Lowest(smooth.clone(), self.faces.floor, LEVEL * self.faces.spread)
         self._offer(best, each, smooth)
         for apex in range(dim + 1):
@@ -190,10 +194,10 @@ class _Settling:
                 self._offer(best, which, self._filled(controls[which], lines))
         filled = best.controls.clone()
         if len(which := best.above()):
-            self._offer(best, which, self._nudged(which, smooth[which]))
+            self._offer(best, which, self._nudged(which, smooth[which], "smooth"))
         bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
         if len(which := best.above()[bent[best.above()]]):
-            self._offer(best, which, self._nudged(which, filled[which]))
+            self._offer(best, which, self._nudged(which, filled[which], "ruled"))
         self._lower(best, TOPS)
         return best.controls[:, self.mesh.inside]
 
@@ -253,7 +257,8 @@ class _Settling:
         controls[:, self.mesh.inside] = inner
         return controls
 
-    def _nudged(self, which: Ints, controls: Tensor) -> Tensor:
+    def _nudged(self, which: Ints, controls: Tensor, name: str) -> Tensor:
+        """Relaxed; `name` tells the relaxations of a simplex apart."""
         return nudge(
             self.loss,
             controls,
@@ -263,6 +268,7 @@ class _Settling:
             steps=self.settings.steps,
             longest=self.settings.longest,
             memory=self.memory,
+            memo=None if self.memo is None else self.memo.part(name),
             on_round=self.on_round,
         )
 

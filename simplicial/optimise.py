@@ -6,7 +6,6 @@ case r = 0: one control point, W = 1. So networks, edges, triangles, ... are tra
 lines, all simplices of a dimension in one batch.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import DataError, OptionError
+from reduction import OptionError
 from simplicial.errors import NotFiniteError
+from simplicial.keeper import Keeper
 from simplicial.loss import (
     MEMORY,
     Loss,
@@ -31,12 +31,10 @@ from simplicial.loss import (
 from simplicial.maps import Barycentric, SimplexMap
 from simplicial.options import whole
 from simplicial.recipe import EXACT, Recipe
-from simplicial.records import Record
 from simplicial.refinement import Seen
 from simplicial.sampling import UniformPoints
 from simplicial.store import Memo
 
-PERIOD = 30.0  # seconds between the epochs that are kept
 GENTLER = 0.1  # of a step, where steps did not stay finite
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
 
@@ -73,7 +71,7 @@ class Stage:
     floor      (m,) the largest loss on each simplex's faces; None for an optimizer that moves faces
     seen       the loss and its gradient at the rows before inside; None likewise, and for one that
                takes no slopes
-    memo       where training by epochs keeps how far it has come; None: nowhere
+    memo       where training keeps how far it has come; None: nowhere
     """
 
     simplices: Simplices
@@ -237,8 +235,11 @@ def descend(
         g = torch.add(gradient(estimate, theta), theta, alpha=recipe.weight_decay)
         part.add(g / samples, grad, free)
 
-    keeper = _Keeper(stage.memo, moving, optimizer)
-    done = keeper.resume()
+    keeper = Keeper(stage.memo, moving)
+    done, kept = keeper.resume()
+    if done:
+        moving.copy_(kept["main"])
+        optimizer.state[moving]["momentum_buffer"] = kept["momentum"].to(moving)
     for epoch in range(recipe.epochs):
         if epoch < done:  # drawn as before, so that what follows is the same
             for _ in _estimates(loss, recipe.batch_size, batches):
@@ -254,48 +255,15 @@ def descend(
             portions.of(len(pull.rows), partial(pulled, estimate, pull))
             optimizer.step()
         _check_finite(moving, stage.simplices, epoch, recipe)
-        keeper.keep(epoch + 1)
+        if keeper.is_due:
+            keeper.keep(epoch + 1, {"main": moving, "momentum": _momentum(moving, optimizer)})
         on_round()
 
 
-class _Keeper:
-    """Keeps control points (k, d) and their momentum after some of the epochs."""
-
-    def __init__(self, memo: Memo | None, moving: Tensor, optimizer: torch.optim.SGD) -> None:
-        self.memo, self.moving, self.optimizer = memo, moving, optimizer
-        self.last = time.monotonic()
-
-    def resume(self) -> int:
-        """Epochs that were kept; the points and their momentum are then those of that time.
-
-        Raises DataError for a record of other points.
-        """
-        found = None if self.memo is None else self.memo.load()
-        if found is None:
-            return 0
-        epoch, (tensors, _) = found
-        if {name: t.shape for name, t in tensors.items()} != dict.fromkeys(
-            ("points", "momentum"), self.moving.shape
-        ):
-            raise DataError(
-                "a batch goes on from its own control points, those that were kept have shape "
-                f"{tuple(tensors['points'].shape)}, not {tuple(self.moving.shape)}: choose another "
-                "folder"
-            )
-        self.moving.copy_(tensors["points"])
-        momentum = tensors["momentum"].to(self.moving)
-        self.optimizer.state[self.moving]["momentum_buffer"] = momentum
-        return epoch
-
-    def keep(self, epoch: int) -> None:
-        """Keep how far it has come, if the last time was PERIOD ago."""
-        if self.memo is None or time.monotonic() - self.last < PERIOD:
-            return
-        momentum = self.optimizer.state[self.moving].get("momentum_buffer")
-        zero = torch.zeros_like(self.moving)
-        tensors = {"points": self.moving, "momentum": zero if momentum is None else momentum}
-        self.memo.save(epoch, Record({k: t.detach().cpu() for k, t in tensors.items()}, {}))
-        self.last = time.monotonic()
+def _momentum(moving: Tensor, optimizer: torch.optim.SGD) -> Tensor:
+    """What SGD keeps beside the points (k, d)."""
+    kept = optimizer.state[moving].get("momentum_buffer")
+    return torch.zeros_like(moving) if kept is None else kept
 
 
 def _estimates(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:

@@ -4,13 +4,15 @@ Control points (m, c, d) of m simplices move in one batch, those on faces stay. 
 as it would alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from simplicial.keeper import Keeper
 from simplicial.loss import Loss, values_and_gradients
 from simplicial.mesh import Mesh, along, frame
+from simplicial.store import Memo
 
 FIRST = 0.05  # length of a point's first step, over the mesh's spacing
 FAR = 1e6  # of a step before it is shortened, which float32 can square
@@ -20,6 +22,7 @@ FORGET = 0.97  # of that curvature, from step to step
 SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
 READY = 1e-2  # motion over spacing at which a simplex's highest point begins to climb
 SETTLED = 1e-5  # and at which the simplex is left alone
+MET = ("points", "slopes", "largest")  # what is known of curvature
 TINY = 1e-30  # positive in float32 too
 
 
@@ -33,6 +36,7 @@ def nudge(
     steps: int,
     longest: float,
     memory: int,
+    memo: Memo | None,
     on_round: Callable[[], object],
 ) -> Tensor:
     """Simplices relaxed across themselves and spread evenly along themselves, (m, c, d).
@@ -40,6 +44,7 @@ def nudge(
     heights  (m, c) the loss at the control points, of which those on faces count
     floor    (m,) the largest loss on each simplex's faces
     steps    at most, none longer than so many spacings of the mesh: longest
+    memo     where it is kept how far they have come; None: nowhere
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
     point climbs along it, unless it is below the floor. A simplex that no longer
@@ -52,9 +57,15 @@ def nudge(
     is_path = mesh.places.shape[1] == 2
     is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
     pace = _Pace(longest)
+    keeper = Keeper(memo, controls)
+    done, kept = keeper.resume()
+    if done:
+        controls, heights, moving = kept["main"], kept["heights"], kept["moving"]
+        is_climbing = kept["is_climbing"]
+        pace.restore(kept)
     for step in range(steps if len(controls) else 0):
         on_round()
-        if not len(moving):
+        if step < done or not len(moving):
             continue
         here = controls[moving]
         inner, spacing = here[:, inside], mesh.spacing(here)[:, None, None]
@@ -76,6 +87,10 @@ def nudge(
         if not going.all():
             moving = moving[going]
             pace.keep(going)
+        last = keeper.has_kept and (step + 1 == steps or not len(moving))
+        if keeper.is_due or last:
+            state = {"heights": heights, "moving": moving, "is_climbing": is_climbing}
+            keeper.keep(step + 1, {"main": controls, **state, **pace.state()})
     return controls
 
 
@@ -100,7 +115,7 @@ class _Curvature:
 
     def keep(self, going: Tensor) -> None:
         """Forget the simplices that are left alone."""
-        for name in ("points", "slopes", "largest"):
+        for name in MET:
             kept = getattr(self, name)
             setattr(self, name, None if kept is None else kept[going])
 
@@ -135,6 +150,17 @@ class _Pace:
         )
         self.velocity = short * velocity
         return short * move
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next step depends on."""
+        parts = {name: getattr(self.curvature, name) for name in MET} | {"velocity": self.velocity}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        for name in MET:
+            setattr(self.curvature, name, state.get(name))
+        self.velocity = state.get("velocity")
 
     def keep(self, going: Tensor) -> None:
         """Forget the simplices that are left alone."""

@@ -130,35 +130,46 @@ class Store(Records):
     def memo(self, key: str) -> "Memo":
         """Where a batch with this key says how far it has come, under the settings agreed on."""
         whole = json.dumps([key, self._agreed], sort_keys=True)
-        return Memo(self.folder / UNFINISHED / digest(whole.encode())[:16])
+        return Memo(self.folder, digest(whole.encode())[:16])
 
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """How far a batch has come: a record for the last epoch that was kept.
+    """How far a batch has come: a record for the last step that was kept.
 
-    folder  of this batch alone; other processes than the store's may write here
+    root  the run folder
+    name  of this batch alone; other processes than the store's may write to its folder
     """
 
-    folder: Path
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the record is."""
+        return self.root / UNFINISHED / self.name
+
+    def part(self, name: str) -> "Memo":
+        """Where a part of the batch says how far it has come; cleared with the batch."""
+        return Memo(self.root, f"{self.name}/{name}")
 
     def load(self) -> tuple[int, Record] | None:
-        """The last epoch that was kept whole, and its record; None where there is none."""
+        """The last step that was kept whole, and its record; None where there is none."""
         for path in sorted(self.folder.glob("[0-9]*.json"), reverse=True):
             with suppress(DataError):  # two processes wrote it, one of them outlived its run
                 if (found := read_record(path)) is not None:
                     return int(path.stem), found
         return None
 
-    def save(self, epoch: int, record: Record) -> None:
-        """Keep this epoch in place of those before it.
+    def save(self, step: int, record: Record) -> None:
+        """Keep this step in place of those before it.
 
         Nothing is kept where the run folder is on another machine. Raises RunError where the disk
         is full.
         """
-        if not self.folder.parent.parent.is_dir():
+        if not self.root.is_dir():
             return
-        path = self.folder / f"{epoch:06}.json"
+        path = self.folder / f"{step:06}.json"
         write_record(path, record)
         for old in self.folder.glob("[0-9]*"):
             if old.stem < path.stem:

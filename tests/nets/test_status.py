@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 from torch import Tensor
 
-import simplicial.loss
+import simplicial.maximum
 import simplicial.optimise
 from reduction import Barcode, FilteredComplex
 from simplicial.page import write_page

@@ -31,7 +31,7 @@ def settling(loss: Loss, segments: int = 4) -> tuple[_Settling, Tensor]:
         np.zeros(1),
         ~np.isin(np.arange(len(mesh.places)), mesh.inside)[None],
     )
-    return _Settling(elastic, loss, mesh, faces, MEMORY, lambda: None), controls
+    return _Settling(elastic, loss, mesh, faces, MEMORY, None, lambda: None), controls
 
 
 def outer(mesh: Mesh) -> np.ndarray:
@@ -134,6 +134,7 @@ def test_a_triangle_below_its_faces_is_left_at_once() -> None:
         steps=30,
         longest=0.5,
         memory=MEMORY,
+        memo=None,
         on_round=lambda: None,
     )
     assert len(calls) == 1

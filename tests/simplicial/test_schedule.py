@@ -99,9 +99,13 @@ class Counting:
         return loss(x)
 
 
-@pytest.mark.parametrize("name", ["algorithm 1", "elastic"])
-def test_a_run_that_is_stopped_goes_on(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("period", [0.0, 30.0])
+@pytest.mark.parametrize("name", ["algorithm 1", "elastic", "trainable"])
+def test_a_run_that_is_stopped_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, period: float
+) -> None:
     """At many moments; what was stored is not computed again, and the bits are the same."""
+    monkeypatch.setattr("simplicial.keeper.PERIOD", period)
     plain = Counting()
     alone = built(name, loss=plain)
     folder, stops, stored = tmp_path / "run", 0, {}
@@ -112,14 +116,14 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path, name: str) -> None:
             stops += 1
         else:
             assert_same(done, alone)
-        for path in folder.rglob("*.safetensors"):
+        for path in folder.glob("[!u]*/*.safetensors"):  # but those in unfinished
             assert stored.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     assert stops > 3
     assert_same(built(name, loss=loss, store=folder), alone)
     again = Counting()
     assert_same(built(name, loss=again, store=folder), alone)
     assert again.points == 5 + 5 + 2  # minima, slopes there, two points by which a loss is known
-    assert len(list(folder.rglob("*.safetensors"))) == 10 + 10
+    assert len(list(folder.rglob("*.safetensors"))) == 10 + 10 + 2 * (name == "trainable")
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
@@ -296,7 +300,7 @@ def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, momentum: float
 ) -> None:
     """Three steps an epoch; epochs that were kept are not trained again."""
-    monkeypatch.setattr("simplicial.optimise.PERIOD", 0.0)
+    monkeypatch.setattr("simplicial.keeper.PERIOD", 0.0)
     recipe = Recipe(epochs=6, batch_size=8, momentum=momentum, weight_decay=0.01)
     minima = POINTS[:3]
 
@@ -324,11 +328,42 @@ def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
     assert not (tmp_path / "unfinished").exists()
 
 
+@pytest.mark.parametrize("name", ["elastic", "trainable"])
+def test_what_was_trained_before_a_stop_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("simplicial.keeper.PERIOD", 0.0)
+    plain = Counting()
+    edges = build_complex(
+        Minima(POINTS, plain),  # pyright: ignore
+        1,
+        optimizer=OPTIMIZERS[name],
+        tolerance=None,
+        progress=False,
+    )
+    until = int(0.6 * plain.points)
+    options = {"optimizer": OPTIMIZERS[name], "tolerance": None, "store": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        build_complex(Minima(POINTS, Counting(until)), 1, progress=False, **options)  # pyright: ignore
+    rest = Counting()
+    resumed = build_complex(Minima(POINTS, rest), 1, progress=False, **options)  # pyright: ignore
+    assert_same(resumed, edges)
+    assert rest.points < plain.points - 0.8 * until
+
+
+def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
+    alone = built("trainable", store=tmp_path)
+    with Store(tmp_path) as store:
+        store.put("trained-together", 2, Record({"points": alone.pool[:3]}, {}))
+    with pytest.raises(DataError, match="trained-together are not: choose another folder"):
+        built("trainable", store=tmp_path)
+
+
 def test_what_is_unfinished_under_other_settings_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is stored yet, so that the settings may change; its epochs are of no use then."""
-    monkeypatch.setattr("simplicial.optimise.PERIOD", 0.0)
+    monkeypatch.setattr("simplicial.keeper.PERIOD", 0.0)
     with pytest.raises(KeyboardInterrupt):
         built("algorithm 1", loss=Counting(100), store=tmp_path)
     assert list((tmp_path / "unfinished").rglob("*.json"))
@@ -364,11 +399,11 @@ def test_an_error_loses_nothing_that_workers_have_begun(tmp_path: Path) -> None:
 def test_an_epoch_of_other_points_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simplicial.optimise.PERIOD", 0.0)
+    monkeypatch.setattr("simplicial.keeper.PERIOD", 0.0)
     with pytest.raises(KeyboardInterrupt):
         built("algorithm 1", loss=Counting(100), store=tmp_path)
     folder = next((tmp_path / "unfinished").iterdir())
-    Memo(folder).save(9, Record({"points": torch.zeros(2, 3)}, {}))
+    Memo(tmp_path, folder.name).save(9, Record({"main": torch.zeros(2, 3)}, {}))
     with pytest.raises(DataError, match="a batch goes on from its own control points"):
         built("algorithm 1", store=tmp_path)
 

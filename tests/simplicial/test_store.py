@@ -40,6 +40,7 @@ def test_a_record_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert found.numbers == record.numbers
     assert found.tensors["points"].numpy().tobytes() == record.tensors["points"].numpy().tobytes()
     assert files(tmp_path / "run") == {
+        "begun",
         "lock",
         *(f"edges/{n:06}.{kind}" for n in (2, 7) for kind in ("json", "safetensors")),
     }
