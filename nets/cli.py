@@ -1,6 +1,7 @@
 """The command `loss-barcodes`: barcodes of trained networks, and of functions whose barcode is
 known."""
 
+import warnings
 from typing import Any
 
 import click
@@ -9,20 +10,28 @@ from nets.commands.analytic import analytic
 from nets.commands.run import run
 from nets.commands.status import report, status
 from reduction import TopologyError
+from simplicial import LossWarning
 
 
 class _Refusing(click.Group):
-    """Shows what is wrong with the input as one sentence, without a traceback."""
+    """Shows what is wrong with the input as one sentence, without a traceback, and warnings so."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", LossWarning)
+                warnings.showwarning = _warn
+                return super().invoke(ctx)
         except TopologyError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(
                 f"{error.filename or 'a file'}: {error.strerror or error}"
             ) from error
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    click.echo(f"Warning: {message}", err=True)
 
 
 @click.group(cls=_Refusing, context_settings={"help_option_names": ["-h", "--help"]})

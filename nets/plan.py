@@ -16,7 +16,7 @@ from torch import nn
 
 from nets.data.images import ImageData
 from nets.loss import NetworkLoss
-from nets.settings import GIGABYTE, NetworkSettings
+from nets.settings import GIGABYTE, SPARE, NetworkSettings
 from reduction.memory import resident
 from simplicial import NudgedElastic
 from simplicial.build import pool_bytes
@@ -110,7 +110,7 @@ class Plan:
             "steps: gradients on one mini-batch; losses and gradients: on all images",
             *self.notes,
             f"time: on this machine, now, by {processes}; a first Barcode\u2070 after {first}",
-            f"memory: up to {memory} for a process, of which the program and the data take "
+            f"memory: up to {memory} for a process, of which the program and its data take about "
             f"{program} and control points {controls}",
         ]
 
@@ -146,7 +146,7 @@ def plan(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Plan
         notes=tuple(notes),
         workers=settings.workers or 1,
         controls=controls,
-        program=resident(),
+        program=resident() + SPARE,
         memory=int(settings.memory * GIGABYTE),
     )
 

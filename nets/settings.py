@@ -25,6 +25,8 @@ PACKAGES = (
     "torchvision",
 )  # fmt: skip
 GIGABYTE = 10**9
+SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
+STEP = 2**26  # of what is left for batches: a program does not always take the same
 SAMPLES = 16  # of Algorithm 1, for functions that are cheap
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
@@ -136,19 +138,22 @@ class NetworkSettings:
         """What `build_complex` is to be told."""
         return _build(self, Algorithm1(recipe=self.recipe, sides=self.sides), Barycentric())
 
-    def room(self, taken: int, point: int) -> int:
-        """Bytes of the memory budget that batches may take, where a process takes so many already.
+    def room(self, taken: int, controls: int, point: int) -> int:
+        """Bytes of the memory budget that are left for batches.
 
-        point  bytes of a network in a batch
+        taken     bytes that the process takes, once it has its data
+        controls  bytes of all control points, and point, of a network in a batch
         Raises OptionError where there is no room for one.
         """
-        left = int(self.memory * GIGABYTE) - taken
+        needed = taken + SPARE + controls
+        left = int(self.memory * GIGABYTE) - needed
         if left < point:
             raise OptionError(
-                f"memory must hold the program, its data and a network in training, which take "
-                f"{(taken + point) / GIGABYTE:.3g} GB, got {self.memory:g}: raise --memory"
+                "memory must hold the program, its data, all control points and a network in "
+                f"training, {(needed + point) / GIGABYTE:.3g} GB, got {self.memory:g}: raise "
+                "--memory"
             )
-        return left
+        return max(left // STEP * STEP, point)
 
     def _check_networks(self) -> None:
         """Refuse options that other options would leave without effect."""
@@ -299,13 +304,15 @@ def record(
     barcode: Barcode,
     seconds: float,
 ) -> dict[str, Any]:
-    """What repeats a run, and what it gave: JSON values; no recipe where none trained anything."""
+    """What repeats a run, and what it gave: JSON values; no recipe where none trained anything, no
+    W_inf where it is inf.
+    """
     return {
         "command": settings.command,
         "settings": _written(settings),
         "recipe": None if recipe is None else recipe.as_record(),
         "max_dim": len(barcode),
-        "w_inf": [barcode.w_inf(r) for r in range(len(barcode))],
+        "w_inf": [w if math.isfinite(w) else None for w in map(barcode.w_inf, range(len(barcode)))],
         "versions": {name: version(name) for name in PACKAGES}
         | {"torch": torch.__version__, "python": platform.python_version()},
         "machine": {

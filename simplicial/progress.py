@@ -33,8 +33,8 @@ class Turn(NamedTuple):
 
     total   simplices; None while it is not known
     done    of them
-    pace    seconds that one took; None before two were done
-    at      when the last one was done, in seconds since the epoch; None where there is none
+    pace    seconds that one took since the folder was last taken up; None where none was done then
+    at      when the last one was done, in seconds since 1970; None where there is none
     """
 
     name: str
@@ -190,11 +190,7 @@ def _turns(
     for r in range((1 if max_dim is None else max_dim) + 1):
         times = records.times(record_name(r))
         since = [time for time in times if time >= begun]
-        pace = None
-        if since:
-            pace = (since[-1] - max(begun, before)) / len(since)
-        elif len(times) > 1:
-            pace = (times[-1] - times[0]) / (len(times) - 1)
+        pace = (since[-1] - max(begun, before)) / len(since) if since else None
         known = max_dim is not None or r == 0
         done = int(np.isfinite(values[r]).sum() + np.isinf(values[r]).sum()) if known else 0
         yield Turn(

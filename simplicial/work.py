@@ -6,7 +6,6 @@ the batch that it is in.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -145,7 +144,8 @@ class Finished:
 
     def without_points(self) -> Self:
         """What is needed once the control points are taken in."""
-        return replace(self, points=self.points[:, :0], values=None, slopes=None)
+        empty = self.points[:, :0].clone()  # or it would hold what it is a part of
+        return replace(self, points=empty, values=None, slopes=None)
 
     def part(self, simplices: slice | Ints) -> Self:
         """Of some of the simplices."""
@@ -180,9 +180,11 @@ def finish(
         halves = [batch.part(slice(0, m // 2)), batch.part(slice(m // 2, m))]
         return Finished.joined([finish(loss, optimizer, half, *progress) for half in halves])
     if batch.trains:
-        with suppress(NotFiniteError):
+        try:
             alone = _together(loss, optimizer.gentler(), batch.part(slice(0, 1)), *progress)
             return replace(alone, retried=np.ones(1, dtype=bool))
+        except NotFiniteError as error:
+            reason = str(error)
     return Finished.given_up(loss, batch, reason)
 
 

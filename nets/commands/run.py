@@ -31,6 +31,7 @@ from nets.train import train_minima
 from reduction import w_inf
 from reduction.memory import resident
 from simplicial import LossComplex, Minima, build_complex
+from simplicial.build import pool_bytes
 from simplicial.loss import evaluate
 from simplicial.progress import RECORDS
 from simplicial.store import Store
@@ -262,7 +263,8 @@ def _run(
             (images.test_inputs, images.test_targets),
         )
     )
-    memory = settings.room(resident(), loss.point_bytes())
+    controls = pool_bytes(build["simplex_map"], settings.count, settings.max_dim, 4 * loss.dim)
+    memory = settings.room(resident(), controls, loss.point_bytes())
     store.agree("run", settings.lasting | {"data_sha256": images.digest})
     if states:
         minima = Minima.from_state_dicts(states, loss)

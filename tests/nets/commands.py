@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from click.testing import CliRunner, Result
 
 from nets.cli import main
 
+PROGRAM = 10**9  # bytes that a command's process takes
 PICTURES = {"barcode.png", "diagram.png", "edges.png", "tree.png", "triangle.png"}
 FILES = {"barcodes.json", "complex.npz", "run.json"}
 DIGITS = ["--subset", "200", "--minima", "4", "--resolution", "4", "--epochs", "2"]
@@ -30,7 +32,9 @@ QUICK += ["--resolution", "4", "--quiet"]
 
 
 def invoke(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    # beside a command the process of the tests holds what other tests left
+    with patch("nets.commands.run.resident", return_value=PROGRAM):
+        result = CliRunner().invoke(main, [str(a) for a in arguments])
     if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
