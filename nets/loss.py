@@ -22,9 +22,9 @@ from nets.execution import Batching, Execution, Precision
 from nets.generators import global_generators, undisturbed
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
-from reduction import DataError, ShapeError
+from reduction import DataError, OptionError, ShapeError
 from simplicial.loss import Evaluation, Loss
-from simplicial.options import usable_device, whole
+from simplicial.options import shown, usable_device, whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
@@ -158,6 +158,11 @@ class NetworkLoss:
         itself (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
         n, batch_size = len(self._targets), whole("batch_size", batch_size, 1)
+        if not isinstance(rng, np.random.Generator):
+            raise OptionError(
+                f"rng must be a numpy.random.Generator, got {shown(rng)}: pass "
+                "numpy.random.default_rng(0), say"
+            )
         has_batch_norm = any(isinstance(m, nn.BatchNorm1d) for m in self._model.modules())
         if has_batch_norm and 1 in (batch_size, n % batch_size):
             raise DataError(
@@ -185,6 +190,11 @@ class NetworkLoss:
 
         Raises ShapeError for a point of another length.
         """
+        if not isinstance(point, Tensor) or point.ndim != 1:
+            raise ShapeError(
+                f"a state dict is that of one point ({self.dim},), got {shown(point)}: take one "
+                "row of the points"
+            )
         self._check_points(point[None])
         point = point.detach().to(self.device, self.coordinates.dtype)
         state = {k: v.clone() for k, v in self._model.state_dict().items()}
@@ -306,7 +316,13 @@ class NetworkLoss:
         return type(self._model).__name__
 
     def _check_points(self, points: Tensor) -> None:
-        if points.ndim != 2 or points.shape[1] != self.dim:
+        if not isinstance(points, Tensor) or not points.is_floating_point():
+            got = f"a tensor of {points.dtype}" if isinstance(points, Tensor) else shown(points)
+            raise ShapeError(
+                f"the loss of {self._name} takes points as a tensor of floats, got {got}: convert "
+                "it by torch.as_tensor or .float()"
+            )
+        if points.ndim != 2 or points.shape[1] != self.dim or not len(points):
             raise ShapeError(
                 f"the loss of {self._name} takes points (batch, {self.dim}), got shape "
                 f"{tuple(points.shape)}: make points of state dicts by `flatten`"
@@ -393,7 +409,12 @@ class NetworkLoss:
 
         self._model.eval()
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            self._each(point, self._copies(1), x, y)
+            values = self._each(point, self._copies(1), x, y)[0]
+        if not values.requires_grad:
+            raise DataError(
+                "loss_fn must be differentiable by torch, its value carries no gradient: compute "
+                "it from the outputs with torch operations, without detach"
+            )
         return kept
 
     @contextmanager

@@ -10,7 +10,7 @@ layer, or the channels of a convolution, may be permuted, and each rescaled by a
 that the next layer takes back (ReLU and max pooling are homogeneous).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from nets.data import check_name
 from nets.residual import ResNet
 from reduction.errors import DataError
+from reduction.memory import require
 
 NAMES = ("mlp", "lenet", "resnet")
 
@@ -32,19 +33,24 @@ class MLP(nn.Module):
     returns (batch, classes)   logits
 
     The default on the 8x8 digits (`MLP(64)`) is the 64-32-10 network, 2,410 parameters. With no
-    hidden layer it is softmax regression, whose cross-entropy is convex. Raises DataError.
+    hidden layer it is softmax regression, whose cross-entropy is convex. Raises DataError;
+    CapacityError for more weights than fit into memory.
     """
 
     def __init__(self, inputs: int, hidden: Sequence[int] = (32,), classes: int = 10) -> None:
         super().__init__()
         _check_positive("MLP", inputs=inputs, classes=classes)
+        if not isinstance(hidden, Iterable):
+            raise DataError(f"hidden is {hidden!r} in MLP; give a width for each hidden layer")
         for width in hidden:
             _check_positive("MLP", hidden=width)
-        widths = (inputs, *hidden)
+        widths = (inputs, *hidden, classes)
+        weights = sum(before * after for before, after in pairwise(widths))
+        require(4 * weights, f"an MLP of {weights} weights")
         layers: list[nn.Module] = [nn.Flatten()]
-        for before, after in pairwise(widths):
+        for before, after in pairwise(widths[:-1]):
             layers += [nn.Linear(before, after), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-2], classes))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, ...)."""

@@ -15,6 +15,7 @@ from torch.utils.data import (
 )
 
 from reduction import DataError
+from reduction.options import shown
 
 AT_ONCE = 512  # examples that are fetched at a time from a data set
 
@@ -46,7 +47,17 @@ def read_examples(
             "tensor"
         )
     else:
+        if not (isinstance(data, DataLoader | IterableDataset) or hasattr(data, "__getitem__")):
+            raise DataError(
+                f"data must be inputs with targets, a Dataset or a DataLoader, got {shown(data)}: "
+                "NetworkLoss(model, inputs, targets)"
+            )
         inputs, targets = _read_pairs(_ordered(data))
+    for name, values in (("inputs", inputs), ("targets", targets)):
+        if not values.ndim:
+            raise DataError(
+                f"{name} must have one entry for each example, got a single number: stack them"
+            )
     if len(inputs) != len(targets) or not len(inputs):
         raise DataError(
             f"every input needs one target, and there must be some, got {len(inputs)} inputs and "
@@ -91,6 +102,11 @@ def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:
             raise DataError(
                 f"data must be (input, target) pairs, a batch is a {type(batch).__name__} of "
                 f"{len(batch)}: wrap the data set so that it gives pairs"
+            )
+        if not all(isinstance(part, Tensor) for part in batch):
+            raise DataError(
+                f"data must be pairs of tensors or numbers, a batch is {shown(batch)}: convert "
+                "what the data set gives"
             )
         inputs.append(batch[0])
         targets.append(batch[1])

@@ -109,8 +109,9 @@ class Coordinates:
         unknown = network.keys() - {*self.names, *self.aliases, *self.frozen, *self.buffers}
         if unknown:
             raise DataError(
-                f"a state dict must be of the loss's own architecture, it has {min(unknown)!r}, "
-                "which the model has not: build the loss with the network that was trained"
+                "a state dict must be of the loss's own architecture, it has "
+                f"{min(unknown, key=str)!r}, which the model has not: build the loss with the "
+                "network that was trained"
             )
         for name, shape in [
             *zip(self.names, self.shapes, strict=True),
@@ -121,9 +122,15 @@ class Coordinates:
                     f"a state dict must be of the loss's own architecture, {name!r} is missing: "
                     "save the whole model.state_dict()"
                 )
-            if network[name].shape != shape:
+            value = network[name]
+            if not isinstance(value, Tensor):
+                raise DataError(
+                    f"a state dict must hold tensors, {name!r} is a {type(value).__name__}: save "
+                    "model.state_dict()"
+                )
+            if value.shape != shape:
                 raise DataError(
                     f"a state dict must be of the loss's own architecture, {name!r} has shape "
-                    f"{tuple(network[name].shape)}, the model's has {tuple(shape)}: build the loss "
+                    f"{tuple(value.shape)}, the model's has {tuple(shape)}: build the loss "
                     "with the network that was trained"
                 )

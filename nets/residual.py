@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from reduction.errors import DataError
-from simplicial.options import whole
+from simplicial.options import switch, whole
 
 FILTERS = 16  # of the first stage; each later one has twice as many
 STAGES = 3
@@ -82,6 +82,7 @@ class ResNet(nn.Module):
         super().__init__()
         for name, number in (("channels", channels), ("width", width), ("classes", classes)):
             whole(name, number, 1)
+        switch("shortcuts", shortcuts)
         blocks, rest = divmod(whole("depth", depth, 8) - 2, 2 * STAGES)
         if rest:
             raise DataError(

@@ -25,7 +25,7 @@ from reduction import DataError
 from simplicial import Minima
 from simplicial.loss import MEMORY
 from simplicial.minima import check_minima
-from simplicial.options import whole
+from simplicial.options import is_whole, shown, whole
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -109,6 +109,9 @@ def align(
             f"networks can be aligned, got minima of a {type(loss).__name__}: leave out align, or "
             "pass minima of a NetworkLoss"
         )
+    whole("memory", memory, 1)
+    if units is not None and not isinstance(units, Sequence):
+        raise DataError(f"units must be a list of Units, got {shown(units)}: mend the Units")
     units = units_of(loss.model()) if units is None else tuple(units)
     _check_units(units, loss)
     rng = np.random.default_rng(whole("seed", seed, 0))
@@ -181,6 +184,13 @@ def _check_units(units: Sequence[Units], loss: NetworkLoss) -> None:
     shapes = dict(zip(loss.coordinates.names, loss.coordinates.shapes, strict=True))
     seen: set[tuple[str, int]] = set()
     for each in units:
+        known = isinstance(each, Units) and isinstance(each.places, tuple | list)
+        counted = known and is_whole(each.count) and each.count >= 1
+        if not counted or not all(isinstance(place, Place) for place in each.places):
+            raise DataError(
+                f"units must be Units of one or more, each with its Places, got {shown(each)}: "
+                "mend the Units"
+            )
         for place in each.places:
             shape = shapes.get(place.name, torch.Size())
             length = dict(enumerate(shape)).get(place.axis)

@@ -22,12 +22,14 @@ from tqdm import tqdm
 from nets import symmetry
 from nets.generators import global_generators, undisturbed
 from nets.loss import NetworkLoss
-from reduction import DataError
+from reduction import DataError, OptionError
+from reduction.memory import require
 from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
-from simplicial.options import described, switch, whole
+from simplicial.options import described, shown, switch, whole
+from simplicial.recipe import check_recipe
 from simplicial.records import Record
 from simplicial.schedule import record_name
 from simplicial.store import Memo, Store
@@ -71,9 +73,10 @@ def train_minima(
     batch     networks that are trained together, never the result; None: all, or up to 16 with a
               store or an executor
     progress  a bar on stderr, for what takes over two seconds
-    Raises OptionError for n < 1 or a negative seed, DataError for networks that cannot be
-    initialised anew or begin at the same point, LossError where training does not stay finite, and
-    what `build_complex` raises for a store and for workers.
+    Raises OptionError for arguments out of range, CapacityError for networks that do not fit into
+    memory, DataError for networks that cannot be initialised anew or begin at the same point,
+    LossError where training does not stay finite, and what `build_complex` raises for a store and
+    for workers.
     """
     if not isinstance(loss, NetworkLoss):
         raise DataError(
@@ -82,6 +85,9 @@ def train_minima(
         )
     whole("n", n, 1)
     whole("seed", seed, 0)
+    whole("memory", memory, 1)
+    progress = switch("progress", progress)
+    check_recipe(recipe)
     if switch("align", align):
         symmetry.units_of(loss.model())  # refused before anything is trained
     check_workers(executor, batch)
@@ -208,6 +214,14 @@ def initial_points(
     loss: NetworkLoss, n: int, init: Callable[[], nn.Module] | None, seed: int
 ) -> Tensor:
     """Parameter vectors (n, d) of freshly initialised networks; see `train_minima`."""
+    if init is not None and (not callable(init) or isinstance(init, type | nn.Module)):
+        got = f"the class {init.__name__}" if isinstance(init, type) else type(init).__name__
+        raise OptionError(
+            f"init must be a function that makes a new network, got {got}: pass lambda: MLP(64), "
+            "say, or None"
+        )
+    size = torch.finfo(loss.coordinates.dtype).bits // 8
+    require(size * n * loss.dim, f"{n} networks of {loss.dim} parameters")
     make = init or _reinitialised(loss.model())
     points: list[Tensor] = []
     generators = global_generators(loss.device)
@@ -215,7 +229,13 @@ def initial_points(
         with undisturbed(generators):
             for generator in generators:
                 generator.manual_seed(_initial_seed(seed, i))
-            points.append(loss.flatten(make().state_dict()))
+            network = make()
+            if not isinstance(network, nn.Module):
+                raise DataError(
+                    f"init must make a torch.nn.Module, it gives {shown(network)}: return a new "
+                    "network of the loss's architecture"
+                )
+            points.append(loss.flatten(network.state_dict()))
     for i in range(1, n):
         if torch.equal(points[i], points[0]):
             raise DataError(

@@ -17,6 +17,7 @@ from reduction.distances import w_inf
 from reduction.ends import BarEnds, Ends, checked_ends
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.fields import prime
+from reduction.options import counted, file_path, is_whole
 from reduction.simplices import Simplices
 from reduction.table import table
 
@@ -78,13 +79,15 @@ class Barcode:
         field: int,
         ends: Sequence[tuple[Ends, Ends]] | None = None,
     ) -> None:
-        if len(bars) != len(pairs):
+        cure = "give one for every index"
+        counts = counted("bars", bars, cure), counted("pairs", pairs, cure)
+        if counts[0] != counts[1]:
             raise ShapeError(
-                f"bars has {len(bars)} indices and pairs {len(pairs)}; "
+                f"bars has {counts[0]} indices and pairs {counts[1]}; "
                 "give one of each for every index"
             )
         rows = [checked_bars(given, f"bars[{r}]") for r, given in enumerate(bars)]
-        checked = [_checked_pairs(r, *pair, rows[r]) for r, pair in enumerate(pairs)]
+        checked = [_checked_pairs(r, pair, rows[r]) for r, pair in enumerate(pairs)]
         found = [] if ends is None else checked_ends(ends, rows)
         for r, (births, deaths) in enumerate(checked):
             order = np.lexsort((*births.T, rows[r][:, 1], rows[r][:, 0]))
@@ -108,9 +111,12 @@ class Barcode:
 
     @classmethod
     def load(cls, path: str | Path) -> "Barcode":
-        """Read what `save` wrote. Raises DataError for other content, OSError where there is no
-        file."""
-        content = Path(path).read_bytes()
+        """Read what `save` wrote.
+
+        Raises DataError for other content, OptionError for what is no path, OSError where there is
+        no file.
+        """
+        content = file_path(path).read_bytes()
         with storage.refusing(path, "barcode", storage.BARCODE_VERSIONS):
             field, records = storage.read_barcode(content)
             bars = [
@@ -130,7 +136,10 @@ class Barcode:
             return cls(bars, pairs, field, ends or None)
 
     def save(self, path: str | Path) -> None:
-        """Write UTF-8 JSON, from which `load` restores every bit; overwrites."""
+        """Write UTF-8 JSON, from which `load` restores every bit; overwrites.
+
+        Raises OptionError for what is no path, OSError where it cannot be written.
+        """
         records = [
             storage.IndexRecord(
                 [(birth, None if math.isinf(death) else death) for birth, death in bars.tolist()],
@@ -207,7 +216,7 @@ class Barcode:
                 "cycles consist of simplices of a complex, but this barcode was loaded or made by "
                 "hand and has none; ask the barcode that `FilteredComplex.barcode` gives"
             )
-        if not isinstance(i, int | np.integer) or isinstance(i, bool) or not 0 <= i < bars:
+        if not is_whole(i) or not 0 <= i < bars:
             numbered = f"0..{bars - 1}" if bars else "none"
             raise BarcodeError(
                 f"a bar is named by its row, but {i!r} is none of index {r} (rows: {numbered}); "
@@ -257,7 +266,7 @@ class Barcode:
             object.__setattr__(self, name, value)
 
     def _index(self, r: int) -> int:
-        if not isinstance(r, int | np.integer) or isinstance(r, bool) or not 0 <= r < len(self):
+        if not is_whole(r) or not 0 <= r < len(self):
             reported = f"0..{len(self) - 1}" if len(self) else "none"
             raise DimensionError(
                 f"index {r!r} is not reported (reported: {reported}); ask for one of these, "
@@ -266,12 +275,19 @@ class Barcode:
         return r
 
 
-def _checked_pairs(r: int, births: ArrayLike, deaths: ArrayLike, bars: Bars) -> Pairs:
-    """Copies of the simplices of index r, checked against its bars."""
+def _checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
+    """Copies of the simplices of index r, births and deaths, checked against its bars."""
+    count = counted(f"pairs[{r}]", pair, "give births and deaths")
+    if count != 2:
+        raise ShapeError(f"pairs[{r}] has {count} arrays; give two, births and deaths")
+    births, deaths = pair
     checked: list[NDArray[np.int64]] = []
     essential = np.isinf(bars[:, 1])
     for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2)):
-        rows = np.array(given)
+        try:
+            rows = np.array(given)
+        except ValueError:
+            raise ShapeError(f"{name} of index {r} are ragged; give {width} labels each") from None
         if rows.shape != (len(bars), width) or rows.dtype.kind != "i":
             raise ShapeError(
                 f"{name} of index {r} have shape {rows.shape} and type {rows.dtype} "

@@ -25,6 +25,7 @@ from reduction.errors import DimensionError
 from reduction.fields import prime
 from reduction.involution import ReducedBoundary, Terms
 from reduction.memory import require
+from reduction.options import is_whole
 from reduction.order import filtration_order
 from reduction.pairing import UNPAIRED, Pairing
 from reduction.persistence import pairings
@@ -71,10 +72,10 @@ class CanonicalForm:
 
         Each row and each column has one entry at most. Raises DimensionError.
         """
-        if not 1 <= r < len(self.ends):
+        if not (is_whole(r) and 1 <= r < len(self.ends)):
             raise DimensionError(
                 f"the boundary operator goes from the dimensions 1..{len(self.ends) - 1}, but "
-                f"dimension {r} is asked for; take one of these"
+                f"dimension {r!r} is asked for; take one of these"
             )
         births, deaths = self.pairs(r - 1).T
         shape = (self.ends[r - 1].size, self.ends[r].size)
@@ -98,9 +99,9 @@ class CanonicalForm:
         return np.flatnonzero(begins)
 
     def _ends(self, r: int) -> NDArray[np.int64]:
-        if not 0 <= r < len(self.ends):
+        if not (is_whole(r) and 0 <= r < len(self.ends)):
             raise DimensionError(
-                f"index {r} is outside 0..{len(self.ends) - 1} of this complex; take one of them"
+                f"index {r!r} is outside 0..{len(self.ends) - 1} of this complex; take one of them"
             )
         return self.ends[r]
 

@@ -13,13 +13,14 @@ from reduction.filtration import Filtration, listed_or_complete
 from reduction.kernels.cliques import Cliques, count_children, fill_children
 from reduction.kernels.faces import Level
 from reduction.memory import require
+from reduction.options import is_whole
 from reduction.simplices import index_type
 from reduction.tree import level, vertex_level
 
 
 def check_dimension(dim: int, n: int) -> None:
     """Raise DimensionError unless n vertices may span simplices of this dimension."""
-    if not (isinstance(dim, int | np.integer) and not isinstance(dim, bool) and 0 <= dim < n):
+    if not (is_whole(dim) and 0 <= dim < n):
         raise DimensionError(
             f"{n} vertices span simplices of the dimensions 0..{n - 1}, but dim is {dim!r}; "
             "give one of these"

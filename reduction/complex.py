@@ -27,6 +27,7 @@ from reduction.canonical import CanonicalForm, canonical_form
 from reduction.cliques import clique_filtration
 from reduction.errors import DimensionError, ShapeError
 from reduction.filtration import Filtration, complete_filtration, filtration
+from reduction.options import counted, file_path, is_whole, shown, switch
 from reduction.persistence import persistence
 from reduction.rips import rips_filtration
 from reduction.simplices import Simplices
@@ -61,15 +62,21 @@ class FilteredComplex:
         float64 arrays that are read-only, and memory-mapped ones, are not copied: nobody may write
         to them any more. Raises DimensionError beyond dimension n - 1, ShapeError, FiltrationError.
         """
-        if not 1 <= len(values) <= n:
+        if not is_whole(n):
+            raise DimensionError(
+                f"the vertices are 0..n-1 for a whole number n, but n is {shown(n)}; round it"
+            )
+        count = counted("values", values, "give one array for every dimension")
+        if not 1 <= count <= n:
             raise DimensionError(
                 f"{n} vertices span simplices of the dimensions 0..{n - 1}, "
-                f"but values has {len(values)} arrays; give 1 to {n}"
+                f"but values has {count} arrays; give 1 to {n}"
             )
         for r, given in enumerate(values):
-            if np.shape(given) != (comb(n, r + 1),):
+            shape = _shape(r, given)
+            if shape != (comb(n, r + 1),):
                 raise ShapeError(
-                    f"values[{r}] has shape {np.shape(given)}, but {n} vertices span "
+                    f"values[{r}] has shape {shape}, but {n} vertices span "
                     f"{comb(n, r + 1)} simplices of dimension {r}; "
                     "give one number for each, in colexicographic order"
                 )
@@ -106,10 +113,12 @@ class FilteredComplex:
         Raises ShapeError, FiltrationError, DimensionError, CapacityError. Source: Boissonnat &
         Maria (2014), "The simplex tree", section 3.3.
         """
-        if len(vertices) != 2 or len(values) != 2:
+        cure = "give two arrays, of the vertices and of the edges"
+        counts = counted("vertices", vertices, cure), counted("values", values, cure)
+        if counts != (2, 2):
             raise ShapeError(
-                f"a graph has vertices and edges, but vertices has {len(vertices)} arrays and "
-                f"values {len(values)}; give two of each"
+                f"a graph has vertices and edges, but vertices has {counts[0]} arrays and "
+                f"values {counts[1]}; give two of each"
             )
         return cls._of(clique_filtration(filtration(vertices, values), dim))
 
@@ -119,6 +128,11 @@ class FilteredComplex:
 
         Raises ShapeError, FiltrationError.
         """
+        if not isinstance(simplices, Mapping):
+            raise ShapeError(
+                f"simplices are a mapping to their values, got {shown(simplices)}; "
+                "write {(0,): 0.5, ...}"
+            )
         dim = -1
         for simplex in simplices:
             if not _is_simplex(simplex):
@@ -136,14 +150,20 @@ class FilteredComplex:
 
     @classmethod
     def load(cls, path: str | Path) -> "FilteredComplex":
-        """Read what `save` wrote. Raises DataError for other content, OSError where there is no
-        file."""
-        content = Path(path).read_bytes()
+        """Read what `save` wrote.
+
+        Raises DataError for other content, OptionError for what is no path, OSError where there is
+        no file.
+        """
+        content = file_path(path).read_bytes()
         with storage.refusing(path, "filtered complex"):
             return cls(*storage.read_complex(content))
 
     def save(self, path: str | Path) -> None:
-        """Write a NumPy archive (npz, no pickles) that `load` restores bit by bit; overwrites."""
+        """Write a NumPy archive (npz, no pickles) that `load` restores bit by bit; overwrites.
+
+        Raises OptionError for what is no path, OSError where it cannot be written.
+        """
         storage.write_complex(path, self.vertices, self.values)
 
     def __repr__(self) -> str:
@@ -192,8 +212,9 @@ class FilteredComplex:
                    simplex of the complex could end its bars; ask for it where the complex is all
                    of the space, as a triangulated sphere is: there every bar of index dim is
                    essential. A complex of vertices alone reports nothing by default.
-        Raises FieldError, DimensionError.
+        Raises FieldError, DimensionError, OptionError.
         """
+        keep_zero = switch("keep_zero", keep_zero)
         top = self.dim - 1 if max_index is None else max_index
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)
@@ -242,7 +263,7 @@ class FilteredComplex:
         object.__setattr__(self, "values", checked.values)
 
     def _check_dimension(self, r: int, lowest: int) -> None:
-        if not isinstance(r, int | np.integer) or isinstance(r, bool):
+        if not is_whole(r):
             raise DimensionError(f"a dimension is a whole number, got {r!r}; round it")
         if not lowest <= r <= self.dim:
             raise DimensionError(
@@ -252,8 +273,12 @@ class FilteredComplex:
             )
 
 
-def _is_simplex(key: Any) -> bool:
-    def is_label(label: object) -> bool:
-        return isinstance(label, int | np.integer) and not isinstance(label, bool)
+def _shape(r: int, given: ArrayLike) -> tuple[int, ...]:
+    try:
+        return np.shape(given)
+    except ValueError:
+        raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
 
-    return isinstance(key, tuple) and len(key) > 0 and all(map(is_label, key))
+
+def _is_simplex(key: Any) -> bool:
+    return isinstance(key, tuple) and len(key) > 0 and all(map(is_whole, key))

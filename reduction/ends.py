@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from reduction.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
+from reduction.options import counted, shown
 
 LAYOUT = {  # name: number of axes, kinds of numbers taken, what they are kept as
     "certified": (1, "b", np.bool_, "a bool array of shape (m,)"),
@@ -73,8 +74,13 @@ class Ends:
         return np.isfinite(self.points[:, 0])
 
     def taken(self, order: NDArray[np.int64]) -> "Ends":
-        """The rows `order`, (m',) positions, in that order."""
-        return Ends(*(getattr(self, name)[order] for name in LAYOUT))
+        """The rows `order`, (m',) positions, in that order. Raises BarcodeError for other rows."""
+        try:
+            return Ends(*(getattr(self, name)[order] for name in LAYOUT))
+        except IndexError:
+            raise BarcodeError(
+                f"ends are taken at rows of {len(self)}, got {shown(order)}; give their positions"
+            ) from None
 
 
 class BarEnds(NamedTuple):
@@ -91,11 +97,12 @@ class BarEnds(NamedTuple):
 
 def checked_ends(ends: Sequence[tuple[Ends, Ends]], bars: Sequence[Bars]) -> list[BarEnds]:
     """The ends of each index, checked against its bars. Raises ShapeError, BarcodeError."""
-    if len(ends) != len(bars):
-        raise ShapeError(
-            f"ends has {len(ends)} indices and the barcode {len(bars)}; "
-            "give births and deaths for every index"
-        )
+    cure = "give births and deaths for every index"
+    if (count := counted("ends", ends, cure)) != len(bars):
+        raise ShapeError(f"ends has {count} indices and the barcode {len(bars)}; {cure}")
+    for r, pair in enumerate(ends):
+        if counted(f"ends[{r}]", pair, cure) != 2 or not all(isinstance(e, Ends) for e in pair):
+            raise ShapeError(f"ends[{r}] are two Ends, but it is {shown(pair)}; {cure}")
     checked = [BarEnds(*pair) for pair in ends]
     widths = {side.points.shape[1] for pair in checked for side in pair}
     if len(widths) > 1:

@@ -16,6 +16,7 @@ from reduction.errors import FiltrationError, ShapeError
 from reduction.kernels.faces import Level, first_disordered, first_lower, first_repeated
 from reduction.kernels.streams import first_violation
 from reduction.memory import require
+from reduction.options import counted
 from reduction.order import ascending_order
 from reduction.simplices import Complete, Listed, Simplices
 from reduction.threads import spread, top_bounds
@@ -34,9 +35,11 @@ def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Fi
 
     Raises ShapeError, FiltrationError.
     """
-    if len(vertices) != len(values):
+    cure = "give one array for every dimension"
+    counts = counted("vertices", vertices, cure), counted("values", values, cure)
+    if counts[0] != counts[1]:
         raise ShapeError(
-            f"vertices has {len(vertices)} dimensions and values {len(values)}; "
+            f"vertices has {counts[0]} dimensions and values {counts[1]}; "
             "give one array of each for every dimension"
         )
     simplices = [_labels(r, given) for r, given in enumerate(vertices)]

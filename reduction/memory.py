@@ -1,5 +1,6 @@
 """Whether what is asked for fits into memory, told before it is taken."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def require(size: int, what: str) -> None:
     """Raise CapacityError where `what` needs `size` bytes and there are fewer."""
     free = available()
     if size > free:
+        gigabytes = size / 1e9 if size < 1e300 else math.inf
         raise CapacityError(
-            f"{what} needs {size / 1e9:.3g} GB of memory, but {free / 1e9:.3g} GB are free; "
+            f"{what} needs {gigabytes:.3g} GB of memory, but {free / 1e9:.3g} GB are free; "
             "take fewer points or a lower dimension"
         )

@@ -3,6 +3,8 @@
 The colours tell the indices apart, for colour-blind readers too (Okabe & Ito 2008).
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 
 from reduction.barcode import Barcode
 from reduction.ends import uncertified
+from reduction.errors import OptionError
+from reduction.options import shown
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
@@ -24,9 +28,10 @@ def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
     """One horizontal line for each bar, index above index; arrows for bars that never end.
 
     A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
-    dashed unless they are certified. Returns the axes, new ones unless `ax` is given.
+    dashed unless they are certified. Returns the axes, new ones unless `ax` is given. Raises
+    OptionError for what is no barcode, or no axes.
     """
-    ax = _axes(ax)
+    ax = _axes(barcode, ax)
     low, high = _limits(barcode)
     height = 0
     for r, bars in enumerate(barcode):
@@ -52,9 +57,9 @@ def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
 
     A number beside a point says how many bars the eye cannot tell apart there. Where the barcode
     has ends, a point is hollow unless they are certified. Returns the axes, new ones unless `ax` is
-    given.
+    given. Raises OptionError for what is no barcode, or no axes.
     """
-    ax = _axes(ax)
+    ax = _axes(barcode, ax)
     low, high = _limits(barcode)
     ax.plot([low, high], [low, high], color="0.6", linewidth=1)
     top = high
@@ -89,7 +94,21 @@ def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _axes(ax: Axes | None) -> Axes:
+def check_drawn(name: str, given: Any, kind: type, ax: Any) -> None:
+    """Raise OptionError unless what is drawn is of its kind, and goes on axes or None."""
+    for what, value, wanted, fits in (
+        (name, given, kind, isinstance(given, kind)),
+        ("ax", ax, Axes, ax is None or isinstance(ax, Axes)),
+    ):
+        if not fits:
+            cure = "leave it out, or give one of plt.subplots()" if what == "ax" else "pass one"
+            raise OptionError(
+                f"{what} must be of type {wanted.__name__}, got {shown(value)}: {cure}"
+            )
+
+
+def _axes(barcode: Barcode, ax: Axes | None) -> Axes:
+    check_drawn("barcode", barcode, Barcode, ax)
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 

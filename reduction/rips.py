@@ -17,6 +17,7 @@ from reduction.errors import FiltrationError, OptionError, ShapeError
 from reduction.filtration import Filtration
 from reduction.kernels.rips import longest_edges
 from reduction.memory import require
+from reduction.options import is_number
 from reduction.simplices import Complete, Listed
 from reduction.threads import spread, top_bounds
 
@@ -107,8 +108,7 @@ def _refuse(wrong: NDArray[np.bool_], matrix: NDArray[np.float64], rule: str, cu
 
 
 def _threshold(given: float) -> float:
-    number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
-    if not (number and given >= 0):
+    if not (is_number(given) and given >= 0):
         raise OptionError(
             f"a threshold is a number from 0 on, where the points are, but threshold is {given!r}; "
             "give one, or None for all simplices"

@@ -88,7 +88,7 @@ def build_complex(
     _check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
-    certify = switch("certify", certify)
+    certify, progress = switch("certify", certify), switch("progress", progress)
     check_options(resolution, seed, tolerance)
     whole("memory", memory, 1)
     check_workers(executor, batch)

@@ -20,6 +20,7 @@ from simplicial.maps import SimplexMap
 from simplicial.maximum import Interior, on_facets
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
+from simplicial.options import is_whole, shown
 from simplicial.sampling import lattice
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples, interpolate
 from simplicial.storage import Parts, read_complex, write_complex
@@ -132,10 +133,13 @@ class LossComplex:
 
         Raises DimensionError for vertices that are no simplex of the complex.
         """
-        named = isinstance(vertices, tuple | list | np.ndarray)
-        if not (named and all(isinstance(v, int | np.integer) for v in vertices)):
+        named = (
+            isinstance(vertices, tuple | list | np.ndarray) and getattr(vertices, "ndim", 1) == 1
+        )
+        if not (named and all(is_whole(v) for v in vertices)):
             raise DimensionError(
-                f"a simplex is named by its vertices, got {vertices!r}: write complex[(0, 1)], say"
+                f"a simplex is named by its vertices, got {shown(vertices)}: write "
+                "complex[(0, 1)], say"
             )
         vertices = tuple(int(v) for v in vertices)
         n, r = len(self.minima), len(vertices) - 1

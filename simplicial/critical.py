@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from reduction import OptionError
+from reduction.memory import require
 from simplicial.errors import SearchError
 from simplicial.loss import Loss, check_callable
 from simplicial.minima import Minima, Search, check_minima
@@ -47,8 +48,9 @@ def find_minima(
     seed     non-negative
     returns  Minima, sorted by value, ties by coordinates; `.search` counts what became of the
              starts: duplicates merged, other critical points, degenerate ones and failures left out
-    Raises OptionError for arguments out of range, LossError for a loss that breaks its contract,
-    SearchError when no start arrives at a minimum. The search is made in float64 on the CPU.
+    Raises OptionError for arguments out of range, CapacityError for more starts than fit into
+    memory, LossError for a loss that breaks its contract, SearchError when no start arrives at a
+    minimum. The search is made in float64 on the CPU.
     """
     return find_critical_points(loss, 0, n, dim=dim, box=box, starts=starts, seed=seed)
 
@@ -77,6 +79,7 @@ def find_critical_points(
     n = None if n is None else whole("n", n, 1)
     seed = whole("seed", seed, 0)
     count = max(100 * d, 20 * (n or 0)) if starts is None else whole("starts", starts, 1)
+    require(8 * count * d, f"a search from {count} starts in {d} variables")
     begin = torch.as_tensor(np.random.default_rng(seed).uniform(*corners, size=(count, d)))
     diagonal = float(np.linalg.norm(corners[1] - corners[0]))
     arrival = follow(loss, begin, index, REACH * diagonal, ITERATIONS)
@@ -129,11 +132,6 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
 
 
 def _index(index: int, d: int) -> int:
-    if d > DENSE:
-        raise OptionError(
-            f"a search writes out Hessians, so it takes at most {DENSE} variables, got {d}: follow "
-            "single starts by simplicial.newton.follow"
-        )
     index = whole("index", index, 0)
     if index > d:
         raise OptionError(
@@ -178,11 +176,22 @@ def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.fl
             "a search needs the number of variables, which this loss does not tell: give dim=d"
         )
     dim = whole("dim", dim, 1)
+    if dim > DENSE:
+        raise OptionError(
+            f"a search writes out Hessians, so it takes at most {DENSE} variables, got {dim}: "
+            "follow single starts by simplicial.newton.follow"
+        )
     given = getattr(loss, "domain", (-5.0, 5.0)) if box is None else box
-    corners = np.asarray(given, dtype=np.float64)
-    if corners.shape == (2,):
-        corners = np.repeat(corners[:, None], dim, axis=1)
+    try:
+        corners = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor that requires a gradient
+        corners = np.empty(0)
+    if corners.dtype.kind in "fiu" and corners.shape in ((2,), (2, dim)):
+        columns = corners[:, None] if corners.ndim == 1 else corners
+        corners = np.broadcast_to(columns.astype(np.float64), (2, dim))
     finite = corners.shape == (2, dim) and np.isfinite(corners).all()
+    with np.errstate(over="ignore"):
+        finite = finite and np.isfinite(corners[1] - corners[0]).all()
     if not (finite and (corners[0] < corners[1]).all()):
         raise OptionError(
             f"a box must be (2, {dim}) or (2,), finite, lowest coordinates before highest, got "

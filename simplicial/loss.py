@@ -284,11 +284,12 @@ def _times_hessian(g: Tensor, x: Tensor, v: Tensor) -> Tensor:
 
 
 def check_callable(loss: Any) -> None:
-    """Raise LossError for what cannot be called."""
-    if not callable(loss):
+    """Raise LossError for what cannot be called, and for a class."""
+    if not callable(loss) or isinstance(loss, type):
+        got = f"the class {loss.__name__}" if isinstance(loss, type) else type(loss).__name__
         raise LossError(
-            f"a loss must be callable on points (batch, d), got {type(loss).__name__}: pass a "
-            "function or a NetworkLoss"
+            f"a loss must be callable on points (batch, d), got {got}: pass a function or a "
+            "NetworkLoss"
         )
 
 

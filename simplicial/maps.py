@@ -17,14 +17,20 @@ on it, and the filtration by the maximum of the loss is monotone by construction
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, permutations, product
-from math import comb
+from math import comb, factorial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from simplicial.options import whole
+from reduction import ShapeError
+from reduction.memory import require
+from simplicial.options import shown, whole
 from simplicial.sampling import lattice
+
+OUTSIDE = 1e-6  # what barycentric coordinates may be below 0, or their sum off 1
+PIECES = 24  # bytes of a number while faces or pieces are listed
+LARGEST = 60  # vertices of a simplex whose faces fill any memory
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -70,12 +76,16 @@ class Barycentric:
 
     def control_points(self, r: int) -> Floats:
         """Barycentres of the faces, (2**(r+1) - 1, r+1): vertices first, the centre last."""
-        masks = _face_masks(r)
+        masks = _face_masks(_faced(r))
         members = (masks[:, None] >> np.arange(r + 1)) & 1
         return members / members.sum(axis=1, keepdims=True)
 
     def locate(self, t: Floats) -> Location:
-        """The flag of faces spanned by the largest 1, 2, ..., r+1 coordinates, and its weights."""
+        """The flag of faces spanned by the largest 1, 2, ..., r+1 coordinates, and its weights.
+
+        Raises ShapeError for points off the simplex.
+        """
+        t = _located(t)
         r = t.shape[-1] - 1
         descending = np.argsort(-t, axis=-1, kind="stable")
         ranked = np.take_along_axis(t, descending, axis=-1)
@@ -86,6 +96,8 @@ class Barycentric:
 
     def pieces(self, r: int) -> Ints:
         """The (r+1)! flags of faces: a vertex, an edge on it, a triangle on that, ..."""
+        r = _faced(r)
+        require(PIECES * (r + 1) * factorial(r + 1), f"the pieces of a simplex of dimension {r}")
         orders = np.array(list(permutations(range(r + 1))), dtype=np.int64)
         return _position_of_mask(r)[np.cumsum(1 << orders, axis=1)]
 
@@ -111,10 +123,14 @@ class Edgewise:
 
     def control_points(self, r: int) -> Floats:
         """The lattice {t : k t integer}, (C(k+r, r), r+1)."""
-        return lattice(r, self.segments) / self.segments
+        return lattice(whole("r", r, 0), self.segments) / self.segments
 
     def locate(self, t: Floats) -> Location:
-        """The Kuhn simplex that holds each point, and the coordinates of the point in it."""
+        """The Kuhn simplex that holds each point, and the coordinates of the point in it.
+
+        Raises ShapeError for points off the simplex.
+        """
+        t = _located(t)
         k, r = self.segments, t.shape[-1] - 1
         # summed from the last coordinate on, x is non-increasing in floating point too
         x = np.minimum(k * np.cumsum(t[..., :0:-1], axis=-1)[..., ::-1], k)
@@ -133,7 +149,8 @@ class Edgewise:
 
     def pieces(self, r: int) -> Ints:
         """The k^r Kuhn simplices k >= x_1 >= ... >= x_r >= 0 of the integer grid."""
-        k = self.segments
+        k, r = self.segments, whole("r", r, 0)
+        require(PIECES * (r + 1) * k**r * factorial(r), f"the pieces of a simplex of dimension {r}")
         cells = np.array(list(product(range(k), repeat=r)), dtype=np.int64)
         cells = cells[(cells[:, :-1] >= cells[:, 1:]).all(axis=1)]  # those that hold any
         orders = np.array(list(permutations(range(r))), dtype=np.int64)
@@ -141,6 +158,42 @@ class Edgewise:
         corners = (cells[:, None, None, :] + steps).reshape(len(cells) * len(orders), r + 1, r)
         bounded = (corners[..., :-1] >= corners[..., 1:]).all(axis=(1, 2))
         return _rank_of_grid_point(corners[bounded], k)
+
+
+def coordinates(t: ArrayLike) -> Floats:
+    """Barycentric coordinates in float64. Raises ShapeError for what are no numbers."""
+    try:
+        array = np.asarray(t)
+    except ValueError:
+        array = np.empty(0, np.object_)
+    if array.dtype.kind not in "fiu":
+        raise ShapeError(
+            f"barycentric coordinates must be an array of numbers, got {shown(t)}: give one row of "
+            "them for each point"
+        )
+    return np.asarray(array, np.float64)
+
+
+def _located(t: Floats) -> Floats:
+    """Points of the standard simplex (..., r+1), up to rounding. Raises ShapeError for others."""
+    t = coordinates(t)
+    if (
+        not t.ndim
+        or not t.shape[-1]
+        or not ((t >= -OUTSIDE).all() and (np.abs(t.sum(axis=-1) - 1) <= OUTSIDE).all())
+    ):
+        raise ShapeError(
+            f"points of a simplex have barycentric coordinates from 0 on with sum 1, got "
+            f"{shown(t)}: normalise the rows"
+        )
+    return t
+
+
+def _faced(r: int) -> int:
+    """A dimension whose simplex has faces that can be listed. Raises OptionError, CapacityError."""
+    r = whole("r", r, 0)
+    require(PIECES << min(r + 1, LARGEST), f"the faces of a simplex of dimension {r}")
+    return r
 
 
 def face_positions(simplex_map: SimplexMap, r: int) -> list[tuple[tuple[int, ...], int]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from simplicial.errors import LossError
 from simplicial.loss import MEMORY, Evaluation, Loss, check_callable, evaluate
+from simplicial.options import shown
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 
@@ -56,7 +57,8 @@ class Minima:
     values    (n,) float64, the loss at the points; read-only
     accuracy  (n,) float64, or None for a loss that has none
     Raises ShapeError for points that are no (n, d) array, are not finite or repeat each other, and
-    LossError for a loss that is no callable, has the wrong shape or is not finite at the points.
+    LossError for a loss that is no callable, has the wrong shape or is not finite at the points,
+    OptionError for what is no Search.
     """
 
     points: Tensor
@@ -71,7 +73,15 @@ class Minima:
         points = _as_points(self.points)
         _check_distinct(points)
         check_callable(self.loss)
-        seen = evaluate(self.loss, points, memory) if seen is None else seen
+        if not isinstance(self.search, Search | None):
+            raise OptionError(
+                f"search must be the Search of find_minima or None, got {shown(self.search)}: "
+                "leave it out"
+            )
+        if seen is None:
+            seen = evaluate(self.loss, points, memory)
+        else:
+            _check_seen(seen, len(points))
         for name, value in (("values", seen.loss), ("accuracy", seen.accuracy)):
             if value is not None:
                 value.flags.writeable = False
@@ -87,8 +97,9 @@ class Minima:
         Points of `other` within 1e-6 of the spread of all of them (the diagonal of the smallest box
         around them) of one of these are left out. Dtype and device are those of these points;
         accuracy is there if both have one. Raises ShapeError for points of another dimension,
-        LossError for another loss.
+        LossError for another loss, OptionError for what is no Minima.
         """
+        check_minima(other)
         if self.points.shape[1] != other.points.shape[1]:
             raise ShapeError(
                 "points that are joined must have one dimension, got "
@@ -116,12 +127,17 @@ class Minima:
 
         networks  state dicts of the loss's own architecture; buffers in them are not coordinates
         loss      a loss with `flatten(state_dict) -> (d,)`, as nets.NetworkLoss has
-        Raises LossError where the loss cannot flatten a state dict, and what `flatten` raises.
+        Raises LossError where the loss cannot flatten a state dict, OptionError for what is no
+        list of them, and what `flatten` raises.
         """
         if not hasattr(loss, "flatten"):
             raise LossError(
                 f"state dicts need a loss that can flatten them, {type(loss).__name__} has no "
                 "`flatten`: use nets.NetworkLoss, or Minima(points, loss)"
+            )
+        if not isinstance(networks, Iterable):
+            raise OptionError(
+                f"networks must be state dicts, got {shown(networks)}: pass a list of them"
             )
         vectors = [cast(_Network, loss).flatten(network) for network in networks]
         if not vectors:
@@ -134,6 +150,28 @@ def check_minima(minima: Any) -> None:
     if not isinstance(minima, Minima):
         raise OptionError(
             f"minima must be a Minima, got {type(minima).__name__}: pass Minima(points, loss)"
+        )
+
+
+def _check_seen(seen: Any, n: int) -> None:
+    """Raise unless it is what the evaluation of a loss at n points gives."""
+    if not isinstance(seen, Evaluation):
+        raise OptionError(
+            f"seen must be the Evaluation of the loss at the points or None, got {shown(seen)}: "
+            "leave it out"
+        )
+    for name, values in zip(seen._fields, seen, strict=True):
+        if name == "accuracy" and values is None:
+            continue
+        if not isinstance(values, np.ndarray) or (values.shape, values.dtype.kind) != ((n,), "f"):
+            raise ShapeError(
+                f"what was seen at {n} points must be a float64 array ({n},), its {name} is "
+                f"{shown(values)}: leave it out, and the loss is evaluated"
+            )
+    if not np.isfinite(seen.loss).all():
+        raise LossError(
+            "a loss must be finite at the points, what was seen is not at point "
+            f"{int(np.argmin(np.isfinite(seen.loss)))}: leave that point out"
         )
 
 

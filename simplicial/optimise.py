@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import OptionError
+from reduction import OptionError, ShapeError
 from simplicial.errors import NotFiniteError
 from simplicial.keeper import Keeper
 from simplicial.loss import (
@@ -24,13 +24,14 @@ from simplicial.loss import (
     Loss,
     Portions,
     StochasticLoss,
+    check_callable,
     gradient,
     points_at_once,
     steepest_curvature,
 )
 from simplicial.maps import Barycentric, SimplexMap
-from simplicial.options import whole
-from simplicial.recipe import EXACT, Recipe
+from simplicial.options import shown, whole
+from simplicial.recipe import EXACT, Recipe, check_recipe
 from simplicial.refinement import Seen
 from simplicial.sampling import UniformPoints
 from simplicial.store import Memo
@@ -146,12 +147,19 @@ class Algorithm1:
                 f"sides must be 'fixed' or 'trainable', got {self.sides!r}: choose one"
             )
         whole("samples", self.samples, 1)
+        check_recipe(self.recipe)
 
     def recipe_for(self, loss: Loss, vertices: Tensor) -> Recipe:
         """The recipe that trains simplices of this loss on vertices (n, d).
 
-        Raises LossError for a loss that is flat at the vertices, without a recipe.
+        Raises LossError for a loss that is flat at the vertices, without a recipe; ShapeError for
+        what are no vertices.
         """
+        check_callable(loss)
+        if not isinstance(vertices, Tensor) or vertices.ndim != 2:
+            raise ShapeError(
+                f"vertices must be a tensor (n, d), got {shown(vertices)}: pass minima.points"
+            )
         if self.recipe is not None:
             return self.recipe
         if isinstance(loss, StochasticLoss):
@@ -221,6 +229,7 @@ def descend(
     moving = pool[free]
     if not len(moving):
         return
+    _check_rates(recipe, pool.dtype)
     moving.grad = grad = torch.zeros_like(moving)
     optimizer = torch.optim.SGD(
         [moving], recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov
@@ -258,6 +267,15 @@ def descend(
         if keeper.is_due:
             keeper.keep(epoch + 1, {"main": moving, "momentum": _momentum(moving, optimizer)})
         on_round()
+
+
+def _check_rates(recipe: Recipe, dtype: torch.dtype) -> None:
+    for name in ("learning_rate", "weight_decay"):
+        if getattr(recipe, name) > torch.finfo(dtype).max:
+            raise OptionError(
+                f"{name} must be a number of type {dtype}, as the points are, got "
+                f"{getattr(recipe, name):g}: choose a smaller {name}"
+            )
 
 
 def _momentum(moving: Tensor, optimizer: torch.optim.SGD) -> Tensor:

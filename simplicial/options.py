@@ -1,39 +1,23 @@
-"""Options that must be whole numbers, switches or devices, and how a wrong one is shown."""
+"""Options: those of `reduction.options`, devices, and how options are kept."""
 
 from dataclasses import fields, is_dataclass
-from operator import index
 from typing import Any
 
-import numpy as np
 import torch
 
 from reduction import OptionError
+from reduction.options import file_path, is_number, is_whole, shown, switch, whole
 
-
-def whole(name: str, value: int, least: int) -> int:
-    """`value` as a Python int of at least `least`. Raises OptionError, which names the option."""
-    try:
-        number = index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < least:
-        raise OptionError(
-            f"{name} must be a whole number of at least {least}, got {shown(value)}: change {name}"
-        )
-    return number
-
-
-def switch(name: str, value: bool) -> bool:
-    """`value` as a Python bool. Raises OptionError, which names the option."""
-    if not isinstance(value, bool | np.bool_):
-        raise OptionError(f"{name} must be True or False, got {shown(value)}: change {name}")
-    return bool(value)
-
-
-def shown(value: Any) -> str:
-    """What stands for a value in a message: itself where that is short, on one line; its type."""
-    text = repr(value)
-    return text if len(text) <= 60 and "\n" not in text else type(value).__name__
+__all__ = [
+    "described",
+    "file_path",
+    "is_number",
+    "is_whole",
+    "shown",
+    "switch",
+    "usable_device",
+    "whole",
+]
 
 
 def described(option: Any) -> Any:

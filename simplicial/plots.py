@@ -1,18 +1,21 @@
 """Pictures of a loss between its minima: inside a triangle, along an edge, and as a barrier
 tree."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import networkx as nx
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from reduction import DimensionError, FilteredComplex
+from reduction import DimensionError, FilteredComplex, ShapeError
 from reduction.bars import as_text
+from reduction.plots import check_drawn
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import evaluate
+from simplicial.maps import Floats, coordinates
+from simplicial.options import shown, switch
 from simplicial.simplex import OptimisedSimplex, Samples
 
 Quantity = Literal["loss", "accuracy"]
@@ -29,8 +32,9 @@ def plot_triangle(
     Draws what Algorithm 2 saw; where that was not kept, evaluates a lattice of 24 steps to a side.
     A star marks the largest loss.
     Raises DimensionError for a simplex that is no triangle, LossError for an accuracy that is not
-    there.
+    there, OptionError for what is no simplex, or no axes.
     """
+    check_drawn("simplex", simplex, OptimisedSimplex, ax)
     samples = _samples(simplex, 2, "triangle")
     return plot_samples(samples, simplex.maximum.barycentric, quantity, ax, simplex.vertices)
 
@@ -47,8 +51,11 @@ def plot_samples(
     samples   of a triangle
     place     (3,) barycentric coordinates of the largest loss
     vertices  the labels of its corners
-    Raises LossError for an accuracy that is not there.
+    Raises LossError for an accuracy that is not there, DimensionError for samples of no triangle,
+    ShapeError for a place off it, OptionError for what are no samples, or no axes.
     """
+    check_drawn("samples", samples, Samples, ax)
+    place = _check_triangle(samples, place, vertices)
     heights = _quantity(samples, quantity)
     ax = _axes((5.4, 4.2)) if ax is None else ax
     x, y = (samples.barycentric @ CORNERS).T
@@ -93,8 +100,10 @@ def plot_edge(
 
     straight  draw the straight segment between the minima too; evaluates the loss along it
     Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
-    there.
+    there, OptionError for what is no simplex, or no axes.
     """
+    check_drawn("simplex", simplex, OptimisedSimplex, ax)
+    straight = switch("straight", straight)
     samples = _samples(simplex, 1, "edge")
     heights = _quantity(samples, quantity)
     ax = _axes((5.4, 3.6)) if ax is None else ax
@@ -130,8 +139,10 @@ def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Ax
     """The tree of basins (disconnectivity graph; Becker & Karplus 1997).
 
     A leaf is a vertex at its value; two branches join at the lowest barrier between them, which is
-    a minimum spanning tree of the edges. Components that nothing joins stay apart.
+    a minimum spanning tree of the edges. Components that nothing joins stay apart. Raises
+    OptionError for what is no filtration, or no axes.
     """
+    check_drawn("filtration", filtration, FilteredComplex, ax)
     ax = _axes((5.4, 4.2)) if ax is None else ax
     graph = filtration.to_networkx()
     order = [leaf for tree in _trees(graph) for leaf in tree]
@@ -182,6 +193,38 @@ def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:
             f"{simplex.dim}: choose {name} {tuple(range(dim + 1))}, say"
         )
     return simplex.samples or simplex.sample(RESOLUTION)
+
+
+def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats:
+    """The place as coordinates of a point of the triangle. Raises DimensionError, ShapeError."""
+    shape = np.shape(samples.barycentric)
+    if len(shape) != 2 or shape[1] != 3 or not isinstance(samples.barycentric, np.ndarray):
+        raise DimensionError(
+            f"samples of a triangle have barycentric coordinates (p, 3), got shape {shape}: take "
+            "those of a simplex of dimension 2"
+        )
+    for name in ("loss", "accuracy"):
+        seen = getattr(samples, name)
+        if seen is None and name == "accuracy":
+            continue
+        values = np.asarray(seen)
+        known = values.dtype.kind in "fiu" and values.shape == shape[:1]
+        if not (known and np.isfinite(values).all()):
+            raise ShapeError(
+                f"samples have a finite {name} at each of {shape[0]} points, got {shown(seen)}: "
+                "take those of a simplex"
+            )
+    at = coordinates(place)
+    if at.shape != (3,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
+        raise ShapeError(
+            f"the place of a maximum is three barycentric coordinates with sum 1, got "
+            f"{shown(place)}: pass maximum.barycentric"
+        )
+    if not isinstance(vertices, tuple | list) or len(vertices) != 3:
+        raise ShapeError(
+            f"a triangle has three vertices, got {shown(vertices)}: give their labels, (0, 1, 2)"
+        )
+    return at
 
 
 def _quantity(samples: Samples, quantity: Quantity) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from reduction import OptionError
-from simplicial.options import switch, whole
+from simplicial.options import is_number, shown, switch, whole
 
 Schedule = Callable[[float], float]
 
@@ -17,6 +17,7 @@ def garipov(progress: float) -> float:
 
     1 for the first half, then linear down to 0.01 at 90%, then 0.01 (Garipov et al. 2018, code).
     """
+    _check_share(progress)
     if progress <= 0.5:
         return 1.0
     if progress <= 0.9:
@@ -30,12 +31,22 @@ def tenths(progress: float) -> float:
     A tenth of what it was at 1/2, 3/4 and 11/12: of 300 epochs at 150, 225 and 275 (Li et al. 2018,
     section 4).
     """
+    _check_share(progress)
     return 0.1 ** sum(progress >= share for share in (1 / 2, 3 / 4, 11 / 12))
 
 
-def constant(_progress: float) -> float:
+def constant(progress: float) -> float:
     """Learning rate factor 1 throughout."""
+    _check_share(progress)
     return 1.0
+
+
+def _check_share(progress: float) -> None:
+    if not (is_number(progress) and 0 <= progress <= 1):
+        raise OptionError(
+            f"progress must be the share of the epochs done, 0 to 1, got {shown(progress)}: divide "
+            "by the number of epochs"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,25 +76,45 @@ class Recipe:
     def __post_init__(self) -> None:
         whole("epochs", self.epochs, 0)
         whole("batch_size", self.batch_size, 1)
-        ranges = {
-            "learning_rate": (self.learning_rate, 0 < self.learning_rate < np.inf, "above 0"),
-            "momentum": (self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1"),
-            "weight_decay": (self.weight_decay, 0 <= self.weight_decay < np.inf, "0 or more"),
+        ranges: dict[str, tuple[Callable[[float], bool], str]] = {
+            "learning_rate": (lambda rate: 0 < rate < np.inf, "above 0"),
+            "momentum": (lambda share: 0 <= share < 1, "at least 0 and below 1"),
+            "weight_decay": (lambda share: 0 <= share < np.inf, "0 or more"),
         }
-        for name, (value, holds, rule) in ranges.items():
-            if not holds:
-                raise OptionError(f"{name} must be {rule}, got {value}: change {name}")
+        for name, (holds, rule) in ranges.items():
+            value = getattr(self, name)
+            if not (is_number(value) and holds(value)):
+                raise OptionError(f"{name} must be {rule}, got {shown(value)}: change {name}")
+        if not callable(self.schedule) or isinstance(self.schedule, type):
+            raise OptionError(
+                f"schedule must be a function of the share of epochs done, got "
+                f"{shown(self.schedule)}: pass garipov or constant, say"
+            )
         if switch("nesterov", self.nesterov) and not self.momentum:
             raise OptionError("Nesterov's momentum must be above 0, got 0: change momentum")
 
     def changed(self, **changes: Any) -> Self:
         """This recipe with other numbers in some places. Raises OptionError as `Recipe` does."""
+        names = [f.name for f in fields(self)]
+        for name in changes:
+            if name not in names:
+                raise OptionError(
+                    f"a recipe has {', '.join(names)}, got {name}: change one of these"
+                )
         return replace(self, **changes)
 
     def as_record(self) -> dict[str, float | str]:
         """Its numbers and its schedule's name, for a run's record."""
         numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedule"}
         return numbers | {"schedule": getattr(self.schedule, "__name__", repr(self.schedule))}
+
+
+def check_recipe(recipe: Any) -> None:
+    """Raise OptionError for what is neither a Recipe nor None."""
+    if not isinstance(recipe, Recipe | None):
+        raise OptionError(
+            f"recipe must be a Recipe or None, got {shown(recipe)}: pass Recipe(epochs=50), say"
+        )
 
 
 EXACT = Recipe(epochs=2000, weight_decay=0.0)

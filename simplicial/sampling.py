@@ -3,10 +3,14 @@
 
 from functools import cache
 from itertools import combinations_with_replacement
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.memory import require
+
+LISTED = 24  # bytes of a coordinate while a lattice is listed
 BLOCK = 256  # steps drawn from a stream at a time: one call in place of 256, and bounded memory
 
 
@@ -15,8 +19,10 @@ def lattice(r: int, resolution: int) -> NDArray[np.int64]:
     """All (C(resolution + r, r), r+1) tuples of non-negative integers with sum `resolution`.
 
     Divided by the resolution they discretise the standard r-simplex: the T of Algorithm 2.
-    Ordered lexicographically in x_i = t_i + ... + t_r, i = 1..r. Read-only.
+    Ordered lexicographically in x_i = t_i + ... + t_r, i = 1..r. Read-only. Raises CapacityError.
     """
+    count = comb(resolution + r, r)
+    require(LISTED * count * (r + 1), f"a lattice of {count} points")
     tails = list(combinations_with_replacement(range(resolution + 1), r))
     x = np.array(tails, dtype=np.int64).reshape(len(tails), r)[:, ::-1]
     x = x[np.lexsort(x.T[::-1])] if r else x

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reduction import ShapeError
 from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
-from simplicial.maps import SimplexMap
+from simplicial.maps import SimplexMap, coordinates
 from simplicial.options import whole
 from simplicial.sampling import lattice
 
@@ -72,7 +72,7 @@ class OptimisedSimplex:
 
         Raises ShapeError for coordinates that are negative or do not sum to 1 within 1e-6.
         """
-        t = np.atleast_2d(np.asarray(t, dtype=np.float64))
+        t = np.atleast_2d(coordinates(t))
         if t.ndim != 2 or t.shape[1] != self.dim + 1:
             raise ShapeError(
                 f"barycentric coordinates on simplex {self.vertices} need shape "
@@ -88,7 +88,8 @@ class OptimisedSimplex:
     def sample(self, resolution: int, memory: int = MEMORY) -> Samples:
         """Evaluate the loss, and its accuracy where it has one, on the lattice of the simplex.
 
-        Raises OptionError for a resolution below 1, LossError where the loss is not finite.
+        Raises OptionError for a resolution below 1, CapacityError for one whose lattice does not
+        fit into memory, LossError where the loss is not finite.
         """
         t = lattice(self.dim, whole("resolution", resolution, 1)) / resolution
         return Samples(t, *self.evaluate(t, memory))

@@ -20,12 +20,12 @@ from reduction.storage import check_arrays, check_tag, refusing, write_arrays
 from simplicial.certify import Certificates
 from simplicial.errors import LossError
 from simplicial.layout import lay_out
-from simplicial.loss import Evaluation, Loss, evaluate
+from simplicial.loss import Evaluation, Loss, check_callable, evaluate
 from simplicial.maps import Barycentric, Edgewise, SimplexMap, pool_size
 from simplicial.maximum import Interior
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
-from simplicial.options import usable_device, whole
+from simplicial.options import file_path, usable_device, whole
 from simplicial.simplex import interpolate
 
 FORMAT = "loss-barcodes loss complex"
@@ -75,8 +75,9 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     Raises DataError for a file that is no complex, LossError for another loss, OSError where is no
     file.
     """
+    check_callable(loss)
     device = usable_device(device)
-    content = Path(path).read_bytes()
+    content = file_path(path).read_bytes()
     with (
         refusing(path, "loss complex", VERSION),
         np.load(BytesIO(content), allow_pickle=False) as archive,

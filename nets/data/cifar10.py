@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nets.data.images import ImageData
 from reduction.errors import DataError
+from reduction.options import file_path, switch
 
 ROOT = Path("data")
 FOLDER = "cifar-10-batches-bin"
@@ -43,10 +44,10 @@ def load_cifar10(folder: str | Path | None = None, download: bool = False) -> Im
     The six files data_batch_1.bin to data_batch_5.bin and test_batch.bin lie in `folder` (default
     ./data) itself or in its cifar-10-batches-bin. With `download`, torchvision first fetches and
     unpacks the archive there, unless the files lie there. How many images a file has is the file's
-    affair. Raises DataError.
+    affair. Raises DataError, OptionError.
     """
-    root = ROOT if folder is None else Path(folder)
-    if download and not _has_all(root / FOLDER):
+    root = ROOT if folder is None else file_path(folder)
+    if switch("download", download) and not _has_all(root / FOLDER):
         _download(root)
     place = next((p for p in (root, root / FOLDER) if _has_all(p)), None)
     if place is None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nets.data.images import ImageData
 from reduction.errors import DataError
+from reduction.options import file_path, switch
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 TORCHVISION_ROOT = Path("data")
@@ -47,15 +48,17 @@ def load_fashion_mnist(folder: str | Path | None = None, download: bool = False)
     is given, otherwise in Debian's /usr/share/datasets/fashion-mnist and then in torchvision's
     ./data/FashionMNIST/raw. With `download`, torchvision first puts them into `folder` (default
     ./data), unless they lie there in its layout, and those are read. How many images a file has is
-    the file's affair; that they are 28x28, and of ten classes, is checked. Raises DataError.
+    the file's affair; that they are 28x28, and of ten classes, is checked. Raises DataError,
+    OptionError.
     Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747 (2017).
     """
-    if download:
-        root = TORCHVISION_ROOT if folder is None else Path(folder)
+    folder = None if folder is None else file_path(folder)
+    if switch("download", download):
+        root = TORCHVISION_ROOT if folder is None else folder
         _download_unless_there(root)
         places = [_raw_folder(root)]
     elif folder is not None:
-        places = [Path(folder), _raw_folder(Path(folder))]
+        places = [folder, _raw_folder(folder)]
     else:
         places = [DEBIAN_FOLDER, _raw_folder(TORCHVISION_ROOT)]
     train_images, train_labels, test_images, test_labels = _find_files(places)

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from reduction.errors import DataError
+from reduction.memory import require
+from reduction.options import is_whole, shown
 
 AT_ONCE = 4096  # images that are resized at a time
 
@@ -35,9 +37,11 @@ class ImageData:
     classes: int
 
     def __post_init__(self) -> None:
-        if self.classes < 1:
+        if not isinstance(self.name, str):
+            raise DataError(f"a data set has a name, got {shown(self.name)}; give a str")
+        if not is_whole(self.classes) or self.classes < 1:
             raise DataError(
-                f"classes is {self.classes} in {self.name}; a data set has at least one"
+                f"classes is {self.classes!r} in {self.name}; give a whole number of at least 1"
             )
         _check_part(self.name, "train", self.train_inputs, self.train_targets, self.classes)
         _check_part(self.name, "test", self.test_inputs, self.test_targets, self.classes)
@@ -92,12 +96,14 @@ class ImageData:
         """The same images at size x size pixels: bilinear, each new pixel an average of those that
         it covers where they become smaller (torch's `antialias`).
 
-        Raises DataError for a size below 1.
+        Raises DataError for a size below 1, CapacityError for one that does not fit into memory.
         """
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise DataError(
                 f"image size {size!r} asked of {self.name}; give a whole number of at least 1"
             )
+        pixels = (len(self.train_inputs) + len(self.test_inputs)) * self.shape[0] * size**2
+        require(self.train_inputs.element_size() * pixels, f"{size} x {size} images")
         if self.shape[1:] == (size, size):
             return self
         return replace(
@@ -116,6 +122,11 @@ def _resized(images: Tensor, size: int) -> Tensor:
 
 
 def _check_part(name: str, part: str, inputs: Tensor, targets: Tensor, classes: int) -> None:
+    for what, given in ((f"{part}_inputs", inputs), (f"{part}_targets", targets)):
+        if not isinstance(given, Tensor):
+            raise DataError(
+                f"{what} of {name} is {shown(given)}; need a tensor: convert by torch.as_tensor"
+            )
     if inputs.dtype != torch.float32 or inputs.ndim != 4 or inputs.numel() == 0:
         raise DataError(
             f"{part}_inputs of {name} is {inputs.dtype} of shape {tuple(inputs.shape)}; need "

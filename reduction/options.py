@@ -1,0 +1,65 @@
+"""Arguments that must be of one kind: whole numbers, numbers, switches, sequences, names of files;
+and how a wrong one is shown."""
+
+import os
+from numbers import Real
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reduction.errors import OptionError, ShapeError
+
+
+def whole(name: str, value: int, least: int) -> int:
+    """`value` as a Python int of at least `least`. Raises OptionError, which names the option."""
+    try:
+        number = index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < least:
+        raise OptionError(
+            f"{name} must be a whole number of at least {least}, got {shown(value)}: change {name}"
+        )
+    return number
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number, of Python or NumPy; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number, of Python or NumPy, nan and inf included; True and False are
+    none.
+    """
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def switch(name: str, value: bool) -> bool:
+    """`value` as a Python bool. Raises OptionError, which names the option."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{name} must be True or False, got {shown(value)}: change {name}")
+    return bool(value)
+
+
+def counted(name: str, given: Any, cure: str) -> int:
+    """The length of a sequence. Raises ShapeError for what has none."""
+    try:
+        return len(given)
+    except TypeError:
+        raise ShapeError(f"{name} must be a sequence, got {shown(given)}; {cure}") from None
+
+
+def file_path(path: Any) -> Path:
+    """The path of a file. Raises OptionError for what names none."""
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise OptionError(f"a file is named by a str or a Path, got {shown(path)}: give its path")
+    return Path(path)
+
+
+def shown(value: Any) -> str:
+    """What stands for a value in a message: itself where that is short, on one line; its type."""
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else type(value).__name__

@@ -1,0 +1,114 @@
+"""What tables of bad inputs have in common: their rows, what a refusal is, and what has no row."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+from matplotlib import pyplot as plt
+
+from reduction import TopologyError
+
+INSTEAD = (0.5, "1", None, True)
+"""In place of a whole number."""
+
+UNSURE = ("yes", 1, None)
+"""In place of True or False."""
+
+
+class Row(NamedTuple):
+    """Bad arguments of one kind.
+
+    name      of a function, a class, or Class.method
+    call      what takes a bad argument, with the package's good ones beside it
+    error     what is raised
+    sentence  a piece of what it says
+    bad       arguments, each of them bad; one is enough where the call has its own
+    """
+
+    name: str
+    call: Callable[[Any, Any], object]
+    error: type[Exception]
+    sentence: str
+    bad: tuple[Any, ...] = (None,)
+
+
+def rows(*table: Row) -> pytest.MarkDecorator:
+    """A test for each bad argument of each row."""
+    params = [
+        pytest.param(row, bad, id=f"{row.name}-{row.sentence[:30]}-{str(bad)[:20]!r}")
+        for row in table
+        for bad in row.bad
+    ]
+    return pytest.mark.parametrize(("row", "bad"), params)
+
+
+def assert_refused(row: Row, bad: Any, good: Any, folder: Path) -> None:
+    """The library's own error, one sentence with a cure; no file and no picture is left behind."""
+    before, figures = _content(folder), plt.get_fignums()
+    with pytest.raises(row.error) as caught:
+        row.call(good, bad)
+    assert _content(folder) == before
+    assert plt.get_fignums() == figures
+    text = str(caught.value)
+    assert row.sentence in text
+    if issubclass(row.error, OSError):
+        return
+    assert isinstance(caught.value, TopologyError)
+    assert "\n" not in text
+    assert "Traceback" not in text
+    assert len(text) < 700
+    cures = [text.rpartition(mark)[2] for mark in (": ", "; ") if mark in text]
+    assert cures, "no cure"
+    assert all(cure and not cure.endswith(".") for cure in cures)
+
+
+def without_rows(package: ModuleType, table: Iterable[Row], handed: set[str]) -> list[str]:
+    """What of a package's names, and of their methods, takes an argument and has no row.
+
+    handed  names that need none, a class with all its methods
+    """
+    covered = {row.name for row in table} | handed
+    classes = {name.split(".")[0] for name in covered}
+    methods = [name for name in _methods(package) if name.split(".")[0] not in handed]
+    return sorted({*_called(package)} - classes | {*methods} - covered)
+
+
+def unknown(package: ModuleType, table: Iterable[Row], handed: set[str]) -> list[str]:
+    """Names of rows, and of `handed`, that the package has not."""
+    names = {row.name for row in table} | handed
+    return sorted(names - {*_called(package), *_methods(package)})
+
+
+def _called(package: ModuleType) -> list[str]:
+    """Functions, classes that are no errors, and types of functions."""
+    found = {name: getattr(package, name) for name in package.__all__}
+    return [
+        name
+        for name, value in found.items()
+        if callable(value) and not (isinstance(value, type) and issubclass(value, Exception))
+    ]
+
+
+def _methods(package: ModuleType) -> list[str]:
+    """Class.method for every method of its own that takes an argument."""
+    return [
+        f"{name}.{method}"
+        for name in _called(package)
+        if isinstance(getattr(package, name), type)
+        for method, value in vars(getattr(package, name)).items()
+        if isinstance(value, classmethod | staticmethod) or inspect.isfunction(value)
+        if not method.startswith("_") or method in ("__call__", "__getitem__")
+        if _takes(getattr(package, name), method)
+    ]
+
+
+def _takes(kind: type, method: str) -> bool:
+    bound = inspect.isfunction(inspect.getattr_static(kind, method))
+    return len(inspect.signature(getattr(kind, method)).parameters) > (1 if bound else 0)
+
+
+def _content(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
