@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from reduction import DataError
+
+FOLDER = 0x10  # the bit of a zip archive's attributes
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
 """Under which of its keys a checkpoint may hold the state dict, beside an optimizer's, say."""
@@ -54,12 +57,17 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The state dict in a file that `torch.save` wrote, alone or under one of WRAPPERS.
 
     The prefix "module.", which DataParallel puts before all names, is taken off. Only tensors and
-    plain values are read (`weights_only`): no file can run anything. Raises DataError.
+    plain values are read (`weights_only`): no file can run anything. The checksums that torch
+    writes, and does not read, are compared; files of torch before 1.6 have none, so that a changed
+    number goes unnoticed there. Raises DataError.
     """
     try:
+        _check_whole(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(f"there is no checkpoint {path}: name a file of torch.save") from None
+    except DataError:
+        raise
     except Exception as error:  # torch's reader raises whatever a spoilt file leads it to
         raise DataError(
             f"checkpoint {path} cannot be read as weights ({type(error).__name__}): save "
@@ -89,6 +97,22 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if all(name.startswith("module.") for name in content):
         content = {name.removeprefix("module."): value for name, value in content.items()}
     return dict(content)
+
+
+def _check_whole(path: Path) -> None:
+    """Raise DataError where a part of torch's archive has another checksum than was written, or is
+    marked as a folder, of which torch would read what lies in memory.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        folders = [part.filename for part in archive.infolist() if part.external_attr & FOLDER]
+        changed = archive.testzip() or next(iter(folders), None)
+    if changed is not None:
+        raise DataError(
+            f"checkpoint {path} must be as torch.save wrote it, its part {changed} is not: copy it "
+            "anew, or save model.state_dict() by torch.save"
+        )
 
 
 def _reason(error: Exception) -> str:

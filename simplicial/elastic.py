@@ -103,8 +103,12 @@ class NudgedElastic:
         return self.most_rounds(stage.simplices.dim) * len(_groups(loss, pool, stage))
 
     def most_rounds(self, dim: int) -> int:
-        """Steps of all relaxations of a simplex of this dimension, if none is left out."""
-        return self.steps + int(BENDS * self.steps) if dim == 1 else 2 * self.steps + TOPS
+        """Steps of all relaxations of a simplex of dimension dim >= 1, if none is left out.
+
+        Raises OptionError for another dim.
+        """
+        path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
+        return path if whole("dim", dim, 1) == 1 else filling
 
     def optimise(
         self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]

@@ -162,13 +162,13 @@ def _values(
 ) -> tuple[tuple[Floats, ...], dict[tuple[int, ...], str]]:
     """Values of all simplices by dimension, and why some failed."""
     values, failed = [np.full(n, np.nan)], {}
-    for number, figures in records.figures(record_name(0)).items():
+    for number, figures in records.figures(record_name(0), "minima").items():
         values[0][number] = figures["loss"]
     if "complex" in settings:
         values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
     for r in range(1, (max_dim or 0) + 1):
         inside = np.full(comb(n, r + 1), np.nan)
-        for number, figures in records.figures(record_name(r)).items():
+        for number, figures in records.figures(record_name(r), "complex").items():
             largest = figures["largest"]
             if figures["failed"]:
                 failed[tuple(figures["vertices"])] = figures["failed"]

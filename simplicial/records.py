@@ -6,7 +6,8 @@ with.
     NAME/NUMBER.json           its numbers, and the checksums of both files
 
 A file is written under another name, synced and renamed, a record's numbers after its tensors: a
-record whose numbers are there is whole, however the process ended. Nothing is ever unpickled.
+record whose numbers are there is whole, however the process ended. Its numbers say where it belongs
+and under which settings it was made, so that one from elsewhere is told. Nothing is ever unpickled.
 """
 
 import errno
@@ -27,6 +28,8 @@ from simplicial.errors import RunError
 VERSION = 2
 DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
+BELONGS = "belongs"  # the number of a record that is a digest of its place and its settings
+CURE = "move both files of that number away, and it is computed again"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -57,17 +60,19 @@ class Records:
         """Which records of this name are finished, ascending."""
         return sorted(int(path.stem) for path in self._paths(name))
 
-    def get(self, name: str, number: int) -> Record | None:
-        """A finished record, or None where there is none.
+    def figures(self, name: str, under: str) -> dict[int, Mapping[str, Any]]:
+        """The numbers alone of all records of this name, which were made under these settings.
 
-        Raises DataError where its files are not as they were written.
+        under  the name of the settings
+        Raises DataError where a file is not as it was written, or from elsewhere.
         """
-        return read_record(self.path(name, number))
-
-    def figures(self, name: str) -> dict[int, Mapping[str, Any]]:
-        """The numbers alone of all records of this name. Raises DataError for a spoilt file."""
-        found = {n: read_numbers(self.path(name, n)) for n in self.numbers(name)}
-        return {n: figures for n, figures in found.items() if figures is not None}
+        found, settings = {}, [under, self.settings(under)]
+        for number in self.numbers(name):
+            path = self.path(name, number)
+            if (figures := read_numbers(path)) is not None:
+                check_place(path, figures, place(name, number, settings))
+                found[number] = figures
+        return found
 
     def times(self, name: str) -> list[float]:
         """When each record of this name was finished, ascending, in seconds since the epoch."""
@@ -84,17 +89,31 @@ class Records:
         ]
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record's tensors, then its numbers at `path`."""
+def place(name: str, number: int, settings: list[Any]) -> str:
+    """A digest of where a record belongs: its name and number, and the settings with their name."""
+    return _seal({"record": [name, number], "settings": settings})
+
+
+def check_place(path: Path, numbers: dict[str, Any], place: str) -> None:
+    """Take its place out of a record's numbers. Raises DataError for another one."""
+    if numbers.pop(BELONGS, None) != place:
+        raise DataError(
+            f"{path} must be where a run wrote it, it belongs elsewhere or was made under other "
+            f"settings: {CURE}"
+        )
+
+
+def write_record(path: Path, record: Record, place: str) -> None:
+    """Write a record's tensors, then its numbers, with where it belongs, at `path`."""
     content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
     with telling(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     write(path.with_suffix(".safetensors"), content)
-    write(path, sealed({**record.numbers, "tensors": digest(content)}))
+    write(path, sealed({**record.numbers, BELONGS: place, "tensors": digest(content)}))
 
 
-def read_record(path: Path) -> Record | None:
-    """The record whose numbers are at `path`; None where they are not."""
+def read_record(path: Path, place: str) -> Record | None:
+    """The record whose numbers are at `path`; None where they are not. Raises DataError."""
     numbers = read_numbers(path)
     if numbers is None:
         return None
@@ -102,6 +121,7 @@ def read_record(path: Path) -> Record | None:
     content = file.read_bytes() if file.is_file() else b""
     if numbers.pop("tensors", None) != digest(content):
         raise _spoilt(file)
+    check_place(path, numbers, place)
     return Record(safetensors.torch.load(content), numbers)
 
 
@@ -143,7 +163,7 @@ def digest(content: bytes) -> str:
 
 
 def _spoilt(path: Path) -> DataError:
-    cure = "move both files of that number away, and it is computed again"
+    cure = CURE
     if path.name.endswith(SETTINGS):
         cure = "choose another folder"
     return DataError(f"{path} must be as a run wrote it, its checksum is another one: {cure}")

@@ -24,6 +24,7 @@ from simplicial.records import (
     Record,
     Records,
     digest,
+    place,
     read_numbers,
     read_record,
     sealed,
@@ -46,6 +47,7 @@ class Store(Records):
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder)
         self._agreed: dict[str, Any] = {}
+        self._current: list[Any] = []  # the name and the settings agreed on last
         with telling(self.folder):
             self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +101,7 @@ class Store(Records):
         """
         path = self.folder / f"{name}{SETTINGS}"
         given = json.loads(json.dumps(settings, allow_nan=False))
-        self._agreed[name] = given
+        self._agreed[name], self._current = given, [name, given]
         kept = read_numbers(path)
         has_records = any(self.folder.glob("*/[0-9]*.json"))
         is_begun = records is not None and bool(self.numbers(records))
@@ -124,8 +126,19 @@ class Store(Records):
         shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
 
     def put(self, name: str, number: int, record: Record) -> None:
-        """Store a record. Raises RunError where the disk is full or cannot be written."""
-        write_record(self.path(name, number), record)
+        """Store a record under the settings agreed on last.
+
+        Raises RunError where the disk is full or cannot be written.
+        """
+        write_record(self.path(name, number), record, place(name, number, self._current))
+
+    def get(self, name: str, number: int) -> Record | None:
+        """A finished record, or None where there is none.
+
+        Raises DataError where its files are not as they were written, or were written for another
+        place, or under other settings than those agreed on last.
+        """
+        return read_record(self.path(name, number), place(name, number, self._current))
 
     def memo(self, key: str) -> "Memo":
         """Where a batch with this key says how far it has come, under the settings agreed on."""
@@ -157,7 +170,7 @@ class Memo:
         """The last step that was kept whole, and its record; None where there is none."""
         for path in sorted(self.folder.glob("[0-9]*.json"), reverse=True):
             with suppress(DataError):  # two processes wrote it, one of them outlived its run
-                if (found := read_record(path)) is not None:
+                if (found := read_record(path, self._place(path))) is not None:
                     return int(path.stem), found
         return None
 
@@ -170,10 +183,13 @@ class Memo:
         if not self.root.is_dir():
             return
         path = self.folder / f"{step:06}.json"
-        write_record(path, record)
+        write_record(path, record, self._place(path))
         for old in self.folder.glob("[0-9]*"):
             if old.stem < path.stem:
                 old.unlink(missing_ok=True)
+
+    def _place(self, path: Path) -> str:
+        return digest(f"{self.name}: {path.stem}".encode())
 
     def clear(self) -> None:
         """Forget the batch: it is finished."""

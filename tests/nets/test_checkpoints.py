@@ -155,3 +155,27 @@ def test_the_plane_through_three_networks_trains_nothing(trained: Path, tmp_path
     means = [vertices[[0, 1]].mean(0), vertices[[0, 2]].mean(0), vertices[[1, 2]].mean(0)]
     np.testing.assert_allclose(inside[:3], means, atol=1e-6)
     np.testing.assert_allclose(inside[3], vertices.mean(0), atol=1e-6)
+
+
+def test_a_changed_number_of_a_checkpoint_is_told(tmp_path: Path):
+    """torch reads it without a word: it does not look at the checksums that it writes."""
+    path = tmp_path / "weights.pt"
+    weights = torch.arange(1.0, 40.0)
+    torch.save({"weight": weights}, path)
+    content = path.read_bytes()
+    at = content.index(weights.numpy().tobytes()) + 6
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    assert not torch.equal(torch.load(path, weights_only=True)["weight"], weights)
+    with pytest.raises(DataError, match="its part weights/data/0 is not: copy it anew"):
+        read_checkpoint(path)
+
+
+def test_a_part_of_a_checkpoint_that_became_a_folder_is_told(tmp_path: Path):
+    """One bit, without a checksum: torch gives the tensor whatever is in memory."""
+    path = tmp_path / "weights.pt"
+    torch.save({"weight": torch.arange(1.0, 40.0)}, path)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"weights/data/0") - 8] |= 0x10
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="its part weights/data/0 is not: copy it anew"):
+        read_checkpoint(path)

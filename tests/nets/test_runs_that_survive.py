@@ -135,7 +135,7 @@ def test_swapped_networks_are_refused(whole: Path, tmp_path: Path) -> None:
         other.write_bytes(content)
     result = invoke(*RUN, "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "number 1 is not: choose another folder" in result.stderr.splitlines()[-1]
+    assert "000001.json must be where a run wrote it" in result.stderr.splitlines()[-1]
 
 
 def test_another_command_does_not_write_into_a_runs_folder(whole: Path) -> None:

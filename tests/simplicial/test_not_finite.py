@@ -26,7 +26,7 @@ from simplicial import (
     build_complex,
 )
 from simplicial.progress import Progress
-from simplicial.store import Store
+from simplicial.records import Records
 
 RECIPE = Recipe(epochs=40, learning_rate=0.05, weight_decay=0.0)
 POINTS = torch.tensor(
@@ -126,11 +126,9 @@ def test_neither_batches_nor_a_store_change_what_is_missing(
 ) -> None:
     alone, _ = told(built, hole)
     stored, _ = told(built, hole, tmp_path, batch=batch)
-    with Store(tmp_path) as store:
-        record = store.get("simplices-1", 0)
-    assert record is not None
-    assert record.numbers["failed"].startswith("training must stay finite")
-    assert record.numbers["largest"] is None
+    figures = Records(tmp_path).figures("simplices-1", "complex")[0]
+    assert figures["failed"].startswith("training must stay finite")
+    assert figures["largest"] is None
     progress = Progress.read(tmp_path)
     assert progress.state == "finished"
     assert list(progress.failed) == [(0, 1)]

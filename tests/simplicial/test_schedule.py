@@ -1,5 +1,6 @@
 """Batches, workers and stores change nothing: the same bits, and nothing is computed twice."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -180,7 +181,12 @@ def test_what_is_no_folder_is_refused(store: Any) -> None:
 
 def test_records_of_another_complex_are_refused(tmp_path: Path) -> None:
     built("algorithm 1", store=tmp_path)
+    settings = json.loads((tmp_path / "complex.settings.json").read_text())
+    del settings["version"], settings["sha256"]
     with Store(tmp_path) as store:
+        with pytest.raises(DataError, match="made under other settings"):
+            store.get("simplices-1", 3)
+        store.agree("complex", settings)
         record = store.get("simplices-1", 3)
         assert record is not None
         store.put("simplices-1", 2, record)

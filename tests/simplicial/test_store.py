@@ -166,3 +166,39 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(RunError, match="must be one that can be written"):
         Store(tmp_path / "run")
+
+
+def test_a_record_from_elsewhere_is_told(tmp_path: Path) -> None:
+    """Another number, other records, other settings; each file is whole."""
+    for name, seed in (("run", 0), ("other", 1)):
+        with Store(tmp_path / name) as store:
+            store.agree("complex", {"seed": seed})
+            for records, number in (("edges", 0), ("edges", 1), ("triangles", 0)):
+                store.put(records, number, RECORD)
+    places = [(tmp_path / "run" / "edges", 1), (tmp_path / "run" / "triangles", 0)]
+    for folder, number in (*places, (tmp_path / "other" / "edges", 0)):
+        for kind in ("json", "safetensors"):
+            content = (folder / f"{number:06}.{kind}").read_bytes()
+            (tmp_path / "run" / "edges" / f"000000.{kind}").write_bytes(content)
+        with Store(tmp_path / "run") as store:
+            store.agree("complex", {"seed": 0})
+            with pytest.raises(DataError, match="belongs elsewhere or was made under other sett"):
+                store.get("edges", 0)
+            assert store.get("edges", 1) is not None
+
+
+def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
+    """What was kept for another batch, or is under another epoch's name, is passed over."""
+    with Store(tmp_path / "run") as store:
+        one, other = store.memo("edges: [0]"), store.memo("edges: [1]")
+        other.save(4, RECORD)
+        one.save(3, RECORD)
+        found = one.load()
+        assert found is not None
+        assert found[0] == 3
+        assert found[1].numbers == RECORD.numbers
+        for kind in ("json", "safetensors"):
+            content = (other.folder / f"000004.{kind}").read_bytes()
+            (one.folder / f"000004.{kind}").write_bytes(content)
+            (one.folder / f"000003.{kind}").replace(one.folder / f"000005.{kind}")
+        assert one.load() is None
