@@ -360,6 +360,7 @@ def test_what_was_trained_before_a_stop_is_not_trained_again(
 def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
     alone = built("trainable", store=tmp_path)
     with Store(tmp_path) as store:
+        store.agree("complex", store.settings("complex") or {})
         store.put("trained-together", 2, Record({"points": alone.pool[:3]}, {}))
     with pytest.raises(DataError, match="trained-together are not: choose another folder"):
         built("trainable", store=tmp_path)
