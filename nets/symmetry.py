@@ -25,7 +25,7 @@ from reduction import DataError
 from simplicial import Minima
 from simplicial.loss import MEMORY
 from simplicial.minima import check_minima
-from simplicial.options import is_whole, shown, whole
+from simplicial.options import byte_count, is_whole, shown, whole
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -89,13 +89,13 @@ def align(
     *,
     units: Sequence[Units] | None = None,
     seed: int = 0,
-    memory: int = MEMORY,
+    memory: int | str = MEMORY,
 ) -> Minima:
     """The minima with their hidden units permuted so that they come near the first one.
 
     units   what may be permuted; None: what `units_of` finds in the loss's model
     seed    of the order in which layers are matched
-    memory  bytes for a batch of networks when the loss is evaluated at them anew
+    memory  bytes, or "4GB", for a batch of networks when the loss is evaluated at them anew
     Layer by layer, units are matched so that the weights around them have the largest inner product
     with those of the first network, until no layer changes: a local optimum, since layers depend on
     each other. The functions stay the same up to rounding. Raises OptionError for what is no
@@ -109,7 +109,7 @@ def align(
             f"networks can be aligned, got minima of a {type(loss).__name__}: leave out align, or "
             "pass minima of a NetworkLoss"
         )
-    whole("memory", memory, 1)
+    memory = byte_count(memory)
     if units is not None and not isinstance(units, Sequence):
         raise DataError(f"units must be a list of Units, got {shown(units)}: mend the Units")
     units = units_of(loss.model()) if units is None else tuple(units)

@@ -28,7 +28,7 @@ from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
-from simplicial.options import described, shown, switch, whole
+from simplicial.options import byte_count, described, shown, switch, whole
 from simplicial.recipe import check_recipe
 from simplicial.records import Record
 from simplicial.schedule import record_name
@@ -53,7 +53,7 @@ def train_minima(
     init: Callable[[], nn.Module] | None = None,
     align: bool = False,
     seed: int = 0,
-    memory: int = MEMORY,
+    memory: int | str = MEMORY,
     store: str | Path | Store | None = None,
     executor: Executor | None = None,
     batch: int | None = None,
@@ -67,7 +67,7 @@ def train_minima(
     align     whether their hidden units are then permuted so that they come near the first one; see
               `nets.symmetry.align`
     seed      non-negative; network i depends on the seed and i alone
-    memory    bytes for a batch of networks
+    memory    bytes, or "4GB", for a batch of networks
     store     a run folder, as `build_complex` takes; networks are stored before they are aligned
     executor  whose workers train the networks, as `build_complex` takes
     batch     networks that are trained together, never the result; None: all, or up to 16 with a
@@ -85,7 +85,7 @@ def train_minima(
         )
     whole("n", n, 1)
     whole("seed", seed, 0)
-    whole("memory", memory, 1)
+    memory = byte_count(memory)
     progress = switch("progress", progress)
     check_recipe(recipe)
     if switch("align", align):

@@ -22,7 +22,7 @@ from simplicial.loss import MEMORY, Loss, evaluate
 from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
-from simplicial.options import described, shown, switch, whole
+from simplicial.options import byte_count, described, shown, switch, whole
 from simplicial.records import Record
 from simplicial.schedule import Schedule, record_name
 from simplicial.store import Store
@@ -43,7 +43,7 @@ def build_complex(
     certify: bool = False,
     saddles: bool = False,
     seed: int = 0,
-    memory: int = MEMORY,
+    memory: int | str = MEMORY,
     store: str | Path | Store | None = None,
     executor: Executor | None = None,
     batch: int | None = None,
@@ -63,8 +63,9 @@ def build_complex(
                  the simplex's, and every end of a bar says whether it was certified
     saddles      take critical points of Morse index 1 in as further vertices: `with_saddles`
     seed         non-negative; same seed, same complex
-    memory       bytes for a batch of points, and for the values that are kept for pictures; a build
-                 that takes over four times as much, or 8 GiB if that is more, is refused
+    memory       bytes, or "4GB", for a batch of points, and for the values that are kept for
+                 pictures; a build that takes over four times as much, or 8 GiB if that is more, is
+                 refused
     store        a run folder: every simplex is stored there as it ends, and one that is stored is
                  not computed again; within a batch it goes on from the last step that was kept; it
                  holds one complex, and other settings are refused
@@ -78,9 +79,12 @@ def build_complex(
     whether the build went on from a store, if torch has as many threads
     (`torch.set_num_threads`; workers take as many as this process has), on one machine and its CPU.
     Raises DimensionError, OptionError for arguments out of range, SearchError where saddles are
-    wanted and none is found, LossError where the loss is not finite, RunError for a store that
-    another process holds, of other settings, or that cannot be written, and where workers die,
-    DataError for a store whose files were changed.
+    wanted and none is found, LossError where the loss is finite on no edge or breaks its contract,
+    RunError for a store that another process holds, of other settings, or that cannot be written,
+    and where workers die, DataError for a store whose files were changed.
+    Warns by LossWarning of simplices on which the loss is not finite: each is trained again with
+    smaller steps, and is missing from the filtration where that does not help; with trainable
+    sides, training that does not stay finite raises LossError.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the honest maximum and the certificates are this library's.
@@ -90,7 +94,7 @@ def build_complex(
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
     certify, progress = switch("certify", certify), switch("progress", progress)
     check_options(resolution, seed, tolerance)
-    whole("memory", memory, 1)
+    memory = byte_count(memory)
     check_workers(executor, batch)
     minima = with_saddles(minima, seed=seed) if switch("saddles", saddles) else minima
     check_build(len(minima), max_dim, resolution, seed, tolerance)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.errors import LossError, NotFiniteError
-from simplicial.options import whole
+from simplicial.options import byte_count
 
 Loss = Callable[[Tensor], Tensor]
 Part = TypeVar("Part")
@@ -80,12 +80,12 @@ class SizedLoss(Protocol):
         ...
 
 
-def points_at_once(loss: Loss, points: Tensor, memory: int) -> int:
+def points_at_once(loss: Loss, points: Tensor, memory: int | str) -> int:
     """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more.
 
     Raises OptionError for a budget of no bytes.
     """
-    memory = whole("memory", memory, 1)
+    memory = byte_count(memory)
     if isinstance(loss, SizedLoss):
         size = loss.point_bytes()
     else:

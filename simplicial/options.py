@@ -1,5 +1,6 @@
 """Options: those of `reduction.options`, devices, and how options are kept."""
 
+import re
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from reduction import OptionError
 from reduction.options import file_path, is_number, is_whole, shown, switch, whole
 
 __all__ = [
+    "byte_count",
     "described",
     "file_path",
     "is_number",
@@ -18,6 +20,26 @@ __all__ = [
     "usable_device",
     "whole",
 ]
+
+
+SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
+UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {"kiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def byte_count(memory: int | str) -> int:
+    """A budget of memory in bytes: a whole number, or words such as "4GB", "1.5 GiB".
+
+    Raises OptionError.
+    """
+    if not isinstance(memory, str):
+        return whole("memory", memory, 1)
+    found = SIZE.fullmatch(memory.strip())
+    if found is None or not (count := int(float(found[1]) * UNITS[found[2]])):
+        raise OptionError(
+            f'memory must be a number of {", ".join(UNITS)}, got {shown(memory)}: write "4GB", say'
+        )
+    return count
 
 
 def described(option: Any) -> Any:

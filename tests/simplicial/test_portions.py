@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from reduction import OptionError
 from simplicial import Algorithm1, LossError, Minima, Recipe, build_complex
 from simplicial.loss import Portions, evaluate, values_and_gradients
+from simplicial.options import byte_count
 
 POINTS = torch.randn(13, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
@@ -100,3 +102,25 @@ def test_the_memory_of_a_cpu_runs_out_alike() -> None:
 
 def test_no_points_make_no_portions() -> None:
     assert Portions(4).of(0, lambda part: part) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4GB", 4 * 10**9), ("1.5 GiB", 3 * 2**29), ("20kB", 20_000), (" 7 MiB ", 7 * 2**20)],
+)
+def test_a_budget_may_be_words(text: str, size: int) -> None:
+    assert byte_count(text) == size
+
+
+@pytest.mark.parametrize("text", ["4", "4 gb", "-1GB", "0GB", "1e3MB", "GB", ""])
+def test_other_words_are_no_budget(text: str) -> None:
+    with pytest.raises(OptionError, match="memory must be a number of kB, MB, GB, TB, kiB"):
+        byte_count(text)
+
+
+def test_a_complex_takes_words_for_its_budget() -> None:
+    whole, parts = (
+        build_complex(Minima(POINTS[:4], bowl), 2, memory=memory, progress=False)
+        for memory in (10_000, "10kB")
+    )
+    assert torch.equal(whole.pool, parts.pool)
