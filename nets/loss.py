@@ -7,7 +7,7 @@ over batches of the same data, since at a point between trained networks they be
 """
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,14 +22,13 @@ from nets.execution import Batching, Execution, Precision
 from nets.generators import global_generators, undisturbed
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
+from nets.probe import PROBES, LossFunction, has_classes, refusing
 from reduction import DataError, OptionError, ShapeError
 from simplicial.loss import Evaluation, Loss
 from simplicial.options import shown, usable_device, whole
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
-PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
 
 
 class NetworkLoss:
@@ -83,7 +82,9 @@ class NetworkLoss:
         self.execution = Execution.of(self._model, some, dtype, batching, precision)
         self._inputs = self.execution.arranged(inputs)
         self._generators = global_generators(self.device)
-        self._scored = self._probe()
+        self._scored = has_classes(
+            self._model, self._inputs, self._targets, loss_fn, self.execution.batching
+        )
         self._point_bytes = self._measure()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -328,60 +329,6 @@ class NetworkLoss:
                 f"{tuple(points.shape)}: make points of state dicts by `flatten`"
             )
 
-    def _probe(self) -> bool:
-        """Check that model, data and loss_fn fit together; whether targets are class indices."""
-        chosen = self._chosen()
-        x, y = self._inputs[chosen], self._targets[chosen]
-        self._model.eval()
-        with torch.no_grad(), self._refusing(x, y):
-            outputs, again = self._model(x), self._model(x)
-        if not isinstance(outputs, Tensor):
-            raise DataError(
-                f"a network must return one tensor of outputs, {self._name} gives a "
-                f"{type(outputs).__name__}: wrap it in a module that returns what loss_fn takes"
-            )
-        if not torch.allclose(outputs, again, rtol=1e-4, atol=1e-6, equal_nan=True):
-            raise DataError(
-                f"in evaluation mode a network must be a function, {self._name} gave two outputs "
-                "for the same inputs: let it draw at random in training mode only"
-            )
-        scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
-        if scored:
-            self._check_classes(outputs.shape[1])
-        with torch.no_grad(), self._refusing(x, y):
-            together = self.loss_fn(outputs, y)
-            alone = [self.loss_fn(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]
-        if not isinstance(together, Tensor) or together.ndim:
-            got = f"shape {tuple(together.shape)}" if isinstance(together, Tensor) else together
-            raise DataError(
-                f"loss_fn must return a scalar tensor, the mean over examples, got {got}: reduce "
-                "by the mean, in torch"
-            )
-        mean = float(sum(alone)) / len(alone)
-        if not np.isclose(float(together), mean, rtol=1e-4, equal_nan=True):
-            raise DataError(
-                f"loss_fn must be the mean over examples, {len(alone)} examples have the mean "
-                f"{mean:.6g} one by one but {float(together):.6g} together: use reduction='mean' "
-                "without class weights"
-            )
-        return scored
-
-    def _check_classes(self, classes: int) -> None:
-        outside = (self._targets < 0) | (self._targets >= classes)
-        if outside.any():
-            bad = tuple(outside.nonzero()[0].tolist())
-            raise DataError(
-                f"targets must be classes 0 to {classes - 1}, as the model has outputs, got "
-                f"{int(self._targets[bad])} at example {bad[0]}: mend the targets or the model"
-            )
-
-    def _chosen(self) -> Tensor:
-        """Examples to try: spread over the data, and one of each class, if targets are classes."""
-        chosen = torch.linspace(0, len(self._targets) - 1, PROBES).long().numpy()
-        if self._targets.ndim == 1 and not self._targets.is_floating_point():
-            chosen = np.append(chosen, np.unique(self._targets.cpu().numpy(), return_index=True)[1])
-        return torch.as_tensor(np.unique(chosen), device=self.device)
-
     def _measure(self) -> int:
         """Bytes that a point takes; on the way, that both modes can be batched.
 
@@ -391,7 +338,7 @@ class NetworkLoss:
         n = len(self._targets)
         few, more = min(PROBES, n), min(2 * PROBES, n)
         x, y = self._inputs[:more], self._targets[:more]
-        with self._refusing(x, y):
+        with refusing(self._name, self.execution.batching, x, y):
             kept = [self._kept(point, x[:count], y[:count]) for count in (few, more)]
             self._estimate(x, y, 0)(point)
         slope = (kept[1] - kept[0]) / (more - few) if more > few else 0.0
@@ -417,22 +364,6 @@ class NetworkLoss:
             )
         return kept
 
-    @contextmanager
-    def _refusing(self, x: Tensor, y: Tensor) -> Generator[None]:
-        try:
-            yield
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-            unbatched = ", or pass batching='loop'" if self.execution.batching == "vmap" else ""
-            raise DataError(
-                f"model, data and loss_fn must fit together, {self._name} on inputs "
-                f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
-                f"{_first_line(error)}: change the shapes or types of the data{unbatched}"
-            ) from error
-
 
 def _has_running_statistics(module: nn.Module) -> bool:
     return isinstance(getattr(module, "running_mean", None), Tensor)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
