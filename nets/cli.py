@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from nets.commands.analytic import analytic
+from nets.commands.report import report
 from nets.commands.run import run
-from nets.commands.status import report, status
+from nets.commands.status import status
 from reduction import TopologyError
 from simplicial import LossWarning
 
@@ -24,14 +25,20 @@ class _Refusing(click.Group):
                 return super().invoke(ctx)
         except TopologyError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # of `| head`, which click ends without a word
+            raise
         except OSError as error:
             raise click.ClickException(
                 f"{error.filename or 'a file'}: {error.strerror or error}"
             ) from error
 
 
-def _warn(message: Warning | str, *_: object) -> None:
-    click.echo(f"Warning: {message}", err=True)
+def _warn(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Show what is wrong with simplices as a sentence, and other warnings as Python does."""
+    if issubclass(category, LossWarning):
+        click.echo(f"Warning: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)
 
 
 @click.group(cls=_Refusing, context_settings={"help_option_names": ["-h", "--help"]})

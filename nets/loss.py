@@ -94,6 +94,10 @@ class NetworkLoss:
         vars(self).update(state)  # another process draws from its own global generators
         self._generators = global_generators(self.device)
 
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self._targets)
+
     def __repr__(self) -> str:
         return (
             f"NetworkLoss({self._name}, {len(self._targets)} examples, "
@@ -300,7 +304,15 @@ class NetworkLoss:
 
         points = points.to(self.device, self.coordinates.dtype)
         if self.execution.batching == "vmap":
-            return vmap(one, randomness="same")(self.coordinates.views(points), buffers)
+            batched = vmap(one, randomness="same")
+            if len(points) > 1:
+                return batched(self.coordinates.views(points), buffers)
+            # products of one matrix are summed otherwise than those of several
+            twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
+            values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
+            for name, buffer in buffers.items():
+                buffer.copy_(twice[name][:1])
+            return values[:1], correct[:1]
         results = [
             one(self.coordinates.views(point), {k: b[i] for k, b in buffers.items()})
             for i, point in enumerate(points.unbind())  # points[i] would have a gradient (batch, d)
@@ -334,19 +346,19 @@ class NetworkLoss:
 
         What a gradient keeps grows with the examples along a line, which two few of them tell.
         """
-        point = self.flatten(self._model.state_dict())[None].requires_grad_()
+        points = self.flatten(self._model.state_dict()).repeat(2, 1).requires_grad_()
         n = len(self._targets)
         few, more = min(PROBES, n), min(2 * PROBES, n)
         x, y = self._inputs[:more], self._targets[:more]
         with refusing(self._name, self.execution.batching, x, y):
-            kept = [self._kept(point, x[:count], y[:count]) for count in (few, more)]
-            self._estimate(x, y, 0)(point)
+            kept = [self._kept(points, x[:count], y[:count]) for count in (few, more)]
+            self._estimate(x, y, 0)(points)
         slope = (kept[1] - kept[0]) / (more - few) if more > few else 0.0
         extra = slope * (min(n, MEASURED) - more)
-        return int(kept[1] + extra) + 4 * point.numel() * point.element_size()
+        return int(kept[1] + extra) + 4 * self.dim * points.element_size()
 
-    def _kept(self, point: Tensor, x: Tensor, y: Tensor) -> int:
-        """Bytes that a gradient at a point (1, d) keeps of examples."""
+    def _kept(self, points: Tensor, x: Tensor, y: Tensor) -> int:
+        """Bytes that a gradient at one of points (batch, d) keeps of examples."""
         kept = 0
 
         def count(tensor: Tensor) -> Tensor:
@@ -356,13 +368,13 @@ class NetworkLoss:
 
         self._model.eval()
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            values = self._each(point, self._copies(1), x, y)[0]
+            values = self._each(points, self._copies(len(points)), x, y)[0]
         if not values.requires_grad:
             raise DataError(
                 "loss_fn must be differentiable by torch, its value carries no gradient: compute "
                 "it from the outputs with torch operations, without detach"
             )
-        return kept
+        return kept // len(points)
 
 
 def _has_running_statistics(module: nn.Module) -> bool:

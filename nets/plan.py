@@ -16,10 +16,8 @@ from torch import nn
 
 from nets.data.images import ImageData
 from nets.loss import NetworkLoss
-from nets.settings import GIGABYTE, SPARE, NetworkSettings
-from reduction.memory import resident
+from nets.settings import GIGABYTE, NetworkSettings, Room
 from simplicial import NudgedElastic
-from simplicial.build import pool_bytes
 from simplicial.gauge import dimension_name
 from simplicial.loss import evaluate, gradient, values_and_gradients
 from simplicial.maps import interior_controls
@@ -65,18 +63,14 @@ class Plan:
     costs     of what they count
     notes     in which way the counts are bounds
     workers   processes
-    controls  bytes for control points, their gradients and what moves them
-    program   bytes that this process takes by now, data included
-    memory    bytes that each process may take
+    room      bytes for each process
     """
 
     turns: tuple[Planned, ...]
     costs: Costs
     notes: tuple[str, ...]
     workers: int
-    controls: int
-    program: int
-    memory: int
+    room: Room
 
     def table(self) -> str:
         """Counts and time, dimension by dimension; memory; when a first barcode is known."""
@@ -98,63 +92,46 @@ class Plan:
 
     def _remarks(self) -> list[str]:
         minima, edges = self.turns[:2]
-        cone = (
-            minima.simplices - 1
-        ) / edges.simplices  # the edges at the lowest minimum come first
+        # the edges at the lowest minimum come first
+        cone = (minima.simplices - 1) / edges.simplices
         first = duration(self._seconds(minima) + cone * self._seconds(edges))
-        program, controls, memory = (
-            f"{size / GIGABYTE:.3g} GB" for size in (self.program, self.controls, self.memory)
-        )
+        program, controls, batches = (f"{size / GIGABYTE:.3g} GB" for size in self.room)
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return [
             "steps: gradients on one mini-batch; losses and gradients: on all images",
             *self.notes,
             f"time: on this machine, now, by {processes}; a first Barcode\u2070 after {first}",
-            f"memory: up to {memory} for a process, of which the program and its data take about "
-            f"{program} and control points {controls}",
+            f"memory of a process: {program} for the program and its data, {controls} for control "
+            f"points, and up to {batches} for batches of networks",
         ]
 
 
 def plan(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Plan:
     """Count what a run with these settings takes, and time one step, one loss and one gradient.
 
-    Raises what `NetworkLoss` and `build_complex` raise for a model, data and settings.
+    Raises what `NetworkLoss` and `NetworkSettings.room` raise.
     """
     build, n, recipe = settings.build, settings.count, settings.recipe
     optimizer, simplex_map = build["optimizer"], build["simplex_map"]
     elastic, honest = isinstance(optimizer, NudgedElastic), build["tolerance"] is not None
     batches = -(-len(images.train_targets) // recipe.batch_size)
     trained = recipe.epochs * batches
-    slopes = n if honest or elastic else 0
-    turns = [Planned("minima", n, 0 if settings.checkpoints else n * trained, n, slopes)]
+    exact = int(honest or elastic)  # gradients at control points, once
+    turns = [Planned("minima", n, 0 if settings.checkpoints else n * trained, n, exact * n)]
     for r in range(1, settings.max_dim + 1):
-        own = len(interior_controls(simplex_map, r))
+        own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
         steps = trained if own and not elastic else 0
-        slopes = own * (int(honest or elastic) + (optimizer.most_rounds(r) if elastic else 0))
+        rounds = optimizer.most_rounds(r) if elastic else 0
         losses = len(interior_lattice(r, settings.resolution))
-        m = comb(n, r + 1)
-        turns.append(Planned(dimension_name(r), m, m * steps, m * losses, m * slopes))
-    notes = [
-        "losses: those on the lattice; honest maxima look at more where it may be higher"
-    ] * honest
-    notes += ["gradients: those of simplices that take all their steps"] * elastic
-    dim = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    controls = pool_bytes(simplex_map, n, settings.max_dim, dim * 4)
-    return Plan(
-        turns=tuple(turns),
-        costs=_costs(model, images, settings),
-        notes=tuple(notes),
-        workers=settings.workers or 1,
-        controls=controls,
-        program=resident() + SPARE,
-        memory=int(settings.memory * GIGABYTE),
-    )
-
-
-def _costs(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Costs:
-    """By the clock, on the first images, in proportion."""
-    count = len(images.train_targets)
-    few, batch_size = min(IMAGES, count), min(settings.recipe.batch_size, count)
+        gradients = own * (exact + rounds)
+        turns.append(Planned(dimension_name(r), m, m * steps, m * losses, m * gradients))
+    notes = []
+    if honest:
+        notes.append(
+            "losses, gradients: at least; honest maxima take more, often many times as many"
+        )
+    if elastic:
+        notes.append("gradients: of all steps; fillings that are compared take more of both")
     loss, mini = (
         NetworkLoss(
             model,
@@ -163,24 +140,40 @@ def _costs(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Co
             device=settings.device,
             precision=settings.precision,
         )
-        for size in (few, batch_size)
+        for size in (IMAGES, recipe.batch_size)
     )
+    return Plan(
+        turns=tuple(turns),
+        costs=_costs(loss, mini, len(images.train_targets)),
+        notes=tuple(notes),
+        workers=settings.workers or 1,
+        room=settings.room(loss),
+    )
+
+
+def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:
+    """By the clock, in proportion to all images.
+
+    loss  on some of them, mini on a mini-batch
+    """
     point = loss.flatten(loss.model().state_dict())
     noise = torch.randn((POINTS, loss.dim), generator=torch.Generator().manual_seed(0))
     points = point + NEAR * noise.to(point)
-    estimate = next(iter(mini.estimates(batch_size, np.random.default_rng(0))))
+    estimate = next(iter(mini.estimates(len(mini), np.random.default_rng(0))))
+    share = images / len(loss)
     return Costs(
-        step=_seconds(lambda: gradient(estimate, points)),
-        loss=_seconds(lambda: evaluate(loss, points)) * count / few,
-        slope=_seconds(lambda: values_and_gradients(loss, points)) * count / few,
+        step=_seconds(lambda: gradient(estimate, points), loss.device),
+        loss=_seconds(lambda: evaluate(loss, points), loss.device) * share,
+        slope=_seconds(lambda: values_and_gradients(loss, points), loss.device) * share,
     )
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
     """For one of the points, the second time."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else int
     work()
+    wait()
     began = time.perf_counter()
     work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    wait()
     return (time.perf_counter() - began) / POINTS

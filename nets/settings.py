@@ -6,17 +6,19 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nets.execution import Precision
+from nets.loss import NetworkLoss
 from nets.recipes import RECIPES
 from reduction import Barcode, OptionError
 from reduction.fields import prime
+from reduction.memory import resident
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
-from simplicial.build import check_build, check_options
+from simplicial.build import check_build, check_options, pool_bytes
 from simplicial.options import whole
 from simplicial.report import check_folder
 
@@ -32,6 +34,14 @@ TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
 MODEL, MINIMA = "mlp", 6  # of `run`, where nothing else is said
 MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
+
+
+class Room(NamedTuple):
+    """Bytes for the program with its data, for all control points, and for batches of networks."""
+
+    program: int
+    controls: int
+    batches: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,22 +148,24 @@ class NetworkSettings:
         """What `build_complex` is to be told."""
         return _build(self, Algorithm1(recipe=self.recipe, sides=self.sides), Barycentric())
 
-    def room(self, taken: int, controls: int, point: int) -> int:
-        """Bytes of the memory budget that are left for batches.
+    def room(self, loss: NetworkLoss) -> Room:
+        """What takes the memory budget, and what is left for batches.
 
-        taken     bytes that the process takes, once it has its data
-        controls  bytes of all control points, and point, of a network in a batch
-        Raises OptionError where there is no room for one.
+        loss  with its data where networks are run: a device's memory, or this process's, is meant
+        Raises OptionError where there is no room for one network.
         """
-        needed = taken + SPARE + controls
-        left = int(self.memory * GIGABYTE) - needed
-        if left < point:
+        on_cpu = loss.device.type == "cpu"
+        program = resident() + SPARE if on_cpu else torch.cuda.memory_allocated(loss.device)
+        point = loss.dim * loss.coordinates.dtype.itemsize
+        controls = pool_bytes(self.build["simplex_map"], self.count, self.max_dim, point)
+        left = int(self.memory * GIGABYTE) - program - controls
+        if left < loss.point_bytes():
+            needed = program + controls + loss.point_bytes()
             raise OptionError(
                 "memory must hold the program, its data, all control points and a network in "
-                f"training, {(needed + point) / GIGABYTE:.3g} GB, got {self.memory:g}: raise "
-                "--memory"
+                f"training, {needed / GIGABYTE:.3g} GB, got {self.memory:g}: raise --memory"
             )
-        return max(left // STEP * STEP, point)
+        return Room(program, controls, max(left // STEP * STEP, loss.point_bytes()))
 
     def _check_networks(self) -> None:
         """Refuse options that other options would leave without effect."""

@@ -1,5 +1,11 @@
 """Simplices between minima of a loss: optimised, measured, and filtered by the loss's maximum."""
 
+import os
+
+# Matrix products of MKL round by where matrices lie in memory, and so by how many points are
+# computed together, unless it is told otherwise before its first one. Workers inherit it.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+
 from simplicial.build import build_complex
 from simplicial.complex import LossComplex
 from simplicial.critical import find_critical_points, find_minima, with_saddles

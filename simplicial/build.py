@@ -4,7 +4,6 @@ faces."""
 from concurrent.futures import Executor
 from hashlib import sha256
 from math import comb
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,12 @@ from simplicial.loss import MEMORY, Loss, evaluate
 from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
-from simplicial.options import byte_count, described, shown, switch, whole
+from simplicial.options import byte_count, described, is_number, shown, switch, whole
 from simplicial.records import Record
-from simplicial.schedule import Schedule, record_name
+from simplicial.schedule import TOGETHER, Schedule, record_name
 from simplicial.store import Store
 from simplicial.workers import check_workers
 
-TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 ROOM = 4  # what a build may take, over its memory budget
 
 
@@ -214,7 +212,7 @@ def check_options(resolution: int, seed: int, tolerance: float | None) -> None:
     """Raise OptionError for what `build_complex` takes on no minima, before any are sought."""
     whole("seed", seed, 0)
     whole("resolution", resolution, 1)
-    if tolerance is not None and not (isinstance(tolerance, Real) and 0 < tolerance < 1):
+    if tolerance is not None and not (is_number(tolerance) and 0 < tolerance < 1):
         raise OptionError(
             f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
             f"{shown(tolerance)}: change tolerance"

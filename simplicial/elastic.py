@@ -12,7 +12,7 @@ the one whose honest maximum is lowest is kept; of paths the relaxed one, lowere
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Real
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
+from simplicial.errors import NotFiniteError
 from simplicial.fillings import harmonic, ruled
 from simplicial.loss import Loss, points_at_once, values_and_gradients
 from simplicial.maps import Edgewise
 from simplicial.mesh import Mesh
 from simplicial.optimise import GENTLER, Stage
-from simplicial.options import shown, whole
+from simplicial.options import is_number, shown, whole
 from simplicial.refinement import Seen, highest, rounding
 from simplicial.relaxation import TINY, nudge
 from simplicial.simplex import interpolate_each
@@ -69,7 +70,7 @@ class NudgedElastic:
     def __post_init__(self) -> None:
         whole("segments", self.segments, 2)
         whole("steps", self.steps, 1)
-        if not (isinstance(self.longest, Real) and 0 < self.longest <= 1):
+        if not (is_number(self.longest) and 0 < self.longest <= 1):
             raise OptionError(
                 "longest must be a share of the mesh's spacing above 0 and at most 1, got "
                 f"{shown(self.longest)}: change longest"
@@ -191,19 +192,38 @@ class _Settling:
         if dim == 1:
             return self._in_valley(self._nudged(each, smooth, "path"))[:, self.mesh.inside]
         best = _Lowest(smooth.clone(), self.faces.floor, LEVEL * self.faces.spread)
-        self._offer(best, each, smooth)
+        self._try(lambda: self._offer(best, each, smooth))
         for apex in range(dim + 1):
             if len(which := best.above()):
                 lines = ruled(controls[which], self.mesh, self.settings.simplex_map, apex)
-                self._offer(best, which, self._filled(controls[which], lines))
+                self._try(partial(self._offer, best, which, self._filled(controls[which], lines)))
         filled = best.controls.clone()
-        if len(which := best.above()):
-            self._offer(best, which, self._nudged(which, smooth[which], "smooth"))
-        bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
-        if len(which := best.above()[bent[best.above()]]):
-            self._offer(best, which, self._nudged(which, filled[which], "ruled"))
-        self._lower(best, TOPS)
+        for name, start in (("smooth", smooth), ("ruled", filled)):
+            which = best.above()
+            if start is filled:
+                which = which[(filled != smooth).flatten(1).any(dim=1).cpu().numpy()[which]]
+            if len(which):
+                self._try(partial(self._offer_nudged, best, which, start[which], name))
+        self._try(lambda: self._lower(best, TOPS))
+        if np.isinf(best.heights).any():
+            raise NotFiniteError(
+                "a simplex needs a filling on which the loss is finite, none of those tried is "
+                "one: choose points where the loss is defined, or scale it"
+            )
         return best.controls[:, self.mesh.inside]
+
+    def _try(self, offer: Callable[[], object]) -> None:
+        """Leave out what is not finite, but tell of it where other simplices would be left out too:
+        each is then tried alone.
+        """
+        try:
+            offer()
+        except NotFiniteError:
+            if len(self.faces.floor) > 1:
+                raise
+
+    def _offer_nudged(self, best: "_Lowest", which: Ints, controls: Tensor, name: str) -> None:
+        self._offer(best, which, self._nudged(which, controls, name))
 
     def _in_valley(self, paths: Tensor) -> Tensor:
         """Relaxed paths (m, c, d), lowered where they are higher than all their control points, of
@@ -220,7 +240,7 @@ class _Settling:
         best = _Lowest(paths, own.floor, LEVEL * own.spread, COARSEST * own.spread)
         settling = replace(self, faces=own, coarse=COARSEST)
         settling._offer(best, each, paths)
-        settling._lower(best, rounds)
+        settling._try(lambda: settling._lower(best, rounds))
         return best.controls
 
     def _lower(self, best: "_Lowest", rounds: int) -> None:

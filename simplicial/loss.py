@@ -112,7 +112,7 @@ class Portions:
             portion = slice(first, min(first + self.size, count))
             try:
                 parts.append(work(portion))
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 self._halve(portion.stop - first, error)
             else:
                 first = portion.stop
@@ -121,15 +121,16 @@ class Portions:
                 torch.cuda.empty_cache()
         return parts
 
-    def _halve(self, size: int, error: RuntimeError) -> None:
-        is_memory = isinstance(error, torch.OutOfMemoryError) or CPU_MEMORY in str(error)
+    def _halve(self, size: int, error: RuntimeError | MemoryError) -> None:
+        is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        is_memory = is_memory or CPU_MEMORY in str(error)
         if not is_memory:
             raise error
         if size == 1:
             raise LossError(
                 "the loss at one point must fit into memory, it does not "
-                f"({str(error).splitlines()[0]}): use a device with more memory, smaller "
-                "mini-batches or a smaller model"
+                f"({(str(error) or 'MemoryError').splitlines()[0]}): use a device with more "
+                "memory, smaller mini-batches or a smaller model"
             ) from error
         self.size = size // 2
 
@@ -154,7 +155,8 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
 
     portions = Portions(points_at_once(loss, points, memory))
     with torch.no_grad():
-        together = Evaluation.joined(portions.of(len(points), seen))
+        parts = portions.of(len(points), seen)
+    together = Evaluation.joined(parts) if parts else Evaluation(np.empty(0), None)
     _check_finite(together.loss, points)
     return together
 
@@ -177,7 +179,7 @@ def values_and_gradients(
             _, value, slope = _differentiate(loss, chunk, twice=False)
         return value.detach().double().cpu().numpy(), slope.detach()
 
-    portions = Portions(points_at_once(loss, points, memory)) if len(points) else Portions(1)
+    portions = Portions(points_at_once(loss, points, memory))
     parts = [(np.empty(0), points[:0]), *portions.of(len(points), seen)]
     value = np.concatenate([part for part, _ in parts])
     slope = torch.cat([part for _, part in parts])
@@ -208,11 +210,15 @@ def derivatives(loss: Loss, points: Tensor) -> Derivatives:
 
     Raises LossError where the loss has the wrong shape or torch cannot differentiate it.
     """
-    x, f, g = _differentiate(loss, points, twice=True)
-    rows = [
-        _times_hessian(g, x, torch.eye(x.shape[1]).to(x)[i].expand_as(x)) for i in range(x.shape[1])
-    ]
-    return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1))
+
+    def derived(portion: slice) -> Derivatives:
+        x, f, g = _differentiate(loss, points[portion], twice=True)
+        axes = torch.eye(x.shape[1]).to(x)
+        rows = [_times_hessian(g, x, axis.expand_as(x)) for axis in axes]
+        return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1))
+
+    parts = Portions(max(1, len(points))).of(len(points), derived)
+    return Derivatives(*map(torch.cat, zip(*parts, strict=True)))
 
 
 class SecondOrder(NamedTuple):
@@ -242,15 +248,18 @@ def steepest_curvature(loss: Loss, points: Tensor) -> float:
     By power iteration from one fixed direction, so from below, and within a factor that a learning
     rate does not feel. Raises LossError where it is 0 or not finite.
     """
-    x, _, g = _differentiate(loss, points, twice=True)
     generator = torch.Generator().manual_seed(0)
-    v = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-    size = x.new_zeros(len(x))
-    tiny = torch.finfo(x.dtype).tiny  # where the Hessian is 0, v is 0 and stays so
-    for _ in range(POWER_STEPS):
-        v = _times_hessian(g, x, v / v.norm(dim=1, keepdim=True).clamp(min=tiny))
-        size = v.norm(dim=1)
-    largest = float(size.max())
+    start = torch.randn(points.shape, generator=generator, dtype=points.dtype).to(points.device)
+    tiny = torch.finfo(points.dtype).tiny  # where the Hessian is 0, v is 0 and stays so
+
+    def sizes(portion: slice) -> Tensor:
+        x, _, g = _differentiate(loss, points[portion], twice=True)
+        v = start[portion]
+        for _ in range(POWER_STEPS):
+            v = _times_hessian(g, x, v / v.norm(dim=1, keepdim=True).clamp(min=tiny))
+        return v.norm(dim=1)
+
+    largest = float(torch.cat(Portions(len(points)).of(len(points), sizes)).max())
     if not 0 < largest < float("inf"):
         raise LossError(
             f"a learning rate is made from the loss's curvature, which is {largest} at the "

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from simplicial.plots import plot_barrier_tree
-from simplicial.progress import Progress
+from simplicial.progress import RECORDS, Progress
 from simplicial.records import write
 
 SETTING = 200  # characters of a setting that are shown
@@ -24,6 +24,7 @@ STATES = {
     "running": "A process works on it",
     "stopped": "It is not finished, and no process works on it: the same command goes on",
     "finished": "It is finished",
+    "unknown": "It may only be read here, so whether a process works on it is not known",
 }
 DRAWN = {  # by `write_report`, beside the records
     "triangle": "Loss inside the triangle of the longest bar, and accuracy if there is one",
@@ -44,27 +45,18 @@ class _Bar(NamedTuple):
     dies: str
 
 
-def write_page(progress: Progress, path: Path, field: int = 2) -> None:
+def write_page(progress: Progress, path: Path, field: int | None = None) -> None:
     """Write the page of a run to `path`, in place of what is there.
 
-    field  coefficients Z/p of its barcodes, p prime
-    Where all is finished, and the result is beside the records, barcodes and pictures are those of
-    the result; else they are made of the records. Raises FieldError, RunError where the page cannot
-    be written, DataError for spoilt files.
+    field  of the barcode's coefficients; see `Progress.barcode`
+    Where all is finished it has the result's pictures too. Raises FieldError, RunError where the
+    page cannot be written, DataError for spoilt files.
     """
-    filtration, result = progress.filtration(), progress.folder.parent
-    whole = progress.state == "finished"
-    barcode = None if filtration is None else filtration.barcode(field)
-    if whole and (result / "barcodes.json").is_file():
-        written = Barcode.load(result / "barcodes.json")
-        barcode = written if written.field == field else barcode
+    whole, filtration = progress.state == "finished", progress.filtration()
+    barcode = progress.barcode(field)
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
-    if whole:
-        pictures += [
-            _Picture(title, _url("png", (result / f"{name}.png").read_bytes()))
-            for name, title in DRAWN.items()
-            if (result / f"{name}.png").is_file()
-        ]
+    if whole and progress.result is not None:
+        pictures += _drawn(progress.result)
     template = Environment(
         loader=PackageLoader("simplicial", "."), autoescape=True, undefined=StrictUndefined
     ).get_template("page.html")
@@ -83,6 +75,16 @@ def write_page(progress: Progress, path: Path, field: int = 2) -> None:
         settings={name: _settings(kept) for name, kept in progress.settings.items()},
     )
     write(path, page.encode())
+
+
+def _drawn(result: Path) -> list[_Picture]:
+    """Pictures of a result."""
+    paths = {title: result / f"{name}.png" for name, title in DRAWN.items()}
+    return [
+        _Picture(title, _url("png", path.read_bytes()))
+        for title, path in paths.items()
+        if path.is_file()
+    ]
 
 
 def _pictures(filtration: FilteredComplex, barcode: Barcode) -> list[_Picture]:
@@ -108,7 +110,7 @@ def _url(kind: str, content: bytes) -> str:
 
 def _title(folder: Path) -> str:
     """The run's folder, where the records are in one of their own."""
-    return folder.parent.name if folder.name == "records" else folder.name
+    return folder.parent.name if folder.name == RECORDS else folder.name
 
 
 def _as_of(progress: Progress) -> str | None:

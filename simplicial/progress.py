@@ -5,7 +5,7 @@ it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -15,30 +15,31 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from reduction import DataError, FilteredComplex
+from reduction import Barcode, DataError, FilteredComplex
 from reduction.colex import complete_simplices
 from simplicial.errors import RunError
 from simplicial.gauge import dimension_name
 from simplicial.maximum import on_facets
 from simplicial.records import Records
-from simplicial.schedule import record_name
+from simplicial.schedule import TOGETHER, record_name
 from simplicial.store import BEGUN, LOCK
 
 RECORDS = "records"  # of a command's run, in its folder
 Floats = NDArray[np.float64]
+State = Literal["running", "stopped", "finished", "unknown"]
 
 
 class Turn(NamedTuple):
     """One dimension's share of a run.
 
-    total   simplices; None while it is not known
+    total   simplices
     done    of them
     pace    seconds that one took since the folder was last taken up; None where none was done then
     at      when the last one was done, in seconds since 1970; None where there is none
     """
 
     name: str
-    total: int | None
+    total: int
     done: int
     pace: float | None
     at: float | None
@@ -49,16 +50,17 @@ class Progress:
     """What a run folder holds.
 
     folder      of the records
-    state       whether a process works on it, or all is finished, or neither
+    state       whether a process works on it; else whether all is finished, the result of a
+                command included; "unknown" where the folder cannot be asked for a process
     settings    of the run, the minima and the complex, JSON values by name
     turns       dimension by dimension
     values      for each dimension (m_r,) what the filtration has for each simplex, colexicographic;
                 NaN where it is not finished, inf where the loss is not finite on it
-    failed      why there is no finite loss, by simplex; those with such a face are left out
+    failed      why there is no finite loss, by simplex; those with such a face are not in it
     """
 
     folder: Path
-    state: Literal["running", "stopped", "finished"]
+    state: State
     settings: dict[str, dict[str, Any]]
     turns: tuple[Turn, ...]
     values: tuple[Floats, ...]
@@ -83,21 +85,46 @@ class Progress:
         n, max_dim = _size(settings)
         values, failed = _values(records, settings, n, max_dim)
         turns = tuple(_turns(records, values, n, max_dim))
-        if all(turn.total == turn.done for turn in turns) and max_dim:
+        state = _state(records.folder / LOCK)
+        whole = all(turn.total == turn.done for turn in turns)
+        by_command = records.folder.name == RECORDS
+        if state == "stopped" and whole and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        else:
-            state = "running" if _is_held(records.folder / LOCK) else "stopped"
         return cls(records.folder, state, settings, turns, values, failed)
 
+    @property
+    def result(self) -> Path | None:
+        """The folder of what the command wrote when all was finished; None where it did not."""
+        is_there = self.folder.name == RECORDS and _result(self.folder).is_file()
+        return self.folder.parent if is_there else None
+
+    def barcode(self, field: int | None = None) -> Barcode | None:
+        """Over Z/field, of what is finished; None before there is an edge.
+
+        field  a prime; None: that of the result, 2 where there is none
+        Where there is a result over Z/field it is that, certificates included. Raises FieldError,
+        DataError for a spoilt file.
+        """
+        filtration = self.filtration()
+        if filtration is not None and self.state == "finished" and self.result is not None:
+            written = Barcode.load(self.result / "barcodes.json")
+            if field in (None, written.field):
+                return written
+        return None if filtration is None else filtration.barcode(2 if field is None else field)
+
     def filtration(self) -> FilteredComplex | None:
-        """The simplices that are finished; None before there is an edge."""
+        """The simplices that are finished, up to the highest dimension that has any, or that is
+        finished; None before there is an edge.
+        """
         n = len(self.values[0])
         if np.isnan(self.values[0]).any():
             return None
         every = complete_simplices(n, len(self.values) - 1)
         there = [np.isfinite(values) for values in self.values]
-        top = max(r for r, finite in enumerate(there) if finite.any())
-        if not top:
+        top = len(there) - 1
+        while top and np.isnan(self.values[top]).any() and not there[top].any():
+            top -= 1
+        if not top or not there[1].any():
             return None
         return FilteredComplex(
             [of[finite] for of, finite in zip(every[: top + 1], there, strict=False)],
@@ -110,7 +137,7 @@ class Progress:
         seconds, pace = 0.0, None
         for turn in self.turns:
             pace = turn.pace if turn.pace is not None else pace
-            if turn.total is None or (turn.done < turn.total and pace is None):
+            if turn.done < turn.total and pace is None:
                 return None
             seconds += (turn.total - turn.done) * (pace or 0.0)
         return seconds
@@ -125,9 +152,8 @@ class Progress:
         width = max(len(turn.name) for turn in self.turns)
         lines = [f"{'':{width}}     done       of   seconds each"]
         for turn in self.turns:
-            total = "?" if turn.total is None else str(turn.total)
             pace = "-" if turn.pace is None else f"{turn.pace:.3g}"
-            lines.append(f"{turn.name:{width}} {turn.done:8} {total:>8}   {pace:>12}")
+            lines.append(f"{turn.name:{width}} {turn.done:8} {turn.total:8}   {pace:>12}")
         return "\n".join(lines)
 
 
@@ -162,13 +188,14 @@ def _values(
 ) -> tuple[tuple[Floats, ...], dict[tuple[int, ...], str]]:
     """Values of all simplices by dimension, and why some failed."""
     values, failed = [np.full(n, np.nan)], {}
-    for number, figures in records.figures(record_name(0), "minima").items():
-        values[0][number] = figures["loss"]
     if "complex" in settings:
         values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
+    else:
+        for number, figures in _figures(records, 0, n).items():
+            values[0][number] = figures["loss"]
     for r in range(1, (max_dim or 0) + 1):
         inside = np.full(comb(n, r + 1), np.nan)
-        for number, figures in records.figures(record_name(r), "complex").items():
+        for number, figures in _figures(records, r, len(inside)).items():
             largest = figures["largest"]
             if figures["failed"]:
                 failed[tuple(figures["vertices"])] = figures["failed"]
@@ -179,6 +206,21 @@ def _values(
     return tuple(values), failed
 
 
+def _figures(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
+    """The numbers of the records of r-simplices, of which there are m at most."""
+    figures = records.figures(record_name(r), "complex" if r else "minima")
+    if figures and max(figures) >= m:
+        raise DataError(
+            f"a run of this size has {m} {_name(r)}, {records.folder} has a record of number "
+            f"{max(figures)}: choose another folder"
+        )
+    return figures
+
+
+def _name(r: int) -> str:
+    return dimension_name(r) if r else "minima"
+
+
 def _turns(
     records: Records, values: tuple[Floats, ...], n: int, max_dim: int | None
 ) -> Iterator[Turn]:
@@ -186,31 +228,34 @@ def _turns(
         begun = (records.folder / BEGUN).stat().st_mtime
     except FileNotFoundError:
         begun = math.inf
-    before = 0.0
-    for r in range((1 if max_dim is None else max_dim) + 1):
+    before = max(records.times(TOGETHER), default=0.0)  # trained before anything is measured
+    for r in range((max_dim or 0) + 1):
         times = records.times(record_name(r))
         since = [time for time in times if time >= begun]
         pace = (since[-1] - max(begun, before)) / len(since) if since else None
-        known = max_dim is not None or r == 0
-        done = int(np.isfinite(values[r]).sum() + np.isinf(values[r]).sum()) if known else 0
         yield Turn(
-            name="minima" if r == 0 else dimension_name(r),
-            total=comb(n, r + 1) if known else None,
-            done=done,
+            name=_name(r),
+            total=comb(n, r + 1),
+            done=int((~np.isnan(values[r])).sum()),
             pace=pace,
             at=times[-1] if times else None,
         )
-        before = times[-1] if times else before
+        before = max([before, *times])
 
 
-def _is_held(lock: Path) -> bool:
-    """Whether a process works on the folder."""
+def _result(folder: Path) -> Path:
+    """What a command writes last, beside the records in `folder`."""
+    return folder.parent / "run.json"
+
+
+def _state(lock: Path) -> State:
+    """Whether a process works on the folder; its lock is held for a moment."""
     if not lock.exists():
-        return False
+        return "stopped"
     try:
         with FileLock(lock, timeout=0):
-            return False
+            return "stopped"
     except Timeout:
-        return True
+        return "running"
     except OSError:  # a folder that may only be read
-        return False
+        return "unknown"

@@ -66,8 +66,13 @@ class Records:
         under  the name of the settings
         Raises DataError where a file is not as it was written, or from elsewhere.
         """
-        found, settings = {}, [under, self.settings(under)]
-        for number in self.numbers(name):
+        found, settings, numbers = {}, [under, self.settings(under)], self.numbers(name)
+        if numbers and settings[1] is None:
+            raise DataError(
+                f"records must have their settings, {self.folder / under}{SETTINGS} is not there: "
+                "choose another folder"
+            )
+        for number in numbers:
             path = self.path(name, number)
             if (figures := read_numbers(path)) is not None:
                 check_place(path, figures, place(name, number, settings))
@@ -94,25 +99,25 @@ def place(name: str, number: int, settings: list[Any]) -> str:
     return _seal({"record": [name, number], "settings": settings})
 
 
-def check_place(path: Path, numbers: dict[str, Any], place: str) -> None:
+def check_place(path: Path, numbers: dict[str, Any], here: str) -> None:
     """Take its place out of a record's numbers. Raises DataError for another one."""
-    if numbers.pop(BELONGS, None) != place:
+    if numbers.pop(BELONGS, None) != here:
         raise DataError(
             f"{path} must be where a run wrote it, it belongs elsewhere or was made under other "
             f"settings: {CURE}"
         )
 
 
-def write_record(path: Path, record: Record, place: str) -> None:
+def write_record(path: Path, record: Record, here: str) -> None:
     """Write a record's tensors, then its numbers, with where it belongs, at `path`."""
     content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
     with telling(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     write(path.with_suffix(".safetensors"), content)
-    write(path, sealed({**record.numbers, BELONGS: place, "tensors": digest(content)}))
+    write(path, sealed({**record.numbers, BELONGS: here, "tensors": digest(content)}))
 
 
-def read_record(path: Path, place: str) -> Record | None:
+def read_record(path: Path, here: str) -> Record | None:
     """The record whose numbers are at `path`; None where they are not. Raises DataError."""
     numbers = read_numbers(path)
     if numbers is None:
@@ -121,7 +126,7 @@ def read_record(path: Path, place: str) -> Record | None:
     content = file.read_bytes() if file.is_file() else b""
     if numbers.pop("tensors", None) != digest(content):
         raise _spoilt(file)
-    check_place(path, numbers, place)
+    check_place(path, numbers, here)
     return Record(safetensors.torch.load(content), numbers)
 
 
@@ -132,7 +137,7 @@ def sealed(values: Mapping[str, Any]) -> bytes:
 
 
 def read_numbers(path: Path) -> dict[str, Any] | None:
-    """What `_sealed` made of JSON values; None without a file."""
+    """What `sealed` made of JSON values; None without a file."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -208,6 +213,6 @@ def telling(folder: Path) -> Iterator[None]:
                 "is finished is kept"
             ) from error
         raise RunError(
-            f"a run folder must be one that can be written, {folder} cannot ({error.strerror}): "
-            "choose another folder"
+            f"a folder must be one that can be written, {folder} cannot ({error.strerror}): choose "
+            "another folder"
         ) from error

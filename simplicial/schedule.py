@@ -47,7 +47,8 @@ class Schedule:
         """
         stored = self._stored(gauge, r)
         pieces = [(np.array([number]), finished) for number, finished in stored.items()]
-        if len(lost := np.flatnonzero(np.isinf(gauge.floor(r)))):
+        lost = np.setdiff1d(np.flatnonzero(np.isinf(gauge.floor(r))), list(stored))
+        if len(lost):
             gone = Finished.given_up(gauge.minima.loss, gauge.batch(r, lost, trains=False), FACE)
             pieces.append((lost, gone.without_points()))
         alone = self.store is None and self.executor is None
@@ -125,6 +126,9 @@ class Schedule:
                 up.update(rounds)
                 bar.update(len(parts[row]) * gauge.lattice_points(r))
                 yield parts[row], finished
+
+
+TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 
 
 def record_name(r: int) -> str:

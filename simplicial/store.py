@@ -34,6 +34,7 @@ from simplicial.records import (
 )
 
 LOCK, BEGUN, UNFINISHED = "lock", "begun", "unfinished"
+LOOKED_AT = 1.0  # seconds in which whoever only asks whether the lock is held has given it back
 
 
 class Store(Records):
@@ -51,7 +52,7 @@ class Store(Records):
         with telling(self.folder):
             self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / LOCK, timeout=0)
+            self._lock = FileLock(self.folder / LOCK, timeout=LOOKED_AT)
             try:
                 self._lock.acquire()
             except Timeout:
@@ -168,7 +169,8 @@ class Memo:
 
     def load(self) -> tuple[int, Record] | None:
         """The last step that was kept whole, and its record; None where there is none."""
-        for path in sorted(self.folder.glob("[0-9]*.json"), reverse=True):
+        paths = self.folder.glob("[0-9]*.json")
+        for path in sorted(paths, key=lambda path: int(path.stem), reverse=True):
             with suppress(DataError):  # two processes wrote it, one of them outlived its run
                 if (found := read_record(path, self._place(path))) is not None:
                     return int(path.stem), found
@@ -185,7 +187,7 @@ class Memo:
         path = self.folder / f"{step:06}.json"
         write_record(path, record, self._place(path))
         for old in self.folder.glob("[0-9]*"):
-            if old.stem < path.stem:
+            if int(old.stem) < step:
                 old.unlink(missing_ok=True)
 
     def _place(self, path: Path) -> str:

@@ -61,8 +61,11 @@ class Batch:
         inside = self.stage.inside
         return (inside.stop - inside.start) // len(self.stage.simplices.vertices)
 
-    def part(self, some: slice) -> Self:
-        """Some of the simplices, as they are before they are trained; their epochs are not kept."""
+    def part(self, some: slice, name: str) -> Self:
+        """Some of the simplices, as they are before they are trained.
+
+        name  of the part, by which its memo is told from others
+        """
         stage = self.stage
         first, own = stage.inside.start, self.own
         controls = stage.simplices.controls[some]
@@ -80,7 +83,7 @@ class Batch:
                 simplices=simplices,
                 inside=slice(first, first + len(rows)),
                 floor=None if stage.floor is None else stage.floor[some],
-                memo=None,
+                memo=None if stage.memo is None else stage.memo.part(name),
             ),
         )
 
@@ -177,12 +180,16 @@ def finish(
         reason = str(error)
     m = len(batch.stage.simplices.vertices)
     if m > 1:
-        halves = [batch.part(slice(0, m // 2)), batch.part(slice(m // 2, m))]
+        halves = [
+            batch.part(slice(0, m // 2), "first half"),
+            batch.part(slice(m // 2, m), "second half"),
+        ]
         return Finished.joined([finish(loss, optimizer, half, *progress) for half in halves])
-    if batch.trains:
+    if batch.trains and batch.own:
+        again = batch.part(slice(0, 1), "gentler")
         try:
-            alone = _together(loss, optimizer.gentler(), batch.part(slice(0, 1)), *progress)
-            return replace(alone, retried=np.ones(1, dtype=bool))
+            finished = _together(loss, optimizer.gentler(), again, *progress)
+            return replace(finished, retried=np.ones(1, dtype=bool))
         except NotFiniteError as error:
             reason = str(error)
     return Finished.given_up(loss, batch, reason)

@@ -90,8 +90,11 @@ def by_workers(
     wrong: BaseException | None = None
     try:
         while True:
-            for row, call in islice(numbered, 0 if wrong else AHEAD - len(waiting)):
-                waiting[executor.submit(work, *call)] = row
+            try:
+                for row, call in islice(numbered, 0 if wrong else AHEAD - len(waiting)):
+                    waiting[executor.submit(work, *call)] = row
+            except (BrokenExecutor, RuntimeError) as error:  # broken before, or shut down
+                wrong = error
             if not waiting:
                 break
             ended = wait(waiting, return_when=FIRST_COMPLETED).done
@@ -132,7 +135,7 @@ def _told(error: BaseException) -> BaseException:
             "could not import the loss, run it again with fewer workers if it was killed for "
             "memory; what is stored is kept"
         )
-    if isinstance(error, CancelledError):
+    if isinstance(error, CancelledError) or "after shutdown" in str(error):
         return RunError(
             "workers must be there until the last batch ends, the executor cancelled one: see "
             "above whether it was shut down, or lost its scheduler, and run it again; what is "

@@ -15,7 +15,7 @@ import click
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import nn
+from torch import Tensor, nn
 
 from nets import data as data_sets
 from nets import models
@@ -28,10 +28,8 @@ from nets.plan import plan
 from nets.settings import NetworkSettings, record
 from nets.symmetry import align
 from nets.train import train_minima
-from reduction import w_inf
-from reduction.memory import resident
+from reduction import Barcode, w_inf
 from simplicial import LossComplex, Minima, build_complex
-from simplicial.build import pool_bytes
 from simplicial.loss import evaluate
 from simplicial.progress import RECORDS
 from simplicial.store import Store
@@ -187,11 +185,12 @@ def run(dry_run: bool, **options: Any) -> None:
     torch.set_num_threads(settings.cores)
     images = _images(settings)
     model = _model(settings, images)
+    states = [read_checkpoint(path) for path in settings.checkpoints]
     if dry_run:
         click.echo(plan(model, images, settings).table())
         return
     with Store(settings.out / RECORDS) as store, _workers(settings.workers) as executor:
-        _run(settings, model, images, store, executor)
+        _run(settings, model, images, states, store, executor)
 
 
 @contextmanager
@@ -250,12 +249,12 @@ def _run(
     settings: NetworkSettings,
     model: nn.Module,
     images: ImageData,
+    states: list[dict[str, Tensor]],
     store: Store,
     executor: Executor | None,
 ) -> None:
     began = time.perf_counter()
     recipe, build = settings.recipe, settings.build
-    states = [read_checkpoint(path) for path in settings.checkpoints]
     loss, test = (
         NetworkLoss(model, inputs, targets, device=settings.device, precision=settings.precision)
         for inputs, targets in (
@@ -263,8 +262,7 @@ def _run(
             (images.test_inputs, images.test_targets),
         )
     )
-    controls = pool_bytes(build["simplex_map"], settings.count, settings.max_dim, 4 * loss.dim)
-    memory = settings.room(resident(), controls, loss.point_bytes())
+    memory = settings.room(loss).batches
     store.agree("run", settings.lasting | {"data_sha256": images.digest})
     if states:
         minima = Minima.from_state_dicts(states, loss)
@@ -293,19 +291,10 @@ def _run(
         **build,
     )
     barcode = loss_complex.barcode(settings.field)
-    click.echo(f"{len(minima)} minima of {settings.network} on {len(images.train_targets)} images")
-    rows = {"loss": minima.values, "accuracy": minima.accuracy}
-    rows["test accuracy"] = evaluate(test, minima.points, memory).accuracy
-    for name, values in rows.items():
-        click.echo(f"{name:14} {_span(values)}")
-    click.echo("\n" + barcode.table())
-    if missing := _missing(loss_complex):
-        click.echo("\n" + missing)
-    if loss_complex.max_dim >= 2:
-        click.echo("\n" + _triplets(loss_complex))
+    scores = evaluate(test, minima.points, memory).accuracy
+    _say(settings, len(images.train_targets), loss_complex, barcode, scores)
     written = record(settings, recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": images.digest, "loss": repr(loss)}
-    written["missing"] = [simplex.tolist() for of in loss_complex.missing for simplex in of]
     write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
 
 
@@ -317,15 +306,22 @@ def _checkpoints(options: dict[str, Any]) -> tuple[Path, ...]:
     return (*given, *more)
 
 
-def _missing(loss_complex: LossComplex) -> str:
-    """What there is no finite loss on, and what that does to the barcode."""
-    count = sum(map(len, loss_complex.missing))
-    if not count:
-        return ""
-    return (
-        f"{count} simplices are missing, since the loss is not finite on them or on a face: bars "
-        "that only they could end have no end, as with these simplices at +inf"
-    )
+def _say(
+    settings: NetworkSettings,
+    images: int,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    test_accuracy: ArrayLike | None,
+) -> None:
+    """What a run found."""
+    minima = loss_complex.minima
+    click.echo(f"{len(minima)} minima of {settings.network} on {images} images")
+    rows = {"loss": minima.values, "accuracy": minima.accuracy, "test accuracy": test_accuracy}
+    for name, values in rows.items():
+        click.echo(f"{name:14} {_span(values)}")
+    click.echo("\n" + barcode.table())
+    if loss_complex.max_dim >= 2:
+        click.echo("\n" + _triplets(loss_complex))
 
 
 def _triplets(loss_complex: LossComplex) -> str:

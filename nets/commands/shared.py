@@ -13,6 +13,13 @@ from simplicial.report import write_report
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
+
+folder_field = click.option(
+    "--field", type=int, help="Coefficients Z/p, p prime.  [default: the result's; 2 before it]"
+)
+
+
 def shared_options(command: Command) -> Command:
     """Options of both commands."""
     for option in (
@@ -56,6 +63,13 @@ def write(
     goes_on: bool,
     progress: bool,
 ) -> None:
-    """Write a result to the folder, and say which files; see `write_report`."""
+    """Write a result to the folder, and say which files and what is missing; see `write_report`."""
+    missing = [simplex.tolist() for of in loss_complex.missing for simplex in of]
+    if missing:
+        click.echo(
+            f"\n{len(missing)} simplices are missing, since the loss is not finite on them or on a "
+            "face: bars that only they could end have no end, as with these simplices at +inf"
+        )
+    written = written | {"missing": missing}
     names = write_report(folder, loss_complex, barcode, written, goes_on=goes_on, progress=progress)
     click.echo(f"\n{folder}: {', '.join(names)}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nets import MLP, LeNet, NetworkLoss, ResNet
+from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits
 from nets.execution import PRECISIONS
 from nets.loss import BATCH
 from reduction import DataError, OptionError
@@ -189,3 +189,30 @@ def test_filtration_values_are_those_of_a_plain_loop_over_networks(model: nn.Mod
             expected = cross_entropy(network.eval()(x), y).item()
         assert 1.5 < expected < 5
         assert abs(value - expected) < 1e-5
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_point_has_the_same_bits_in_every_batch(threads: int) -> None:
+    """Networks of random widths, of which MKL by default rounds half by their place in a batch."""
+    draw, before = np.random.default_rng(17), torch.get_num_threads()
+    data = load_digits()
+    torch.set_num_threads(threads)
+    try:
+        for trial in range(12):
+            widths = tuple(draw.integers(1, 70, size=draw.integers(1, 3)).tolist())
+            n = int(draw.integers(20, 300))
+            size = int(draw.integers(2, n))
+            loss = NetworkLoss(MLP(64, widths), data.train_inputs[:n], data.train_targets[:n])
+            assert loss.execution.batching == "vmap"
+            generator = torch.Generator().manual_seed(trial)
+            points = 0.3 * torch.randn(16, loss.dim, generator=generator)
+            estimate = next(iter(loss.estimates(size, np.random.default_rng(trial))))
+            whole = (gradient(estimate, points), *values_and_gradients(loss, points))
+            for count in (1, 3, 5, 8):
+                split = points.split(count)
+                exact = [values_and_gradients(loss, part) for part in split]
+                assert torch.equal(torch.cat([gradient(estimate, p) for p in split]), whole[0])
+                np.testing.assert_array_equal(np.concatenate([v for v, _ in exact]), whole[1])
+                assert torch.equal(torch.cat([g for _, g in exact]), whole[2])
+    finally:
+        torch.set_num_threads(before)

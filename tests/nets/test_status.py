@@ -12,9 +12,15 @@ import pytest
 from matplotlib.image import imread
 from torch import Tensor
 
+import simplicial.elastic
+import simplicial.gauge
 import simplicial.maximum
 import simplicial.optimise
+import simplicial.relaxation
+import simplicial.work
+from nets import MLP, NetworkLoss, load_digits, train_minima
 from reduction import Barcode, FilteredComplex
+from simplicial import Algorithm1, Minima, Recipe, build_complex
 from simplicial.page import write_page
 from simplicial.progress import Progress, duration
 from simplicial.store import Store
@@ -176,6 +182,52 @@ def test_the_page_of_a_stopped_run_says_so(stopped: Path) -> None:
     assert Progress.read(stopped).state == "finished"
 
 
+def test_the_page_of_a_store_takes_nothing_from_beside_it(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole / "records", tmp_path / "mine")
+    shutil.copy(whole / "triangle.png", tmp_path)
+    for name in ("barcodes.json", "run.json"):
+        (tmp_path / name).write_text("of another run")
+    progress = Progress.read(tmp_path / "mine")
+    assert progress.state == "finished"
+    assert progress.result is None
+    write_page(progress, tmp_path / "page.html")
+    assert len(pictures((tmp_path / "page.html").read_text(encoding="utf-8"))) == 3
+
+
+def test_a_run_that_was_killed_before_its_result_is_not_finished(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole / "records", tmp_path / "records")
+    assert Progress.read(tmp_path).state == "stopped"
+    assert Progress.read(tmp_path).left() == 0.0
+
+
+def test_a_complex_of_some_of_the_networks_is_read(tmp_path: Path) -> None:
+    data = load_digits().subset(40)
+    loss = NetworkLoss(MLP(64, (3,), 10), data.train_inputs, data.train_targets)
+    recipe = Recipe(epochs=1)
+    minima = train_minima(loss, 4, recipe=recipe, store=tmp_path, progress=False)
+    progress = Progress.read(tmp_path)
+    assert progress.state == "finished"
+    assert progress.barcode() is None
+    some = Minima(minima.points[1:], loss)
+    complex_ = build_complex(
+        some, 2, optimizer=Algorithm1(recipe=recipe), store=tmp_path, tolerance=None, progress=False
+    )
+    progress = Progress.read(tmp_path)
+    assert progress.state == "finished"
+    for seen, values in zip(progress.values, complex_.values, strict=True):
+        np.testing.assert_array_equal(seen, values)
+
+
+def test_a_certified_run_has_its_own_barcode(tmp_path: Path) -> None:
+    succeed("run", *SMALL, "--certify", "--out", tmp_path / "out")
+    written = Barcode.load(tmp_path / "out" / "barcodes.json")
+    assert written.ends(0) is not None
+    assert written.table() in succeed("status", tmp_path / "out").stdout
+    assert "coefficients Z/3" in succeed("status", tmp_path / "out", "--field", "3").stdout
+
+
 def test_names_are_text_on_the_page(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "<script>alert(1)<"
     shutil.copytree(whole, folder)
@@ -196,7 +248,18 @@ def test_a_plan_counts_what_the_run_does(
     assert planned["triangles"][0] == 1
     steps = count_points(monkeypatch, simplicial.optimise, "gradient")
     losses = count_points(monkeypatch, simplicial.maximum, "evaluate")
+    gradients = [
+        count_points(monkeypatch, module, "values_and_gradients")
+        for module in (simplicial.relaxation, simplicial.elastic, simplicial.gauge)
+    ]
+    gradients.append(count_points(monkeypatch, simplicial.work, "values_and_gradients"))
     succeed(*command)
+    most = sum(row[3] for row in planned.values())
+    if optimizer == "elastic":
+        assert 0 < sum(gradients[0]) + sum(gradients[2]) + sum(gradients[3]) <= most
+    else:
+        assert not any(map(sum, gradients))
+        assert not most
     assert sum(steps) == sum(row[1] for row in planned.values())
     assert sum(losses) == sum(row[2] for name, row in planned.items() if name != "minima")
 
@@ -217,15 +280,16 @@ def count_points(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> 
     return counts
 
 
-def test_a_plan_is_made_in_little_time_and_memory_is_told(tmp_path: Path) -> None:
+def test_a_plan_tells_memory_and_writes_nothing(tmp_path: Path) -> None:
     said = succeed("run", "--minima", "24", "--out", tmp_path / "out", "--dry-run").stdout
     assert re.search(r"triangles +2024 ", said)
-    assert "memory: up to 2 GB for a process" in said
+    assert "memory of a process: 1.4 GB for the program and its data, 0.0672 GB for control" in said
     assert not any(tmp_path.iterdir())
 
 
 def test_memory_that_does_not_hold_the_program_is_refused(tmp_path: Path) -> None:
-    result = invoke("run", *SMALL, "--memory", "0.01", "--out", tmp_path / "out")
-    assert result.exit_code == 1
-    assert "all control points and a network in training, 1.4 GB, got 0.01" in result.stderr
+    for more in ([], ["--dry-run"]):
+        result = invoke("run", *SMALL, "--memory", "0.01", "--out", tmp_path / "out", *more)
+        assert result.exit_code == 1
+        assert "all control points and a network in training, 1.4 GB, got 0.01" in result.stderr
     assert not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from simplicial import (
 )
 from simplicial.progress import Progress
 from simplicial.records import Records
+from simplicial.sampling import interior_lattice
 
 RECIPE = Recipe(epochs=40, learning_rate=0.05, weight_decay=0.0)
 POINTS = torch.tensor(
@@ -120,6 +121,48 @@ def test_a_cycle_that_only_missing_triangles_could_end_never_ends() -> None:
     assert complex_[(0, 1, 2)].samples is None
 
 
+def test_a_finished_run_has_a_barcode_of_an_index_of_which_all_simplices_are_missing(
+    tmp_path: Path,
+) -> None:
+    def only_edges(x: Tensor) -> Tensor:
+        inside = (x - POINTS[:3].mean(dim=0).to(x)).square().sum(dim=1) < 1e-6
+        return waves(x) * torch.where(inside, torch.nan, 1.0)
+
+    straight = Algorithm1(recipe=RECIPE.changed(epochs=0))
+    options: dict[str, Any] = {"optimizer": straight, "tolerance": None, "progress": False}
+    minima = Minima(POINTS[:3], only_edges)
+    complex_, _ = told(build_complex, minima, 2, store=tmp_path, **options)
+    barcode = Progress.read(tmp_path).barcode()
+    assert barcode is not None
+    for ours, theirs in zip(barcode, complex_.barcode(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_filling_that_was_only_tried_does_not_make_a_simplex_missing() -> None:
+    """Points that an elastic triangle was evaluated at, off its final map, lie in holes."""
+    elastic = NudgedElastic(segments=4, steps=30)
+    corners, tried = POINTS[[0, 1, 2]], []
+
+    def seen(x: Tensor) -> Tensor:
+        tried.append(x.detach().clone())
+        return waves(x)
+
+    options: dict[str, Any] = {"optimizer": elastic, "tolerance": None, "progress": False}
+    build_complex(Minima(corners, seen), 1, **options)
+    on_edges = torch.cat(tried)
+    whole = build_complex(Minima(corners, seen), 2, **options)
+    kept = torch.cat([on_edges, whole.pool, whole[(0, 1, 2)](interior_lattice(2, 12))])
+    places = torch.cat(tried)
+    holes = places[torch.cdist(places, kept).amin(dim=1) > 0.05][[0, -1]]
+
+    def holed(x: Tensor) -> Tensor:
+        inside = torch.cdist(x, holes.to(x)).amin(dim=1) < 1e-9
+        return waves(x) * torch.where(inside, torch.nan, 1.0)
+
+    complex_ = build_complex(Minima(corners, holed), 2, **options)  # warns of nothing
+    assert complex_.values[2][0] <= whole.values[2][0] + 0.05
+
+
 @pytest.mark.parametrize("batch", [1, 3, None])
 def test_neither_batches_nor_a_store_change_what_is_missing(
     tmp_path: Path, batch: int | None
@@ -199,7 +242,9 @@ def test_certificates_are_sought_for_what_is_there() -> None:
     barcode = complex_.barcode()
     ends = barcode.ends(0)
     assert ends is not None
-    assert ends.births.certified.dtype == bool
+    assert complex_.certificates is not None
+    assert len(complex_.certificates[1].simplices)
+    assert 0 not in complex_.certificates[1].simplices  # edge (0, 1)
     assert complex_.missing[1].tolist() == [[0, 1]]
 
 

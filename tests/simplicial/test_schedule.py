@@ -1,8 +1,15 @@
 """Batches, workers and stores change nothing: the same bits, and nothing is computed twice."""
 
 import json
+import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -413,6 +420,19 @@ def test_an_epoch_of_other_points_is_refused(
     Memo(tmp_path, folder.name).save(9, Record({"main": torch.zeros(2, 3)}, {}))
     with pytest.raises(DataError, match="a batch goes on from its own control points"):
         built("algorithm 1", store=tmp_path)
+
+
+def test_a_pool_that_is_broken_or_shut_down_is_one_sentence() -> None:
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    with pytest.raises(BrokenExecutor):
+        pool.submit(os._exit, 1).result()
+    with pytest.raises(RunError, match="workers must live until their batch ends, one died"):
+        built("algorithm 1", executor=pool)
+    fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    for executor in (pool, fresh):
+        executor.shutdown()
+    with pytest.raises(RunError, match="workers must be there until the last batch ends"):
+        built("algorithm 1", executor=fresh)
 
 
 class Silent(Executor):

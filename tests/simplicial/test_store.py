@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 from reduction import DataError
 from simplicial import RunError
@@ -202,3 +204,24 @@ def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
             (one.folder / f"000004.{kind}").write_bytes(content)
             (one.folder / f"000003.{kind}").replace(one.folder / f"000005.{kind}")
         assert one.load() is None
+
+
+def test_a_memo_counts_beyond_six_digits(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        memo = store.memo("a batch")
+        for step in (999_999, 1_000_000):
+            memo.save(step, Record({"main": torch.full((2,), float(step))}, {}))
+        found = memo.load()
+        assert found is not None
+        assert found[0] == 1_000_000
+        assert len(list(memo.folder.glob("*.json"))) == 1
+
+
+def test_who_only_looks_at_the_lock_stops_nobody(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "lock"):
+        begun = Thread(target=lambda: Store(tmp_path).close())
+        begun.start()
+        begun.join(0.2)  # it waits
+        assert begun.is_alive()
+    begun.join(10)
+    assert not begun.is_alive()

@@ -1,0 +1,29 @@
+"""`loss-barcodes report`: how far a run has come, as a page."""
+
+from pathlib import Path
+
+import click
+
+from nets.commands.shared import folder_argument, folder_field
+from simplicial.page import write_page
+from simplicial.progress import Progress
+
+
+@click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")
+@folder_argument
+@folder_field
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the page.  [default: report.html in FOLDER]",
+)
+def report(folder: Path, field: int | None, out: Path | None) -> None:
+    """Write how far the run in FOLDER has come, and the barcodes and pictures of what is finished,
+    as one page of HTML that stands alone. The run may go on meanwhile.
+
+    \b
+    loss-barcodes report runs/digits
+    """
+    path = folder / "report.html" if out is None else out
+    write_page(Progress.read(folder), path, field)
+    click.echo(path)
