@@ -47,7 +47,7 @@ def mpi(processes: int, out: Path) -> list[str]:
 
 def content(out: Path) -> dict[str, bytes]:
     """Barcodes, records and what they were made with."""
-    paths = [out / "barcodes.json", *(out / "records").rglob("[a-z0-9]*.*")]
+    paths = [out / "barcodes.json", *(out / "store").rglob("[a-z0-9]*.*")]
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 
 
@@ -60,7 +60,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def stored(out: Path) -> dict[Path, int]:
     """Records, and when they were written."""
-    paths = out.glob("records/simplices-*/[0-9]*.json")
+    paths = out.glob("store/simplices-*/[0-9]*.json")
     return {path: path.stat().st_mtime_ns for path in paths}
 
 

@@ -24,7 +24,7 @@ def barcode(folder: Path, executor: Executor | None = None) -> Barcode:
     torch.set_num_threads(1)  # workers take as many; another number may change last bits
     digits = load_digits().subset(500)
     loss = NetworkLoss(MLP(64), digits.train_inputs, digits.train_targets)
-    store = folder / "records"
+    store = folder / "store"
     minima = train_minima(loss, 4, recipe=RECIPE, store=store, executor=executor)
     optimizer = Algorithm1(recipe=RECIPE)
     built = build_complex(minima, 2, optimizer=optimizer, store=store, executor=executor)
