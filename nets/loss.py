@@ -24,8 +24,9 @@ from nets.pairs import read_examples
 from nets.parameters import Coordinates
 from nets.probe import PROBES, LossFunction, has_classes, refusing
 from reduction import DataError, OptionError, ShapeError
+from reduction.options import shown, whole
 from simplicial.loss import Evaluation, Loss
-from simplicial.options import shown, usable_device, whole
+from simplicial.options import usable_device
 
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from nets.loss import NetworkLoss
 from nets.residual import BasicBlock, ResNet
 from reduction import DataError
+from reduction.options import is_whole, shown, whole
 from simplicial import Minima
 from simplicial.loss import MEMORY
 from simplicial.minima import check_minima
-from simplicial.options import byte_count, is_whole, shown, whole
+from simplicial.options import byte_count
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -24,11 +24,12 @@ from nets.generators import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError, OptionError
 from reduction.memory import require
+from reduction.options import shown, switch, whole
 from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimise import Simplices, Stage, descend
-from simplicial.options import byte_count, described, shown, switch, whole
+from simplicial.options import byte_count, described
 from simplicial.recipe import check_recipe
 from simplicial.records import Record
 from simplicial.schedule import record_name

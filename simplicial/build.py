@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from reduction import DataError, DimensionError, OptionError
+from reduction.options import is_number, shown, switch, whole
 from simplicial.complex import LossComplex
 from simplicial.critical import with_saddles
 from simplicial.elastic import NudgedElastic
@@ -21,7 +22,7 @@ from simplicial.loss import MEMORY, Loss, evaluate
 from simplicial.maps import SimplexMap, pool_size
 from simplicial.minima import Minima, check_minima
 from simplicial.optimise import Algorithm1, Optimizer, Stage
-from simplicial.options import byte_count, described, is_number, shown, switch, whole
+from simplicial.options import byte_count, described
 from simplicial.records import Record
 from simplicial.schedule import TOGETHER, Schedule, record_name
 from simplicial.store import Store

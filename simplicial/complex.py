@@ -14,13 +14,13 @@ from torch import Tensor
 
 from reduction import Barcode, DimensionError, FilteredComplex
 from reduction.colex import complete_positions
+from reduction.options import is_whole, shown
 from simplicial.certify import Certificates, with_certificates
 from simplicial.loss import Loss
 from simplicial.maps import SimplexMap
 from simplicial.maximum import Interior, on_facets
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
-from simplicial.options import is_whole, shown
 from simplicial.sampling import lattice
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples, interpolate
 from simplicial.storage import Parts, read_complex, write_complex

@@ -16,11 +16,11 @@ from scipy.spatial import KDTree
 
 from reduction import OptionError
 from reduction.memory import require
+from reduction.options import shown, whole
 from simplicial.errors import SearchError
 from simplicial.loss import Loss, check_callable
 from simplicial.minima import Minima, Search, check_minima
 from simplicial.newton import follow
-from simplicial.options import shown, whole
 from simplicial.second_order import DENSE
 
 REACH = 0.1  # the longest step over the box's diagonal

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
+from reduction.options import is_number, shown, whole
 from simplicial.errors import NotFiniteError
 from simplicial.fillings import harmonic, ruled
 from simplicial.loss import Loss, points_at_once, values_and_gradients
 from simplicial.maps import Edgewise
 from simplicial.mesh import Mesh
 from simplicial.optimise import GENTLER, Stage
-from simplicial.options import is_number, shown, whole
 from simplicial.refinement import Seen, highest, rounding
 from simplicial.relaxation import TINY, nudge
 from simplicial.simplex import interpolate_each

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
+from reduction.options import shown
 from simplicial.errors import LossError
 from simplicial.loss import MEMORY, Evaluation, Loss, check_callable, evaluate
-from simplicial.options import shown
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
+from reduction.options import shown, whole
 from simplicial.errors import NotFiniteError
 from simplicial.keeper import Keeper
 from simplicial.loss import (
@@ -30,7 +31,6 @@ from simplicial.loss import (
     steepest_curvature,
 )
 from simplicial.maps import Barycentric, SimplexMap
-from simplicial.options import shown, whole
 from simplicial.recipe import EXACT, Recipe, check_recipe
 from simplicial.refinement import Seen
 from simplicial.sampling import UniformPoints

@@ -1,4 +1,4 @@
-"""Options: those of `reduction.options`, devices, and how options are kept."""
+"""Options beside those of `reduction.options`: memory, devices, and how options are kept."""
 
 import re
 from dataclasses import fields, is_dataclass
@@ -7,20 +7,7 @@ from typing import Any
 import torch
 
 from reduction import OptionError
-from reduction.options import file_path, is_number, is_whole, shown, switch, whole
-
-__all__ = [
-    "byte_count",
-    "described",
-    "file_path",
-    "is_number",
-    "is_whole",
-    "shown",
-    "switch",
-    "usable_device",
-    "whole",
-]
-
+from reduction.options import shown, whole
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction import DimensionError, FilteredComplex, ShapeError
 from reduction.bars import as_text
+from reduction.options import shown, switch
 from reduction.plots import check_drawn
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import evaluate
 from simplicial.maps import Floats, coordinates
-from simplicial.options import shown, switch
 from simplicial.simplex import OptimisedSimplex, Samples
 
 Quantity = Literal["loss", "accuracy"]

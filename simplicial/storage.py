@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError, Ends
+from reduction.options import file_path, whole
 from reduction.storage import check_arrays, check_tag, refusing, write_arrays
 from simplicial.certify import Certificates
 from simplicial.errors import LossError
@@ -25,7 +26,7 @@ from simplicial.maps import Barycentric, Edgewise, SimplexMap, pool_size
 from simplicial.maximum import Interior
 from simplicial.minima import Minima
 from simplicial.optimise import Simplices
-from simplicial.options import file_path, usable_device, whole
+from simplicial.options import usable_device
 from simplicial.simplex import interpolate
 
 FORMAT = "loss-barcodes loss complex"

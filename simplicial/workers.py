@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction import OptionError
+from reduction.options import whole
 from simplicial.errors import RunError
-from simplicial.options import whole
 
 Ints = NDArray[np.int64]
 Result = TypeVar("Result")

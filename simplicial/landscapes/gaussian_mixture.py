@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
+from reduction.options import whole
 from simplicial.landscapes.landscape import Landscape
 from simplicial.landscapes.search import searched
-from simplicial.options import whole
 
 REACH = 2.0  # centres have coordinates in [-2, 2]
 WIDTHS = (0.15, 0.5)  # in the plane; in R^d times sqrt(d / 2), as distances in a cube grow

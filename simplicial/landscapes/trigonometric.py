@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
+from reduction.options import whole
 from simplicial.landscapes.landscape import Landscape
 from simplicial.landscapes.search import searched
-from simplicial.options import whole
 
 HIGHEST = 2  # frequencies are -2 .. 2 along each axis
 AMPLITUDES = (0.25, 0.5)
