@@ -28,7 +28,7 @@ PACKAGES = (
 )  # fmt: skip
 GIGABYTE = 10**9
 SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
-STEP = 2**26  # of what is left for batches: a program does not always take the same
+DIGITS = 3  # binary, of what is left for batches: a program does not always take the same
 SAMPLES = 16  # of Algorithm 1, for functions that are cheap
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
@@ -165,7 +165,8 @@ class NetworkSettings:
                 "memory must hold the program, its data, all control points and a network in "
                 f"training, {needed / GIGABYTE:.3g} GB, got {self.memory:g}: raise --memory"
             )
-        return Room(program, controls, max(left // STEP * STEP, loss.point_bytes()))
+        step = 1 << max(0, left.bit_length() - DIGITS)
+        return Room(program, controls, max(left // step * step, loss.point_bytes()))
 
     def _check_networks(self) -> None:
         """Refuse options that other options would leave without effect."""
