@@ -28,6 +28,7 @@ from simplicial.errors import RunError
 VERSION = 2
 DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
+PARTIAL = ".partial"  # ends the name of a file that is being written
 BELONGS = "belongs"  # the number of a record that is a digest of its place and its settings
 CURE = "move both files of that number away, and it is computed again"
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -176,7 +177,7 @@ def _spoilt(path: Path) -> DataError:
 
 def write(path: Path, content: bytes) -> None:
     """A file that is there whole or not at all, whatever happens."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     with telling(path.parent):
         try:
             with partial.open("wb") as file:

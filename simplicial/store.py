@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from reduction import DataError, OptionError
 from simplicial.errors import RunError
 from simplicial.records import (
+    PARTIAL,
     SETTINGS,
     Record,
     Records,
@@ -61,6 +62,9 @@ class Store(Records):
                     f"{self.folder}: wait until it ends, or choose another folder"
                 ) from None
             (self.folder / BEGUN).touch()
+            for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):  # of a process that was killed
+                for left in self.folder.glob(pattern):
+                    left.unlink(missing_ok=True)
 
     @classmethod
     def opened(cls, store: "str | Path | Store | None") -> AbstractContextManager["Store | None"]:

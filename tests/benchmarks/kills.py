@@ -3,10 +3,10 @@
     python tests/benchmarks/kills.py [--kills 50] [--workers N] [--seed 0]
 
 The same run is first made without a kill. Then `loss-barcodes run` is started in a fresh folder,
-and killed (SIGKILL, to it and to its workers) after a random time, until it has been killed so
-often; then it may end. Told are: whether the barcodes and all records are the same bytes as those
-of the run never killed; whether any finished record was written twice; how many kills fell between
-records, how many into a file that was being written.
+and killed (SIGKILL, to it and to its workers) after a random time, every second time not before it
+is writing a file; so often, and then it may end. Told are: whether the barcodes and all records are
+the same bytes as those of the run never killed; whether any finished record was written twice; how
+many kills left a file that was being written.
 """
 
 import argparse
@@ -42,6 +42,18 @@ def records(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+def unfinished(folder: Path) -> set[Path]:
+    """Files that are being written, or were when a process was killed."""
+    return {path for name in folder.glob("records/simplices-*") for path in name.glob(".*.partial")}
+
+
+def await_writing(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Return as soon as a new file is being written, or when the process has ended."""
+    before = unfinished(folder)
+    while process.poll() is None and not unfinished(folder) - before:
+        pass
+
+
 def written(folder: Path) -> dict[str, int]:
     """When each record was written."""
     paths = (folder / "records").glob("simplices-*/[0-9]*.json")
@@ -63,15 +75,17 @@ def main() -> None:
         seconds = time.perf_counter() - began
         first: dict[str, int] = {}
         twice = partial = ended = 0
-        for _ in range(options.kills):
-            process = start(killed, options.workers)
+        for kill in range(options.kills):
+            process, before = start(killed, options.workers), unfinished(killed)
             time.sleep(moments.uniform(*LIFE))
+            if kill % 2:
+                await_writing(killed, process)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             else:
                 ended += 1
-            partial += any(killed.rglob("*.partial"))
+            partial += bool(unfinished(killed) - before)
             for name, when in written(killed).items():
                 twice += first.setdefault(name, when) != when
         assert start(killed, options.workers).wait() == 0

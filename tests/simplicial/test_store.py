@@ -225,3 +225,17 @@ def test_who_only_looks_at_the_lock_stops_nobody(tmp_path: Path) -> None:
         assert begun.is_alive()
     begun.join(10)
     assert not begun.is_alive()
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.put("edges", 3, RECORD)
+    left = [
+        tmp_path / ".run.settings.json.7.partial",
+        tmp_path / "edges" / ".000004.json.7.partial",
+    ]
+    for path in left:
+        path.write_bytes(b"{")
+    with Store(tmp_path) as store:
+        assert store.numbers("edges") == [3]
+    assert not any(path.exists() for path in left)
