@@ -1,7 +1,7 @@
 """The text table of a barcode: index by index, then bar after bar."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +36,35 @@ def _examined(barcode: "Barcode") -> bool:
     return any(barcode.ends(r) is not None for r in range(len(barcode)))
 
 
+class Summary(NamedTuple):
+    """What there is to say of one index: counts of bars, and lengths in units of the loss.
+
+    longest  of the bars that end, as text; "-" where there are none
+    """
+
+    bars: int
+    essential: int
+    longest: str
+    w_inf: float
+
+
+def summary(barcode: "Barcode", r: int) -> Summary:
+    """Of index r."""
+    finite, bars = barcode.finite(r), len(barcode[r])
+    longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
+    return Summary(bars, bars - len(finite), longest, barcode.w_inf(r))
+
+
 def _summary(barcode: "Barcode") -> list[str]:
     """A header, and one line for each index."""
     header = "index   bars  essential     longest       W_inf"
     lines = [header + ("  certified" if _examined(barcode) else "")]
     for r, bars in enumerate(barcode):
-        finite, ends = barcode.finite(r), barcode.ends(r)
-        longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
+        ends, found = barcode.ends(r), summary(barcode, r)
         share = f"{ends.certified.sum()}/{np.isfinite(bars).sum()}" if ends else ""
         lines.append(
-            f"{r:5} {len(bars):6} {len(bars) - len(finite):10} "
-            f"{longest:>11} {barcode.w_inf(r):11.6g}" + (f"{share:>11}" if ends else "")
+            f"{r:5} {found.bars:6} {found.essential:10} "
+            f"{found.longest:>11} {found.w_inf:11.6g}" + (f"{share:>11}" if ends else "")
         )
     return lines
 

@@ -198,12 +198,11 @@ class _Settling:
                 lines = ruled(controls[which], self.mesh, self.settings.simplex_map, apex)
                 self._try(partial(self._offer, best, which, self._filled(controls[which], lines)))
         filled = best.controls.clone()
-        for name, start in (("smooth", smooth), ("ruled", filled)):
-            which = best.above()
-            if start is filled:
-                which = which[(filled != smooth).flatten(1).any(dim=1).cpu().numpy()[which]]
-            if len(which):
-                self._try(partial(self._offer_nudged, best, which, start[which], name))
+        if len(which := best.above()):
+            self._try(partial(self._offer_nudged, best, which, smooth[which], "smooth"))
+        bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
+        if len(which := best.above()[bent[best.above()]]):
+            self._try(partial(self._offer_nudged, best, which, filled[which], "ruled"))
         self._try(lambda: self._lower(best, TOPS))
         if np.isinf(best.heights).any():
             raise NotFiniteError(

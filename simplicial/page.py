@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
+from reduction.table import summary
 from simplicial.plots import plot_barrier_tree
 from simplicial.progress import RECORDS, Progress
 from simplicial.records import write
@@ -54,6 +55,7 @@ def write_page(progress: Progress, path: Path, field: int | None = None) -> None
     """
     whole, filtration = progress.state == "finished", progress.filtration()
     barcode = progress.barcode(field)
+    indices = range(0 if barcode is None else len(barcode))
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
     if whole and progress.result is not None:
         pictures += _drawn(progress.result)
@@ -69,8 +71,8 @@ def write_page(progress: Progress, path: Path, field: int | None = None) -> None
         failed={_name(list(simplex)): why for simplex, why in progress.failed.items()},
         whole=whole,
         barcode=barcode,
-        summary=[] if barcode is None else _summary(barcode),
-        bars=[] if barcode is None else [_bars(barcode, r) for r in range(len(barcode))],
+        summary=[summary(barcode, r) for r in indices if barcode is not None],
+        bars=[_bars(barcode, r) for r in indices if barcode is not None],
         pictures=pictures,
         settings={name: _settings(kept) for name, kept in progress.settings.items()},
     )
@@ -118,16 +120,6 @@ def _as_of(progress: Progress) -> str | None:
     if not times:
         return None
     return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _summary(barcode: Barcode) -> list[tuple[str, ...]]:
-    rows = []
-    for r, bars in enumerate(barcode):
-        finite = barcode.finite(r)
-        longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
-        endless = len(bars) - len(finite)
-        rows.append((str(r), str(len(bars)), str(endless), longest, f"{barcode.w_inf(r):.6g}"))
-    return rows
 
 
 def _bars(barcode: Barcode, r: int) -> list[_Bar]:
