@@ -1,11 +1,13 @@
 """What tables of bad inputs have in common: their rows, what a refusal is, and what has no row."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
@@ -16,6 +18,20 @@ INSTEAD = (0.5, "1", None, True)
 
 UNSURE = ("yes", 1, None)
 """In place of True or False."""
+
+INF, NAN = math.inf, math.nan
+
+NO_COUNT = (*INSTEAD, 0, -1, NAN)
+"""In place of a whole number above 0."""
+
+NO_SEED = (*INSTEAD, -1)
+"""In place of a whole number of at least 0."""
+
+NO_PATH = (3, None, "a\0b", str)
+"""In place of the name of a file."""
+
+NO_AXES = (5, "ax", np.array([1]))
+"""In place of matplotlib's axes."""
 
 
 class Row(NamedTuple):

@@ -1,6 +1,5 @@
 """Every bad input of `nets`, in one table."""
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,11 +24,19 @@ from nets import (
 from nets.symmetry import Place, Units
 from reduction import CapacityError, DataError, OptionError, ShapeError
 from simplicial import LossError, Minima, Recipe, RunError
-from tests.bad_inputs.table import INSTEAD, UNSURE, Row, assert_refused, rows, unknown, without_rows
+from tests.bad_inputs.table import (
+    INF,
+    NAN,
+    NO_COUNT,
+    NO_SEED,
+    UNSURE,
+    Row,
+    assert_refused,
+    rows,
+    unknown,
+    without_rows,
+)
 
-INF, NAN = math.inf, math.nan
-NO_COUNT = (*INSTEAD, 0, -1, NAN)
-NO_SEED = (*INSTEAD, -1)
 IMAGES, CLASSES = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)
 X = torch.linspace(-1, 1, 48).reshape(12, 4)
 Y = torch.arange(12) % 3

@@ -1,6 +1,5 @@
 """Every bad input of `reduction`, in one table."""
 
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,15 +28,24 @@ from reduction import (
 )
 from reduction import Ends as Points
 from reduction import FilteredComplex as Complex
-from tests.bad_inputs.table import INSTEAD, UNSURE, Row, assert_refused, rows, unknown, without_rows
+from tests.bad_inputs.table import (
+    INF,
+    INSTEAD,
+    NAN,
+    NO_AXES,
+    NO_PATH,
+    UNSURE,
+    Row,
+    assert_refused,
+    rows,
+    unknown,
+    without_rows,
+)
 
-INF, NAN = math.inf, math.nan
 EDGE = ([[0], [1]], [[0, 1]])
 BAR, PAIR = [[0, 1]], ([[0]], [[0, 1]])
 NO_PRIME = (4, 1, 0, -2, 2**31, 10**40, 2.0, "2", None, True, NAN)
 NO_INDEX = (*INSTEAD, -1, 9, 2**70, [0])
-NO_PATH = (3, None, "a\0b", str)
-NO_AXES = (5, "ax", np.array([1]))
 
 
 class Good(NamedTuple):

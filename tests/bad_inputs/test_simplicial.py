@@ -1,6 +1,5 @@
 """Every bad input of `simplicial`, in one table."""
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -42,14 +41,23 @@ from simplicial import (
     with_saddles,
 )
 from simplicial.landscapes import Landscape, himmelblau
-from tests.bad_inputs.table import INSTEAD, UNSURE, Row, assert_refused, rows, unknown, without_rows
+from tests.bad_inputs.table import (
+    INF,
+    INSTEAD,
+    NAN,
+    NO_AXES,
+    NO_COUNT,
+    NO_PATH,
+    NO_SEED,
+    UNSURE,
+    Row,
+    assert_refused,
+    rows,
+    unknown,
+    without_rows,
+)
 
-INF, NAN = math.inf, math.nan
-NO_COUNT = (*INSTEAD, 0, -1, NAN)
-NO_SEED = (*INSTEAD, -1)
 NO_NUMBER = (NAN, "1", None, True, 1j, [0.1], np.array([0.1, 0.2]))
-NO_AXES = (5, "ax", np.array([1]))
-NO_PATH = (3, None, "a\0b", str)
 NO_LOSS = (5, None, "loss", torch.nn.Linear)
 CENTRE = np.full(3, 1 / 3)
 
