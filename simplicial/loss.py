@@ -217,7 +217,7 @@ def derivatives(loss: Loss, points: Tensor) -> Derivatives:
         rows = [_times_hessian(g, x, axis.expand_as(x)) for axis in axes]
         return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1))
 
-    parts = Portions(max(1, len(points))).of(len(points), derived)
+    parts = Portions(len(points)).of(len(points), derived) or [derived(slice(0))]
     return Derivatives(*map(torch.cat, zip(*parts, strict=True)))
 
 

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from reduction import OptionError
 from simplicial import Algorithm1, LossError, Minima, Recipe, build_complex
-from simplicial.loss import Portions, evaluate, values_and_gradients
+from simplicial.loss import (
+    Portions,
+    derivatives,
+    evaluate,
+    steepest_curvature,
+    values_and_gradients,
+)
 from simplicial.options import byte_count
 
 POINTS = torch.randn(13, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -102,6 +108,18 @@ def test_the_memory_of_a_cpu_runs_out_alike() -> None:
 
 def test_no_points_make_no_portions() -> None:
     assert Portions(4).of(0, lambda part: part) == []
+    none = POINTS[:0]
+    assert evaluate(bowl, none).loss.shape == (0,)
+    assert values_and_gradients(bowl, none)[1].shape == (0, 3)
+    assert derivatives(bowl, none).hessians.shape == (0, 3, 3)
+
+
+def test_second_derivatives_are_the_same_in_halves() -> None:
+    narrow = Narrow(2)
+    for ours, theirs in zip(derivatives(narrow, POINTS), derivatives(bowl, POINTS), strict=True):
+        assert torch.equal(ours, theirs)
+    assert steepest_curvature(narrow, POINTS) == steepest_curvature(bowl, POINTS)
+    assert max(narrow.sizes) == 13
 
 
 @pytest.mark.parametrize(
