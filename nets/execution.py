@@ -5,17 +5,20 @@ They are rules on the architecture and the device, found by measurement (docs/ne
 not timings at run time, so that the same seed gives the same result on the same machine.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
+from nets.convolution import TYPES, ExamplesLast, examples_last, suits
 from reduction import OptionError
 
 Batching = Literal["vmap", "loop"]
 Precision = Literal["full", "bfloat16"]
+Layout = Literal["given", "channels_last", "examples_last"]
 
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -23,6 +26,8 @@ UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batc
 ALONE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d)
 """Modules that vmap can batch on a CPU, but convolutions not fast, and batch norm not to the same
 bits for every number of points."""
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm)
+"""Modules that torch does not compute on images with their examples last, but on a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,16 @@ class Execution:
     batching       "vmap": all points at once; "loop": one after another
     precision      of training's arithmetic: "full", the parameters' own, or "bfloat16" where
                    torch's autocast allows it. Parameters, gradients and evaluation keep their type
-    channels_last  whether images lie in memory with their channels last
+    layout         of images in memory: as they are given; with their channels last, as torch's
+                   convolutions read them fastest; with their examples last, for `nets.convolution`
+    in_training    the layout then, which differs for bfloat16
     """
 
     device: torch.device
     batching: Batching
     precision: Precision
-    channels_last: bool
+    layout: Layout
+    in_training: Layout
 
     @classmethod
     def of(
@@ -72,25 +80,33 @@ class Execution:
                 "torch's autocast does not reach convolutions under vmap, got precision='bfloat16' "
                 "with batching='vmap': pass batching='loop', or choose precision='full'"
             )
-        images = inputs.ndim == 4 and any(isinstance(m, nn.Conv2d) for m in modules)
-        last = batching == "loop" and images and _takes(model, _with_channels_last(inputs))
-        return cls(device, batching, precision, last)
+        if batching == "vmap":
+            return cls(device, batching, precision, "given", "given")
+        by_torch = _layout_by_torch(model, inputs)
+        full = "examples_last" if _takes_examples_last(model, inputs, dtype) else by_torch
+        return cls(device, batching, precision, full, full if precision == "full" else by_torch)
 
     def __str__(self) -> str:
         arithmetic = ", training in bfloat16" if self.precision == "bfloat16" else ""
         return f"{self.batching}{arithmetic}, {self.device}"
 
-    def arranged(self, inputs: Tensor) -> Tensor:
+    def arranged(self, inputs: Tensor, *, training: bool = False) -> Tensor:
         """Inputs (n, ...) in the order in memory in which the network reads them fastest.
 
         Weights of convolutions follow the images.
         """
-        return _with_channels_last(inputs) if self.channels_last else inputs
+        return _ARRANGED[self.in_training if training else self.layout](inputs)
 
-    def arithmetic(self, training: bool) -> AbstractContextManager[object]:
-        """Autocast to bfloat16 for training that was asked to, and to nothing for all else."""
+    @contextmanager
+    def arithmetic(self, training: bool) -> Generator[None]:
+        """Autocast to bfloat16 for training that was asked to, and to nothing for all else; and
+        the functions that images of this layout are made for.
+        """
         narrow = training and self.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=narrow)
+        layout = self.in_training if training else self.layout
+        own = ExamplesLast() if layout == "examples_last" else nullcontext()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow), own:
+            yield
 
 
 def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None:
@@ -99,13 +115,38 @@ def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None
         raise OptionError(f"{name} is {known}, got {value!r}: choose one")
 
 
-def _with_channels_last(images: Tensor) -> Tensor:
+def _takes_examples_last(model: nn.Module, images: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the network is made for `nets.convolution`, and runs."""
+    modules = list(model.modules())
+    convolutions = [m for m in modules if isinstance(m, nn.Conv2d)]
+    if images.ndim != 4 or images.device.type != "cpu" or not dtype == images.dtype in TYPES:
+        return False
+    if not convolutions or any(isinstance(m, NORMS) for m in modules):
+        return False
+    with ExamplesLast():
+        return all(map(suits, convolutions)) and _takes(model, examples_last(images))
+
+
+def _layout_by_torch(model: nn.Module, images: Tensor) -> Layout:
+    if images.ndim != 4 or not any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        return "given"
+    return "channels_last" if _takes(model, _channels_last(images)) else "given"
+
+
+def _channels_last(images: Tensor) -> Tensor:
     """Images (n, channels, height, width); `contiguous` would leave those of one channel as they
     are, and convolutions choose their layout by the strides.
     """
     if images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last):
         return images
     return torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
+
+
+_ARRANGED: dict[Layout, Callable[[Tensor], Tensor]] = {
+    "given": lambda inputs: inputs,
+    "channels_last": _channels_last,
+    "examples_last": examples_last,
+}
 
 
 def _takes(model: nn.Module, images: Tensor) -> bool:

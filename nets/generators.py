@@ -23,3 +23,15 @@ def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
     finally:
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
+
+
+@contextmanager
+def seeded(generators: list[torch.Generator], seed: int | None) -> Generator[None]:
+    """Generators begin at a seed, and are left as they were; None: they are not touched."""
+    if seed is None or not generators:
+        yield
+        return
+    with undisturbed(generators):
+        for generator in generators:
+            generator.manual_seed(seed)
+        yield

@@ -9,7 +9,9 @@ over batches of the same data, since at a point between trained networks they be
 import copy
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,9 +21,10 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.execution import Batching, Execution, Precision
-from nets.generators import global_generators, undisturbed
+from nets.generators import global_generators, seeded
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
+from nets.points import one_by_one
 from nets.probe import PROBES, LossFunction, has_classes, refusing
 from reduction import DataError, OptionError, ShapeError
 from reduction.options import shown, whole
@@ -30,6 +33,24 @@ from simplicial.options import usable_device
 
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
+
+Mode = Literal["evaluation", "statistics", "training"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What is asked of networks: to be run on some examples.
+
+    mode  "evaluation"; "statistics": evaluation in which running statistics take up each batch's;
+          "training"
+    seed  of torch's global generators, for each point anew, so that what is drawn does not depend
+          on the points beside it; None: nothing is drawn
+    """
+
+    x: Tensor
+    y: Tensor
+    mode: Mode
+    seed: int | None = None
 
 
 class NetworkLoss:
@@ -78,14 +99,14 @@ class NetworkLoss:
         self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
         self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
         inputs, labels = read_examples(data, targets)
-        inputs, self._targets = inputs.to(self.device), labels.to(self.device)
-        some, dtype = inputs[:PROBES], self.coordinates.dtype
+        self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
+        some, dtype = self._inputs[:PROBES], self.coordinates.dtype
         self.execution = Execution.of(self._model, some, dtype, batching, precision)
-        self._inputs = self.execution.arranged(inputs)
         self._generators = global_generators(self.device)
         self._scored = has_classes(
             self._model, self._inputs, self._targets, loss_fn, self.execution.batching
         )
+        self._mode: Mode | None = None
         self._point_bytes = self._measure()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -145,14 +166,13 @@ class NetworkLoss:
         self._check_points(points)
         with torch.no_grad():
             buffers = self._statistics(points)
-        self._model.eval()
         n = len(self._targets)
         values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         slopes = torch.zeros_like(points)
         for x, y in self._parts():
             with torch.enable_grad():
                 at = points.detach().requires_grad_()
-                each = self._each(at, buffers, x, y)[0] * (len(y) / n)
+                each = self._each(at, buffers, _Pass(x, y, "evaluation"))[0] * (len(y) / n)
                 slopes += torch.autograd.grad(each.sum(), at)[0]
             values += each.detach().double()
         return values, slopes
@@ -177,8 +197,8 @@ class NetworkLoss:
             )
         order = torch.as_tensor(rng.permutation(n), device=self.device)
         for batch in order.split(batch_size):
-            inputs = self.execution.arranged(self._inputs[batch])
-            yield self._estimate(inputs, self._targets[batch], int(rng.integers(2**63)))
+            x, y = self._inputs[batch], self._targets[batch]
+            yield self._estimate(x, y, int(rng.integers(2**63)))
 
     def point_bytes(self) -> int:
         """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch."""
@@ -216,12 +236,11 @@ class NetworkLoss:
         """Mean loss and accuracy (batch,), float64, over all examples."""
         self._check_points(points)
         buffers = self._statistics(points)
-        self._model.eval()
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         accuracy = torch.zeros_like(loss)
         n = len(self._targets)
         for x, y in self._parts():
-            values, correct = self._each(points, buffers, x, y)
+            values, correct = self._each(points, buffers, _Pass(x, y, "evaluation"))
             loss = loss + values.double() * (len(y) / n)
             accuracy = accuracy + correct.double() * (len(y) / n)
         return loss, accuracy
@@ -229,28 +248,24 @@ class NetworkLoss:
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
         """Buffers at points, each (batch, ...); empty for a network without running statistics.
 
-        Running statistics are the means over evaluation's batches, weighted by their sizes; dropout
-        and the like stay in evaluation mode.
+        Running statistics are the means over evaluation's batches, weighted by their sizes.
         """
         if not self._norms:
             return {}
         buffers = self._copies(len(points))
-        self._model.eval()
-        for norm in self._norms:
-            norm.train()
         seen = 0
         for x, y in self._parts():
             seen += len(x)
             with torch.no_grad(), self._momentum(len(x) / seen):
-                self._each(points, buffers, x, y)
+                self._each(points, buffers, _Pass(x, y, "statistics"))
         return buffers
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
         count = -(-len(self._targets) // BATCH)
-        yield from zip(
-            self._inputs.tensor_split(count), self._targets.tensor_split(count), strict=True
-        )
+        inputs, targets = self._inputs.tensor_split(count), self._targets.tensor_split(count)
+        for x, y in zip(inputs, targets, strict=True):
+            yield self.execution.arranged(x), y
 
     @contextmanager
     def _momentum(self, share: float) -> Generator[None]:
@@ -268,57 +283,68 @@ class NetworkLoss:
         return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
 
     def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
+        asked = _Pass(self.execution.arranged(x, training=True), y, "training", seed)
+
         def estimate(points: Tensor) -> Tensor:
             self._check_points(points)
-            self._model.train()
             # copied, so that no estimate leaves a trace in buffers; and the momentum is a number,
             # since the cumulative mean of momentum=None cannot be batched
-            with undisturbed(self._generators), self._momentum(0.0):
-                return self._each(points, self._copies(len(points)), x, y, seed)[0]
+            buffers = self._copies(len(points))
+            with self._momentum(0.0):
+                return self._each(points, buffers, asked)[0]
 
         return estimate
 
     def _each(
-        self,
-        points: Tensor,
-        buffers: dict[str, Tensor],
-        x: Tensor,
-        y: Tensor,
-        seed: int | None = None,
+        self, points: Tensor, buffers: dict[str, Tensor], asked: _Pass
     ) -> tuple[Tensor, Tensor]:
-        """Loss and share of correct examples on (x, y), (batch,) each, in the model's current mode.
+        """Loss and share of correct examples, (batch,) each.
 
-        buffers  (batch, ...) by name; running statistics in them change in place in training mode
-        seed     of torch's global generators, for each point anew, so that what is drawn does not
-                 depend on the points beside it; None: nothing is drawn
+        buffers  (batch, ...) by name; running statistics in them change in place unless evaluated
         """
-
-        def one(parameters: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-            if seed is not None:
-                for generator in self._generators:
-                    generator.manual_seed(seed)
-            with self.execution.arithmetic(self._model.training):
-                outputs = functional_call(self._model, {**parameters, **state}, (x,))
-            if self._model.training and self.execution.precision == "bfloat16":
-                outputs = outputs.float()
-            return self.loss_fn(outputs, y), self._correct(outputs.detach(), y)
-
         points = points.to(self.device, self.coordinates.dtype)
         if self.execution.batching == "vmap":
-            batched = vmap(one, randomness="same")
-            if len(points) > 1:
-                return batched(self.coordinates.views(points), buffers)
-            # products of one matrix are summed otherwise than those of several
-            twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
-            values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
-            for name, buffer in buffers.items():
-                buffer.copy_(twice[name][:1])
-            return values[:1], correct[:1]
-        results = [
-            one(self.coordinates.views(point), {k: b[i] for k, b in buffers.items()})
-            for i, point in enumerate(points.unbind())  # points[i] would have a gradient (batch, d)
-        ]
-        return torch.stack([loss for loss, _ in results]), torch.stack([c for _, c in results])
+            return self._batched(points, buffers, asked)
+
+        def at(i: int, point: Tensor) -> tuple[Tensor, Tensor]:
+            state = {k: b[i] for k, b in buffers.items()}
+            return self._one(self.coordinates.views(point), state, asked)
+
+        return one_by_one(points, at)
+
+    def _batched(
+        self, points: Tensor, buffers: dict[str, Tensor], asked: _Pass
+    ) -> tuple[Tensor, Tensor]:
+        """As `_each`, all points at once."""
+        batched = vmap(partial(self._one, asked=asked), randomness="same")
+        if len(points) > 1:
+            return batched(self.coordinates.views(points), buffers)
+        # products of one matrix are summed otherwise than those of several
+        twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
+        values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
+        for name, buffer in buffers.items():
+            buffer.copy_(twice[name][:1])
+        return values[:1], correct[:1]
+
+    def _one(
+        self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: _Pass
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and share of correct examples of one network."""
+        training = asked.mode == "training"
+        self._enter(asked.mode)
+        with seeded(self._generators, asked.seed):
+            with self.execution.arithmetic(training):
+                outputs = functional_call(self._model, {**parameters, **state}, (asked.x,))
+            if training and self.execution.precision == "bfloat16":
+                outputs = outputs.float()
+            return self.loss_fn(outputs, asked.y), self._correct(outputs.detach(), asked.y)
+
+    def _enter(self, mode: Mode) -> None:
+        if mode != self._mode:
+            self._mode = mode
+            self._model.train(mode == "training")
+            for norm in self._norms if mode == "statistics" else ():
+                norm.train()  # dropout and the like stay in evaluation mode
 
     def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
         if not self._scored:
@@ -367,15 +393,20 @@ class NetworkLoss:
             kept += tensor.numel() * tensor.element_size()
             return tensor
 
-        self._model.eval()
+        buffers = self._copies(len(points))
+        asked = _Pass(self.execution.arranged(x), y, "evaluation")
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            values = self._each(points, self._copies(len(points)), x, y)[0]
+            if self.execution.batching == "vmap":
+                values = self._batched(points, buffers, asked)[0]
+            else:  # what one point keeps at a time
+                state = {k: b[0] for k, b in buffers.items()}
+                values = self._one(self.coordinates.views(points[0]), state, asked)[0][None]
         if not values.requires_grad:
             raise DataError(
                 "loss_fn must be differentiable by torch, its value carries no gradient: compute "
                 "it from the outputs with torch operations, without detach"
             )
-        return kept // len(points)
+        return kept // len(values)
 
 
 def _has_running_statistics(module: nn.Module) -> bool:

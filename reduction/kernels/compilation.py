@@ -40,3 +40,17 @@ def njit_inline(function: Kernel) -> Kernel:
     the time of a reduction by cursors.
     """
     return _compiled(function, _nrt=False, inline="always")
+
+
+def njit_sums(function: Kernel) -> Kernel:
+    """Compile loops over real numbers, which may be added in another order than is written.
+
+    So that processors add many at a time; the order is the same in each call. NaN and infinities
+    are kept.
+    """
+    return _compiled(function, _nrt=False, fastmath={"contract", "nsz", "reassoc"})
+
+
+def njit_parallel(function: Kernel) -> Kernel:
+    """Compile a loop over `numba.prange`."""
+    return _compiled(function, parallel=True)

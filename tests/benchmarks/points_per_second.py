@@ -4,28 +4,36 @@ Sixteen points of triangles, as many as a step of Algorithm 1 takes for sixteen 
 is a gradient on a mini-batch of 128 examples; evaluation the exact loss on all examples, with batch
 norm's statistics computed anew at every point. The plain loop loads a state dict into one float32
 network for each point, as the tools of mode connectivity do; it reads the same examples, in batches
-of 128. Both in one process, by turns; the best of the repeats. "Off by": losses, the largest
-difference; gradients in bfloat16, the median of the relative differences from those in full.
+of 128, with all of torch's threads. "Here" is this library in the same process, with the same
+threads; "workers" as many processes as there are threads, with one thread and a share of the points
+each, as `build_complex(executor=...)` and `run --workers` do simplices. By turns; the best of the
+repeats. "Off by": losses, the largest difference; gradients in bfloat16, the median of the relative
+differences from those in full.
 
     python tests/benchmarks/points_per_second.py [--repeats 5] [--device cpu]
 """
 
 import argparse
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from itertools import pairwise, starmap
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import LeNet, NetworkLoss, ResNet
-from nets.execution import PRECISIONS, Batching
+from nets.execution import PRECISIONS, Precision
 from simplicial.loss import evaluate, gradient
 
 POINTS, BATCH = 16, 128
+STEPS = 4  # of training in a row, as workers do them
 NEAR = 0.05  # points lie as near to the initial network, a share of its own size
 
 
@@ -83,7 +91,7 @@ def plain_values(
     return torch.stack(values)
 
 
-def best(ways: list[Callable[[], object]], repeats: int, device: str) -> list[float]:
+def best(ways: Sequence[Callable[[], object]], repeats: int, device: str) -> list[float]:
     """The best time of each way, taken by turns."""
     times: list[list[float]] = [[] for _ in ways]
     for _ in range(repeats + 1):  # the first is not counted
@@ -96,50 +104,118 @@ def best(ways: list[Callable[[], object]], repeats: int, device: str) -> list[fl
     return [min(seconds[1:]) for seconds in times]
 
 
-def rows(case: Case, repeats: int, device: str) -> list[str]:
-    """The case's lines of the table."""
-    torch.manual_seed(0)
-    x = torch.randn(case.examples, case.channels, case.size, case.size, device=device)
-    y = torch.randint(10, (case.examples,), device=device)
-    model = case.make()
-    batchings: list[Batching | None] = [None, "loop"]  # bfloat16 needs the loop
-    losses = [
-        NetworkLoss(model, x, y, device=device, batching=batching, precision=precision)
-        for batching, precision in zip(batchings, PRECISIONS, strict=True)
-    ]
-    network, loss = losses[0].model(), losses[0]
-    start = loss.flatten(network.state_dict())
-    points = start * (1 + NEAR * torch.randn(POINTS, loss.dim, device=device))
-    states = [loss.state_dict(point) for point in points]
+class Networks(NamedTuple):
+    """What is the same in every process: a case's examples, losses and points."""
 
-    def train(loss: NetworkLoss) -> Tensor:
-        return gradient(next(loss.estimates(BATCH, np.random.default_rng(0))), points)
+    x: Tensor
+    y: Tensor
+    losses: dict[Precision, NetworkLoss]
+    points: Tensor
 
-    training = best(
-        [
-            lambda: plain_gradients(network, states, x[:BATCH], y[:BATCH]),
-            *(partial(train, loss) for loss in losses),
-        ],
-        repeats,
-        device,
-    )
-    evaluation = best(
-        [lambda: plain_values(network, states, x, y), lambda: evaluate(loss, points)],
-        repeats,
-        device,
-    )
-    off = np.abs(plain_values(network, states, x, y).cpu().numpy() - evaluate(loss, points).loss)
-    full, narrow = map(train, losses)
-    apart = (narrow - full).norm(dim=1) / full.norm(dim=1)
+    @classmethod
+    def of(cls, case: Case, device: str) -> Self:
+        """Drawn from one seed."""
+        torch.manual_seed(0)
+        x = torch.randn(case.examples, case.channels, case.size, case.size, device=device)
+        y = torch.randint(10, (case.examples,), device=device)
+        model = case.make()
+        losses: dict[Precision, NetworkLoss] = {
+            p: NetworkLoss(model, x, y, device=device, precision=p) for p in PRECISIONS
+        }
+        start = losses["full"].flatten(model.state_dict())
+        near = 1 + NEAR * torch.randn(POINTS, len(start), device=device)
+        return cls(x, y, losses, start * near)
+
+    def gradients(self, precision: Precision, share: slice = slice(None)) -> Tensor:
+        """On the first mini-batch."""
+        estimate = next(self.losses[precision].estimates(BATCH, np.random.default_rng(0)))
+        return gradient(estimate, self.points[share])
+
+    def values(self, share: slice = slice(None)) -> NDArray[np.float64]:
+        """On all examples."""
+        return evaluate(self.losses["full"], self.points[share]).loss
+
+    def train(self, precision: Precision, share: slice = slice(None)) -> None:
+        """Some steps."""
+        for _ in range(STEPS):
+            self.gradients(precision, share)
+
+
+_networks: Networks
+
+
+def prepare(case: int) -> None:
+    """Make a worker ready for a case."""
+    global _networks
+    torch.set_num_threads(1)
+    _networks = Networks.of(CASES[case], "cpu")
+
+
+def train(precision: Precision, share: slice) -> None:
+    """What a worker trains."""
+    _networks.train(precision, share)
+
+
+def values(share: slice) -> None:
+    """What a worker evaluates."""
+    _networks.values(share)
+
+
+def workers(case: int) -> ProcessPoolExecutor:
+    """As many as torch has threads."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(torch.get_num_threads(), context, prepare, (case,))
+
+
+def together(pool: Executor, function: Callable[..., None], *arguments: object) -> None:
+    """A function in all workers, for a share of the points each."""
+    count = torch.get_num_threads()
+    shares = starmap(slice, pairwise(POINTS * k // count for k in range(count + 1)))
+    for done in [pool.submit(function, *arguments, share) for share in shares]:
+        done.result()
+
+
+def rows(number: int, repeats: int, device: str) -> list[str]:
+    """The lines of the table for a case."""
+    case = CASES[number]
+    here = Networks.of(case, device)
+    full = here.losses["full"]
+    network, x, y = full.model(), here.x, here.y
+    states = [full.state_dict(point) for point in here.points]
+
+    def plain_training() -> None:
+        for _ in range(STEPS):
+            plain_gradients(network, states, x[:BATCH], y[:BATCH])
+
+    with workers(number) as pool:
+        trained = best(
+            [plain_training]
+            + [partial(here.train, p) for p in PRECISIONS]
+            + [partial(together, pool, train, p) for p in PRECISIONS],
+            repeats,
+            device,
+        )
+        evaluated = best(
+            [
+                partial(plain_values, network, states, x, y),
+                here.values,
+                partial(together, pool, values),
+            ],
+            repeats,
+            device,
+        )
+    off = np.abs(plain_values(network, states, x, y).cpu().numpy() - here.values()).max()
+    whole, narrow = map(here.gradients, PRECISIONS)
+    apart = float(((narrow - whole).norm(dim=1) / whole.norm(dim=1)).median())
     found = [
-        ("training", training[0], training[1], loss, ""),
-        ("training", training[0], training[2], losses[1], f"{float(apart.median()):.2g}"),
-        ("evaluation", *evaluation, loss, f"{off.max():.1e}"),
+        ("training, full", STEPS * POINTS, trained[0], trained[1], trained[3], ""),
+        ("training, bfloat16", STEPS * POINTS, trained[0], trained[2], trained[4], f"{apart:.2g}"),
+        ("evaluation", POINTS, *evaluated, f"{off:.1e}"),
     ]
     return [
-        f"| {case.name} | {what} | {how.execution} | {POINTS / plain:.1f} | {POINTS / ours:.1f} "
-        f"| {plain / ours:.2f} | {note} |"
-        for what, plain, ours, how, note in found
+        f"| {case.name} | {what} | {points / plain:.1f} | {points / one:.1f} | {plain / one:.2f} "
+        f"| {points / several:.1f} | {plain / several:.2f} | {note} |"
+        for what, points, plain, one, several, note in found
     ]
 
 
@@ -149,10 +225,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    print("| network | what | how | plain loop, points/s | here, points/s | ratio | off by |")
-    print("|---|---|---|---|---|---|---|")
-    for case in CASES:
-        print("\n".join(rows(case, options.repeats, options.device)), flush=True)
+    print(
+        "| network | what | plain loop, points/s | here | ratio | workers | ratio | off by |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
+    for number in range(len(CASES)):
+        print("\n".join(rows(number, options.repeats, options.device)), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits
-from nets.execution import PRECISIONS
+from nets.convolution import FEW
+from nets.execution import PRECISIONS, Batching, Precision
 from nets.loss import BATCH
 from reduction import DataError, OptionError
 from simplicial.loss import evaluate, gradient, values_and_gradients
@@ -121,45 +122,68 @@ def test_outputs_of_another_type_go_into_the_loss_as_they_are() -> None:
     assert set(seen) == {torch.float64}
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_have_their_channels_last_in_memory(channels: int):
-    model = LeNet(channels, size=12)
-    images = IMAGES.expand(-1, channels, -1, -1)
-    strides: list[tuple[int, ...]] = []
-    model.layers[0].register_forward_pre_hook(lambda _, x: strides.append(x[0].stride()))
-    loss = NetworkLoss(model, images, CLASSES, batching="loop")
+def strides_of(model: nn.Module, images: Tensor, precision: Precision = "full") -> list[object]:
+    """Those of the images as the network gets them: of two parts, and of a mini-batch of 50."""
+    seen = list[object]()
+    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
+    first.register_forward_pre_hook(lambda _, x: seen.append(x[0].stride()))
+    loss = NetworkLoss(model, images, CLASSES, batching="loop", precision=precision)
     points = points_near(model, 1)
-    strides.clear()
+    seen.clear()
     evaluate(loss, points)
     gradient(next(loss.estimates(50, np.random.default_rng(0))), points)
-    assert strides == [(144 * channels, 1, 12 * channels, channels)] * 3  # two parts, a mini-batch
+    return seen
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_residual_networks_have_their_channels_last_in_memory(channels: int):
+    images = IMAGES.expand(-1, channels, -1, -1)
+    last = (144 * channels, 1, 12 * channels, channels)
+    # two parts for batch norm's statistics, two for values, a mini-batch
+    assert strides_of(ResNet(channels, 8), images) == [last] * 5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_small_convolutions_have_their_examples_last_in_memory(channels: int):
+    images = IMAGES.expand(-1, channels, -1, -1)
+    last = [(1, 144 * n, 12 * n, n) for n in (75, 75, 50)]
+    assert strides_of(LeNet(channels, size=12), images) == last
+    channels_last = (144 * channels, 1, 12 * channels, channels)
+    narrow = strides_of(LeNet(channels, size=12), images, "bfloat16")
+    assert narrow == [*last[:2], channels_last]  # torch's convolutions round
 
 
 class Viewed(nn.Module):
     """A network as many are written, for which images must lie as usual."""
 
-    def __init__(self) -> None:
+    def __init__(self, filters: int) -> None:
         super().__init__()
-        self.convolve, self.classify = nn.Conv2d(1, 4, 3), nn.Linear(400, 10)
+        self.convolve, self.again = nn.Conv2d(1, filters, 3), nn.Conv2d(filters, 4, 1)
+        self.classify = nn.Linear(400, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.classify(self.convolve(images).relu().view(-1, 400))
+        return self.classify(self.again(self.convolve(images)).relu().view(-1, 400))
 
 
 def test_a_network_that_views_its_images_takes_them_as_they_are() -> None:
-    loss = NetworkLoss(Viewed(), IMAGES, CLASSES)
-    assert not loss.execution.channels_last
-    point = loss.flatten(Viewed().state_dict())
-    assert torch.isfinite(
-        gradient(next(loss.estimates(50, np.random.default_rng(0))), point[None])
-    ).all()
+    for filters, layout in ((FEW, "given"), (FEW - 1, "examples_last")):  # a view of these exists
+        loss = NetworkLoss(Viewed(filters), IMAGES, CLASSES)
+        assert loss.execution.layout == layout
+        point = loss.flatten(Viewed(filters).state_dict())
+        estimate = next(loss.estimates(50, np.random.default_rng(0)))
+        assert torch.isfinite(gradient(estimate, point[None])).all()
 
 
 def test_only_images_of_convolutions_are_rearranged() -> None:
-    flat = nn.Sequential(nn.Flatten(), nn.Linear(144, 10))
-    assert not NetworkLoss(flat, IMAGES, CLASSES, batching="loop").execution.channels_last
-    assert not NetworkLoss(LeNet(size=12), IMAGES, CLASSES, batching="vmap").execution.channels_last
-    assert NetworkLoss(LeNet(size=12), IMAGES, CLASSES).execution.channels_last
+    def layout(model: nn.Module, batching: Batching) -> str:
+        execution = NetworkLoss(model, IMAGES, CLASSES, batching=batching).execution
+        assert execution.in_training == execution.layout
+        return execution.layout
+
+    assert layout(nn.Sequential(nn.Flatten(), nn.Linear(144, 10)), "loop") == "given"
+    assert layout(LeNet(size=12), "vmap") == "given"
+    assert layout(LeNet(size=12), "loop") == "examples_last"
+    assert layout(ResNet(1, 8), "loop") == "channels_last"
 
 
 @pytest.mark.parametrize(

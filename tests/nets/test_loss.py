@@ -338,8 +338,12 @@ def test_point_bytes_are_those_of_a_whole_mini_batch(make: Callable[[], nn.Modul
         return tensor
 
     inputs = images[:512].flatten(1) if isinstance(model, MLP) else images[:512]
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        cross_entropy(at(model, point[0]).eval()(inputs), classes[:512])
+    network, inputs = at(model, point[0]).eval(), loss.execution.arranged(inputs)
+    with (
+        torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
+        loss.execution.arithmetic(training=False),
+    ):
+        cross_entropy(network(inputs), classes[:512])
     assert loss.point_bytes() - 16 * point.numel() == pytest.approx(sum(kept), rel=0.25)
 
 

@@ -1,0 +1,112 @@
+"""Points one after another: gradients that come with the values."""
+
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+from nets import LeNet, NetworkLoss
+from nets.points import one_by_one
+from simplicial.loss import evaluate, gradient, hessian_operator
+from tests.nets.networks import numbers, points_near, seeded
+
+IMAGES = numbers(40, 1, 12, 12, seed=31)
+CLASSES = torch.arange(40) % 10
+
+
+def cubes(_: int, point: Tensor) -> tuple[Tensor, Tensor]:
+    return point.pow(3).sum(), point.detach()[0]
+
+
+def test_values_and_derivatives_of_all_orders() -> None:
+    points = torch.tensor([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]], dtype=torch.float64)
+    values, shares = one_by_one(points, cubes)
+    assert not values.requires_grad
+    assert torch.equal(shares, points[:, 0])
+    leaf = points.clone().requires_grad_()
+    weights = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
+    again, _ = one_by_one(leaf * 2, cubes)
+    assert torch.equal(again, 8 * values)
+    (first,) = torch.autograd.grad((weights * again).sum(), leaf, create_graph=True)
+    assert torch.equal(first, 24 * weights[:, None] * points**2)
+    (second,) = torch.autograd.grad(first.sum(), leaf, create_graph=True)
+    assert torch.equal(second, 48 * weights[:, None] * points)
+    (third,) = torch.autograd.grad(second.sum(), leaf)
+    assert torch.equal(third, 48 * weights[:, None].expand(3, 2))
+
+
+def test_shares_carry_no_gradient() -> None:
+    _, shares = one_by_one(torch.ones(2, 2, requires_grad=True), cubes)
+    assert not shares.requires_grad
+
+
+def test_what_a_point_keeps_is_gone_when_the_next_is_begun() -> None:
+    alive = list["weakref.ref[Tensor]"]()
+
+    def at(_: int, point: Tensor) -> tuple[Tensor, Tensor]:
+        assert not any(kept() is not None for kept in alive)
+        inside = point.exp()
+        alive.append(weakref.ref(inside))
+        return inside.sin().sum(), torch.zeros(())
+
+    values, _ = one_by_one(torch.ones(3, 5, requires_grad=True), at)
+    values.sum().backward()
+    assert len(alive) == 3
+
+
+class Smooth(nn.Module):
+    """A network with a layer that does in training what it does not do in evaluation."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 3, 3), layer, nn.Tanh(), nn.Flatten(), nn.Linear(300, 10)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(3)], ids=str)
+def test_second_derivatives_of_an_estimate_are_those_of_training_whatever_came_between(
+    layer: nn.Module,
+) -> None:
+    """Each gradient that can be differentiated runs the network again, in the mode of before."""
+    model = seeded(lambda: Smooth(layer)).double()
+    loss = NetworkLoss(model, IMAGES.double(), CLASSES)
+    assert loss.execution.batching == "loop"
+    point = points_near(model, 1)[0].double()
+    estimate = next(loss.estimates(40, np.random.default_rng(1)))
+    at = point[None].clone().requires_grad_()
+    value = estimate(at)
+    evaluate(loss, point[None])  # leaves the network in evaluation mode
+    (slope,) = torch.autograd.grad(value.sum(), at, create_graph=True)
+    assert torch.equal(slope, gradient(estimate, point[None]))
+    direction = numbers(loss.dim, seed=32).double()
+    evaluate(loss, point[None])
+    (found,) = torch.autograd.grad((slope[0] * direction).sum(), at)
+    step = 1e-6
+    near = torch.stack([point + step * direction, point - step * direction])
+    differences = torch.cat([gradient(estimate, each[None]) for each in near])
+    expected = (differences[0] - differences[1]) / (2 * step)
+    assert (found[0] - expected).norm() < 1e-5 * expected.norm()
+
+
+def test_products_with_the_hessian_are_torchs() -> None:
+    model = seeded(lambda: LeNet(size=12)).double()
+    images = IMAGES.double()
+    loss = NetworkLoss(model, images, CLASSES)
+    assert loss.execution.layout == "examples_last"
+    point, direction = points_near(model, 1)[0].double(), numbers(loss.dim, seed=33).double()
+
+    def plain(at: Tensor) -> Tensor:
+        return cross_entropy(functional_call(model, loss.coordinates.views(at), images), CLASSES)
+
+    found = hessian_operator(loss, point)
+    expected = torch.func.jvp(torch.func.grad(plain), (point,), (direction,))
+    for own, torchs in zip((found.gradient, found.hessian(direction)), expected, strict=True):
+        assert (own - torchs).norm() < 1e-12 * torchs.norm()
