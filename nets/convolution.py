@@ -1,15 +1,17 @@
 """Convolutions and max pooling of images that lie with their examples last in memory.
 
 torch's convolutions work on blocks of 8 or 16 channels, and are slow where there are fewer, as in
-LeNet; its max pooling looks at one number at a time. `nets.kernels` works along rows of images. It
-works in one thread, and is faster than torch in two. What is computed is what torch's functions of
-the same names compute, to rounding, and can be differentiated as often as one likes.
+LeNet; its max pooling looks at one number at a time. `nets.kernels` works along rows of images.
+What is computed is what torch's functions of the same names compute, to rounding, with the same
+bits for every number of threads, and can be differentiated as often as one likes.
 """
 
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,6 +25,13 @@ from nets import kernels
 FEW = 16  # channels that are read; with so many, torch's convolutions are as fast
 TYPES = (torch.float32, torch.float64)  # of numbers that the kernels compute with
 LARGEST = 15  # squares of pooling: what is chosen in them is kept in a byte
+MOST_THREADS = numba.get_num_threads()  # that Numba has
+
+_IN_THREADS: dict[Any, Callable[..., None]] = {
+    kernels.convolve: kernels.convolve_in_threads,
+    kernels.correlate: kernels.correlate_in_threads,
+}
+_one_call = Lock()  # Numba's plainest threading layer takes one at a time
 
 
 def examples_last(images: Tensor) -> Tensor:
@@ -119,7 +128,9 @@ class _Convolution(Function):
         height, width = (n - k + 1 for n, k in zip(framed.shape[1:3], size, strict=True))
         out = images.new_empty(len(bias), height, width, len(images))
         places = _places(framed.shape, weight.shape)
-        _run(kernels.convolve, height, framed, places, weights.contiguous(), bias.contiguous(), out)
+        _share(
+            kernels.convolve, height, framed, places, weights.contiguous(), bias.contiguous(), out
+        )
         return _outer(out[:filters])
 
     @staticmethod
@@ -151,7 +162,7 @@ class _Correlation(Function):
         places = _places(framed.shape, sums.shape)
         fives = np.append(places, np.repeat(places[-1:], -len(places) % 5))
         tasks = len(inner) * len(fives) // 5
-        _run(kernels.correlate, tasks, framed, fives, inner, sums.flatten(1))
+        _share(kernels.correlate, tasks, framed, fives, inner, sums.flatten(1))
         return sums
 
     @staticmethod
@@ -182,7 +193,7 @@ class _MaxPooling(Function):
         channels, height, width, n = inner.shape
         out = inner.new_empty(channels, height // size, width // size, n)
         chosen = torch.empty_like(out, dtype=torch.uint8)
-        _run(kernels.largest, channels, inner, size, out, chosen)
+        _run(kernels.largest, inner, size, out, chosen)
         ctx.save_for_backward(chosen)
         ctx.squares = size, height, width
         return _outer(out)
@@ -205,7 +216,7 @@ class _Put(Function):
         whole = height % size == width % size == 0
         make = inner.new_empty if whole else inner.new_zeros
         images = make(len(inner), height, width, len(numbers))
-        _run(kernels.put, len(inner), inner, chosen, size, images)
+        _run(kernels.put, inner, chosen, size, images)
         return _outer(images)
 
     @staticmethod
@@ -221,7 +232,7 @@ class _Take(Function):
         ctx.save_for_backward(chosen)
         ctx.squares = size, *images.shape[2:]
         numbers = torch.empty_like(chosen, dtype=images.dtype)
-        _run(kernels.take, len(chosen), _inner(images), chosen, size, numbers)
+        _run(kernels.take, _inner(images), chosen, size, numbers)
         return _outer(numbers)
 
     @staticmethod
@@ -229,10 +240,29 @@ class _Take(Function):
         return _Put.apply(*slopes, *ctx.saved_tensors, *ctx.squares), None, None
 
 
-def _run(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
-    """A kernel's tasks, in as many threads as torch has."""
-    arrays = (part.detach().numpy() if isinstance(part, Tensor) else part for part in arguments)
-    kernels.spread(kernel, tasks, torch.get_num_threads(), *arrays)
+def _run(kernel: Callable[..., None], *arguments: Any) -> None:
+    kernel(*map(_array, arguments))
+
+
+def _share(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
+    """All tasks of a kernel, in as many threads as torch has: each writes numbers of its own, so
+    that no bit depends on who does which.
+    """
+    arrays = map(_array, arguments)
+    threads = min(tasks, torch.get_num_threads(), MOST_THREADS)
+    if threads == 1:
+        kernel(*arrays, 0, tasks)
+        return
+    bounds = np.array([tasks * k // threads for k in range(threads + 1)])
+    with _one_call:
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        _IN_THREADS[kernel](*arrays, bounds)
+        numba.set_num_threads(before)
+
+
+def _array(argument: Any) -> Any:
+    return argument.detach().numpy() if isinstance(argument, Tensor) else argument
 
 
 def _ours(images: Tensor, *others: Tensor) -> bool:
@@ -267,7 +297,7 @@ def _framed(images: Tensor, rows: int, columns: int) -> Tensor:
         return inner
     channels, height, width, n = inner.shape
     framed = inner.new_empty(channels, height + 2 * rows, width + 2 * columns, n)
-    _run(kernels.frame, channels, inner, rows, columns, framed)
+    _run(kernels.frame, inner, rows, columns, framed)
     return framed
 
 

@@ -28,7 +28,7 @@ def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
 @contextmanager
 def seeded(generators: list[torch.Generator], seed: int | None) -> Generator[None]:
     """Generators begin at a seed, and are left as they were; None: they are not touched."""
-    if seed is None or not generators:
+    if seed is None:
         yield
         return
     with undisturbed(generators):

@@ -3,14 +3,12 @@
 Images are arrays (channels, height, width, examples), contiguous. So neighbours along a row are
 neighbours in memory, example by example, and what a convolution does to a row is done to thousands
 of numbers in a stretch, however few its channels are. Kernels take arrays that their callers have
-checked, write into arrays that their callers own, and do the tasks begin..end-1 of those that
-`spread` counts: each writes numbers of its own, so that no bit depends on who does which.
+checked, and write into arrays that their callers own.
 
 `places` (taps,) says where a convolution's taps lie from the first number that it reads, in
 numbers: channel by channel, row by row, tap by tap.
 """
 
-from threading import Lock
 from typing import Any
 
 import numba
@@ -27,13 +25,10 @@ Chosen = NDArray[np.uint8]
 
 
 @njit_sums
-def frame(images: Reals, rows: Int, columns: Int, framed: Reals, begin: Int, end: Int) -> None:
-    """Images with zeros around: so many `rows` above and below, `columns` at the left and right.
-
-    A task is a channel.
-    """
-    _, height, width, examples = images.shape
-    for channel in range(begin, end):
+def frame(images: Reals, rows: Int, columns: Int, framed: Reals) -> None:
+    """Images with zeros around: so many `rows` above and below, `columns` at the left and right."""
+    channels, height, width, examples = images.shape
+    for channel in range(channels):
         image, into = images[channel], framed[channel]
         into[:rows] = 0
         into[rows + height :] = 0
@@ -52,7 +47,8 @@ def convolve(
 ) -> None:
     """The cross-correlation of images with weights (filters, taps), and bias (filters,).
 
-    An even number of filters: two at a time share what is read. A task is a row of the output.
+    The rows begin..end-1 of the output. An even number of filters: two at a time share what is
+    read.
     """
     filters, height, width, examples = out.shape
     read, row = images.shape[2] * examples, width * examples
@@ -74,6 +70,15 @@ def convolve(
                 for tap in range(fives, taps):
                     begins = at + places[tap]
                     _add(flat[begins : begins + length], of_a[tap], of_b[tap], a, b)
+
+
+@njit_parallel
+def convolve_in_threads(
+    images: Reals, places: Places, weights: Reals, bias: Reals, out: Reals, bounds: Places
+) -> None:
+    """As `convolve`, the rows between two neighbouring bounds in a thread."""
+    for thread in numba.prange(len(bounds) - 1):
+        convolve(images, places, weights, bias, out, bounds[thread], bounds[thread + 1])
 
 
 @njit_sums
@@ -120,8 +125,8 @@ def correlate(
 ) -> None:
     """Add to sums (filters, taps) what weights get of the slopes of a convolution's output.
 
-    A number of places that can be divided by five; those beyond the taps are read for nothing. A
-    task is five taps of one filter.
+    A number of places that can be divided by five; those beyond the taps are read for nothing. The
+    tasks begin..end-1, each of which is five taps of one filter.
     """
     _, height, width, examples = slopes.shape
     read, row = images.shape[2] * examples, width * examples
@@ -135,6 +140,15 @@ def correlate(
             five = _five_products(flat, y * read, places, tap, slope)
             for i in range(min(5, taps - tap)):
                 sums[one, tap + i] += five[i]
+
+
+@njit_parallel
+def correlate_in_threads(
+    images: Reals, places: Places, slopes: Reals, sums: Reals, bounds: Places
+) -> None:
+    """As `correlate`, the tasks between two neighbouring bounds in a thread."""
+    for thread in numba.prange(len(bounds) - 1):
+        correlate(images, places, slopes, sums, bounds[thread], bounds[thread + 1])
 
 
 @njit_sums
@@ -154,14 +168,13 @@ def _five_products(
 
 
 @njit_sums
-def largest(images: Reals, size: Int, out: Reals, chosen: Chosen, begin: Int, end: Int) -> None:
+def largest(images: Reals, size: Int, out: Reals, chosen: Chosen) -> None:
     """The largest number of each square of `size` by `size`, and which it is, row by row.
 
-    The first of several; a NaN, the last of several, goes before all, as torch has it. A task
-    is a channel.
+    The first of several; a NaN, the last of several, goes before all, as torch has it.
     """
-    _, height, width, examples = out.shape
-    for channel in range(begin, end):
+    channels, height, width, examples = out.shape
+    for channel in range(channels):
         for y in range(height):
             for x in range(width):
                 best, which = out[channel, y, x], chosen[channel, y, x]
@@ -175,14 +188,11 @@ def largest(images: Reals, size: Int, out: Reals, chosen: Chosen, begin: Int, en
 
 
 @njit_sums
-def put(numbers: Reals, chosen: Chosen, size: Int, images: Reals, begin: Int, end: Int) -> None:
-    """Each number where its square's chosen place is, and zeros elsewhere in the squares.
-
-    A task is a channel.
-    """
-    _, height, width, examples = numbers.shape
+def put(numbers: Reals, chosen: Chosen, size: Int, images: Reals) -> None:
+    """Each number where its square's chosen place is, and zeros elsewhere in the squares."""
+    channels, height, width, examples = numbers.shape
     zero = numbers.dtype.type(0)
-    for channel in range(begin, end):
+    for channel in range(channels):
         for y in range(height):
             for x in range(width):
                 number, which = numbers[channel, y, x], chosen[channel, y, x]
@@ -193,10 +203,10 @@ def put(numbers: Reals, chosen: Chosen, size: Int, images: Reals, begin: Int, en
 
 
 @njit_sums
-def take(images: Reals, chosen: Chosen, size: Int, numbers: Reals, begin: Int, end: Int) -> None:
-    """The number at each square's chosen place. A task is a channel."""
-    _, height, width, examples = numbers.shape
-    for channel in range(begin, end):
+def take(images: Reals, chosen: Chosen, size: Int, numbers: Reals) -> None:
+    """The number at each square's chosen place."""
+    channels, height, width, examples = numbers.shape
+    for channel in range(channels):
         for y in range(height):
             for x in range(width):
                 number, which = numbers[channel, y, x], chosen[channel, y, x]
@@ -205,35 +215,3 @@ def take(images: Reals, chosen: Chosen, size: Int, numbers: Reals, begin: Int, e
                     other = images[channel, y * size + place // size, x * size + place % size]
                     for i in range(examples):
                         number[i] = other[i] if which[i] == place else number[i]
-
-
-def _in_threads(kernel: Any) -> Any:
-    """A kernel's tasks, each range of neighbouring bounds in a thread."""
-
-    @njit_parallel
-    def run(arguments: Any, bounds: NDArray[np.int64]) -> None:
-        for thread in numba.prange(len(bounds) - 1):
-            kernel(*arguments, bounds[thread], bounds[thread + 1])
-
-    return run
-
-
-_MOST_THREADS = numba.get_num_threads()
-_THREADED = {
-    kernel: _in_threads(kernel) for kernel in (frame, convolve, correlate, largest, put, take)
-}
-_one_call = Lock()  # Numba's plainest threading layer takes one at a time
-
-
-def spread(kernel: Any, tasks: int, threads: int, *arguments: Any) -> None:
-    """All tasks of a kernel, in so many threads."""
-    threads = min(threads, tasks, _MOST_THREADS)
-    if threads == 1:
-        kernel(*arguments, 0, tasks)
-        return
-    bounds = np.array([tasks * k // threads for k in range(threads + 1)])
-    with _one_call:
-        before = numba.get_num_threads()
-        numba.set_num_threads(threads)
-        _THREADED[kernel](arguments, bounds)
-        numba.set_num_threads(before)

@@ -25,7 +25,7 @@ from nets.generators import global_generators, seeded
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
 from nets.points import one_by_one
-from nets.probe import PROBES, LossFunction, has_classes, refusing
+from nets.probe import PROBES, LossFunction, has_classes, kept_bytes, refusing
 from reduction import DataError, OptionError, ShapeError
 from reduction.options import shown, whole
 from simplicial.loss import Evaluation, Loss
@@ -201,7 +201,10 @@ class NetworkLoss:
             yield self._estimate(x, y, int(rng.integers(2**63)))
 
     def point_bytes(self) -> int:
-        """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch."""
+        """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch.
+
+        More than enough where points come one after another, since then that is kept for one.
+        """
         return self._point_bytes
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
@@ -386,27 +389,12 @@ class NetworkLoss:
 
     def _kept(self, points: Tensor, x: Tensor, y: Tensor) -> int:
         """Bytes that a gradient at one of points (batch, d) keeps of examples."""
-        kept = 0
-
-        def count(tensor: Tensor) -> Tensor:
-            nonlocal kept
-            kept += tensor.numel() * tensor.element_size()
-            return tensor
-
         buffers = self._copies(len(points))
         asked = _Pass(self.execution.arranged(x), y, "evaluation")
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            if self.execution.batching == "vmap":
-                values = self._batched(points, buffers, asked)[0]
-            else:  # what one point keeps at a time
-                state = {k: b[0] for k, b in buffers.items()}
-                values = self._one(self.coordinates.views(points[0]), state, asked)[0][None]
-        if not values.requires_grad:
-            raise DataError(
-                "loss_fn must be differentiable by torch, its value carries no gradient: compute "
-                "it from the outputs with torch operations, without detach"
-            )
-        return kept // len(values)
+        if self.execution.batching == "vmap":
+            return kept_bytes(lambda: self._batched(points, buffers, asked)[0]) // len(points)
+        state = {k: b[0] for k, b in buffers.items()}
+        return kept_bytes(lambda: self._one(self.coordinates.views(points[0]), state, asked)[0])
 
 
 def _has_running_statistics(module: nn.Module) -> bool:

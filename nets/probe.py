@@ -64,6 +64,25 @@ def has_classes(
     return scored
 
 
+def kept_bytes(values: Callable[[], Tensor]) -> int:
+    """Bytes that a gradient of some values keeps. Raises DataError where they carry none."""
+    kept = 0
+
+    def count(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        found = values()
+    if not found.requires_grad:
+        raise DataError(
+            "loss_fn must be differentiable by torch, its value carries no gradient: compute "
+            "it from the outputs with torch operations, without detach"
+        )
+    return kept
+
+
 def _check_classes(targets: Tensor, classes: int) -> None:
     outside = (targets < 0) | (targets >= classes)
     if outside.any():

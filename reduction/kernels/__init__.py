@@ -1,4 +1,4 @@
-"""The compiled loops of the library, and the only place where anything is compiled.
+"""The compiled loops of filtered complexes, and how all of the library's are compiled.
 
 Kernels take arrays that their callers have checked, and write into arrays that their callers own;
 they validate, print and raise nothing.
