@@ -8,12 +8,16 @@ not timings at run time, so that the same seed gives the same result on the same
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+from torch.overrides import TorchFunctionMode
 
-from nets.convolution import TYPES, ExamplesLast, examples_last, suits
+from nets.convolution import convolution, suits
+from nets.layout import TYPES, examples_last
+from nets.pooling import max_pooling
 from reduction import OptionError
 
 Batching = Literal["vmap", "loop"]
@@ -30,6 +34,26 @@ NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm,
 """Modules that torch does not compute on images with their examples last, but on a copy."""
 
 
+class ExamplesLast(TorchFunctionMode):
+    """While it is entered, convolutions and max pooling are those of `nets.convolution` and
+    `nets.pooling` where they can.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        own = _OWN.get(func)
+        found = own(*args, **kwargs) if own else None
+        return func(*args, **kwargs) if found is None else found
+
+
+_OWN: dict[Any, Callable[..., Tensor | None]] = {
+    torch.conv2d: convolution,
+    max_pool2d: max_pooling,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """How one architecture is run on one device.
@@ -39,7 +63,7 @@ class Execution:
     precision      of training's arithmetic: "full", the parameters' own, or "bfloat16" where
                    torch's autocast allows it. Parameters, gradients and evaluation keep their type
     layout         of images in memory: as they are given; with their channels last, as torch's
-                   convolutions read them fastest; with their examples last, for `nets.convolution`
+                   convolutions read them fastest; with their examples last, for `nets.kernels`
     in_training    the layout then, which differs for bfloat16
     """
 
@@ -82,9 +106,10 @@ class Execution:
             )
         if batching == "vmap":
             return cls(device, batching, precision, "given", "given")
-        by_torch = _layout_by_torch(model, inputs)
-        full = "examples_last" if _takes_examples_last(model, inputs, dtype) else by_torch
-        return cls(device, batching, precision, full, full if precision == "full" else by_torch)
+        last = _takes_examples_last(model, inputs, dtype)
+        full = "examples_last" if last else _layout_by_torch(model, inputs)
+        narrow = _layout_by_torch(model, inputs) if last and precision == "bfloat16" else full
+        return cls(device, batching, precision, full, narrow)
 
     def __str__(self) -> str:
         arithmetic = ", training in bfloat16" if self.precision == "bfloat16" else ""

@@ -47,8 +47,8 @@ def convolve(
 ) -> None:
     """The cross-correlation of images with weights (filters, taps), and bias (filters,).
 
-    The rows begin..end-1 of the output. An even number of filters: two at a time share what is
-    read.
+    The rows begin..end-1 of the output. Two filters at a time share what is read; the last of an
+    odd number is done with the one before it, once more, and one alone with itself.
     """
     filters, height, width, examples = out.shape
     read, row = images.shape[2] * examples, width * examples
@@ -58,13 +58,15 @@ def convolve(
     for y in range(begin, end):
         for first in range(0, row, STRETCH):
             length, at = min(STRETCH, row - first), y * read + first
-            for one in range(0, filters, 2):
-                place = (one * height + y) * row + first
-                other = place + height * row
-                a, b = written[place : place + length], written[other : other + length]
-                of_a, of_b = weights[one], weights[one + 1]
+            for pair in range(0, filters, 2):
+                other = min(pair + 1, filters - 1)
+                one = max(other - 1, 0)
+                in_one, in_other = (one * height + y) * row, (other * height + y) * row
+                a = written[in_one + first : in_one + first + length]
+                b = written[in_other + first : in_other + first + length]
+                of_a, of_b = weights[one], weights[other]
                 a[:] = bias[one]
-                b[:] = bias[one + 1]
+                b[:] = bias[other]
                 for tap in range(0, fives, 5):
                     _add_five(flat, at, places, tap, of_a, of_b, a, b)
                 for tap in range(fives, taps):

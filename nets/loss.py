@@ -37,7 +37,7 @@ MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 Mode = Literal["evaluation", "statistics", "training"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Pass:
     """What is asked of networks: to be run on some examples.
 
@@ -106,7 +106,6 @@ class NetworkLoss:
         self._scored = has_classes(
             self._model, self._inputs, self._targets, loss_fn, self.execution.batching
         )
-        self._mode: Mode | None = None
         self._point_bytes = self._measure()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -139,8 +138,9 @@ class NetworkLoss:
         return self.coordinates.dim
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Exact values (batch,) at points (batch, d), float64; differentiable by torch.
+        """Exact values (batch,) at points (batch, d), float64; differentiable by `torch.autograd`.
 
+        Not by `torch.func`, nor forwards, and with respect to points alone.
         With batch norm the gradient takes the statistics at a point as constants. Raises
         ShapeError.
         """
@@ -203,7 +203,8 @@ class NetworkLoss:
     def point_bytes(self) -> int:
         """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch.
 
-        More than enough where points come one after another, since then that is kept for one.
+        Where points come one after another that is kept for one at a time, unless their gradients
+        are to be differentiated.
         """
         return self._point_bytes
 
@@ -334,20 +335,15 @@ class NetworkLoss:
     ) -> tuple[Tensor, Tensor]:
         """Loss and share of correct examples of one network."""
         training = asked.mode == "training"
-        self._enter(asked.mode)
+        self._model.train(training)
+        for norm in self._norms if asked.mode == "statistics" else ():
+            norm.train()  # dropout and the like stay in evaluation mode
         with seeded(self._generators, asked.seed):
             with self.execution.arithmetic(training):
                 outputs = functional_call(self._model, {**parameters, **state}, (asked.x,))
             if training and self.execution.precision == "bfloat16":
                 outputs = outputs.float()
             return self.loss_fn(outputs, asked.y), self._correct(outputs.detach(), asked.y)
-
-    def _enter(self, mode: Mode) -> None:
-        if mode != self._mode:
-            self._mode = mode
-            self._model.train(mode == "training")
-            for norm in self._norms if mode == "statistics" else ():
-                norm.train()  # dropout and the like stay in evaluation mode
 
     def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
         if not self._scored:

@@ -6,9 +6,9 @@ norm's statistics computed anew at every point. The plain loop loads a state dic
 network for each point, as the tools of mode connectivity do; it reads the same examples, in batches
 of 128, with all of torch's threads. "Here" is this library in the same process, with the same
 threads; "workers" as many processes as there are threads, with one thread and a share of the points
-each, as `build_complex(executor=...)` and `run --workers` do simplices. By turns; the best of the
-repeats. "Off by": losses, the largest difference; gradients in bfloat16, the median of the relative
-differences from those in full.
+each, as `build_complex(executor=...)` and `run --workers` do simplices; on a CPU only. By turns;
+the best of the repeats. "Off by": losses, the largest difference; gradients in bfloat16, the median
+of the relative differences from those in full.
 
     python tests/benchmarks/points_per_second.py [--repeats 5] [--device cpu]
 """
@@ -179,44 +179,42 @@ def rows(number: int, repeats: int, device: str) -> list[str]:
     """The lines of the table for a case."""
     case = CASES[number]
     here = Networks.of(case, device)
-    full = here.losses["full"]
-    network, x, y = full.model(), here.x, here.y
-    states = [full.state_dict(point) for point in here.points]
+    loss = here.losses["full"]
+    network, x, y = loss.model(), here.x, here.y
+    states = [loss.state_dict(point) for point in here.points]
 
     def plain_training() -> None:
         for _ in range(STEPS):
             plain_gradients(network, states, x[:BATCH], y[:BATCH])
 
     with workers(number) as pool:
+        shared = [partial(together, pool, train, p) for p in PRECISIONS] if device == "cpu" else []
         trained = best(
-            [plain_training]
-            + [partial(here.train, p) for p in PRECISIONS]
-            + [partial(together, pool, train, p) for p in PRECISIONS],
+            [plain_training, *(partial(here.train, p) for p in PRECISIONS), *shared],
             repeats,
             device,
         )
+        shared = [partial(together, pool, values)] if device == "cpu" else []
         evaluated = best(
-            [
-                partial(plain_values, network, states, x, y),
-                here.values,
-                partial(together, pool, values),
-            ],
-            repeats,
-            device,
+            [partial(plain_values, network, states, x, y), here.values, *shared], repeats, device
         )
     off = np.abs(plain_values(network, states, x, y).cpu().numpy() - here.values()).max()
     whole, narrow = map(here.gradients, PRECISIONS)
     apart = float(((narrow - whole).norm(dim=1) / whole.norm(dim=1)).median())
+    full, narrow = trained[1::2], trained[2::2]
     found = [
-        ("training, full", STEPS * POINTS, trained[0], trained[1], trained[3], ""),
-        ("training, bfloat16", STEPS * POINTS, trained[0], trained[2], trained[4], f"{apart:.2g}"),
-        ("evaluation", POINTS, *evaluated, f"{off:.1e}"),
+        ("training, full", STEPS * POINTS, trained[0], full, ""),
+        ("training, bfloat16", STEPS * POINTS, trained[0], narrow, f"{apart:.2g}"),
+        ("evaluation", POINTS, evaluated[0], evaluated[1:], f"{off:.1e}"),
     ]
-    return [
-        f"| {case.name} | {what} | {points / plain:.1f} | {points / one:.1f} | {plain / one:.2f} "
-        f"| {points / several:.1f} | {plain / several:.2f} | {note} |"
-        for what, points, plain, one, several, note in found
-    ]
+    lines = list[str]()
+    for what, points, plain, ours, note in found:
+        speeds = [f"{points / seconds:.1f} | {plain / seconds:.2f}" for seconds in ours]
+        speeds += ["| "] * (2 - len(speeds))
+        lines.append(
+            f"| {case.name} | {what} | {points / plain:.1f} | {' | '.join(speeds)} | {note} |"
+        )
+    return lines
 
 
 def main() -> None:

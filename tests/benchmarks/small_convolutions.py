@@ -9,8 +9,6 @@ a mini-batch of 128 examples, evaluation the loss on 1,024. By turns, the best o
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
@@ -21,6 +19,7 @@ from torch import nn
 
 from nets import NetworkLoss, convolution
 from simplicial.loss import evaluate, gradient
+from tests.benchmarks.points_per_second import best
 
 POINTS, EXAMPLES, BATCH, SIZE = 16, 1024, 128, 28
 CHANNELS = (2, 4, 6, 8, 10, 12, 16, 24, 32)
@@ -41,17 +40,6 @@ def network(channels: int, size: int) -> nn.Module:
     )
 
 
-def best(ways: list[Callable[[], object]], repeats: int) -> list[float]:
-    """The best time of each way, taken by turns."""
-    times: list[list[float]] = [[] for _ in ways]
-    for _ in range(repeats + 1):  # the first is not counted
-        for way, seconds in zip(ways, times, strict=True):
-            began = time.perf_counter()
-            way()
-            seconds.append(time.perf_counter() - began)
-    return [min(seconds[1:]) for seconds in times]
-
-
 def ratios(channels: int, size: int, repeats: int) -> tuple[float, float]:
     """torch's times of training and evaluation in those of ours."""
     torch.manual_seed(0)
@@ -69,8 +57,8 @@ def ratios(channels: int, size: int, repeats: int) -> tuple[float, float]:
     def train(loss: NetworkLoss) -> None:
         gradient(next(loss.estimates(BATCH, np.random.default_rng(0))), points)
 
-    trained = best([partial(train, torchs), partial(train, ours)], repeats)
-    evaluated = best([partial(evaluate, torchs, points), partial(evaluate, ours, points)], repeats)
+    trained = best([partial(train, torchs), partial(train, ours)], repeats, "cpu")
+    evaluated = best([partial(evaluate, loss, points) for loss in (torchs, ours)], repeats, "cpu")
     return trained[0] / trained[1], evaluated[0] / evaluated[1]
 
 

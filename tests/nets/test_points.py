@@ -93,6 +93,7 @@ def test_second_derivatives_of_an_estimate_are_those_of_training_whatever_came_b
     near = torch.stack([point + step * direction, point - step * direction])
     differences = torch.cat([gradient(estimate, each[None]) for each in near])
     expected = (differences[0] - differences[1]) / (2 * step)
+    # the step's square, and 2e-16 by the step
     assert (found[0] - expected).norm() < 1e-5 * expected.norm()
 
 
@@ -109,4 +110,12 @@ def test_products_with_the_hessian_are_torchs() -> None:
     found = hessian_operator(loss, point)
     expected = torch.func.jvp(torch.func.grad(plain), (point,), (direction,))
     for own, torchs in zip((found.gradient, found.hessian(direction)), expected, strict=True):
-        assert (own - torchs).norm() < 1e-12 * torchs.norm()
+        assert (own - torchs).norm() < 1e-12 * torchs.norm()  # sums of thousands, 2e-16 each
+
+
+def test_torch_func_and_forward_mode_are_refused() -> None:
+    """As `NetworkLoss` says: it is differentiable by torch.autograd."""
+    loss = NetworkLoss(seeded(lambda: LeNet(size=12)), IMAGES, CLASSES)
+    points = points_near(LeNet(size=12), 1)
+    with pytest.raises(RuntimeError, match="setup_context"):
+        torch.func.grad(lambda points: loss(points).sum())(points)
