@@ -35,12 +35,16 @@ _one_call = Lock()  # Numba's plainest threading layer takes one at a time
 
 def suits(module: nn.Conv2d) -> bool:
     """Whether a convolution can be done here, and reads few channels."""
-    zeros = module.padding
     return (
         module.padding_mode == "zeros"
-        and not isinstance(zeros, str)
         and module.in_channels < FEW
-        and _plain(module.kernel_size, module.stride, zeros, module.dilation, module.groups)
+        and _plain(
+            pair(module.kernel_size),
+            pair(module.stride),
+            pair(module.padding),
+            pair(module.dilation),
+            module.groups,
+        )
     )
 
 
@@ -57,7 +61,7 @@ def convolution(
     torch refuses in its own words.
     """
     parts = (weight,) if bias is None else (weight, bias)
-    if isinstance(padding, str) or weight.ndim != 4 or not ours(input, *parts):
+    if torch.is_autocast_enabled("cpu") or weight.ndim != 4 or not ours(input, *parts):
         return None
     size, zeros = weight.shape[2:], pair(padding)
     if not _plain(size, pair(stride), zeros, pair(dilation), groups):
@@ -71,7 +75,9 @@ def convolution(
 
 def _plain(size: Any, stride: Any, zeros: Any, dilation: Any, groups: int) -> bool:
     """Whether each of them, (rows, columns), is what the kernels can do."""
-    around = len(zeros) == 2 and all(0 <= p < k for p, k in zip(zeros, size, strict=True))
+    if len(zeros) != 2 or not all(isinstance(number, int) for number in zeros):
+        return False  # "same", or what torch refuses
+    around = all(0 <= p < k for p, k in zip(zeros, size, strict=True))
     return around and stride == (1, 1) and dilation == (1, 1) and groups == 1
 
 
@@ -105,7 +111,7 @@ class _Convolution(Function):
         if ctx.needs_input_grad[1]:
             of_weight = _Correlation.apply(images, slope, rows, columns)
         if ctx.needs_input_grad[2]:
-            of_bias = slope.sum((0, 2, 3))
+            of_bias = slope.sum(3).sum(2).sum(0)  # at once, threads would share one number's sum
         return of_images, of_weight, of_bias, None, None
 
 
@@ -170,7 +176,8 @@ def _share(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
     """
     arrays = map(array, arguments)
     compiler: Any = numba  # its types do not know `config`; `get_num_threads` begins its threads
-    threads = min(tasks, torch.get_num_threads(), compiler.config.NUMBA_NUM_THREADS)
+    torchs = torch.get_num_threads()
+    threads = min(tasks, torchs, compiler.config.NUMBA_NUM_THREADS)
     if threads == 1:
         kernel(*arrays, 0, tasks)
         return
@@ -182,3 +189,4 @@ def _share(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
             _IN_THREADS[kernel](*arrays, bounds)
         finally:
             numba.set_num_threads(before)
+            torch.set_num_threads(torchs)  # of which Numba's beginning made its own

@@ -5,8 +5,9 @@ They are rules on the architecture and the device, found by measurement (docs/ne
 not timings at run time, so that the same seed gives the same result on the same machine.
 """
 
+import copy
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -16,6 +17,7 @@ from torch.nn.functional import max_pool2d
 from torch.overrides import TorchFunctionMode
 
 from nets.convolution import convolution, suits
+from nets.generators import global_generators, undisturbed
 from nets.layout import TYPES, examples_last
 from nets.pooling import max_pooling
 from reduction import OptionError
@@ -148,14 +150,13 @@ def _takes_examples_last(model: nn.Module, images: Tensor, dtype: torch.dtype) -
         return False
     if not convolutions or any(isinstance(m, NORMS) for m in modules):
         return False
-    with ExamplesLast():
-        return all(map(suits, convolutions)) and _takes(model, examples_last(images))
+    return all(map(suits, convolutions)) and _takes(model, images, examples_last, ExamplesLast())
 
 
 def _layout_by_torch(model: nn.Module, images: Tensor) -> Layout:
     if images.ndim != 4 or not any(isinstance(m, nn.Conv2d) for m in model.modules()):
         return "given"
-    return "channels_last" if _takes(model, _channels_last(images)) else "given"
+    return "channels_last" if _takes(model, images, _channels_last) else "given"
 
 
 def _channels_last(images: Tensor) -> Tensor:
@@ -174,12 +175,30 @@ _ARRANGED: dict[Layout, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _takes(model: nn.Module, images: Tensor) -> bool:
-    """Whether the network runs on them as they lie: one that calls `view` may not."""
-    model.eval()
+def _takes(
+    model: nn.Module,
+    images: Tensor,
+    arranged: Callable[[Tensor], Tensor],
+    mode: AbstractContextManager[object] | None = None,
+) -> bool:
+    """Whether the network runs on rearranged images as on these, with gradients, in training too.
+
+    One that calls `view` may not, one that reads memory by strides of its own gives other values,
+    and one that is compiled may not get on with a mode.
+    """
+    network = copy.deepcopy(model)
     try:
-        with torch.no_grad():
-            model(images)
-    except RuntimeError:
+        with undisturbed(global_generators(images.device)):
+            for training in (False, True):
+                network.train(training)
+                with torch.enable_grad(), mode or nullcontext():
+                    outputs = network(arranged(images))
+                outputs.sum().backward()
+            network.eval()
+            with torch.no_grad():
+                expected = network(images)
+                with mode or nullcontext():
+                    found = network(arranged(images))
+            return bool((found - expected).abs().max() <= 1e-4 * expected.abs().max())
+    except Exception:  # whatever it is: what fails on these images too is told by `nets.probe`
         return False
-    return True

@@ -25,7 +25,7 @@ from nets.generators import global_generators, seeded
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
 from nets.points import one_by_one
-from nets.probe import PROBES, LossFunction, has_classes, kept_bytes, refusing
+from nets.probe import PROBES, LossFunction, has_classes, kept_bytes, plain_gradient, refusing
 from reduction import DataError, OptionError, ShapeError
 from reduction.options import shown, whole
 from simplicial.loss import Evaluation, Loss
@@ -107,6 +107,7 @@ class NetworkLoss:
             self._model, self._inputs, self._targets, loss_fn, self.execution.batching
         )
         self._point_bytes = self._measure()
+        self._check_gradient()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: part for name, part in vars(self).items() if name != "_generators"}
@@ -310,8 +311,10 @@ class NetworkLoss:
         if self.execution.batching == "vmap":
             return self._batched(points, buffers, asked)
 
+        keep = asked.mode != "statistics"  # for a second run, what forward changes in place
+
         def at(i: int, point: Tensor) -> tuple[Tensor, Tensor]:
-            state = {k: b[i] for k, b in buffers.items()}
+            state = {k: b[i].clone() if keep else b[i] for k, b in buffers.items()}
             return self._one(self.coordinates.views(point), state, asked)
 
         return one_by_one(points, at)
@@ -382,6 +385,22 @@ class NetworkLoss:
         slope = (kept[1] - kept[0]) / (more - few) if more > few else 0.0
         extra = slope * (min(n, MEASURED) - more)
         return int(kept[1] + extra) + 4 * self.dim * points.element_size()
+
+    def _check_gradient(self) -> None:
+        """Compare with a plain network's, far from the model's own parameters."""
+        x, y = self._inputs[:PROBES], self._targets[:PROBES]
+        point = -self.flatten(self._model.state_dict())
+        at = point[None].requires_grad_()
+        asked = _Pass(self.execution.arranged(x), y, "evaluation")
+        (slope,) = torch.autograd.grad(self._each(at, self._copies(1), asked)[0].sum(), at)
+        parameters = self.coordinates.views(point)
+        expected = plain_gradient(self._model, parameters, self.loss_fn, x, y)
+        if (slope[0] - expected).norm() > 0.02 * expected.norm():
+            raise DataError(
+                "a gradient must be that at the parameters that a network is called with, that of "
+                f"{self._name} is another: leave out what runs parts of a network again for "
+                "gradients, as torch.utils.checkpoint does"
+            )
 
     def _kept(self, points: Tensor, x: Tensor, y: Tensor) -> int:
         """Bytes that a gradient at one of points (batch, d) keeps of examples."""

@@ -2,7 +2,8 @@
 trained.
 """
 
-from collections.abc import Callable, Generator
+import copy
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -64,6 +65,25 @@ def has_classes(
     return scored
 
 
+def plain_gradient(
+    model: nn.Module,
+    parameters: Mapping[str, Tensor],
+    loss_fn: LossFunction,
+    x: Tensor,
+    y: Tensor,
+) -> Tensor:
+    """The gradient (d,) with respect to parameters of a copy of the model that has them."""
+    network = copy.deepcopy(model).eval()
+    own = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, value in parameters.items():
+            own[name].copy_(value)
+    slopes = torch.autograd.grad(
+        loss_fn(network(x), y), [own[name] for name in parameters], materialize_grads=True
+    )
+    return torch.cat([slope.flatten() for slope in slopes])
+
+
 def kept_bytes(values: Callable[[], Tensor]) -> int:
     """Bytes that a gradient of some values keeps. Raises DataError where they carry none."""
     kept = 0
@@ -106,6 +126,8 @@ def refusing(name: str, batching: Batching, x: Tensor, y: Tensor) -> Generator[N
     """Torch's errors on examples (x, y) as one sentence of DataError."""
     try:
         yield
+    except DataError:
+        raise
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         unbatched = ", or pass batching='loop'" if batching == "vmap" else ""
         raise DataError(

@@ -27,6 +27,7 @@ SIZES = [  # examples, channels, filters, height, width, kernel, zeros around
     (7, 2, 1, 4, 5, (4, 5), (0, 0)),
     (2, 7, 3, 6, 6, (2, 3), (1, 0)),
     (300, 4, 2, 5, 12, (3, 3), (2, 1)),  # rows of more than a stretch
+    (128, 1, 1, 28, 28, (3, 3), (0, 0)),
 ]
 
 
@@ -97,6 +98,7 @@ def test_zeros_around_are_numbers_for_weights_that_are_not_finite() -> None:
         lambda x, w: conv2d(x, w, stride=2),
         lambda x, w: conv2d(x, w, padding="same"),
         lambda x, w: conv2d(x, w, padding=3),
+        lambda x, w: conv2d(x, w, padding=torch.tensor(1)),  # pyright: ignore
         lambda x, w: conv2d(x, w, dilation=2),
         lambda x, w: conv2d(x, w[:, :1], groups=2),
         lambda x, w: conv2d(x[0], w),
@@ -175,9 +177,10 @@ def test_a_convolution_suits_where_torch_is_slow_and_it_can_be_done() -> None:
 
 
 def everything(x: Tensor, weight: Tensor, zeros: tuple[int, int] = (1, 1)) -> list[Tensor]:
+    bias = weight.detach().flatten(1)[:, 0].clone().requires_grad_()
     with ExamplesLast():
-        values = conv2d(x, weight, padding=zeros)
-        return [values, *torch.autograd.grad(values.square().sum(), (x, weight))]
+        values = conv2d(x, weight, bias, padding=zeros)
+        return [values, *torch.autograd.grad(values.square().sum(), (x, weight, bias))]
 
 
 @pytest.mark.parametrize(("n", "channels", "filters", "height", "width", "size", "zeros"), SIZES)

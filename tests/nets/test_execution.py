@@ -1,5 +1,7 @@
 """How networks are run: the rules, and what they leave as it is."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits
 from nets.convolution import FEW
@@ -184,6 +187,88 @@ def test_only_images_of_convolutions_are_rearranged() -> None:
     assert layout(LeNet(size=12), "vmap") == "given"
     assert layout(LeNet(size=12), "loop") == "examples_last"
     assert layout(ResNet(1, 8), "loop") == "channels_last"
+    normed = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(300, 10))
+    assert layout(normed, "loop") == "channels_last"
+
+
+class Peculiar(nn.Module):
+    """A small convolution with something around it that minds how it is run."""
+
+    def __init__(self, forward: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.convolve, self.classify = nn.Conv2d(1, 4, 3), nn.Linear(100, 10)
+        self.inside = forward
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classify(self.inside(self.convolve, images).flatten(1))
+
+
+def by_strides(convolve: nn.Module, images: Tensor) -> Tensor:
+    squares = images.as_strided((len(images), 1, 10, 10), (144, 144, 12, 1))
+    return nn.functional.max_pool2d(convolve(images) * squares, 2)
+
+
+def rounded(convolve: nn.Module, images: Tensor) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return nn.functional.max_pool2d(convolve(images), 2).float()
+
+
+def checkpointed(convolve: nn.Module, images: Tensor) -> Tensor:
+    def inside(images: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(convolve(images).tanh(), 2)
+
+    return checkpoint(inside, images, use_reentrant=False)
+
+
+def in_place(convolve: nn.Module, images: Tensor) -> Tensor:
+    found = convolve(images)
+    found += 1
+    return nn.functional.max_pool2d(found.relu_(), 2).mul_(2)
+
+
+def by_name(convolve: nn.Module, images: Tensor) -> Tensor:
+    assert isinstance(convolve, nn.Conv2d)
+    found = nn.functional.conv2d(input=images, weight=convolve.weight, bias=convolve.bias)
+    return nn.functional.max_pool2d(input=found, kernel_size=2)
+
+
+def test_a_network_that_runs_parts_again_for_gradients_is_refused() -> None:
+    """By then it has its own parameters again, not the point's."""
+    with pytest.raises(DataError, match=r"that of Peculiar is another: .*torch\.utils\.checkpoint"):
+        NetworkLoss(Peculiar(checkpointed), IMAGES, CLASSES)
+
+
+@pytest.mark.parametrize("forward", [by_strides, rounded, in_place, by_name])
+def test_networks_that_mind_how_they_are_run_are_what_they_are_in_torch(
+    forward: Callable[[nn.Module, Tensor], Tensor],
+) -> None:
+    model = seeded(lambda: Peculiar(forward))
+    loss = NetworkLoss(model, IMAGES, CLASSES)
+    point = points_near(model, 1)[0]
+    values, slopes = values_and_gradients(loss, point[None])
+    network = at(model, point).eval()
+    expected = cross_entropy(network(IMAGES), CLASSES)
+    expected.backward()
+    slope = loss.flatten({k: p.grad for k, p in network.named_parameters() if p.grad is not None})
+    assert abs(float(values[0]) - expected.item()) < 1e-5
+    rounding = 2e-3 if forward is rounded else 1e-5  # summed by parts: bfloat16 has 8 bits
+    assert (slopes[0] - slope).norm() < rounding * slope.norm()
+
+
+def test_torch_keeps_its_threads() -> None:
+    """In a process of its own: what Numba begins, it begins once."""
+    code = """
+import torch
+torch.set_num_threads(5)
+from nets import LeNet, NetworkLoss
+loss = NetworkLoss(LeNet(size=12), torch.randn(4, 1, 12, 12), torch.arange(4))
+loss(loss.flatten(loss.model().state_dict())[None])
+print(torch.get_num_threads())
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "5\n"
 
 
 @pytest.mark.parametrize(

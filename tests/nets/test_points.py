@@ -71,7 +71,22 @@ class Smooth(nn.Module):
         return self.layers(images)
 
 
-@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(3)], ids=str)
+class Counted(nn.Module):
+    """What it does depends on a number that training counts up."""
+
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.calls += 1
+        return x * (1 + self.calls)
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(3), Counted()], ids=str)
 def test_second_derivatives_of_an_estimate_are_those_of_training_whatever_came_between(
     layer: nn.Module,
 ) -> None:

@@ -76,6 +76,16 @@ def test_the_rest_is_torchs(function: Callable[[Tensor], Tensor]) -> None:
     assert torch.equal(found, function(x))
 
 
+@pytest.mark.parametrize("size", [16, 17])
+def test_the_last_place_of_a_large_square_is_found(size: int) -> None:
+    x = images(1, 1, size, size, seed=7).detach()
+    x[0, 0, -1, -1] = 10
+    x.requires_grad_()
+    with ExamplesLast():
+        (slope,) = torch.autograd.grad(max_pool2d(x, size).sum(), x)
+    assert slope[0, 0, -1, -1] == slope.sum() == 1
+
+
 @pytest.mark.parametrize("size", [(2, 2), [2]])
 def test_one_size_for_rows_and_columns_may_be_given_in_several_ways(size: object) -> None:
     x = images(4, 2, 7, 7, seed=8)
