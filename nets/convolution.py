@@ -111,7 +111,8 @@ class _Convolution(Function):
         if ctx.needs_input_grad[1]:
             of_weight = _Correlation.apply(images, slope, rows, columns)
         if ctx.needs_input_grad[2]:
-            of_bias = slope.sum(3).sum(2).sum(0)  # at once, threads would share one number's sum
+            rows_of_output = slope.permute(1, 2, 3, 0).flatten(2)
+            of_bias = rows_of_output.sum(2).sum(1)  # threads would share a sum of all to one number
         return of_images, of_weight, of_bias, None, None
 
 
