@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -20,42 +21,49 @@ from nets.layout import TYPES, examples_last
 from reduction.threads import cores
 from tests.nets.derivatives import drawn, images, in_all_orders
 
-SIZES = [  # examples, channels, filters, height, width, kernel, zeros around
-    (5, 3, 4, 9, 8, (3, 5), (1, 2)),
-    (128, 1, 6, 28, 28, (5, 5), (2, 2)),
-    (3, 6, 5, 7, 6, (1, 1), (0, 0)),
-    (7, 2, 1, 4, 5, (4, 5), (0, 0)),
-    (2, 7, 3, 6, 6, (2, 3), (1, 0)),
-    (300, 4, 2, 5, 12, (3, 3), (2, 1)),  # rows of more than a stretch
-    (128, 1, 1, 28, 28, (3, 3), (0, 0)),
+
+class Case(NamedTuple):
+    """Images, and weights (filters, channels, *size) with zeros around."""
+
+    n: int
+    channels: int
+    filters: int
+    height: int
+    width: int
+    size: tuple[int, int]
+    zeros: tuple[int, int]
+
+    def drawn(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, weights and bias."""
+        x = images(self.n, self.channels, self.height, self.width, seed=1, dtype=dtype)
+        shape = self.filters, self.channels, *self.size
+        return x, drawn(*shape, seed=2, dtype=dtype), drawn(self.filters, seed=2, dtype=dtype)
+
+
+SIZES = [
+    Case(5, 3, 4, 9, 8, (3, 5), (1, 2)),
+    Case(128, 1, 6, 28, 28, (5, 5), (2, 2)),
+    Case(3, 6, 5, 7, 6, (1, 1), (0, 0)),
+    Case(7, 2, 1, 4, 5, (4, 5), (0, 0)),
+    Case(2, 7, 3, 6, 6, (2, 3), (1, 0)),
+    Case(300, 4, 2, 5, 12, (3, 3), (2, 1)),  # rows of more than a stretch
+    Case(128, 1, 1, 28, 28, (3, 3), (0, 0)),
 ]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("n", "channels", "filters", "height", "width", "size", "zeros"), SIZES)
-def test_a_convolution_is_torchs_with_both_derivatives(
-    n: int,
-    channels: int,
-    filters: int,
-    height: int,
-    width: int,
-    size: tuple[int, int],
-    zeros: tuple[int, int],
-    dtype: torch.dtype,
-) -> None:
-    x = images(n, channels, height, width, seed=1, dtype=dtype)
-    weight, bias = (
-        drawn(*shape, seed=2, dtype=dtype) for shape in ((filters, channels, *size), (filters,))
-    )
+@pytest.mark.parametrize("case", SIZES, ids=str)
+def test_a_convolution_is_torchs_with_both_derivatives(case: Case, dtype: torch.dtype) -> None:
+    x, weight, bias = case.drawn(dtype)
 
     def function() -> Tensor:
-        return conv2d(x, weight, bias, padding=zeros)
+        return conv2d(x, weight, bias, padding=case.zeros)
 
     expected = in_all_orders(function, (x, weight, bias))
     with ExamplesLast():
         assert function().stride(0) == 1
         found = in_all_orders(function, (x, weight, bias))
-    longest_sum = max(function().numel() // filters, weight[0].numel(), filters)
+    longest_sum = max(function().numel() // case.filters, weight[0].numel(), case.filters)
     rounding = longest_sum * torch.finfo(dtype).eps
     for own, torchs in zip(found, expected, strict=True):
         assert own.shape == torchs.shape
@@ -176,31 +184,21 @@ def test_a_convolution_suits_where_torch_is_slow_and_it_can_be_done() -> None:
     assert not any(map(suits, others))
 
 
-def everything(x: Tensor, weight: Tensor, zeros: tuple[int, int] = (1, 1)) -> list[Tensor]:
-    bias = weight.detach().flatten(1)[:, 0].clone().requires_grad_()
+def everything(case: Case) -> list[Tensor]:
+    x, weight, bias = case.drawn(torch.float32)
     with ExamplesLast():
-        values = conv2d(x, weight, bias, padding=zeros)
+        values = conv2d(x, weight, bias, padding=case.zeros)
         return [values, *torch.autograd.grad(values.square().sum(), (x, weight, bias))]
 
 
-@pytest.mark.parametrize(("n", "channels", "filters", "height", "width", "size", "zeros"), SIZES)
-def test_the_number_of_threads_changes_no_bit(
-    n: int,
-    channels: int,
-    filters: int,
-    height: int,
-    width: int,
-    size: tuple[int, int],
-    zeros: tuple[int, int],
-) -> None:
+@pytest.mark.parametrize("case", SIZES, ids=str)
+def test_the_number_of_threads_changes_no_bit(case: Case) -> None:
     assert cores() == 1 or numba.config.NUMBA_NUM_THREADS > 1  # pyright: ignore
-    x = images(n, channels, height, width, seed=12, dtype=torch.float32)
-    weight = drawn(filters, channels, *size, seed=13, dtype=torch.float32)
     before, found = torch.get_num_threads(), list[list[Tensor]]()
     try:
         for threads in (1, 2, 3, 8):
             torch.set_num_threads(threads)
-            found.append(everything(x, weight, zeros))
+            found.append(everything(case))
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
@@ -210,13 +208,13 @@ def test_the_number_of_threads_changes_no_bit(
 AT_THE_SAME_TIME = """
 from concurrent.futures import ThreadPoolExecutor
 import numba, torch
-from tests.nets.test_convolution import drawn, everything, images
+from tests.nets.test_convolution import Case, everything
 torch.set_num_threads(2)
-cases = [(images(64, 3, 13, 11, seed=s), drawn(4, 3, 3, 3, seed=s)) for s in range(8)]
-alone = [everything(*case) for case in cases]
+cases = [Case(64, 3, k + 2, 13, 11, (3, 3), (1, 1)) for k in range(8)]
+alone = [everything(case) for case in cases]
 with ThreadPoolExecutor(4) as pool:
     for _ in range(20):
-        for own, expected in zip(pool.map(lambda c: everything(*c), cases), alone, strict=True):
+        for own, expected in zip(pool.map(everything, cases), alone, strict=True):
             assert all(map(torch.equal, own, expected))
 print(numba.threading_layer())
 """
