@@ -238,6 +238,19 @@ def test_a_network_that_runs_parts_again_for_gradients_is_refused() -> None:
         NetworkLoss(Peculiar(checkpointed), IMAGES, CLASSES)
 
 
+def test_a_network_may_refuse_parameters_that_are_not_its_own() -> None:
+    def choosy(convolve: nn.Module, images: Tensor) -> Tensor:
+        assert isinstance(convolve, nn.Conv2d)
+        if convolve.weight.sum() * own < 0:
+            raise ValueError("not mine")
+        return nn.functional.max_pool2d(convolve(images), 2)
+
+    model = seeded(lambda: Peculiar(choosy))
+    own = float(next(model.parameters()).detach().sum())
+    loss = NetworkLoss(model, IMAGES, CLASSES)
+    assert np.isfinite(evaluate(loss, points_near(model, 1)).loss).all()
+
+
 @pytest.mark.parametrize("forward", [by_strides, rounded, in_place, by_name])
 def test_networks_that_mind_how_they_are_run_are_what_they_are_in_torch(
     forward: Callable[[nn.Module, Tensor], Tensor],
