@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from nets.convolution import convolution, suits
 from nets.generators import global_generators, undisturbed
 from nets.layout import TYPES, examples_last
+from nets.patches import by_patches
 from nets.pooling import max_pooling
 from reduction import OptionError
 
@@ -36,24 +37,30 @@ NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm,
 """Modules that torch does not compute on images with their examples last, but on a copy."""
 
 
-class ExamplesLast(TorchFunctionMode):
-    """While it is entered, convolutions and max pooling are those of `nets.convolution` and
-    `nets.pooling` where they can.
-    """
+class _Own(TorchFunctionMode):
+    """While it is entered, functions of torch's are `own` ones, where those do not give None."""
+
+    own: ClassVar[dict[Any, Callable[..., Tensor | None]]]
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        own = _OWN.get(func)
+        own = self.own.get(func)
         found = own(*args, **kwargs) if own else None
         return func(*args, **kwargs) if found is None else found
 
 
-_OWN: dict[Any, Callable[..., Tensor | None]] = {
-    torch.conv2d: convolution,
-    max_pool2d: max_pooling,
-}
+class ExamplesLast(_Own):
+    """Convolutions and max pooling by the kernels of `nets.kernels`."""
+
+    own: ClassVar = {torch.conv2d: convolution, max_pool2d: max_pooling}
+
+
+class Patches(_Own):
+    """Convolutions by products with patches."""
+
+    own: ClassVar = {torch.conv2d: by_patches}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,8 @@ class Execution:
         _check("precision", precision, PRECISIONS)
         device, modules = inputs.device, list(model.modules())
         unbatched = (*UNBATCHED, *ALONE) if device.type == "cpu" else UNBATCHED
-        by_rule = "loop" if any(isinstance(m, unbatched) for m in modules) else "vmap"
-        batching = batching or by_rule
+        alone = precision == "bfloat16" or any(isinstance(m, unbatched) for m in modules)
+        batching = batching or ("loop" if alone else "vmap")
         if precision == "bfloat16" and dtype != torch.float32:
             raise OptionError(
                 f"bfloat16 stands in for float32, the model's parameters are {dtype}: convert it, "
@@ -112,6 +119,30 @@ class Execution:
         full = "examples_last" if last else _layout_by_torch(model, inputs)
         narrow = _layout_by_torch(model, inputs) if last and precision == "bfloat16" else full
         return cls(device, batching, precision, full, narrow)
+
+    @contextmanager
+    def exactly(self) -> Generator[None]:
+        """Products and convolutions of float32 as such, and the same bits each time.
+
+        On a CUDA device torch rounds convolutions to TF32 unless told otherwise, three digits, and
+        products where it was told to; and some gradients of convolutions are sums in no fixed
+        order.
+        """
+        if self.device.type != "cuda":
+            yield
+            return
+        cudnn: Any = torch.backends.cudnn
+        places: list[Any] = [cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul]
+        before = [place.fp32_precision for place in places], cudnn.deterministic
+        try:
+            for place in places:
+                place.fp32_precision = "ieee"
+            cudnn.deterministic = True
+            yield
+        finally:
+            for place, precision in zip(places, before[0], strict=True):
+                place.fp32_precision = precision
+            cudnn.deterministic = before[1]
 
     def __str__(self) -> str:
         arithmetic = ", training in bfloat16" if self.precision == "bfloat16" else ""
@@ -131,7 +162,11 @@ class Execution:
         """
         narrow = training and self.precision == "bfloat16"
         layout = self.in_training if training else self.layout
-        own = ExamplesLast() if layout == "examples_last" else nullcontext()
+        own: AbstractContextManager[object] = nullcontext()
+        if layout == "examples_last":
+            own = ExamplesLast()
+        elif self.device.type == "cuda" and self.batching == "vmap" and torch.is_grad_enabled():
+            own = Patches()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow), own:
             yield
 

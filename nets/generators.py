@@ -1,8 +1,10 @@
 """Torch's global generators: what networks draw from, seeded for a while and left as they were."""
 
-from collections.abc import Generator
+import random
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -35,3 +37,16 @@ def seeded(generators: list[torch.Generator], seed: int | None) -> Generator[Non
         for generator in generators:
             generator.manual_seed(seed)
         yield
+
+
+def drawn(generators: list[torch.Generator], work: Callable[[], object]) -> bool:
+    """Whether work draws at random, from these generators or from Python's or NumPy's."""
+
+    def states() -> list[object]:
+        numpys = np.random.get_state(legacy=True)  # noqa: NPY002  # a network may draw from it
+        torchs = [generator.get_state().tolist() for generator in generators]
+        return [torchs, random.getstate(), str(numpys)]
+
+    before = states()
+    work()
+    return states() != before

@@ -7,50 +7,28 @@ over batches of the same data, since at a point between trained networks they be
 """
 
 import copy
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.execution import Batching, Execution, Precision
-from nets.generators import global_generators, seeded
+from nets.networks import Networks, Pass
 from nets.pairs import read_examples
 from nets.parameters import Coordinates
-from nets.points import one_by_one
-from nets.probe import PROBES, LossFunction, has_classes, kept_bytes, plain_gradient, refusing
+from nets.probe import PROBES, LossFunction, has_classes, plain_gradient, refusing
 from reduction import DataError, OptionError, ShapeError
 from reduction.options import shown, whole
 from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device
 
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
+ON_CUDA = 1024  # the same where there are no such statistics, on a device that takes more at once
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
-
-Mode = Literal["evaluation", "statistics", "training"]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Pass:
-    """What is asked of networks: to be run on some examples.
-
-    mode  "evaluation"; "statistics": evaluation in which running statistics take up each batch's;
-          "training"
-    seed  of torch's global generators, for each point anew, so that what is drawn does not depend
-          on the points beside it; None: nothing is drawn
-    """
-
-    x: Tensor
-    y: Tensor
-    mode: Mode
-    seed: int | None = None
 
 
 class NetworkLoss:
@@ -90,31 +68,22 @@ class NetworkLoss:
                 f"{model if isinstance(model, type) else type(model).__name__} and {loss_fn!r}: "
                 "pass a network and, for example, torch.nn.functional.cross_entropy"
             )
-        self._model = copy.deepcopy(model)
-        self.coordinates = Coordinates.of(self._model)
+        model = copy.deepcopy(model)
+        self.coordinates = Coordinates.of(model)
         first = next(p for p in model.parameters() if p.requires_grad)
         self.device = first.device if device is None else usable_device(device)
         self.loss_fn = loss_fn
-        self._model.to(self.device)
-        self._norms = [m for m in self._model.modules() if _has_running_statistics(m)]
-        self._buffers = {k: b.detach() for k, b in self._model.named_buffers()}
+        model.to(self.device)
         inputs, labels = read_examples(data, targets)
         self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
         some, dtype = self._inputs[:PROBES], self.coordinates.dtype
-        self.execution = Execution.of(self._model, some, dtype, batching, precision)
-        self._generators = global_generators(self.device)
-        self._scored = has_classes(
-            self._model, self._inputs, self._targets, loss_fn, self.execution.batching
-        )
+        execution = Execution.of(model, some, dtype, batching, precision)
+        scored = has_classes(model, self._inputs, self._targets, loss_fn, execution.batching)
+        self.networks = Networks(model, self.coordinates, execution, loss_fn, scored)
         self._point_bytes = self._measure()
         self._check_gradient()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name != "_generators"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)  # another process draws from its own global generators
-        self._generators = global_generators(self.device)
+        points = self.flatten(model.state_dict()).repeat(2, 1)
+        self.networks.record(points, self._inputs[:PROBES], self._targets[:PROBES])
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -131,7 +100,12 @@ class NetworkLoss:
 
         In no particular mode: call `train` or `eval` on it.
         """
-        return copy.deepcopy(self._model)
+        return copy.deepcopy(self.networks.model)
+
+    @property
+    def execution(self) -> Execution:
+        """How the network is run."""
+        return self.networks.execution
 
     @property
     def dim(self) -> int:
@@ -155,7 +129,7 @@ class NetworkLoss:
         """
         with torch.no_grad():
             loss, accuracy = self._exact(points)
-        score = accuracy.cpu().numpy() if self._scored else None
+        score = accuracy.cpu().numpy() if self.networks.scored else None
         return Evaluation(loss.cpu().numpy(), score)
 
     def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,7 +147,7 @@ class NetworkLoss:
         for x, y in self._parts():
             with torch.enable_grad():
                 at = points.detach().requires_grad_()
-                each = self._each(at, buffers, _Pass(x, y, "evaluation"))[0] * (len(y) / n)
+                each = self.networks.run(at, buffers, Pass(x, y, "evaluation"))[0] * (len(y) / n)
                 slopes += torch.autograd.grad(each.sum(), at)[0]
             values += each.detach().double()
         return values, slopes
@@ -190,7 +164,7 @@ class NetworkLoss:
                 f"rng must be a numpy.random.Generator, got {shown(rng)}: pass "
                 "numpy.random.default_rng(0), say"
             )
-        has_batch_norm = any(isinstance(m, nn.BatchNorm1d) for m in self._model.modules())
+        has_batch_norm = any(isinstance(m, nn.BatchNorm1d) for m in self.networks.model.modules())
         if has_batch_norm and 1 in (batch_size, n % batch_size):
             raise DataError(
                 f"batch norm needs two examples in every mini-batch, {n} examples in batches of "
@@ -228,7 +202,7 @@ class NetworkLoss:
             )
         self._check_points(point[None])
         point = point.detach().to(self.device, self.coordinates.dtype)
-        state = {k: v.clone() for k, v in self._model.state_dict().items()}
+        state = {k: v.clone() for k, v in self.networks.model.state_dict().items()}
         parameters = self.coordinates.views(point)
         for alias, name in self.coordinates.aliases.items():
             parameters[alias] = parameters[name]
@@ -245,7 +219,7 @@ class NetworkLoss:
         accuracy = torch.zeros_like(loss)
         n = len(self._targets)
         for x, y in self._parts():
-            values, correct = self._each(points, buffers, _Pass(x, y, "evaluation"))
+            values, correct = self.networks.run(points, buffers, Pass(x, y, "evaluation"))
             loss = loss + values.double() * (len(y) / n)
             accuracy = accuracy + correct.double() * (len(y) / n)
         return loss, accuracy
@@ -255,107 +229,37 @@ class NetworkLoss:
 
         Running statistics are the means over evaluation's batches, weighted by their sizes.
         """
-        if not self._norms:
+        if not self.networks.norms:
             return {}
-        buffers = self._copies(len(points))
+        buffers = self.networks.copies(len(points))
         seen = 0
         for x, y in self._parts():
             seen += len(x)
-            with torch.no_grad(), self._momentum(len(x) / seen):
-                self._each(points, buffers, _Pass(x, y, "statistics"))
+            with torch.no_grad():
+                asked = Pass(x, y, "statistics", share=len(x) / seen)
+                self.networks.run(points, buffers, asked)
         return buffers
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
-        count = -(-len(self._targets) // BATCH)
+        at_once = BATCH if self.networks.norms or self.device.type == "cpu" else ON_CUDA
+        count = -(-len(self._targets) // at_once)
         inputs, targets = self._inputs.tensor_split(count), self._targets.tensor_split(count)
         for x, y in zip(inputs, targets, strict=True):
             yield self.execution.arranged(x), y
 
-    @contextmanager
-    def _momentum(self, share: float) -> Generator[None]:
-        """Running statistics take up this share of each batch's."""
-        before = [norm.momentum for norm in self._norms]
-        try:
-            for norm in self._norms:
-                norm.momentum = share  # pyright: ignore
-            yield
-        finally:
-            for norm, momentum in zip(self._norms, before, strict=True):
-                norm.momentum = momentum
-
-    def _copies(self, count: int) -> dict[str, Tensor]:
-        return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
-
     def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
-        asked = _Pass(self.execution.arranged(x, training=True), y, "training", seed)
+        asked = Pass(self.execution.arranged(x, training=True), y, "training", seed)
 
         def estimate(points: Tensor) -> Tensor:
             self._check_points(points)
-            # copied, so that no estimate leaves a trace in buffers; and the momentum is a number,
-            # since the cumulative mean of momentum=None cannot be batched
-            buffers = self._copies(len(points))
-            with self._momentum(0.0):
-                return self._each(points, buffers, asked)[0]
+            return self.networks.run(points, self.networks.copies(len(points)), asked)[0]
 
         return estimate
 
-    def _each(
-        self, points: Tensor, buffers: dict[str, Tensor], asked: _Pass
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and share of correct examples, (batch,) each.
-
-        buffers  (batch, ...) by name; running statistics in them change in place unless evaluated
-        """
-        points = points.to(self.device, self.coordinates.dtype)
-        if self.execution.batching == "vmap":
-            return self._batched(points, buffers, asked)
-
-        keep = asked.mode != "statistics"  # for a second run, what forward changes in place
-
-        def at(i: int, point: Tensor) -> tuple[Tensor, Tensor]:
-            state = {k: b[i].clone() if keep else b[i] for k, b in buffers.items()}
-            return self._one(self.coordinates.views(point), state, asked)
-
-        return one_by_one(points, at)
-
-    def _batched(
-        self, points: Tensor, buffers: dict[str, Tensor], asked: _Pass
-    ) -> tuple[Tensor, Tensor]:
-        """As `_each`, all points at once."""
-        batched = vmap(partial(self._one, asked=asked), randomness="same")
-        if len(points) > 1:
-            return batched(self.coordinates.views(points), buffers)
-        # products of one matrix are summed otherwise than those of several
-        twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
-        values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
-        for name, buffer in buffers.items():
-            buffer.copy_(twice[name][:1])
-        return values[:1], correct[:1]
-
-    def _one(
-        self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: _Pass
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and share of correct examples of one network."""
-        training = asked.mode == "training"
-        self._model.train(training)
-        for norm in self._norms if asked.mode == "statistics" else ():
-            norm.train()  # dropout and the like stay in evaluation mode
-        with seeded(self._generators, asked.seed):
-            with self.execution.arithmetic(training):
-                outputs = functional_call(self._model, {**parameters, **state}, (asked.x,))
-            if training and self.execution.precision == "bfloat16":
-                outputs = outputs.float()
-            return self.loss_fn(outputs, asked.y), self._correct(outputs.detach(), asked.y)
-
-    def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
-        if not self._scored:
-            return outputs.new_zeros(())
-        return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
-
     @property
     def _name(self) -> str:
-        return type(self._model).__name__
+        return type(self.networks.model).__name__
 
     def _check_points(self, points: Tensor) -> None:
         if not isinstance(points, Tensor) or not points.is_floating_point():
@@ -375,12 +279,17 @@ class NetworkLoss:
 
         What a gradient keeps grows with the examples along a line, which two few of them tell.
         """
-        points = self.flatten(self._model.state_dict()).repeat(2, 1).requires_grad_()
+        points = self.flatten(self.networks.model.state_dict()).repeat(2, 1).requires_grad_()
         n = len(self._targets)
         few, more = min(PROBES, n), min(2 * PROBES, n)
         x, y = self._inputs[:more], self._targets[:more]
         with refusing(self._name, self.execution.batching, x, y):
-            kept = [self._kept(points, x[:count], y[:count]) for count in (few, more)]
+            kept = [
+                self.networks.kept_bytes(
+                    points, Pass(self.execution.arranged(x[:count]), y[:count], "evaluation")
+                )
+                for count in (few, more)
+            ]
             self._estimate(x, y, 0)(points)
         slope = (kept[1] - kept[0]) / (more - few) if more > few else 0.0
         extra = slope * (min(n, MEASURED) - more)
@@ -392,31 +301,20 @@ class NetworkLoss:
         Raises DataError where they differ.
         """
         x, y = self._inputs[:PROBES], self._targets[:PROBES]
-        point = -self.flatten(self._model.state_dict())
+        point = -self.flatten(self.networks.model.state_dict())
         try:
             parameters = self.coordinates.views(point)
-            expected = plain_gradient(self._model, parameters, self.loss_fn, x, y)
+            with self.execution.exactly():
+                expected = plain_gradient(self.networks.model, parameters, self.loss_fn, x, y)
         except Exception:  # some are not defined there, cuDNN's recurrent layers in training alone
             return
         at = point[None].requires_grad_()
-        asked = _Pass(self.execution.arranged(x), y, "evaluation")
-        (slope,) = torch.autograd.grad(self._each(at, self._copies(1), asked)[0].sum(), at)
+        asked = Pass(self.execution.arranged(x), y, "evaluation")
+        value, _ = self.networks.run(at, self.networks.copies(1), asked)
+        (slope,) = torch.autograd.grad(value.sum(), at)
         if (slope[0] - expected).norm() > 0.02 * expected.norm():
             raise DataError(
                 "a gradient must be that at the parameters that a network is called with, that of "
                 f"{self._name} is another: leave out what runs parts of a network again for "
                 "gradients, as torch.utils.checkpoint does"
             )
-
-    def _kept(self, points: Tensor, x: Tensor, y: Tensor) -> int:
-        """Bytes that a gradient at one of points (batch, d) keeps of examples."""
-        buffers = self._copies(len(points))
-        asked = _Pass(self.execution.arranged(x), y, "evaluation")
-        if self.execution.batching == "vmap":
-            return kept_bytes(lambda: self._batched(points, buffers, asked)[0]) // len(points)
-        state = {k: b[0] for k, b in buffers.items()}
-        return kept_bytes(lambda: self._one(self.coordinates.views(points[0]), state, asked)[0])
-
-
-def _has_running_statistics(module: nn.Module) -> bool:
-    return isinstance(getattr(module, "running_mean", None), Tensor)

@@ -7,6 +7,7 @@ coordinates.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,9 +69,12 @@ class Coordinates:
         """The number of coordinates d."""
         return sum(shape.numel() for shape in self.shapes)
 
-    def views(self, points: Tensor) -> dict[str, Tensor]:
-        """The parameters at points (..., d), by name, each (..., *shape): views, differentiable."""
-        parts = points.split([shape.numel() for shape in self.shapes], dim=-1)
+    def views(self, points: Tensor, *, copied: bool = False) -> dict[str, Tensor]:
+        """The parameters at points (..., d), by name, each (..., *shape), differentiable: views of
+        the points, or copies, each of which begins where its device's memory is aligned.
+        """
+        split: Any = torch.split_with_sizes_copy if copied else torch.split_with_sizes
+        parts = split(points, [shape.numel() for shape in self.shapes], dim=-1)
         lead = points.shape[:-1]
         return {
             name: part.view(*lead, *shape)

@@ -1,16 +1,17 @@
 """How many points of simplices are trained and evaluated in a second, against a plain loop.
 
-Sixteen points of triangles, as many as a step of Algorithm 1 takes for sixteen triangles. Training
-is a gradient on a mini-batch of 128 examples; evaluation the exact loss on all examples, with batch
-norm's statistics computed anew at every point. The plain loop loads a state dict into one float32
-network for each point, as the tools of mode connectivity do; it reads the same examples, in batches
-of 128, with all of torch's threads. "Here" is this library in the same process, with the same
-threads; "workers" as many processes as there are threads, with one thread and a share of the points
-each, as `build_complex(executor=...)` and `run --workers` do simplices; on a CPU only. By turns;
-the best of the repeats. "Off by": losses, the largest difference; gradients in bfloat16, the median
-of the relative differences from those in full.
+Sixteen points of triangles, as many as a step of Algorithm 1 takes for sixteen triangles, or
+`--points` of them. Training is a gradient on a mini-batch of 128 examples; evaluation the exact
+loss on all examples, with batch norm's statistics computed anew at every point. The plain loop
+loads a state dict into one float32 network for each point, as the tools of mode connectivity do; it
+reads the same examples, in batches of 128, with all of torch's threads, and without TF32. "Here" is
+this library in the same process, with the same threads; "workers" as many processes as there are
+threads, with one thread and a share of the points each, as `build_complex(executor=...)` and `run
+--workers` do simplices; on a CPU only. By turns; the best of the repeats. "Off by": losses, the
+largest difference; gradients in bfloat16, the median of the relative differences from those in
+full.
 
-    python tests/benchmarks/points_per_second.py [--repeats 5] [--device cpu]
+    python tests/benchmarks/points_per_second.py [--repeats 5] [--device cpu] [--points 16]
 """
 
 import argparse
@@ -19,8 +20,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
-from itertools import pairwise, starmap
-from typing import NamedTuple, Self
+from itertools import islice, pairwise, starmap
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from nets import LeNet, NetworkLoss, ResNet
 from nets.execution import PRECISIONS, Precision
 from simplicial.loss import evaluate, gradient
 
-POINTS, BATCH = 16, 128
+BATCH = 128
 STEPS = 4  # of training in a row, as workers do them
 NEAR = 0.05  # points lie as near to the initial network, a share of its own size
 
@@ -113,7 +114,7 @@ class Networks(NamedTuple):
     points: Tensor
 
     @classmethod
-    def of(cls, case: Case, device: str) -> Self:
+    def of(cls, case: Case, device: str, points: int) -> Self:
         """Drawn from one seed."""
         torch.manual_seed(0)
         x = torch.randn(case.examples, case.channels, case.size, case.size, device=device)
@@ -123,7 +124,7 @@ class Networks(NamedTuple):
             p: NetworkLoss(model, x, y, device=device, precision=p) for p in PRECISIONS
         }
         start = losses["full"].flatten(model.state_dict())
-        near = 1 + NEAR * torch.randn(POINTS, len(start), device=device)
+        near = 1 + NEAR * torch.randn(points, len(start), device=device)
         return cls(x, y, losses, start * near)
 
     def gradients(self, precision: Precision, share: slice = slice(None)) -> Tensor:
@@ -137,18 +138,19 @@ class Networks(NamedTuple):
 
     def train(self, precision: Precision, share: slice = slice(None)) -> None:
         """Some steps."""
-        for _ in range(STEPS):
-            self.gradients(precision, share)
+        estimates = self.losses[precision].estimates(BATCH, np.random.default_rng(0))
+        for estimate in islice(estimates, STEPS):
+            gradient(estimate, self.points[share])
 
 
 _networks: Networks
 
 
-def prepare(case: int) -> None:
+def prepare(case: int, points: int) -> None:
     """Make a worker ready for a case."""
     global _networks
     torch.set_num_threads(1)
-    _networks = Networks.of(CASES[case], "cpu")
+    _networks = Networks.of(CASES[case], "cpu", points)
 
 
 def train(precision: Precision, share: slice) -> None:
@@ -161,24 +163,26 @@ def values(share: slice) -> None:
     _networks.values(share)
 
 
-def workers(case: int) -> ProcessPoolExecutor:
+def workers(case: int, points: int) -> ProcessPoolExecutor:
     """As many as torch has threads."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(torch.get_num_threads(), context, prepare, (case,))
+    return ProcessPoolExecutor(torch.get_num_threads(), context, prepare, (case, points))
 
 
-def together(pool: Executor, function: Callable[..., None], *arguments: object) -> None:
+def together(
+    pool: Executor, points: int, function: Callable[..., None], *arguments: object
+) -> None:
     """A function in all workers, for a share of the points each."""
     count = torch.get_num_threads()
-    shares = starmap(slice, pairwise(POINTS * k // count for k in range(count + 1)))
+    shares = starmap(slice, pairwise(points * k // count for k in range(count + 1)))
     for done in [pool.submit(function, *arguments, share) for share in shares]:
         done.result()
 
 
-def rows(number: int, repeats: int, device: str) -> list[str]:
+def rows(number: int, repeats: int, device: str, points: int) -> list[str]:
     """The lines of the table for a case."""
     case = CASES[number]
-    here = Networks.of(case, device)
+    here = Networks.of(case, device, points)
     loss = here.losses["full"]
     network, x, y = loss.model(), here.x, here.y
     states = [loss.state_dict(point) for point in here.points]
@@ -187,14 +191,15 @@ def rows(number: int, repeats: int, device: str) -> list[str]:
         for _ in range(STEPS):
             plain_gradients(network, states, x[:BATCH], y[:BATCH])
 
-    with workers(number) as pool:
-        shared = [partial(together, pool, train, p) for p in PRECISIONS] if device == "cpu" else []
+    with workers(number, points) as pool:
+        on_cpu, all_of = device == "cpu", partial(partial, together, pool, points)
+        shared = [all_of(train, p) for p in PRECISIONS] if on_cpu else []
         trained = best(
             [plain_training, *(partial(here.train, p) for p in PRECISIONS), *shared],
             repeats,
             device,
         )
-        shared = [partial(together, pool, values)] if device == "cpu" else []
+        shared = [all_of(values)] if on_cpu else []
         evaluated = best(
             [partial(plain_values, network, states, x, y), here.values, *shared], repeats, device
         )
@@ -203,16 +208,16 @@ def rows(number: int, repeats: int, device: str) -> list[str]:
     apart = float(((narrow - whole).norm(dim=1) / whole.norm(dim=1)).median())
     full, narrow = trained[1::2], trained[2::2]
     found = [
-        ("training, full", STEPS * POINTS, trained[0], full, ""),
-        ("training, bfloat16", STEPS * POINTS, trained[0], narrow, f"{apart:.2g}"),
-        ("evaluation", POINTS, evaluated[0], evaluated[1:], f"{off:.1e}"),
+        ("training, full", STEPS * points, trained[0], full, ""),
+        ("training, bfloat16", STEPS * points, trained[0], narrow, f"{apart:.2g}"),
+        ("evaluation", points, evaluated[0], evaluated[1:], f"{off:.1e}"),
     ]
     lines = list[str]()
-    for what, points, plain, ours, note in found:
-        speeds = [f"{points / seconds:.1f} | {plain / seconds:.2f}" for seconds in ours]
+    for what, count, plain, ours, note in found:
+        speeds = [f"{count / seconds:.1f} | {plain / seconds:.2f}" for seconds in ours]
         speeds += ["| "] * (2 - len(speeds))
         lines.append(
-            f"| {case.name} | {what} | {points / plain:.1f} | {' | '.join(speeds)} | {note} |"
+            f"| {case.name} | {what} | {count / plain:.1f} | {' | '.join(speeds)} | {note} |"
         )
     return lines
 
@@ -222,13 +227,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--points", type=int, default=16)
     options = parser.parse_args()
+    if options.device != "cpu":
+        backends: Any = torch.backends
+        backends.cudnn.conv.fp32_precision = "ieee"  # else torch rounds convolutions
     print(
         "| network | what | plain loop, points/s | here | ratio | workers | ratio | off by |\n"
         "|---|---|---|---|---|---|---|---|"
     )
     for number in range(len(CASES)):
-        print("\n".join(rows(number, options.repeats, options.device)), flush=True)
+        print("\n".join(rows(number, options.repeats, options.device, options.points)), flush=True)
 
 
 if __name__ == "__main__":

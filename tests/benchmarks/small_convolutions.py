@@ -49,7 +49,7 @@ def ratios(channels: int, size: int, repeats: int) -> tuple[float, float]:
         ours = NetworkLoss(model, x, y)
     torchs = NetworkLoss(model, x, y)
     assert ours.execution.layout == "examples_last"
-    torchs.execution = replace(
+    torchs.networks.execution = replace(
         torchs.execution, layout="channels_last", in_training="channels_last"
     )
     points = ours.flatten(model.state_dict()).repeat(POINTS, 1)

@@ -1,4 +1,4 @@
-"""Points one after another: gradients that come with the values."""
+"""Values whose gradients come with them."""
 
 import weakref
 
@@ -10,7 +10,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from nets import LeNet, NetworkLoss
-from nets.points import one_by_one
+from nets.points import differentiable
 from simplicial.loss import evaluate, gradient, hessian_operator
 from tests.nets.networks import numbers, points_near, seeded
 
@@ -18,19 +18,24 @@ IMAGES = numbers(40, 1, 12, 12, seed=31)
 CLASSES = torch.arange(40) % 10
 
 
-def cubes(_: int, point: Tensor) -> tuple[Tensor, Tensor]:
-    return point.pow(3).sum(), point.detach()[0]
+def cubes(points: Tensor) -> tuple[Tensor, Tensor]:
+    return points.pow(3).sum(1), points.detach()[:, 0]
+
+
+def slopes_of_cubes(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return *cubes(points), 3 * points**2
 
 
 def test_values_and_derivatives_of_all_orders() -> None:
     points = torch.tensor([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]], dtype=torch.float64)
-    values, shares = one_by_one(points, cubes)
+    values, shares = differentiable(points, cubes, slopes_of_cubes)
     assert not values.requires_grad
     assert torch.equal(shares, points[:, 0])
     leaf = points.clone().requires_grad_()
     weights = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
-    again, _ = one_by_one(leaf * 2, cubes)
+    again, shares = differentiable(leaf * 2, cubes, slopes_of_cubes)
     assert torch.equal(again, 8 * values)
+    assert not shares.requires_grad
     (first,) = torch.autograd.grad((weights * again).sum(), leaf, create_graph=True)
     assert torch.equal(first, 24 * weights[:, None] * points**2)
     (second,) = torch.autograd.grad(first.sum(), leaf, create_graph=True)
@@ -39,21 +44,26 @@ def test_values_and_derivatives_of_all_orders() -> None:
     assert torch.equal(third, 48 * weights[:, None].expand(3, 2))
 
 
-def test_shares_carry_no_gradient() -> None:
-    _, shares = one_by_one(torch.ones(2, 2, requires_grad=True), cubes)
-    assert not shares.requires_grad
-
-
 def test_what_a_point_keeps_is_gone_when_the_next_is_begun() -> None:
-    alive = list["weakref.ref[Tensor]"]()
+    alive, is_watched = list["weakref.ref[Tensor]"](), False
 
-    def at(_: int, point: Tensor) -> tuple[Tensor, Tensor]:
-        assert not any(kept() is not None for kept in alive)
-        inside = point.exp()
-        alive.append(weakref.ref(inside))
-        return inside.sin().sum(), torch.zeros(())
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(1, 10, 12)
 
-    values, _ = one_by_one(torch.ones(3, 5, requires_grad=True), at)
+        def forward(self, images: Tensor) -> Tensor:
+            inside = self.layer(images).exp()
+            if is_watched:
+                assert not any(kept() is not None for kept in alive)
+                alive.append(weakref.ref(inside))
+            return inside.sin().flatten(1)
+
+    model = seeded(Watched)
+    loss = NetworkLoss(model, IMAGES, CLASSES)
+    assert loss.execution.batching == "loop"
+    is_watched = True
+    values = loss(points_near(model, 3).requires_grad_())
     values.sum().backward()
     assert len(alive) == 3
 

@@ -1,0 +1,220 @@
+"""Networks of one architecture, at points of parameter space, run on some examples."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from nets.execution import Execution
+from nets.generators import drawn, global_generators, seeded
+from nets.parameters import Coordinates
+from nets.points import differentiable
+from nets.probe import LossFunction, kept_bytes
+from nets.recordings import Recordings, waits
+
+Mode = Literal["evaluation", "statistics", "training"]
+Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Pass:
+    """What is asked of networks: to be run on some examples.
+
+    mode  "evaluation"; "statistics": evaluation in which running statistics take up each batch's;
+          "training"
+    seed  of torch's global generators, for each point anew, so that what is drawn does not depend
+          on the points beside it; None: nothing is drawn
+    share that running statistics take up of each batch's, where they are taken up
+    """
+
+    x: Tensor
+    y: Tensor
+    mode: Mode
+    seed: int | None = None
+    share: float = 0.0
+
+
+class Networks:
+    """A model, which is called with other parameters and buffers than its own.
+
+    model        on the device, and this object's alone
+    coordinates  its parameters
+    execution    how it is run
+    loss_fn      (outputs, targets) -> scalar, the mean over examples
+    scored       whether targets are class indices
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        coordinates: Coordinates,
+        execution: Execution,
+        loss_fn: LossFunction,
+        scored: bool,
+    ) -> None:
+        self.model, self.coordinates, self.execution = model, coordinates, execution
+        self.loss_fn, self.scored = loss_fn, scored
+        self.norms = [m for m in model.modules() if _has_running_statistics(m)]
+        self._buffers = {k: b.detach() for k, b in model.named_buffers()}
+        self._generators = global_generators(execution.device)
+        self._recordings: Recordings | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = vars(self).copy()
+        del state["_generators"]
+        return state | {"_recordings": self._recordings and Recordings(self.execution.device)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)  # another process draws from its own global generators
+        self._generators = global_generators(self.execution.device)
+
+    def record(self, points: Tensor, x: Tensor, y: Tensor) -> None:
+        """From now on record work on a CUDA device, if it is the same each time.
+
+        points  (batch, d) at which networks are tried, on examples x and y
+        """
+        if self.execution.device.type != "cuda":
+            return
+        asked = Pass(x, y, "training")
+
+        def work() -> None:
+            self._gradients(points, self.copies(len(points)), asked)
+
+        if not drawn(self._generators, work) and not waits(work):
+            self._recordings = Recordings(self.execution.device)
+
+    def copies(self, count: int) -> dict[str, Tensor]:
+        """The model's own buffers, so many times."""
+        return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
+
+    def run(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
+        """Loss and share of correct examples, (batch,) each, at points (batch, d).
+
+        Differentiable by `torch.autograd` with respect to the points. buffers (batch, ...) by name
+        stay as they are, but that a pass for statistics changes running statistics in place.
+        """
+        points = points.to(self.execution.device, self.coordinates.dtype)
+        if asked.mode == "statistics":
+            return self._values(points, buffers, asked)
+        kept = {name: buffer.clone() for name, buffer in buffers.items()}  # for a second run
+        works = self._values, self._gradients
+        values, gradients = (partial(self._work, work, kept, asked) for work in works)
+        return differentiable(points, values, gradients)
+
+    def kept_bytes(self, points: Tensor, asked: Pass) -> int:
+        """Bytes that a gradient keeps of the examples for one of points (batch, d), batch >= 2.
+
+        Raises DataError where values carry no gradient.
+        """
+        batched = self.execution.batching == "vmap"
+        some = points if batched else points[:1]
+        buffers = self.copies(len(some))
+        return kept_bytes(lambda: self._values(some, buffers, asked)[0]) // len(some)
+
+    def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
+        """Work at points, from a recording where it is the same each time."""
+        if self._recordings is None or torch.is_grad_enabled():
+            return work(points, {name: buffer.clone() for name, buffer in buffers.items()}, asked)
+
+        def recorded(points: Tensor, x: Tensor, y: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            found = dict(zip(buffers, state, strict=True))
+            return work(points, found, replace(asked, x=x, y=y, seed=None))
+
+        name = work.__name__, asked.mode
+        tensors = points, asked.x, asked.y, *buffers.values()
+        return self._recordings.replay(name, recorded, tensors)
+
+    def _values(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
+        """As `run`; all buffers may change in place."""
+        with self.execution.exactly(), self._momentum(asked.share):
+            if self.execution.batching == "vmap":
+                return self._batched(points, buffers, asked)
+            losses, shares = zip(
+                *(
+                    self._one(self._parameters(point), {k: b[i] for k, b in buffers.items()}, asked)
+                    for i, point in enumerate(points.unbind())  # else each gradient has all rows
+                ),
+                strict=True,
+            )
+            return torch.stack(losses), torch.stack(shares)
+
+    def _gradients(
+        self, points: Tensor, buffers: Buffers, asked: Pass
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `_values`, and the losses' gradients (batch, d).
+
+        Where points come one after another, so do gradients: what one keeps is kept for one point.
+        """
+        slopes = torch.empty_like(points)
+        found = list[tuple[Tensor, Tensor]]()
+        size = len(points) if self.execution.batching == "vmap" else 1
+        for part in (slice(i, i + size) for i in range(0, len(points), size)):
+            with torch.enable_grad(), self.execution.exactly():
+                leaf = points[part].detach().requires_grad_()
+                state = {name: buffer[part] for name, buffer in buffers.items()}
+                losses, shares = self._values(leaf, state, asked)
+                (slopes[part],) = torch.autograd.grad(losses.sum(), leaf)
+            found.append((losses.detach(), shares))
+        losses, shares = map(torch.cat, zip(*found, strict=True))
+        return losses, shares, slopes
+
+    def _batched(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
+        """As `_values`, all points at once."""
+        batched = vmap(partial(self._one, asked=asked), randomness="same")
+        if len(points) > 1:
+            return batched(self.coordinates.views(points), dict(buffers))
+        # products of one matrix are summed otherwise than those of several
+        twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
+        values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
+        for name, buffer in buffers.items():
+            buffer.copy_(twice[name][:1])
+        return values[:1], correct[:1]
+
+    @contextmanager
+    def _momentum(self, share: float) -> Generator[None]:
+        """Running statistics take up this share of each batch's.
+
+        A number, since the cumulative mean of momentum=None cannot be batched.
+        """
+        before = [norm.momentum for norm in self.norms]
+        try:
+            for norm in self.norms:
+                norm.momentum = share  # pyright: ignore
+            yield
+        finally:
+            for norm, momentum in zip(self.norms, before, strict=True):
+                norm.momentum = momentum
+
+    def _parameters(self, point: Tensor) -> dict[str, Tensor]:
+        """Those of one network (d,), copied for cuDNN, whose kernels may need aligned memory."""
+        on_cuda = self.execution.device.type == "cuda"
+        return self.coordinates.views(point, copied=on_cuda)
+
+    def _one(
+        self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: Pass
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and share of correct examples of one network."""
+        training = asked.mode == "training"
+        self.model.train(training)
+        for norm in self.norms if asked.mode == "statistics" else ():
+            norm.train()  # dropout and the like stay in evaluation mode
+        with seeded(self._generators, asked.seed):
+            with self.execution.arithmetic(training):
+                outputs = functional_call(self.model, {**parameters, **state}, (asked.x,))
+            if training and self.execution.precision == "bfloat16":
+                outputs = outputs.float()
+            return self.loss_fn(outputs, asked.y), self._correct(outputs.detach(), asked.y)
+
+    def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
+        if not self.scored:
+            return outputs.new_zeros(())
+        return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
+
+
+def _has_running_statistics(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "running_mean", None), Tensor)
