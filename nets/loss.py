@@ -29,6 +29,7 @@ from simplicial.options import usable_device
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
 ON_CUDA = 1024  # the same where there are no such statistics, on a device that takes more at once
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
+LAYERS = 4  # numbers of a layer's, and of its neighbours', at a time in evaluation
 
 
 class NetworkLoss:
@@ -175,13 +176,13 @@ class NetworkLoss:
             x, y = self._inputs[batch], self._targets[batch]
             yield self._estimate(x, y, int(rng.integers(2**63)))
 
-    def point_bytes(self) -> int:
+    def point_bytes(self, *, slopes: bool = True) -> int:
         """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch.
 
         Where points come one after another that is kept for one at a time, unless their gradients
-        are to be differentiated.
+        are to be differentiated. Without slopes: the largest that is passed from layer to layer.
         """
-        return self._point_bytes
+        return self._point_bytes[0 if slopes else 1]
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
@@ -242,8 +243,7 @@ class NetworkLoss:
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
-        at_once = BATCH if self.networks.norms or self.device.type == "cpu" else ON_CUDA
-        count = -(-len(self._targets) // at_once)
+        count = -(-len(self._targets) // self._at_once)
         inputs, targets = self._inputs.tensor_split(count), self._targets.tensor_split(count)
         for x, y in zip(inputs, targets, strict=True):
             yield self.execution.arranged(x), y
@@ -256,6 +256,11 @@ class NetworkLoss:
             return self.networks.run(points, self.networks.copies(len(points)), asked)[0]
 
         return estimate
+
+    @property
+    def _at_once(self) -> int:
+        """Examples, at most, of a part."""
+        return BATCH if self.networks.norms or self.device.type == "cpu" else ON_CUDA
 
     @property
     def _name(self) -> str:
@@ -274,8 +279,8 @@ class NetworkLoss:
                 f"{tuple(points.shape)}: make points of state dicts by `flatten`"
             )
 
-    def _measure(self) -> int:
-        """Bytes that a point takes; on the way, that both modes can be batched.
+    def _measure(self) -> tuple[int, int]:
+        """Bytes that a point takes, see `point_bytes`; on the way, that both modes can be batched.
 
         What a gradient keeps grows with the examples along a line, which two few of them tell.
         """
@@ -291,9 +296,11 @@ class NetworkLoss:
                 for count in (few, more)
             ]
             self._estimate(x, y, 0)(points)
-        slope = (kept[1] - kept[0]) / (more - few) if more > few else 0.0
-        extra = slope * (min(n, MEASURED) - more)
-        return int(kept[1] + extra) + 4 * self.dim * points.element_size()
+        grown = (kept[1] - kept[0]) / max(1, more - few)  # by each example
+        every, _ = kept[1] + grown * (min(n, MEASURED) - more)
+        _, largest = kept[1] + grown * (min(n, self._at_once) - more)
+        parameters = 4 * self.dim * points.element_size()
+        return int(every) + parameters, int(LAYERS * largest) + parameters
 
     def _check_gradient(self) -> None:
         """Compare with a plain network's, far from the model's own parameters, if there it has one.

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -106,15 +108,15 @@ class Networks:
         values, gradients = (partial(self._work, work, kept, asked) for work in works)
         return differentiable(points, values, gradients)
 
-    def kept_bytes(self, points: Tensor, asked: Pass) -> int:
+    def kept_bytes(self, points: Tensor, asked: Pass) -> NDArray[np.int64]:
         """Bytes that a gradient keeps of the examples for one of points (batch, d), batch >= 2.
 
-        Raises DataError where values carry no gradient.
+        All that it keeps, and the largest tensor. Raises DataError where values carry no gradient.
         """
-        batched = self.execution.batching == "vmap"
-        some = points if batched else points[:1]
+        some = points if self.execution.batching == "vmap" else points[:1]
         buffers = self.copies(len(some))
-        return kept_bytes(lambda: self._values(some, buffers, asked)[0]) // len(some)
+        kept = kept_bytes(lambda: self._values(some, buffers, asked)[0])
+        return np.array([sum(kept), max(kept)]) // len(some)
 
     def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
         """Work at points, from a recording where it is the same each time."""

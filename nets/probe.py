@@ -84,13 +84,12 @@ def plain_gradient(
     return torch.cat([slope.flatten() for slope in slopes])
 
 
-def kept_bytes(values: Callable[[], Tensor]) -> int:
-    """Bytes that a gradient of some values keeps. Raises DataError where they carry none."""
-    kept = 0
+def kept_bytes(values: Callable[[], Tensor]) -> list[int]:
+    """Bytes of each tensor that a gradient of some values keeps. Raises DataError for none."""
+    kept = list[int]()
 
     def count(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.numel() * tensor.element_size()
+        kept.append(tensor.numel() * tensor.element_size())
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):

@@ -75,19 +75,20 @@ class SlopedLoss(Protocol):
 class SizedLoss(Protocol):
     """A loss that knows what a point costs in memory."""
 
-    def point_bytes(self) -> int:
-        """Bytes that one more point in a batch takes, gradient included."""
+    def point_bytes(self, *, slopes: bool = True) -> int:
+        """Bytes that one more point in a batch takes, its gradient included unless left out."""
         ...
 
 
-def points_at_once(loss: Loss, points: Tensor, memory: int | str) -> int:
+def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, slopes: bool = True) -> int:
     """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more.
 
+    With their gradients, unless `slopes` says otherwise.
     Raises OptionError for a budget of no bytes.
     """
     memory = byte_count(memory)
     if isinstance(loss, SizedLoss):
-        size = loss.point_bytes()
+        size = loss.point_bytes(slopes=slopes)
     else:
         size = SCRATCH * points.shape[-1] * points.element_size()
     return max(1, memory // size)
@@ -153,7 +154,7 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
                 _check_shape(values, chunk, (np.ndarray, Tensor))
         return found
 
-    portions = Portions(points_at_once(loss, points, memory))
+    portions = Portions(points_at_once(loss, points, memory, slopes=False))
     with torch.no_grad():
         parts = portions.of(len(points), seen)
     together = Evaluation.joined(parts) if parts else Evaluation(np.empty(0), None)

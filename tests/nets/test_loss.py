@@ -347,6 +347,15 @@ def test_point_bytes_are_those_of_a_whole_mini_batch(make: Callable[[], nn.Modul
     assert loss.point_bytes() - 16 * point.numel() == pytest.approx(sum(kept), rel=0.25)
 
 
+@pytest.mark.parametrize("examples", [100, 1_100])
+def test_a_point_takes_less_without_its_gradient(examples: int) -> None:
+    images, classes = numbers(examples, 1, 12, 12), torch.arange(examples) % 10
+    loss = NetworkLoss(seeded(residual), images, classes)
+    parameters, layer = 16 * loss.dim, min(examples, 128) * 16 * 12 * 12 * 4
+    assert loss.point_bytes(slopes=False) == pytest.approx(parameters + 4 * layer, rel=0.01)
+    assert loss.point_bytes(slopes=False) < loss.point_bytes()
+
+
 def test_a_complex_of_network_losses_has_the_values_of_plain_networks():
     model = seeded(lambda: MLP(6, (4,), 3)).double()
     loss = NetworkLoss(model, X.double(), Y)
