@@ -42,12 +42,13 @@ class NetworkLoss:
     loss_fn    (outputs, targets) -> scalar, the mean over examples
     device     where the network runs; None: where the model's parameters are
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
-               layers and attention, which vmap cannot batch, and for convolutions on the CPU, where
-               batched ones are slow; vmap otherwise. A rule, not a timing, so that the same seed
-               gives the same result
+               layers and attention, which vmap cannot batch, for bfloat16, and for convolutions on
+               the CPU, where batched ones are slow; vmap otherwise. A rule, not a timing, so that
+               the same seed gives the same result
     precision  of training's arithmetic: "full", the parameters' own, or "bfloat16", torch's
                autocast, which is faster for ResNets on processors that compute with it, and
-               rounds gradients. Exact values and gradients, and so a filtration, are always full
+               rounds gradients. Exact values and gradients, and so a filtration, are always full,
+               on CUDA devices too, where torch rounds convolutions to TF32 unless told otherwise
     Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a
     device, a batching or a precision that is not there or does not fit.
     """
@@ -289,18 +290,20 @@ class NetworkLoss:
         few, more = min(PROBES, n), min(2 * PROBES, n)
         x, y = self._inputs[:more], self._targets[:more]
         with refusing(self._name, self.execution.batching, x, y):
-            kept = [
-                self.networks.kept_bytes(
+            sizes = [
+                self.networks.sizes(
                     points, Pass(self.execution.arranged(x[:count]), y[:count], "evaluation")
                 )
                 for count in (few, more)
             ]
             self._estimate(x, y, 0)(points)
-        grown = (kept[1] - kept[0]) / max(1, more - few)  # by each example
-        every, _ = kept[1] + grown * (min(n, MEASURED) - more)
-        _, largest = kept[1] + grown * (min(n, self._at_once) - more)
+        tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
+        size, smaller = sizes[1][:tensors], sizes[0][:tensors]
+        grown = (size - smaller) / max(1, more - few)  # by each example
+        kept = size[0] + grown[0] * (min(n, MEASURED) - more)
+        largest = (size[1:] + grown[1:] * (min(n, self._at_once) - more)).max()
         parameters = 4 * self.dim * points.element_size()
-        return int(every) + parameters, int(LAYERS * largest) + parameters
+        return int(kept) + parameters, int(LAYERS * largest) + parameters
 
     def _check_gradient(self) -> None:
         """Compare with a plain network's, far from the model's own parameters, if there it has one.

@@ -16,7 +16,7 @@ from nets.execution import Execution
 from nets.generators import drawn, global_generators, seeded
 from nets.parameters import Coordinates
 from nets.points import differentiable
-from nets.probe import LossFunction, kept_bytes
+from nets.probe import LossFunction, kept_bytes, made_bytes
 from nets.recordings import Recordings, waits
 
 Mode = Literal["evaluation", "statistics", "training"]
@@ -108,15 +108,18 @@ class Networks:
         values, gradients = (partial(self._work, work, kept, asked) for work in works)
         return differentiable(points, values, gradients)
 
-    def kept_bytes(self, points: Tensor, asked: Pass) -> NDArray[np.int64]:
-        """Bytes that a gradient keeps of the examples for one of points (batch, d), batch >= 2.
+    def sizes(self, points: Tensor, asked: Pass) -> NDArray[np.int64]:
+        """Bytes that one of points (batch, d), batch >= 2, takes of the examples.
 
-        All that it keeps, and the largest tensor. Raises DataError where values carry no gradient.
+        What its gradient keeps; then each tensor that is made without. Raises DataError where
+        values carry no gradient.
         """
         some = points if self.execution.batching == "vmap" else points[:1]
-        buffers = self.copies(len(some))
-        kept = kept_bytes(lambda: self._values(some, buffers, asked)[0])
-        return np.array([sum(kept), max(kept)]) // len(some)
+
+        def values() -> Tensor:
+            return self._values(some, self.copies(len(some)), asked)[0]
+
+        return np.array([kept_bytes(values), *made_bytes(values)]) // len(some)
 
     def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
         """Work at points, from a recording where it is the same each time."""

@@ -5,10 +5,12 @@ trained.
 import copy
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nets.execution import Batching
 from reduction import DataError
@@ -84,12 +86,37 @@ def plain_gradient(
     return torch.cat([slope.flatten() for slope in slopes])
 
 
-def kept_bytes(values: Callable[[], Tensor]) -> list[int]:
-    """Bytes of each tensor that a gradient of some values keeps. Raises DataError for none."""
-    kept = list[int]()
+class _Made(TorchDispatchMode):
+    """While it is entered, notes the bytes of each tensor that torch makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = list[int]()
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, list | tuple) else (made,):
+            if isinstance(tensor, Tensor):
+                self.bytes.append(tensor.numel() * tensor.element_size())
+        return made
+
+
+def made_bytes(values: Callable[[], object]) -> list[int]:
+    """Bytes of each tensor on the way to some values, without gradients."""
+    with torch.no_grad(), _Made() as made:
+        values()
+    return made.bytes
+
+
+def kept_bytes(values: Callable[[], Tensor]) -> int:
+    """Bytes that a gradient of some values keeps. Raises DataError where they carry none."""
+    kept = 0
 
     def count(tensor: Tensor) -> Tensor:
-        kept.append(tensor.numel() * tensor.element_size())
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):

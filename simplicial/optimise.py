@@ -222,8 +222,8 @@ def descend(
 
     The random points belong to a simplex and the mini-batches to an epoch of a dimension, so
     neither depends on what else is trained beside it, nor on the memory budget. On a CUDA device
-    sums over shared control points, and gradients of convolutions, are taken in no fixed order, so
-    last bits may differ from run to run.
+    sums over shared control points are taken in no fixed order, so last bits may differ from run to
+    run.
     Raises NotFiniteError when the parameters stop being finite. Source: Algorithm 1.
     """
     moving = pool[free]
