@@ -3,16 +3,14 @@
 torch's work on blocks of 8 or 16 channels, and are slow where there are fewer, as in LeNet;
 `nets.kernels` works along rows of images. What is computed is what `torch.conv2d` computes, to
 rounding, with the same bits for every number of threads, and can be differentiated by
-`torch.autograd` as often as one likes; not by `torch.func`, nor forwards. Zeros around images are
-numbers like all others, so that a weight that is not finite gives NaN with them, as in torch's
-float64; its float32 leaves them out.
+`torch.autograd` as often as one likes; not by `torch.func`, nor forwards. Where no gradient is
+asked for, convolutions of 3 x 3 that read many channels are Winograd's, which multiply four times
+less, and round five times more. Zeros around images are numbers like all others, so that a weight
+that is not finite gives NaN with them, as in torch's float64; its float32 leaves them out.
 """
 
-from collections.abc import Callable
-from threading import Lock
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,32 +18,26 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from nets import kernels
-from nets.layout import array, empty, inner, ours, pair, run
+from nets.layout import empty, inner, ours, pair, run
+from nets.sharing import share
 
 FEW = 16
 """Channels that are read. With so many, torch's convolutions are as fast in one thread; in two they
 are from 8 on (docs/networks/speed.md)."""
 
-_IN_THREADS: dict[Any, Callable[..., None]] = {
-    kernels.convolve: kernels.convolve_in_threads,
-    kernels.correlate: kernels.correlate_in_threads,
-}
-_one_call = Lock()  # Numba's plainest threading layer takes one at a time
+LANES = 64  # examples at a time of Winograd's, at most: what is transformed stays in a cache
 
 
 def suits(module: nn.Conv2d) -> bool:
-    """Whether a convolution can be done here, and reads few channels."""
-    return (
-        module.padding_mode == "zeros"
-        and module.in_channels < FEW
-        and _plain(
-            pair(module.kernel_size),
-            pair(module.stride),
-            pair(module.padding),
-            pair(module.dilation),
-            module.groups,
-        )
-    )
+    """Whether a convolution can be done here, and differentiated, and reads few channels."""
+    return can_do(module) and pair(module.stride) == (1, 1) and module.in_channels < FEW
+
+
+def can_do(module: nn.Conv2d) -> bool:
+    """Whether a convolution can be done here."""
+    size, steps, zeros = map(pair, (module.kernel_size, module.stride, module.padding))
+    plain = _plain(size, steps, zeros, pair(module.dilation), module.groups)
+    return module.padding_mode == "zeros" and plain
 
 
 def convolution(
@@ -57,28 +49,109 @@ def convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """`torch.conv2d` in steps of one; None where it is left to torch: for all else, and for what
-    torch refuses in its own words.
+    """`torch.conv2d`, with gradients in steps of one alone; None where it is left to torch: for all
+    else, and for what torch refuses in its own words.
     """
     parts = (weight,) if bias is None else (weight, bias)
     if torch.is_autocast_enabled("cpu") or weight.ndim != 4 or not ours(input, *parts):
         return None
-    size, zeros = weight.shape[2:], pair(padding)
-    if not _plain(size, pair(stride), zeros, pair(dilation), groups):
+    size, steps, zeros = weight.shape[2:], pair(stride), pair(padding)
+    if not _plain(size, steps, zeros, pair(dilation), groups):
         return None
     inside = all(k <= n + 2 * p for k, n, p in zip(size, input.shape[2:], zeros, strict=True))
     biased = bias is None or bias.shape == weight.shape[:1]
     if not inside or not biased or input.shape[1] != weight.shape[1] or not len(weight):
         return None
-    return _Convolution.apply(input, weight, bias, *zeros)
+    if not torch.is_grad_enabled():
+        wins = steps == (1, 1) and _is_winograds(input, weight)
+        return (
+            _winograd(input, weight, bias, zeros)
+            if wins
+            else _direct(input, weight, bias, steps, zeros)
+        )
+    return _Convolution.apply(input, weight, bias, *zeros) if steps == (1, 1) else None
 
 
-def _plain(size: Any, stride: Any, zeros: Any, dilation: Any, groups: int) -> bool:
+def _plain(size: Any, steps: Any, zeros: Any, dilation: Any, groups: int) -> bool:
     """Whether each of them, (rows, columns), is what the kernels can do."""
-    if len(zeros) != 2 or not all(isinstance(number, int) for number in zeros):
+    if len(zeros) != 2 or not all(isinstance(number, int) for number in (*zeros, *steps)):
         return False  # "same", or what torch refuses
     around = all(0 <= p < k for p, k in zip(zeros, size, strict=True))
-    return around and stride == (1, 1) and dilation == (1, 1) and groups == 1
+    return around and len(steps) == 2 and min(steps) > 0 and dilation == (1, 1) and groups == 1
+
+
+def _direct(
+    images: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    steps: tuple[int, ...] = (1, 1),
+    zeros: tuple[int, ...] = (0, 0),
+) -> Tensor:
+    """By adding up products."""
+    framed = _framed(images, *zeros)
+    size = [
+        (n - k) // step + 1
+        for n, k, step in zip(framed.shape[1:3], weight.shape[2:], steps, strict=True)
+    ]
+    out = empty(images, len(weight), *size)
+    packed, places = _packed(weight.detach().flatten(1)), _places(framed, weight)
+    biases = weight.new_zeros(packed.shape[0] * kernels.FILTERS)
+    if bias is not None:
+        biases[: len(bias)] = bias.detach()
+    share(kernels.convolve, size[0], framed, places, packed, biases, *steps, inner(out))
+    return out
+
+
+def _is_winograds(images: Tensor, weight: Tensor) -> bool:
+    """Whether it is a convolution for which Winograd's is faster; see docs/networks/speed.md."""
+    return (
+        images.dtype == torch.float32
+        and weight.shape[2:] == (3, 3)
+        and min(weight.shape[:2]) >= FEW
+        and len(images) >= kernels.WIDTH
+    )
+
+
+def _winograd(
+    images: Tensor, weight: Tensor, bias: Tensor | None, zeros: tuple[int, ...]
+) -> Tensor:
+    """By Winograd's way; see `nets.kernels.winograd`."""
+    size = [n + 2 * p - 2 for n, p in zip(images.shape[2:], zeros, strict=True)]
+    out = empty(images, len(weight), *size)
+    packed = _transformed(_packed(weight.detach().flatten(2)))
+    none = weight.new_zeros(kernels.FILTERS)
+    lanes = _lanes(len(images))
+    places = np.arange(images.shape[1]) * lanes
+    planes = [n * lanes + kernels.PADDING for n in (len(places), kernels.FILTERS)]
+    scratch = len(packed) * sum(planes)
+    rows = -(-size[0] // kernels.STEP)
+    arguments = inner(images), *zeros, packed, none, places, inner(out)
+    share(kernels.winograd, rows, *arguments, scratch=scratch)
+    return out if bias is None else out.add_(bias[:, None, None])
+
+
+def _lanes(examples: int) -> int:
+    """How many examples at a time, so that few are done twice, and then most."""
+    counts = range(kernels.WIDTH, min(examples, LANES) + 1, kernels.WIDTH)
+    return min(counts, key=lambda lanes: (-(-examples // lanes) * lanes, -lanes))
+
+
+def _packed(weights: Tensor) -> Tensor:
+    """Weights (filters, taps, ...) as kernels read them: (blocks, taps, FILTERS, ...)."""
+    filters = len(weights)
+    blocks = -(-filters // kernels.FILTERS)
+    missing = blocks * kernels.FILTERS - filters
+    if missing:
+        weights = torch.cat([weights, weights.new_zeros(missing, *weights.shape[1:])])
+    return weights.unflatten(0, (blocks, kernels.FILTERS)).transpose(1, 2).contiguous()
+
+
+def _transformed(packed: Tensor) -> Tensor:
+    """Packed weights (blocks, channels, FILTERS, 9) for Winograd's way: (36, blocks, ...)."""
+    rows = packed.movedim(-1, 0).flatten(1).double()
+    out = packed.new_empty(kernels.SIDE**2, rows.shape[1])
+    run(kernels.transform_weights, rows, torch.empty_like(rows[0]), out)
+    return out.unflatten(1, packed.shape[:-1])
 
 
 class _Convolution(Function):
@@ -92,14 +165,7 @@ class _Convolution(Function):
     ) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.zeros = rows, columns
-        framed = _framed(images, rows, columns)
-        size = [n - k + 1 for n, k in zip(framed.shape[1:3], weight.shape[2:], strict=True)]
-        out = empty(images, len(weight), *size)
-        weights = weight.flatten(1).contiguous()
-        bias = weight.new_zeros(len(weight)) if bias is None else bias.contiguous()
-        places = _places(framed, weight)
-        _share(kernels.convolve, size[0], framed, places, weights, bias, inner(out))
-        return out
+        return _direct(images, weight, bias, zeros=(rows, columns))
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Any:
@@ -131,7 +197,7 @@ class _Correlation(Function):
         places = _places(framed, sums)
         fives = np.append(places, np.repeat(places[-1:], -len(places) % 5))
         tasks = len(outer) * len(fives) // 5
-        _share(kernels.correlate, tasks, framed, fives, outer, sums.flatten(1))
+        share(kernels.correlate, tasks, framed, fives, outer, sums.flatten(1))
         return sums
 
     @staticmethod
@@ -169,25 +235,3 @@ def _places(framed: Tensor, weight: Tensor) -> NDArray[np.int64]:
     channel, row, column = map(np.arange, weight.shape[1:])
     _, height, width, n = framed.shape
     return (((channel[:, None, None] * height + row[:, None]) * width + column) * n).ravel()
-
-
-def _share(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
-    """All tasks of a kernel, in as many threads as torch has: each writes numbers of its own, so
-    that no bit depends on who does which.
-    """
-    arrays = map(array, arguments)
-    compiler: Any = numba  # its types do not know `config`; `get_num_threads` begins its threads
-    torchs = torch.get_num_threads()
-    threads = min(tasks, torchs, compiler.config.NUMBA_NUM_THREADS)
-    if threads == 1:
-        kernel(*arrays, 0, tasks)
-        return
-    bounds = np.array([tasks * k // threads for k in range(threads + 1)])
-    with _one_call:
-        before = numba.get_num_threads()
-        numba.set_num_threads(threads)
-        try:
-            _IN_THREADS[kernel](*arrays, bounds)
-        finally:
-            numba.set_num_threads(before)
-            torch.set_num_threads(torchs)  # of which Numba's beginning made its own

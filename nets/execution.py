@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 from torch.overrides import TorchFunctionMode
 
-from nets.convolution import convolution, suits
+from nets import kernels
+from nets.convolution import can_do, convolution, suits
 from nets.generators import global_generators, undisturbed
 from nets.layout import TYPES, examples_last
+from nets.normalisation import batch_norm
 from nets.patches import by_patches
 from nets.pooling import max_pooling
 from reduction import OptionError
@@ -33,7 +35,13 @@ UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batc
 ALONE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d)
 """Modules that vmap can batch on a CPU, but convolutions not fast, and batch norm not to the same
 bits for every number of points."""
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.GroupNorm)
+NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+)
 """Modules that torch does not compute on images with their examples last, but on a copy."""
 
 
@@ -52,9 +60,13 @@ class _Own(TorchFunctionMode):
 
 
 class ExamplesLast(_Own):
-    """Convolutions and max pooling by the kernels of `nets.kernels`."""
+    """Convolutions, batch norm and max pooling by the kernels of `nets.kernels`."""
 
-    own: ClassVar = {torch.conv2d: convolution, max_pool2d: max_pooling}
+    own: ClassVar = {
+        torch.conv2d: convolution,
+        torch.nn.functional.batch_norm: batch_norm,
+        max_pool2d: max_pooling,
+    }
 
 
 class Patches(_Own):
@@ -71,9 +83,11 @@ class Execution:
     batching       "vmap": all points at once; "loop": one after another
     precision      of training's arithmetic: "full", the parameters' own, or "bfloat16" where
                    torch's autocast allows it. Parameters, gradients and evaluation keep their type
-    layout         of images in memory: as they are given; with their channels last, as torch's
-                   convolutions read them fastest; with their examples last, for `nets.kernels`
+    layout         of images in memory where gradients are taken: as they are given; with their
+                   channels last, as torch's convolutions read them fastest; with their examples
+                   last, for `nets.kernels`
     in_training    the layout then, which differs for bfloat16
+    without_slopes the layout where no gradient is asked for
     """
 
     device: torch.device
@@ -81,6 +95,7 @@ class Execution:
     precision: Precision
     layout: Layout
     in_training: Layout
+    without_slopes: Layout
 
     @classmethod
     def of(
@@ -114,11 +129,14 @@ class Execution:
                 "with batching='vmap': pass batching='loop', or choose precision='full'"
             )
         if batching == "vmap":
-            return cls(device, batching, precision, "given", "given")
-        last = _takes_examples_last(model, inputs, dtype)
-        full = "examples_last" if last else _layout_by_torch(model, inputs)
-        narrow = _layout_by_torch(model, inputs) if last and precision == "bfloat16" else full
-        return cls(device, batching, precision, full, narrow)
+            return cls(device, batching, precision, *3 * ("given",))
+        by_torch = _layout_by_torch(model, inputs)
+        reads_few, can_do_all = _takes_examples_last(model, inputs, dtype)
+        full = "examples_last" if reads_few else by_torch
+        narrow = by_torch if precision == "bfloat16" else full
+        return cls(
+            device, batching, precision, full, narrow, "examples_last" if can_do_all else full
+        )
 
     @contextmanager
     def exactly(self) -> Generator[None]:
@@ -149,11 +167,17 @@ class Execution:
         return f"{self.batching}{arithmetic}, {self.device}"
 
     def arranged(self, inputs: Tensor, *, training: bool = False) -> Tensor:
-        """Inputs (n, ...) in the order in memory in which the network reads them fastest.
+        """Inputs (n, ...) in the order in memory in which the network reads them fastest, with
+        gradients if torch is to take them.
 
         Weights of convolutions follow the images.
         """
-        return _ARRANGED[self.in_training if training else self.layout](inputs)
+        return _ARRANGED[self._layout(training)](inputs)
+
+    def _layout(self, training: bool) -> Layout:
+        if training:
+            return self.in_training
+        return self.layout if torch.is_grad_enabled() else self.without_slopes
 
     @contextmanager
     def arithmetic(self, training: bool) -> Generator[None]:
@@ -161,7 +185,7 @@ class Execution:
         the functions that images of this layout are made for.
         """
         narrow = training and self.precision == "bfloat16"
-        layout = self.in_training if training else self.layout
+        layout = self._layout(training)
         own: AbstractContextManager[object] = nullcontext()
         if layout == "examples_last":
             own = ExamplesLast()
@@ -177,15 +201,20 @@ def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None
         raise OptionError(f"{name} is {known}, got {value!r}: choose one")
 
 
-def _takes_examples_last(model: nn.Module, images: Tensor, dtype: torch.dtype) -> bool:
-    """Whether the network is made for `nets.convolution`, and runs."""
+def _takes_examples_last(model: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[bool, bool]:
+    """Whether the network is made for `nets.convolution`, and runs: with gradients, and without."""
     modules = list(model.modules())
     convolutions = [m for m in modules if isinstance(m, nn.Conv2d)]
     if images.ndim != 4 or images.device.type != "cpu" or not dtype == images.dtype in TYPES:
-        return False
+        return False, False
     if not convolutions or any(isinstance(m, NORMS) for m in modules):
-        return False
-    return all(map(suits, convolutions)) and _takes(model, images, examples_last, ExamplesLast())
+        return False, False
+    normed = any(isinstance(m, nn.BatchNorm2d) for m in modules)
+    with_slopes = all(map(suits, convolutions)) and not normed
+    without = all(map(can_do, convolutions)) and (with_slopes or kernels.HAS_AVX512)
+    if not without or not _takes(model, images, examples_last, ExamplesLast()):
+        return False, False
+    return with_slopes, without
 
 
 def _layout_by_torch(model: nn.Module, images: Tensor) -> Layout:

@@ -146,12 +146,12 @@ class NetworkLoss:
         n = len(self._targets)
         values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         slopes = torch.zeros_like(points)
-        for x, y in self._parts():
-            with torch.enable_grad():
+        with torch.enable_grad():
+            for x, y in self._parts():
                 at = points.detach().requires_grad_()
                 each = self.networks.run(at, buffers, Pass(x, y, "evaluation"))[0] * (len(y) / n)
                 slopes += torch.autograd.grad(each.sum(), at)[0]
-            values += each.detach().double()
+                values += each.detach().double()
         return values, slopes
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
@@ -235,9 +235,9 @@ class NetworkLoss:
             return {}
         buffers = self.networks.copies(len(points))
         seen = 0
-        for x, y in self._parts():
-            seen += len(x)
-            with torch.no_grad():
+        with torch.no_grad():
+            for x, y in self._parts():
+                seen += len(x)
                 asked = Pass(x, y, "statistics", share=len(x) / seen)
                 self.networks.run(points, buffers, asked)
         return buffers

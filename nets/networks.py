@@ -115,11 +115,11 @@ class Networks:
         values carry no gradient.
         """
         some = points if self.execution.batching == "vmap" else points[:1]
-
-        def values() -> Tensor:
-            return self._values(some, self.copies(len(some)), asked)[0]
-
-        return np.array([kept_bytes(values), *made_bytes(values)]) // len(some)
+        kept = kept_bytes(lambda: self._values(some, self.copies(len(some)), asked)[0])
+        parameters = self._parameters(points[0].detach())
+        self.model.eval()
+        made = made_bytes(lambda: functional_call(self.model, parameters, (asked.x,)))
+        return np.array([kept // len(some), *made])
 
     def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
         """Work at points, from a recording where it is the same each time."""

@@ -5,6 +5,10 @@ import os
 # Matrix products of MKL round by where matrices lie in memory, and so by how many points are
 # computed together, unless it is told otherwise before its first one. Workers inherit it.
 os.environ.setdefault("MKL_CBWR", "AUTO")
+# Large tensors lie in large pages, of whose places processors keep more; torch reads it once.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+import torch
 
 from simplicial.build import build_complex
 from simplicial.complex import LossComplex
@@ -54,3 +58,7 @@ __all__ = [
     "plot_triangle",
     "with_saddles",
 ]
+
+# glibc gives a layer's memory back to the system and takes it anew, page by page, until it has seen
+# a block go that is as large as it learns from. Nothing of it is touched.
+torch.empty(31 * 2**20, dtype=torch.uint8)

@@ -64,11 +64,75 @@ def test_a_convolution_is_torchs_with_both_derivatives(case: Case, dtype: torch.
         assert function().stride(0) == 1
         found = in_all_orders(function, (x, weight, bias))
     longest_sum = max(function().numel() // case.filters, weight[0].numel(), case.filters)
-    rounding = longest_sum * torch.finfo(dtype).eps
-    for own, torchs in zip(found, expected, strict=True):
+    rounding = longest_sum**0.5 * torch.finfo(dtype).eps / 4
+    x, weight, bias = (part.detach().abs().requires_grad_() for part in (x, weight, bias))
+    terms = in_all_orders(function, (x, weight, bias))  # of one sign, so that none cancels another
+    for own, torchs, sizes in zip(found, expected, terms, strict=True):
         assert own.shape == torchs.shape
         assert own.dtype == dtype
-        assert (own - torchs).abs().max() <= rounding * torchs.abs().max()
+        assert (own - torchs).abs().max() <= rounding * sizes.max()
+
+
+WITHOUT_SLOPES = [
+    *SIZES,
+    # by Winograd's way
+    Case(128, 16, 16, 32, 32, (3, 3), (1, 1)),
+    Case(127, 16, 32, 8, 8, (3, 3), (1, 1)),  # examples that no vector divides
+    Case(33, 17, 19, 7, 9, (3, 3), (1, 1)),  # squares, channels and filters likewise
+    Case(32, 16, 16, 3, 3, (3, 3), (0, 0)),
+    Case(40, 20, 16, 5, 6, (3, 3), (2, 0)),
+    Case(64, 33, 65, 1, 1, (3, 3), (1, 2)),
+]
+
+
+@pytest.mark.parametrize("case", WITHOUT_SLOPES, ids=str)
+@pytest.mark.parametrize("dtype", TYPES)
+def test_without_gradients_a_convolution_is_torchs(case: Case, dtype: torch.dtype) -> None:
+    x, weight, bias = case.drawn(dtype)
+    exact = conv2d(x.double(), weight.double(), bias.double(), padding=case.zeros)
+    with torch.no_grad(), ExamplesLast():
+        found = conv2d(x, weight, bias, padding=case.zeros)
+        alone = conv2d(x, weight, padding=case.zeros)
+    assert found.stride(0) == 1
+    assert found.dtype == dtype
+    # Winograd's rounds sums of transformed numbers, which are larger
+    rounding = 8 * torch.finfo(dtype).eps * weight[0].numel() ** 0.5
+    assert (found - exact).abs().max() <= rounding * exact.abs().max()
+    assert (alone + bias[:, None, None] - exact).abs().max() <= rounding * exact.abs().max()
+
+
+def test_winograds_way_is_taken_where_it_is_faster() -> None:
+    """Its bits tell."""
+    cases = {size: Case(32, 16, 16, 8, 8, size, (1, 1)) for size in ((3, 3), (3, 2))}
+    for size, case in cases.items():
+        x, weight, bias = case.drawn(torch.float32)
+        exact = conv2d(x.double(), weight.double(), bias.double(), padding=1)
+        with torch.no_grad(), ExamplesLast():
+            error = (conv2d(x, weight, bias, padding=1) - exact).abs().mean()
+            few = (conv2d(x[:31], weight, bias, padding=1) - exact[:31]).abs().mean()
+        assert (error > 2 * few) == (size == (3, 3))
+
+
+@pytest.mark.parametrize("steps", [2, 3, (1, 2), (2, 1)])
+@pytest.mark.parametrize("examples", [5, 70])
+def test_without_gradients_steps_may_be_longer(examples: int, steps: int | tuple[int, int]) -> None:
+    x, weight, bias = Case(examples, 3, 11, 9, 8, (3, 3), (1, 1)).drawn(torch.float64)
+    with torch.no_grad(), ExamplesLast():
+        found = conv2d(x, weight, bias, stride=steps, padding=(1, 2))
+    expected = conv2d(x, weight, bias, stride=steps, padding=(1, 2))
+    assert found.stride(0) == 1
+    assert (found - expected).abs().max() <= 1e-14 * expected.abs().max()
+
+
+@pytest.mark.parametrize("size", [3, 2])
+def test_what_is_not_finite_stays_with_its_example(size: int) -> None:
+    x, weight, bias = Case(64, 16, 16, 8, 8, (size, size), (1, 1)).drawn(torch.float32)
+    x = x.detach()
+    x[40, 3, 2, 2] = torch.nan
+    with torch.no_grad(), ExamplesLast():
+        found = conv2d(x, weight, bias, padding=1)
+    assert found[40].isnan().any()
+    assert found.isfinite().all(dim=(1, 2, 3)).sum() == 63
 
 
 def test_derivatives_are_those_of_the_values() -> None:
@@ -186,12 +250,15 @@ def test_a_convolution_suits_where_torch_is_slow_and_it_can_be_done() -> None:
 
 def everything(case: Case) -> list[Tensor]:
     x, weight, bias = case.drawn(torch.float32)
+    with torch.no_grad(), ExamplesLast():
+        without = conv2d(x, weight, bias, padding=case.zeros)
     with ExamplesLast():
         values = conv2d(x, weight, bias, padding=case.zeros)
-        return [values, *torch.autograd.grad(values.square().sum(), (x, weight, bias))]
+        slopes = torch.autograd.grad(values.square().sum(), (x, weight, bias))
+        return [without, values, *slopes]
 
 
-@pytest.mark.parametrize("case", SIZES, ids=str)
+@pytest.mark.parametrize("case", WITHOUT_SLOPES, ids=str)
 def test_the_number_of_threads_changes_no_bit(case: Case) -> None:
     assert cores() == 1 or numba.config.NUMBA_NUM_THREADS > 1  # pyright: ignore
     before, found = torch.get_num_threads(), list[list[Tensor]]()
