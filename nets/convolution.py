@@ -25,7 +25,7 @@ FEW = 16
 """Channels that are read. With so many, torch's convolutions are as fast in one thread; in two they
 are from 8 on (docs/networks/speed.md)."""
 
-LANES = 64  # examples at a time of Winograd's, at most: what is transformed stays in a cache
+SQUARES = 2048  # at a time of Winograd's, at most: what is transformed stays in a cache
 
 
 def suits(module: nn.Conv2d) -> bool:
@@ -94,7 +94,7 @@ def _direct(
         for n, k, step in zip(framed.shape[1:3], weight.shape[2:], steps, strict=True)
     ]
     out = empty(images, len(weight), *size)
-    packed, places = _packed(weight.detach().flatten(1)), _places(framed, weight)
+    packed, places = _packed(weight.detach().flatten(1)).contiguous(), _places(framed, weight)
     biases = weight.new_zeros(packed.shape[0] * kernels.FILTERS)
     if bias is not None:
         biases[: len(bias)] = bias.detach()
@@ -120,7 +120,7 @@ def _winograd(
     out = empty(images, len(weight), *size)
     packed = _transformed(_packed(weight.detach().flatten(2)))
     none = weight.new_zeros(kernels.FILTERS)
-    lanes = _lanes(len(images))
+    lanes = _lanes(len(images), SQUARES // images.shape[1])
     places = np.arange(images.shape[1]) * lanes
     planes = [n * lanes + kernels.PADDING for n in (len(places), kernels.FILTERS)]
     scratch = len(packed) * sum(planes)
@@ -130,9 +130,9 @@ def _winograd(
     return out if bias is None else out.add_(bias[:, None, None])
 
 
-def _lanes(examples: int) -> int:
+def _lanes(examples: int, most: int) -> int:
     """How many examples at a time, so that few are done twice, and then most."""
-    counts = range(kernels.WIDTH, min(examples, LANES) + 1, kernels.WIDTH)
+    counts = range(kernels.WIDTH, max(kernels.WIDTH, min(examples, most)) + 1, kernels.WIDTH)
     return min(counts, key=lambda lanes: (-(-examples // lanes) * lanes, -lanes))
 
 
@@ -143,14 +143,15 @@ def _packed(weights: Tensor) -> Tensor:
     missing = blocks * kernels.FILTERS - filters
     if missing:
         weights = torch.cat([weights, weights.new_zeros(missing, *weights.shape[1:])])
-    return weights.unflatten(0, (blocks, kernels.FILTERS)).transpose(1, 2).contiguous()
+    return weights.unflatten(0, (blocks, kernels.FILTERS)).transpose(1, 2)
 
 
 def _transformed(packed: Tensor) -> Tensor:
     """Packed weights (blocks, channels, FILTERS, 9) for Winograd's way: (36, blocks, ...)."""
-    rows = packed.movedim(-1, 0).flatten(1).double()
-    out = packed.new_empty(kernels.SIDE**2, rows.shape[1])
-    run(kernels.transform_weights, rows, torch.empty_like(rows[0]), out)
+    squares = packed.movedim(-1, 0).contiguous().view(3, 3, -1)
+    n = squares.shape[2]
+    halves, out = packed.new_empty(kernels.SIDE, 3, n), packed.new_empty(kernels.SIDE**2, n)
+    run(kernels.transform_weights, squares, halves, out.view(kernels.SIDE, kernels.SIDE, n))
     return out.unflatten(1, packed.shape[:-1])
 
 

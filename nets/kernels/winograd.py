@@ -39,8 +39,9 @@ _INPUT = np.array(
     ]
 )
 _OUTPUT = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 1, 0, 2, 0], [0, 1, 0, 4, 0, 0], [0, 0, 1, 0, 8, 1]])
-_WEIGHTS = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-SQUARES = np.kron(_WEIGHTS, _WEIGHTS)  # (36, 9), of weights in a row
+_WEIGHTS = np.array(
+    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=np.float32
+) / np.float32(24)
 
 _read_inside = transform(_SUMS, _INPUT, whole_square=True)
 _read = transform(_SUMS, _INPUT, whole_square=False)
@@ -88,21 +89,24 @@ def winograd(
 
 
 @njit_sums
-def transform_weights(weights: Reals, scratch: Reals, out: Reals) -> None:
-    """Weights (9, n), float64, transformed to (36, n), float32; scratch (n,), float64.
+def transform_weights(weights: Reals, halves: Reals, out: Reals) -> None:
+    """Squares of weights, (3, 3, n), transformed to (6, 6, n), by way of halves (6, 3, n).
 
     In one order, which a library's matrix product has not for every number of threads.
     """
-    for number in range(len(out)):
-        scratch[:] = 0
-        for tap in range(len(weights)):
-            factor, row = SQUARES[number, tap], weights[tap]
-            if factor != 0:
-                for i in range(len(row)):
-                    scratch[i] += factor * row[i]
-        into = out[number]
-        for i in range(len(into)):
-            into[i] = scratch[i]
+    for i in range(SIDE):
+        for j in range(3):
+            _combine(_WEIGHTS[i], weights[:, j], halves[i, j])
+        for j in range(SIDE):
+            _combine(_WEIGHTS[j], halves[i], out[i, j])
+
+
+@njit_sums
+def _combine(factors: Reals, rows: Reals, out: Reals) -> None:
+    """The sum of three rows times factors."""
+    a, b, c = rows[0], rows[1], rows[2]
+    for i in range(len(out)):
+        out[i] = factors[0] * a[i] + factors[1] * b[i] + factors[2] * c[i]
 
 
 @njit_sums
