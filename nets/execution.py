@@ -42,7 +42,8 @@ NORMS = (
     nn.modules.instancenorm._InstanceNorm,
     nn.GroupNorm,
 )
-"""Modules that torch does not compute on images with their examples last, but on a copy."""
+"""Modules that torch does on a copy of images with their examples last, and that have no kernels
+here."""
 
 
 class _Own(TorchFunctionMode):

@@ -40,13 +40,18 @@ def seeded(generators: list[torch.Generator], seed: int | None) -> Generator[Non
 
 
 def drawn(generators: list[torch.Generator], work: Callable[[], object]) -> bool:
-    """Whether work draws at random, from these generators or from Python's or NumPy's."""
+    """Whether work draws at random, from these generators or from Python's or NumPy's.
 
-    def states() -> list[object]:
-        numpys = np.random.get_state(legacy=True)  # noqa: NPY002  # a network may draw from it
-        torchs = [generator.get_state().tolist() for generator in generators]
-        return [torchs, random.getstate(), str(numpys)]
-
-    before = states()
-    work()
-    return states() != before
+    They are left as they were.
+    """
+    pythons, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002  # a network's, maybe
+    try:
+        with undisturbed(generators):
+            before = [generator.get_state() for generator in generators]
+            work()
+            after = [generator.get_state() for generator in generators]
+        same = random.getstate() == pythons and str(np.random.get_state()) == str(numpys)  # noqa: NPY002
+        return not (same and all(map(torch.equal, before, after)))
+    finally:
+        random.setstate(pythons)
+        np.random.set_state(numpys)  # noqa: NPY002

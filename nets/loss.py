@@ -117,6 +117,8 @@ class NetworkLoss:
     def __call__(self, points: Tensor) -> Tensor:
         """Exact values (batch,) at points (batch, d), float64; differentiable by `torch.autograd`.
 
+        Convolutions are rounded otherwise with gradients enabled than without, as in `evaluate`: in
+        the seventh digit.
         Not by `torch.func`, nor forwards, and with respect to points alone.
         With batch norm the gradient takes the statistics at a point as constants. Raises
         ShapeError.
@@ -303,7 +305,7 @@ class NetworkLoss:
         kept = size[0] + grown[0] * (min(n, MEASURED) - more)
         largest = (size[1:] + grown[1:] * (min(n, self._at_once) - more)).max()
         parameters = 4 * self.dim * points.element_size()
-        return int(kept) + parameters, int(LAYERS * largest) + parameters
+        return int(kept) + parameters, int(min(kept, LAYERS * largest)) + parameters
 
     def _check_gradient(self) -> None:
         """Compare with a plain network's, far from the model's own parameters, if there it has one.

@@ -103,9 +103,8 @@ class Networks:
         points = points.to(self.execution.device, self.coordinates.dtype)
         if asked.mode == "statistics":
             return self._values(points, buffers, asked)
-        kept = {name: buffer.clone() for name, buffer in buffers.items()}  # for a second run
         works = self._values, self._gradients
-        values, gradients = (partial(self._work, work, kept, asked) for work in works)
+        values, gradients = (partial(self._work, work, buffers, asked) for work in works)
         return differentiable(points, values, gradients)
 
     def sizes(self, points: Tensor, asked: Pass) -> NDArray[np.int64]:

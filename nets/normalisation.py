@@ -31,7 +31,9 @@ def batch_norm(
         return None
     channels, count = input.shape[1], input[:, 0].numel()
     fits = all(part.shape == (channels,) and part.is_contiguous() for part in parts)
-    if not fits or len(running) == 1 or not (training or running) or (training and count < 2):
+    if not fits or len(running) == 1 or not (training or running):
+        return None
+    if training and (count < 2 or eps <= 0):
         return None
     weight = input.new_ones(channels) if weight is None else weight
     bias = input.new_zeros(channels) if bias is None else bias

@@ -35,6 +35,8 @@ def by_patches(
         return None
     if not all(isinstance(number, int) for number in (*steps, *zeros)):
         return None  # "same", or what torch refuses
+    if min(zeros) < 0 or min(steps) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
+        return None
     inside = all(k <= n + 2 * p for k, n, p in zip(size, input.shape[2:], zeros, strict=True))
     if not inside or input.shape[1] != weight.shape[1]:
         return None

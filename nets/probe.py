@@ -99,7 +99,8 @@ class _Made(TorchDispatchMode):
         made = func(*args, **(kwargs or {}))
         for tensor in made if isinstance(made, list | tuple) else (made,):
             if isinstance(tensor, Tensor):
-                self.bytes.append(tensor.numel() * tensor.element_size())
+                size = tensor.numel() * tensor.element_size()
+                self.bytes.append(min(size, tensor.untyped_storage().nbytes()))
         return made
 
 

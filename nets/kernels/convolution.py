@@ -15,7 +15,6 @@ from reduction.kernels.compilation import Float, Int, njit_parallel, njit_sums
 
 Reals = NDArray[Any]  # float32 or float64, all of a call's the same
 Places = NDArray[np.int64]
-Chosen = NDArray[np.uint8]
 
 
 @njit_sums

@@ -1,7 +1,12 @@
 """The largest numbers of squares of images, side by side."""
 
-from nets.kernels.convolution import Chosen, Reals
+import numpy as np
+from numpy.typing import NDArray
+
+from nets.kernels.convolution import Reals
 from reduction.kernels.compilation import Int, njit_sums
+
+Chosen = NDArray[np.uint8]
 
 
 @njit_sums

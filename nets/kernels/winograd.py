@@ -11,12 +11,12 @@ import numba
 import numpy as np
 
 from nets.kernels.convolution import Places, Reals
-from nets.kernels.lanes import FILTERS, WIDTH, product, transform
+from nets.kernels.lanes import BYTES, FILTERS, WIDTH, product, transform
 from reduction.kernels.compilation import Int, njit_parallel, njit_sums
 
 SIDE, STEP = 6, 4  # of a square that is read, and that is written
 PADDING = 32  # numbers between planes of transformed squares, which else share places of a cache
-LANES = 16  # numbers of a vector
+LANES = BYTES // 4  # numbers of a vector
 
 _SUMS = np.array(  # of two numbers and their differences, of which the matrices below are made
     [

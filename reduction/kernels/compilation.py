@@ -46,9 +46,10 @@ def njit_sums(function: Kernel) -> Kernel:
     """Compile loops over real numbers, which may be added in another order than is written.
 
     So that processors add many at a time; the order is the same in each call. NaN and infinities
-    are kept.
+    are kept, and come of divisions by zero.
     """
-    return _compiled(function, _nrt=False, fastmath={"contract", "nsz", "reassoc"})
+    fastmath = {"contract", "nsz", "reassoc"}
+    return _compiled(function, _nrt=False, fastmath=fastmath, error_model="numpy")
 
 
 def njit_parallel(function: Kernel) -> Kernel:

@@ -50,7 +50,10 @@ def ratios(channels: int, size: int, repeats: int) -> tuple[float, float]:
     torchs = NetworkLoss(model, x, y)
     assert ours.execution.layout == "examples_last"
     torchs.networks.execution = replace(
-        torchs.execution, layout="channels_last", in_training="channels_last"
+        torchs.execution,
+        layout="channels_last",
+        in_training="channels_last",
+        without_slopes="channels_last",
     )
     points = ours.flatten(model.state_dict()).repeat(POINTS, 1)
 

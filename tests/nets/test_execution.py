@@ -40,6 +40,8 @@ def test_what_is_asked_for_goes_before_the_rule() -> None:
     loss = NetworkLoss(LeNet(size=12), IMAGES, CLASSES, batching="vmap")
     assert loss.execution.batching == "vmap"
     assert repr(loss).endswith(", vmap, cpu)")
+    rounded = NetworkLoss(MLP(6, (8,), 3), X, Y, precision="bfloat16")
+    assert rounded.execution.batching == "loop"  # which autocast reaches
     loss = NetworkLoss(LeNet(size=12), IMAGES, CLASSES, precision="bfloat16")
     assert repr(loss).endswith(", loop, training in bfloat16, cpu)")
 

@@ -54,6 +54,17 @@ def test_values_and_running_statistics_are_torchs(
             assert change <= 8 * eps * exact[name].abs().max()
 
 
+def test_a_variance_may_be_zero_without_training() -> None:
+    given = arguments(torch.float64)
+    given["running_var"].zero_()
+    with torch.no_grad():
+        expected = batch_norm(**given, eps=0.0)
+        with ExamplesLast():
+            found = batch_norm(**given, eps=0.0)
+    torch.testing.assert_close(found, expected)
+    assert found.isinf().all()
+
+
 def test_the_number_of_threads_changes_no_bit() -> None:
     before, found = torch.get_num_threads(), list[Tensor]()
     try:
@@ -89,6 +100,7 @@ def test_what_is_not_finite_stays_in_its_channel() -> None:
         {"weight": torch.ones(4).double()},
         {"training": True, "input": torch.ones(1, 5, 1, 1).double()},
         {"running_mean": None, "running_var": None},
+        {"training": True, "eps": 0.0},
     ],
     ids=str,
 )

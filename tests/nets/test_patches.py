@@ -56,6 +56,9 @@ def test_without_bias() -> None:
         ((2, 8, 8), (2, 2, 3, 3), {}),
         ((5, 2, 2, 8), (2, 2, 3, 3), {}),  # torch refuses it
         ((5, 3, 8, 8), (2, 2, 3, 3), {}),
+        ((5, 2, 8, 8), (2, 2, 3, 3), {"padding": -1}),
+        ((5, 2, 8, 8), (2, 2, 3, 3), {"stride": 0}),
+        ((5, 2, 8, 8), (2, 2, 3, 3), {"bias": torch.ones(1)}),
     ],
 )
 def test_all_else_is_left_to_torch(images: Any, weight: Any, options: dict[str, Any]) -> None:
