@@ -42,7 +42,13 @@ def ours(images: Tensor, *others: Tensor) -> bool:
         and images.dtype in TYPES
         and images.numel() > 0
         and all(other.dtype == images.dtype for other in others)
+        and all(map(_is_plain, (images, *others)))
     )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether its memory holds its numbers."""
+    return tensor.layout == torch.strided and not tensor.is_neg()
 
 
 def pair(number: Any) -> tuple[int, ...]:

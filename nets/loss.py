@@ -218,6 +218,15 @@ class NetworkLoss:
     def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (batch,), float64, over all examples."""
         self._check_points(points)
+        loss, accuracy = self._means(points)
+        if not torch.is_grad_enabled() and not loss.isfinite().all():
+            beyond = ~loss.isfinite()
+            with self.networks.as_with_slopes():
+                loss[beyond], accuracy[beyond] = self._means(points[beyond])
+        return loss, accuracy
+
+    def _means(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_exact`, where no sum on the way leaves the range of numbers."""
         buffers = self._statistics(points)
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         accuracy = torch.zeros_like(loss)

@@ -321,6 +321,33 @@ def test_filtration_values_are_those_of_a_plain_loop_over_networks(model: nn.Mod
         assert abs(value - expected) < 1e-5
 
 
+class Steep(nn.Module):
+    """A network whose numbers are nearly too large for float32, and its loss is not."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 16, 3), nn.Conv2d(16, 16, 3, padding=1)
+        self.classify = nn.Linear(16, 10)
+        self.scale = scale
+
+    def forward(self, images: Tensor) -> Tensor:
+        large = self.second(self.first(images) * self.scale)
+        return self.classify(torch.sigmoid(large).mean((2, 3)))
+
+
+def test_sums_that_leave_the_range_of_numbers_are_taken_otherwise() -> None:
+    model = seeded(lambda: Steep(1e37))
+    loss = NetworkLoss(model, IMAGES, CLASSES)
+    points = points_near(model, 2) / 3
+    points[1] *= 1e-3
+    with torch.no_grad():
+        expected = [cross_entropy(at(model, p).eval()(IMAGES), CLASSES).item() for p in points]
+    assert np.isfinite(expected).all()
+    found = evaluate(loss, points).loss
+    assert np.abs(found - expected).max() < 1e-5
+    assert found[1] == evaluate(loss, points[1:]).loss[0]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_point_has_the_same_bits_in_every_batch(threads: int) -> None:
     """Networks of random widths, of which MKL by default rounds half by their place in a batch."""
