@@ -90,15 +90,18 @@ def standardise_in_threads(
 
 @njit_sums
 def _moments(images: Reals, channel: Int) -> tuple[Float, Float]:
-    """Mean and variance: added up in the images' type along rows, and in float64 over rows."""
+    """Mean and variance: added up in the images' type along rows, and in float64 over rows.
+
+    Of differences from one of the numbers, which are small where means are large.
+    """
     rows = images[channel].reshape(images.shape[1], -1)
-    total, squares = 0.0, 0.0
+    total, squares, one = 0.0, 0.0, rows[0, 0]
     for y in range(len(rows)):
         row, of_row = rows[y], images.dtype.type(0)
         for i in range(len(row)):
-            of_row += row[i]
+            of_row += row[i] - one
         total += of_row
-    mean = total / rows.size
+    mean = one + total / rows.size
     centre = images.dtype.type(mean)
     for y in range(len(rows)):
         row, of_row = rows[y], images.dtype.type(0)
