@@ -22,7 +22,7 @@ from nets.pairs import read_examples
 from nets.parameters import Coordinates
 from nets.probe import PROBES, LossFunction, has_classes, plain_gradient, refusing
 from reduction import DataError, OptionError, ShapeError
-from reduction.options import shown, whole
+from reduction.options import shown, switch, whole
 from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device
 
@@ -184,8 +184,9 @@ class NetworkLoss:
 
         Where points come one after another that is kept for one at a time, unless their gradients
         are to be differentiated. Without slopes: the largest that is passed from layer to layer.
+        Raises OptionError for what is no bool.
         """
-        return self._point_bytes[0 if slopes else 1]
+        return self._point_bytes[0 if switch("slopes", slopes) else 1]
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
