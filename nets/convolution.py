@@ -23,7 +23,7 @@ from nets.layout import empty, inner, ours, pair, run
 from nets.sharing import share
 
 FEW = 16
-"""Channels that are read. With so many, torch's convolutions are as fast (docs/networks/speed.md)."""
+"""Channels that are read: with so many torch's are as fast (docs/networks/speed.md)."""
 
 SQUARES = 2048  # at a time of Winograd's, at most: what is transformed stays in a cache
 
