@@ -136,16 +136,16 @@ class Networks:
 
     def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
         """Work at points, from a recording where it is the same each time."""
-        if self._recordings is None or torch.is_grad_enabled():
-            return work(points, {name: buffer.clone() for name, buffer in buffers.items()}, asked)
 
-        def recorded(points: Tensor, x: Tensor, y: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-            found = dict(zip(buffers, state, strict=True))
-            return work(points, found, replace(asked, x=x, y=y, seed=None))
+        def done(points: Tensor, x: Tensor, y: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            copies = {name: b.clone() for name, b in zip(buffers, state, strict=True)}
+            return work(points, copies, replace(asked, x=x, y=y))
 
-        name = work.__name__, asked.mode
         tensors = points, asked.x, asked.y, *buffers.values()
-        return self._recordings.replay(name, recorded, tensors)
+        if self._recordings is None or torch.is_grad_enabled():
+            return done(*tensors)
+        asked = replace(asked, seed=None)  # what is recorded draws nothing
+        return self._recordings.replay((work.__name__, asked.mode), done, tensors)
 
     def _values(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
         """As `run`; all buffers may change in place."""
