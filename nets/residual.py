@@ -32,7 +32,7 @@ class BasicBlock(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
             nn.BatchNorm2d(after),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(after, after, 3, padding=1, bias=False),
             nn.BatchNorm2d(after),
         )
@@ -48,8 +48,8 @@ class BasicBlock(nn.Module):
         """Images (batch, after, ...) of images (batch, before, ...)."""
         changed = self.layers(images)
         if self.shortcut is not None:
-            changed = changed + self.shortcut(images)
-        return nn.functional.relu(changed)
+            changed += self.shortcut(images)
+        return nn.functional.relu(changed, inplace=True)
 
 
 class ResNet(nn.Module):
@@ -93,7 +93,7 @@ class ResNet(nn.Module):
         layers: list[nn.Module] = [
             nn.Conv2d(channels, filters[0], 3, padding=1, bias=False),
             nn.BatchNorm2d(filters[0]),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
         for before, after in pairwise([filters[0], *filters]):
             stride = 1 if before == after else 2
