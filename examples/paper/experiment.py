@@ -152,21 +152,44 @@ def keep(built: LossComplex, path: Path) -> None:
 
 def options(description: str | None) -> argparse.ArgumentParser:
     """What all scripts can be asked on the command line."""
-    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
-    parser.add_argument("--scale", choices=SCALES, default="smoke", help="see experiment.py")
-    parser.add_argument("--folder", type=Path, default=Path("runs/paper"), help="of complexes")
+    parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
+    parser.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="smoke",
+        help="smoke: 64 images of digits, whether all runs (the default); small: 2,000 images of "
+        "FashionMNIST at 8 x 8 pixels, 8 epochs; paper: CIFAR-10, 300 epochs, for a GPU",
+    )
+    add_folder(parser, "runs/paper")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
     parser.add_argument(
-        "--minima", type=int, default=3, choices=range(3, 10), help="of a network; 4: Barcode 2 too"
+        "--minima",
+        type=int,
+        default=3,
+        choices=range(3, 10),
+        help="of a network (3); with 4 Barcode 2 too",
     )
     add_precision(parser)
     return parser
 
 
+def add_folder(parser: argparse.ArgumentParser, default: str) -> None:
+    """Of what was trained."""
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(default),
+        help=f"where complexes are kept and, once trained, read again ({default})",
+    )
+
+
 def add_precision(parser: argparse.ArgumentParser) -> None:
     """Of training."""
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="full", help="of training; see NetworkLoss"
+        "--precision",
+        choices=PRECISIONS,
+        default="full",
+        help="of training; losses that enter a barcode are float32 either way (full)",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from examples.paper.experiment import add_precision, keep, refuse_with_drawn
+from examples.paper.experiment import add_folder, add_precision, keep, refuse_with_drawn
 from examples.paper.pictures import ABOVE, Triangle, read, save, write
 from nets import LENET, LeNet, NetworkLoss, train_minima
 from nets.data import load
@@ -77,10 +77,18 @@ def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossCo
 def main() -> None:
     """Train what is missing, or read what was drawn before, and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--scale", choices=SCALES, default="smoke", help="see above")
-    parser.add_argument("--folder", type=Path, default=Path("runs/figure_1"), help="of complexes")
+    parser.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="smoke",
+        help="smoke: 64 images of digits, whether all runs (the default); small: 6,000 images of "
+        "FashionMNIST, 20 epochs; paper: all of them, 50 epochs",
+    )
+    add_folder(parser, "runs/figure_1")
     parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
-    parser.add_argument("--out", type=Path, default=Path("figure_1.png"), help="the picture")
+    parser.add_argument(
+        "--out", type=Path, default=Path("figure_1.png"), help="the picture (figure_1.png)"
+    )
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
     add_precision(parser)
     given = parser.parse_args()

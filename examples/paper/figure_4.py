@@ -13,7 +13,9 @@ from reduction import plot_diagram
 def main() -> None:
     """Train what is missing, and draw."""
     parser = options(__doc__)
-    parser.add_argument("--out", type=Path, default=Path("figure_4.png"), help="the picture")
+    parser.add_argument(
+        "--out", type=Path, default=Path("figure_4.png"), help="the picture (figure_4.png)"
+    )
     given = parser.parse_args()
     experiment = Experiment.asked_for(given)
     found = [built for (built,) in experiment.complexes(NETWORKS, 1)]

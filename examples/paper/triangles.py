@@ -14,7 +14,7 @@ from simplicial import plot_samples
 def main(description: str | None, networks: list[Network], name: str) -> None:
     """Train what is missing, or read what was drawn before, and draw."""
     parser = options(description)
-    parser.add_argument("--out", type=Path, default=Path(name), help="the picture")
+    parser.add_argument("--out", type=Path, default=Path(name), help=f"the picture ({name})")
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
     given = parser.parse_args()
     refuse_with_drawn(parser, given)

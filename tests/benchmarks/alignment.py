@@ -76,7 +76,7 @@ def row(case: Case, images: ImageData, epochs: int) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--epochs", type=int, default=50, help="on the digits")
     parser.add_argument("--fashion-epochs", type=int, default=10, help="on FashionMNIST")
     options = parser.parse_args()

@@ -390,7 +390,7 @@ def counted(reader: Reader, count: int, seed: int) -> Counter[tuple[str, str]]:
 
 def main() -> None:
     """Print how many of each outcome; and in which ways, where one is wrong."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

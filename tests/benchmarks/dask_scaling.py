@@ -55,7 +55,7 @@ def timed(workers: int, epochs: int) -> tuple[float, bytes]:
 
 def main() -> None:
     """Print the seconds, their ratio, and whether the files are the same bytes."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--times", type=int, default=1, help="runs, of which the best counts")
     options = parser.parse_args()

@@ -46,7 +46,7 @@ def built() -> dict[str, FilteredComplex]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--times", type=int, default=3, help="runs, of which the best counts")
     times = parser.parse_args().times
     lines = [

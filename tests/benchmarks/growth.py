@@ -96,7 +96,7 @@ def draw(curves: dict[str, Curve], path: Path) -> None:
 
 def main() -> None:
     """Measure, print the table, write both."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--most", type=int, default=POINTS[-1], help="the largest number of points")
     parser.add_argument("--limit", type=float, default=1200, help="seconds for one point")
     parser.add_argument("--out", type=Path, help="a folder for growth.md and growth.png")

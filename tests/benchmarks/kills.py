@@ -62,7 +62,7 @@ def written(folder: Path) -> dict[str, int]:
 
 def main() -> None:
     """Print what became of the run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--seed", type=int, default=0)

@@ -265,7 +265,7 @@ def print_whole_peak(folder: Path, n: int) -> None:
 
 def main() -> None:
     """Read the options, print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--large", action="store_true", help="what fits into no other library")
     parser.add_argument("--limit", type=float, default=60, help="seconds (default: 60)")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)

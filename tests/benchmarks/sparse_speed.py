@@ -230,7 +230,7 @@ def compare(case: Case, peaks: list[str], times: int) -> None:
 
 def main() -> None:
     """Read the options, print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--times", type=int, default=5, help="runs of which the best counts")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
