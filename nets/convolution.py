@@ -84,8 +84,8 @@ def _direct(
     images: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    steps: tuple[int, ...] = (1, 1),
-    zeros: tuple[int, ...] = (0, 0),
+    steps: tuple[int, ...],
+    zeros: tuple[int, ...],
 ) -> Tensor:
     """By adding up products."""
     framed = _framed(images, *zeros)
@@ -122,10 +122,10 @@ def _winograd(
     none = weight.new_zeros(kernels.FILTERS)
     lanes = _lanes(len(images), SQUARES // images.shape[1])
     places = np.arange(images.shape[1]) * lanes
-    planes = [n * lanes + kernels.PADDING for n in (len(places), kernels.FILTERS)]
+    planes = [n * lanes + kernels.GAP for n in (len(places), kernels.FILTERS)]
     scratch = len(packed) * sum(planes)
     rows = -(-size[0] // kernels.STEP)
-    arguments = inner(images), *zeros, packed, none, places, inner(out)
+    arguments = inner(images), *zeros, packed, none, lanes, places, inner(out)
     share(kernels.winograd, rows, *arguments, scratch=scratch)
     return out if bias is None else out.add_(bias[:, None, None])
 
@@ -166,7 +166,7 @@ class _Convolution(Function):
     ) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.zeros = rows, columns
-        return _direct(images, weight, bias, zeros=(rows, columns))
+        return _direct(images, weight, bias, (1, 1), (rows, columns))
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Any:
@@ -196,8 +196,8 @@ class _Correlation(Function):
         size = [n - m + 1 for n, m in zip(framed.shape[1:3], outer.shape[1:3], strict=True)]
         sums = images.new_zeros(len(outer), len(framed), *size)
         places = _places(framed, sums)
-        fives = np.append(places, np.repeat(places[-1:], -len(places) % 5))
-        tasks = len(outer) * len(fives) // 5
+        fives = np.append(places, np.repeat(places[-1:], -len(places) % kernels.TAPS))
+        tasks = len(outer) * len(fives) // kernels.TAPS
         share(kernels.correlate, tasks, framed, fives, outer, sums.flatten(1))
         return sums
 

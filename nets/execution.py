@@ -1,8 +1,10 @@
-"""How networks are run: choices that change a loss's speed and, but for training's precision and
-rounding, nothing else. All of them are made here.
+"""How networks are run: batching, precision and layout, which change a loss's speed and, but for
+training's precision and rounding, nothing else.
 
 They are rules on the architecture and the device, found by measurement (docs/networks/speed.md),
-not timings at run time, so that the same seed gives the same result on the same machine.
+not timings at run time, so that the same seed gives the same result on the same machine. Which of
+the kernels does a convolution is chosen in nets/convolution.py and nets/patches.py, whether a pass
+is recorded as a CUDA graph in nets/networks.py.
 """
 
 import copy

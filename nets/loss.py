@@ -29,7 +29,7 @@ from simplicial.options import usable_device
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
 ON_CUDA = 1024  # the same where there are no such statistics, on a device that takes more at once
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
-LAYERS = 4  # numbers of a layer's, and of its neighbours', at a time in evaluation
+LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
 
 
 class NetworkLoss:
@@ -42,8 +42,9 @@ class NetworkLoss:
     loss_fn    (outputs, targets) -> scalar, the mean over examples
     device     where the network runs; None: where the model's parameters are
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
-               layers and attention, which vmap cannot batch, for bfloat16, and for convolutions on
-               the CPU, where batched ones are slow; vmap otherwise. A rule, not a timing, so that
+               layers and attention, which vmap cannot batch, for bfloat16, and on the CPU for
+               convolutions, which are slow batched, and BatchNorm1d, whose bits would depend on
+               the number of points; vmap otherwise. A rule, not a timing, so that
                the same seed gives the same result
     precision  of training's arithmetic: "full", the parameters' own, or "bfloat16", torch's
                autocast, which is faster for ResNets on processors that compute with it, and
@@ -115,13 +116,12 @@ class NetworkLoss:
         return self.coordinates.dim
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Exact values (batch,) at points (batch, d), float64; differentiable by `torch.autograd`.
+        """Exact values (batch,) at points (batch, d), float64.
 
-        Convolutions are rounded otherwise with gradients enabled than without, as in `evaluate`: in
-        the seventh digit.
-        Not by `torch.func`, nor forwards, and with respect to points alone.
-        With batch norm the gradient takes the statistics at a point as constants. Raises
-        ShapeError.
+        Differentiable by `torch.autograd` with respect to points; not by `torch.func` or forwards.
+        With batch norm the gradient takes the statistics at a point as constants. Convolutions are
+        rounded otherwise with gradients enabled than without, as in `evaluate`: in the seventh
+        digit. Raises ShapeError.
         """
         return self._exact(points)[0]
 
@@ -295,7 +295,7 @@ class NetworkLoss:
     def _measure(self) -> tuple[int, int]:
         """Bytes that a point takes, see `point_bytes`; on the way, that both modes can be batched.
 
-        What a gradient keeps grows with the examples along a line, which two few of them tell.
+        What a gradient keeps is linear in the number of examples: two numbers give the line.
         """
         points = self.flatten(self.networks.model.state_dict()).repeat(2, 1).requires_grad_()
         n = len(self._targets)

@@ -20,6 +20,7 @@ from nets.data import check_name
 from nets.residual import ResNet
 from reduction.errors import DataError
 from reduction.memory import require
+from reduction.options import whole
 
 NAMES = ("mlp", "lenet", "resnet")
 
@@ -33,18 +34,16 @@ class MLP(nn.Module):
     returns (batch, classes)   logits
 
     The default on the 8x8 digits (`MLP(64)`) is the 64-32-10 network, 2,410 parameters. With no
-    hidden layer it is softmax regression, whose cross-entropy is convex. Raises DataError;
-    CapacityError for more weights than fit into memory.
+    hidden layer it is softmax regression, whose cross-entropy is convex. Raises OptionError,
+    DataError; CapacityError for more weights than fit into memory.
     """
 
     def __init__(self, inputs: int, hidden: Sequence[int] = (32,), classes: int = 10) -> None:
         super().__init__()
-        _check_positive("MLP", inputs=inputs, classes=classes)
+        inputs, classes = whole("inputs", inputs, 1), whole("classes", classes, 1)
         if not isinstance(hidden, Iterable):
             raise DataError(f"hidden is {hidden!r} in MLP; give a width for each hidden layer")
-        for width in hidden:
-            _check_positive("MLP", hidden=width)
-        widths = (inputs, *hidden, classes)
+        widths = (inputs, *(whole("hidden", width, 1) for width in hidden), classes)
         weights = sum(before * after for before, after in pairwise(widths))
         require(4 * weights, f"an MLP of {weights} weights")
         layers: list[nn.Module] = [nn.Flatten()]
@@ -72,13 +71,13 @@ class LeNet(nn.Module):
     recognition", Proc. IEEE 86 (1998), section II.B (LeNet-5); the padding stands for its 32x32
     frame. Departures, usual today: ReLU for the scaled tanh, 2x2 max pooling for the trainable
     subsampling, all 6 channels into each of the 16 (theirs, table I, take 3 to 6), a linear layer
-    for the radial basis functions. Raises DataError.
+    for the radial basis functions. Raises OptionError, DataError.
     """
 
     def __init__(self, channels: int = 1, size: int = 28, classes: int = 10) -> None:
         super().__init__()
-        _check_positive("LeNet", channels=channels, size=size, classes=classes)
-        if size < _LENET_SMALLEST:
+        channels, classes = whole("channels", channels, 1), whole("classes", classes, 1)
+        if whole("size", size, 1) < _LENET_SMALLEST:
             raise DataError(
                 f"LeNet needs images of at least {_LENET_SMALLEST} x {_LENET_SMALLEST} pixels, "
                 f"these are {size} x {size} and nothing is left after its second pooling; use mlp"
@@ -143,9 +142,3 @@ def build(
             "build mlp"
         )
     return LeNet(channels, rows, classes)
-
-
-def _check_positive(owner: str, **numbers: int) -> None:
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise DataError(f"{name} is {number!r} in {owner}; give a whole number of at least 1")

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from nets.layout import pair
 
-FEW = 16  # channels that are read: so many patches are as many numbers as the output of LeNets
+FEW = 16  # channels from which on copying patches costs more than it saves
 
 
 def by_patches(

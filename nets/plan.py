@@ -30,18 +30,19 @@ NEAR = 1e-3  # between them, in each parameter
 
 
 class Costs(NamedTuple):
-    """Seconds for one point: a gradient on a mini-batch; a loss, and a gradient, on all images."""
+    """Seconds for one point: a gradient on a mini-batch; a loss and a gradient on all images."""
 
     step: float
     loss: float
-    slope: float
+    gradient: float
 
 
 class Planned(NamedTuple):
     """One dimension's share of a run.
 
-    steps   gradients on a mini-batch
-    losses  on all images, and gradients, on all images
+    steps      gradients on a mini-batch
+    losses     losses on all images
+    gradients  gradients on all images
     """
 
     name: str
@@ -52,7 +53,7 @@ class Planned(NamedTuple):
 
     def seconds(self, costs: Costs) -> float:
         """By one process."""
-        return self.steps * costs.step + self.losses * costs.loss + self.gradients * costs.slope
+        return self.steps * costs.step + self.losses * costs.loss + self.gradients * costs.gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +165,18 @@ def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:
     return Costs(
         step=_seconds(lambda: gradient(estimate, points), loss.device),
         loss=_seconds(lambda: evaluate(loss, points), loss.device) * share,
-        slope=_seconds(lambda: values_and_gradients(loss, points), loss.device) * share,
+        gradient=_seconds(lambda: values_and_gradients(loss, points), loss.device) * share,
     )
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
     """For one of the points, the second time."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else int
-    work()
-    wait()
-    began = time.perf_counter()
-    work()
-    wait()
-    return (time.perf_counter() - began) / POINTS
+
+    def done() -> float:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    began = done()
+    return (done() - began) / POINTS

@@ -16,7 +16,7 @@ from nets.execution import Batching
 from reduction import DataError
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-PROBES = 16  # examples, spread over the data, on which model, data and loss_fn are tried
+PROBES = 16  # examples on which model, data and loss_fn are tried
 
 
 def has_classes(

@@ -1,4 +1,4 @@
-"""The settings of the two commands, as values: what a run's record holds, and what repeats it."""
+"""The settings of `run` and `analytic`, as values: what a record holds, and what repeats a run."""
 
 import math
 import platform
@@ -311,6 +311,13 @@ def _written(settings: NetworkSettings | AnalyticSettings) -> dict[str, Any]:
     return given
 
 
+def _gpu(settings: NetworkSettings | AnalyticSettings) -> str | None:
+    """The name of the CUDA device that networks were run on; None where there was none."""
+    if isinstance(settings, AnalyticSettings) or torch.device(settings.device).type != "cuda":
+        return None
+    return torch.cuda.get_device_name(settings.device)
+
+
 def record(
     settings: NetworkSettings | AnalyticSettings,
     recipe: Recipe | None,
@@ -333,7 +340,7 @@ def record(
             "processor": platform.machine(),
             "threads": torch.get_num_threads(),
             "cuda": torch.version.cuda if torch.cuda.is_available() else None,
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "gpu": _gpu(settings),
         },
         "seconds": round(seconds, 1),
     }

@@ -21,7 +21,7 @@ folder_field = click.option(
 
 
 def shared_options(command: Command) -> Command:
-    """Options of both commands."""
+    """Options of `run` and `analytic` alike."""
     for option in (
         click.option("--seed", default=0, show_default=True, help="Same seed, same result."),
         click.option("--field", default=2, show_default=True, help="Coefficients Z/p, p prime."),

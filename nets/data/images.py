@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from reduction.errors import DataError
 from reduction.memory import require
-from reduction.options import is_whole, shown
+from reduction.options import is_whole, shown, whole
 
 AT_ONCE = 4096  # images that are resized at a time
 
@@ -96,12 +96,9 @@ class ImageData:
         """The same images at size x size pixels: bilinear, each new pixel an average of those that
         it covers where they become smaller (torch's `antialias`).
 
-        Raises DataError for a size below 1, CapacityError for one that does not fit into memory.
+        Raises OptionError for a size below 1, CapacityError for one that does not fit into memory.
         """
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise DataError(
-                f"image size {size!r} asked of {self.name}; give a whole number of at least 1"
-            )
+        size = whole("image_size", size, 1)
         pixels = (len(self.train_inputs) + len(self.test_inputs)) * self.shape[0] * size**2
         require(self.train_inputs.element_size() * pixels, f"{size} x {size} images")
         if self.shape[1:] == (size, size):

@@ -8,6 +8,7 @@ tasks, and have a companion that does all in threads.
 """
 
 from nets.kernels.convolution import (
+    TAPS,
     convolve,
     convolve_in_threads,
     correlate,
@@ -23,7 +24,7 @@ from nets.kernels.normalisation import (
 )
 from nets.kernels.pooling import largest, put, take
 from nets.kernels.winograd import (
-    PADDING,
+    GAP,
     SIDE,
     STEP,
     transform_weights,
@@ -33,10 +34,11 @@ from nets.kernels.winograd import (
 
 __all__ = [
     "FILTERS",
+    "GAP",
     "HAS_AVX512",
-    "PADDING",
     "SIDE",
     "STEP",
+    "TAPS",
     "WIDTH",
     "aligned",
     "convolve",

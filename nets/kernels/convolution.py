@@ -15,6 +15,7 @@ from reduction.kernels.compilation import Float, Int, njit_parallel, njit_sums
 
 Reals = NDArray[Any]  # float32 or float64, all of a call's the same
 Places = NDArray[np.int64]
+TAPS = 5  # of which `correlate` adds up products at once, as many as registers hold
 
 
 @njit_sums
@@ -152,20 +153,20 @@ def correlate(
 ) -> None:
     """Add to sums (filters, taps) what weights get of the slopes of a convolution's output.
 
-    A number of places that can be divided by five; those beyond the taps are read for nothing. The
-    tasks begin..end-1, each of which is five taps of one filter.
+    A number of places that TAPS divides; those beyond the taps are read for nothing. The tasks
+    begin..end-1, each of which is TAPS taps of one filter.
     """
     _, height, width, examples = slopes.shape
     read, row = images.shape[2] * examples, width * examples
     flat, of_output = images.reshape(-1), slopes.reshape(-1)
-    taps, fives = sums.shape[1], len(places) // 5
+    taps, fives = sums.shape[1], len(places) // TAPS
     for y in range(height):
         for task in range(begin, end):
-            one, tap = task // fives, task % fives * 5
+            one, tap = task // fives, task % fives * TAPS
             place = (one * height + y) * row
             slope = of_output[place : place + row]
             five = _five_products(flat, y * read, places, tap, slope)
-            for i in range(min(5, taps - tap)):
+            for i in range(min(TAPS, taps - tap)):
                 sums[one, tap + i] += five[i]
 
 

@@ -21,9 +21,7 @@ WHOLE = ir.IntType(64)
 HAS_AVX512 = bool(binding.get_host_cpu_features().get("avx512f"))
 FILTERS = 8 if HAS_AVX512 else 4  # that a product is taken for, as many as registers hold
 VECTORS = 2 if HAS_AVX512 else 1  # of places
-WIDTH = (
-    VECTORS * BYTES // 4
-)  # numbers of float32 that a product is taken at, twice those of float64
+WIDTH = VECTORS * BYTES // 4  # numbers of float32 of a product, twice those of float64
 
 
 class _Vectors:
@@ -235,6 +233,6 @@ def transform(*matrices: Any, whole_square: bool) -> Any:
 
 
 def aligned(count: int) -> int:
-    """So many numbers of float32 or more, in whole vectors."""
+    """The least number of float32 numbers, no fewer than `count`, that fills whole vectors."""
     step = BYTES // np.dtype(np.float32).itemsize
     return -(-count // step) * step

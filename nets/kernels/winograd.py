@@ -15,7 +15,7 @@ from nets.kernels.lanes import BYTES, FILTERS, WIDTH, product, transform
 from reduction.kernels.compilation import Int, njit_parallel, njit_sums
 
 SIDE, STEP = 6, 4  # of a square that is read, and that is written
-PADDING = 32  # numbers between planes of transformed squares, which else share places of a cache
+GAP = 32  # numbers between planes of transformed squares, which else share places of a cache
 LANES = BYTES // 4  # numbers of a vector
 
 _SUMS = np.array(  # of two numbers and their differences, of which the matrices below are made
@@ -56,6 +56,7 @@ def winograd(
     left: Int,
     weights: Reals,
     bias: Reals,
+    lanes: Int,
     places: Places,
     out: Reals,
     scratch: Reals,
@@ -67,15 +68,14 @@ def winograd(
     up, left  rows and columns of zeros
     weights   (36, blocks, channels, FILTERS), transformed
     bias      (FILTERS,) zeros
-    places    (channels,) c lanes, with as many examples at a time as there are lanes: WIDTH, or
-              some times as many, but no more than examples
-    scratch   36 (channels lanes + PADDING) numbers, and as many with FILTERS for channels
+    lanes     examples at a time: a multiple of WIDTH, no more than there are
+    places    (channels,) c lanes
+    scratch   36 (channels lanes + GAP) numbers, and as many with FILTERS for channels
     The rows of squares begin..end-1.
     """
     channels, _, _, examples = images.shape
     _, _, wide, _ = out.shape
-    lanes = places[1]
-    plane = channels * lanes + PADDING
+    plane = channels * lanes + GAP
     sums = scratch[SIDE * SIDE * plane :]
     for square in range(begin, end):
         y = STEP * square
@@ -143,7 +143,7 @@ def _multiply(
     """Products of transformed squares and weights, summed over channels, for a block of filters."""
     numbers, blocks, channels, _ = weights.shape
     factors, of_block = weights.reshape(-1), channels * FILTERS
-    result = FILTERS * lanes + PADDING
+    result = FILTERS * lanes + GAP
     for number in range(numbers):
         at = (number * blocks + block) * of_block
         for i in range(0, lanes, WIDTH):
@@ -159,7 +159,7 @@ def _write_squares(
     filters, height, width, examples = out.shape
     rows, columns = _bits(STEP, y, height), _bits(STEP, x, width)
     are_kept = rows == columns == (1 << STEP) - 1
-    result = FILTERS * lanes + PADDING
+    result = FILTERS * lanes + GAP
     flat, down, steps = out.reshape(-1), width * examples, SIDE * result
     for one in range(min(FILTERS, filters - first)):
         to = (((first + one) * height + y) * width + x) * examples + example
@@ -188,6 +188,7 @@ def winograd_in_threads(
     left: Int,
     weights: Reals,
     bias: Reals,
+    lanes: Int,
     places: Places,
     out: Reals,
     scratch: Reals,
@@ -199,4 +200,5 @@ def winograd_in_threads(
     """
     for thread in numba.prange(len(bounds) - 1):
         begin, end = bounds[thread], bounds[thread + 1]
-        winograd(images, up, left, weights, bias, places, out, scratch[thread], begin, end)
+        own = scratch[thread]
+        winograd(images, up, left, weights, bias, lanes, places, out, own, begin, end)

@@ -102,15 +102,16 @@ def estimate(good: Good, batch_size: Any = 2, rng: Any = None) -> Any:
 
 
 NETWORKS_AND_DATA = (
-    Row("MLP", lambda _, v: MLP(v), DataError, "inputs is", NO_COUNT),
-    Row("MLP", lambda _, v: MLP(4, v), DataError, "hidden is",
-        (5, None, "ab", (0,), (-1,), (1.5,), (True,))),
-    Row("MLP", lambda _, v: MLP(4, (3,), v), DataError, "classes is", NO_COUNT),
+    Row("MLP", lambda _, v: MLP(v), OptionError, "inputs must", NO_COUNT),
+    Row("MLP", lambda _, v: MLP(4, v), DataError, "hidden is", (5, None)),
+    Row("MLP", lambda _, v: MLP(4, v), OptionError, "hidden must",
+        ("ab", (0,), (-1,), (1.5,), (True,))),
+    Row("MLP", lambda _, v: MLP(4, (3,), v), OptionError, "classes must", NO_COUNT),
     Row("MLP", lambda _, v: MLP(v), CapacityError, "GB of memory", (10**12, 10**30)),
-    Row("LeNet", lambda _, v: LeNet(v), DataError, "channels is", NO_COUNT),
-    Row("LeNet", lambda _, v: LeNet(1, v), DataError, "size is", NO_COUNT),
+    Row("LeNet", lambda _, v: LeNet(v), OptionError, "channels must", NO_COUNT),
+    Row("LeNet", lambda _, v: LeNet(1, v), OptionError, "size must", NO_COUNT),
     Row("LeNet", lambda _, v: LeNet(1, v), DataError, "use mlp", (4, 11)),
-    Row("LeNet", lambda _, v: LeNet(1, 28, v), DataError, "classes is", NO_COUNT),
+    Row("LeNet", lambda _, v: LeNet(1, 28, v), OptionError, "classes must", NO_COUNT),
     *(Row("ResNet", lambda _, v, name=name: resnet(**{name: v}), OptionError, name, bad)
       for name, bad in {"channels": NO_COUNT, "depth": (*NO_COUNT, 2), "width": NO_COUNT,
                         "classes": NO_COUNT, "shortcuts": UNSURE}.items()),
@@ -128,7 +129,8 @@ NETWORKS_AND_DATA = (
     Row("ImageData", lambda _, v: images(classes=v), DataError, "classes is", NO_COUNT),
     Row("ImageData.subset", lambda _, v: images().subset(v), DataError, "subset of",
         (*NO_COUNT, 4, 1.0)),
-    Row("ImageData.resized", lambda _, v: images().resized(v), DataError, "image size", NO_COUNT),
+    Row("ImageData.resized", lambda _, v: images().resized(v), OptionError, "image_size must",
+        NO_COUNT),
     Row("ImageData.resized", lambda _, v: images().resized(v), CapacityError, "GB of memory",
         (10**9,)),
     *(Row(load.__name__, call, error, piece, bad)

@@ -54,7 +54,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--checkpoint a.pt b.pt --minima 2", "got --minima 2 with 2 of them: leave out"),
         ("--checkpoint a.pt b.pt c.pt", "there is no checkpoint a.pt"),
         ("a.pt", r"Got unexpected extra argument \(a.pt\)"),
-        ("--image-size 0", "image size 0 asked of digits; give a whole number"),
+        ("--image-size 0", "image_size must be a whole number of at least 1, got 0"),
         ("--data cifar-10 --data-dir NOWHERE", "no CIFAR-10 in NOWHERE .*--data-dir"),
         ("--model lenet", r"images of at least 12 x 12 .* 8 x 8.*use mlp"),
         ("--model lenet --hidden 3", r"hidden widths \(3,\) given for lenet"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nets.data import ImageData, load_digits
-from reduction.errors import DataError
+from reduction.errors import DataError, OptionError
 
 
 def image_data(**changes: object) -> ImageData:
@@ -138,5 +138,5 @@ def test_resizing_does_not_depend_on_the_other_images(digits: ImageData) -> None
 
 @pytest.mark.parametrize("size", [0, -3, 2.0, True])
 def test_resizing_refuses_what_is_no_size(size: int) -> None:
-    with pytest.raises(DataError, match=r"image size .* asked of tiny; give a whole number"):
+    with pytest.raises(OptionError, match="image_size must be a whole number of at least 1"):
         image_data().resized(size)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import pytest
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch.nn.functional import batch_norm
 
 from nets.execution import ExamplesLast
 from nets.layout import TYPES
+from reduction.threads import cores
 from tests.nets.derivatives import drawn, images
 
 
@@ -71,7 +73,9 @@ def test_a_variance_may_be_zero_without_training() -> None:
     assert found.isinf().all()
 
 
+@pytest.mark.skipif(cores() == 1, reason="one core: there is one thread")
 def test_the_number_of_threads_changes_no_bit() -> None:
+    assert numba.config.NUMBA_NUM_THREADS > 1  # pyright: ignore
     before, found = torch.get_num_threads(), list[Tensor]()
     try:
         for threads in (1, 2, 3):

@@ -20,7 +20,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
-def test_values_and_gradients_of_several_networks_are_torchs(options: dict[str, Any]) -> None:
+def test_values_and_gradients_of_several_networks_are_torchs(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = numbers(3, 4, 2, 5, 3, seed=51).double().requires_grad_()
     biases = numbers(3, 4, seed=52).double().requires_grad_()
     images = numbers(6, 2, 9, 8, seed=53).double().requires_grad_()
@@ -28,8 +30,17 @@ def test_values_and_gradients_of_several_networks_are_torchs(options: dict[str, 
     def outputs(weight: Tensor, bias: Tensor) -> Tensor:
         return conv2d(images, weight, bias, **options)
 
+    taken = list[Tensor | None]()
+
+    def spy(*arguments: Any, **options: Any) -> Tensor | None:
+        taken.append(by_patches(*arguments, **options))
+        return taken[-1]
+
+    monkeypatch.setitem(Patches.own, torch.conv2d, spy)
     with Patches():
         found = vmap(outputs)(weights, biases)
+    assert len(taken) == 1
+    assert taken[0] is not None
     expected = torch.stack([outputs(w, b) for w, b in zip(weights, biases, strict=True)])
     assert (found - expected).abs().max() < 1e-13
     slopes = numbers(*expected.shape, seed=54).double()
