@@ -20,7 +20,7 @@ from torch.autograd import Function
 
 from nets import kernels
 from nets.layout import empty, inner, ours, pair, run
-from nets.sharing import share
+from nets.threads import in_threads
 
 FEW = 16
 """Channels that are read: with so many torch's are as fast (docs/networks/speed.md)."""
@@ -98,7 +98,7 @@ def _direct(
     biases = weight.new_zeros(packed.shape[0] * kernels.FILTERS)
     if bias is not None:
         biases[: len(bias)] = bias.detach()
-    share(kernels.convolve, size[0], framed, places, packed, biases, *steps, inner(out))
+    in_threads(kernels.convolve, size[0], framed, places, packed, biases, *steps, inner(out))
     return out
 
 
@@ -126,7 +126,7 @@ def _winograd(
     scratch = len(packed) * sum(planes)
     rows = -(-size[0] // kernels.STEP)
     arguments = inner(images), *zeros, packed, none, lanes, places, inner(out)
-    share(kernels.winograd, rows, *arguments, scratch=scratch)
+    in_threads(kernels.winograd, rows, *arguments, scratch=scratch)
     return out if bias is None else out.add_(bias[:, None, None])
 
 
@@ -169,55 +169,55 @@ class _Convolution(Function):
         return _direct(images, weight, bias, (1, 1), (rows, columns))
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
         images, weight = ctx.saved_tensors
         of_images = of_weight = of_bias = None
-        (slope,), (rows, columns) = slopes, ctx.zeros
+        (gradient,), (rows, columns) = gradients, ctx.zeros
         if ctx.needs_input_grad[0]:
-            of_images = _transposed(slope, weight, rows, columns)
+            of_images = _transposed(gradient, weight, rows, columns)
         if ctx.needs_input_grad[1]:
-            of_weight = _Correlation.apply(images, slope, rows, columns)
+            of_weight = _Correlation.apply(images, gradient, rows, columns)
         if ctx.needs_input_grad[2]:
-            rows_of_output = slope.permute(1, 2, 3, 0).flatten(2)
+            rows_of_output = gradient.permute(1, 2, 3, 0).flatten(2)
             of_bias = rows_of_output.sum(2).sum(1)  # threads would share a sum of all to one number
         return of_images, of_weight, of_bias, None, None
 
 
 class _Correlation(Function):
-    """What weights get, (filters, channels, rows, columns), of images and of the slopes of a
-    convolution's output.
+    """Gradients with respect to weights (filters, channels, rows, columns), given images and the
+    gradients with respect to a convolution's output.
     """
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, slopes: Tensor, rows: int, columns: int) -> Tensor:
-        ctx.save_for_backward(images, slopes)
+    def forward(ctx: Any, images: Tensor, gradients: Tensor, rows: int, columns: int) -> Tensor:
+        ctx.save_for_backward(images, gradients)
         ctx.zeros = rows, columns
-        framed, outer = _framed(images, rows, columns), inner(slopes)
+        framed, outer = _framed(images, rows, columns), inner(gradients)
         size = [n - m + 1 for n, m in zip(framed.shape[1:3], outer.shape[1:3], strict=True)]
         sums = images.new_zeros(len(outer), len(framed), *size)
         places = _places(framed, sums)
         fives = np.append(places, np.repeat(places[-1:], -len(places) % kernels.TAPS))
         tasks = len(outer) * len(fives) // kernels.TAPS
-        share(kernels.correlate, tasks, framed, fives, outer, sums.flatten(1))
+        in_threads(kernels.correlate, tasks, framed, fives, outer, sums.flatten(1))
         return sums
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
         images, of_output = ctx.saved_tensors
-        (slope,), (rows, columns) = slopes, ctx.zeros
-        of_images = of_slopes = None
+        (gradient,), (rows, columns) = gradients, ctx.zeros
+        of_images = of_gradients = None
         if ctx.needs_input_grad[0]:
-            of_images = _transposed(of_output, slope, rows, columns)
+            of_images = _transposed(of_output, gradient, rows, columns)
         if ctx.needs_input_grad[1]:
-            of_slopes = _Convolution.apply(images, slope, None, rows, columns)
-        return of_images, of_slopes, None, None
+            of_gradients = _Convolution.apply(images, gradient, None, rows, columns)
+        return of_images, of_gradients, None, None
 
 
-def _transposed(slopes: Tensor, weight: Tensor, rows: int, columns: int) -> Tensor:
-    """What images get of the slopes of a convolution's output: a convolution too."""
+def _transposed(gradients: Tensor, weight: Tensor, rows: int, columns: int) -> Tensor:
+    """Gradients with respect to images, given those of the output: a convolution too."""
     height, width = weight.shape[2:]
     turned = weight.flip(2, 3).transpose(0, 1)
-    return _Convolution.apply(slopes, turned, None, height - 1 - rows, width - 1 - columns)
+    return _Convolution.apply(gradients, turned, None, height - 1 - rows, width - 1 - columns)
 
 
 def _framed(images: Tensor, rows: int, columns: int) -> Tensor:

@@ -90,7 +90,7 @@ class Execution:
                    channels last, as torch's convolutions read them fastest; with their examples
                    last, for `nets.kernels`
     in_training    the layout then, which differs for bfloat16
-    without_slopes the layout where no gradient is asked for
+    without_gradients  the layout where none is asked for
     """
 
     device: torch.device
@@ -98,7 +98,7 @@ class Execution:
     precision: Precision
     layout: Layout
     in_training: Layout
-    without_slopes: Layout
+    without_gradients: Layout
 
     @classmethod
     def of(
@@ -180,7 +180,7 @@ class Execution:
     def _layout(self, training: bool) -> Layout:
         if training:
             return self.in_training
-        return self.layout if torch.is_grad_enabled() else self.without_slopes
+        return self.layout if torch.is_grad_enabled() else self.without_gradients
 
     @contextmanager
     def arithmetic(self, training: bool) -> Generator[None]:
@@ -213,11 +213,11 @@ def _takes_examples_last(model: nn.Module, images: Tensor, dtype: torch.dtype) -
     if not convolutions or any(isinstance(m, NORMS) for m in modules):
         return False, False
     normed = any(isinstance(m, nn.BatchNorm2d) for m in modules)
-    with_slopes = all(map(suits, convolutions)) and not normed
-    without = all(map(can_do, convolutions)) and (with_slopes or kernels.HAS_AVX512)
+    with_gradients = all(map(suits, convolutions)) and not normed
+    without = all(map(can_do, convolutions)) and (with_gradients or kernels.HAS_AVX512)
     if not without or not _takes(model, images, examples_last, ExamplesLast()):
         return False, False
-    return with_slopes, without
+    return with_gradients, without
 
 
 def _layout_by_torch(model: nn.Module, images: Tensor) -> Layout:

@@ -147,14 +147,14 @@ class NetworkLoss:
             buffers = self._statistics(points)
         n = len(self._targets)
         values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
-        slopes = torch.zeros_like(points)
+        gradients = torch.zeros_like(points)
         with torch.enable_grad():
             for x, y in self._parts():
                 at = points.detach().requires_grad_()
                 each = self.networks.run(at, buffers, Pass(x, y, "evaluation"))[0] * (len(y) / n)
-                slopes += torch.autograd.grad(each.sum(), at)[0]
+                gradients += torch.autograd.grad(each.sum(), at)[0]
                 values += each.detach().double()
-        return values, slopes
+        return values, gradients
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         """One pass over the data in random order: the loss on each mini-batch, in training mode.
@@ -179,14 +179,14 @@ class NetworkLoss:
             x, y = self._inputs[batch], self._targets[batch]
             yield self._estimate(x, y, int(rng.integers(2**63)))
 
-    def point_bytes(self, *, slopes: bool = True) -> int:
+    def point_bytes(self, *, gradients: bool = True) -> int:
         """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch.
 
         Where points come one after another that is kept for one at a time, unless their gradients
-        are to be differentiated. Without slopes: the largest that is passed from layer to layer.
+        are to be differentiated. Without gradients: the largest that is passed from layer to layer.
         Raises OptionError for what is no bool.
         """
-        return self._point_bytes[0 if switch("slopes", slopes) else 1]
+        return self._point_bytes[0 if switch("gradients", gradients) else 1]
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
@@ -222,7 +222,7 @@ class NetworkLoss:
         loss, accuracy = self._means(points)
         if not torch.is_grad_enabled() and not loss.isfinite().all():
             beyond = ~loss.isfinite()
-            with self.networks.as_with_slopes():
+            with self.networks.as_with_gradients():
                 loss[beyond], accuracy[beyond] = self._means(points[beyond])
         return loss, accuracy
 
@@ -250,7 +250,7 @@ class NetworkLoss:
         with torch.no_grad():
             for x, y in self._parts():
                 seen += len(x)
-                asked = Pass(x, y, "statistics", share=len(x) / seen)
+                asked = Pass(x, y, "statistics", momentum=len(x) / seen)
                 self.networks.run(points, buffers, asked)
         return buffers
 
@@ -333,8 +333,8 @@ class NetworkLoss:
         at = point[None].requires_grad_()
         asked = Pass(self.execution.arranged(x), y, "evaluation")
         value, _ = self.networks.run(at, self.networks.copies(1), asked)
-        (slope,) = torch.autograd.grad(value.sum(), at)
-        if (slope[0] - expected).norm() > 0.02 * expected.norm():
+        (gradient,) = torch.autograd.grad(value.sum(), at)
+        if (gradient[0] - expected).norm() > 0.02 * expected.norm():
             raise DataError(
                 "a gradient must be that at the parameters that a network is called with, that of "
                 f"{self._name} is another: leave out what runs parts of a network again for "

@@ -31,14 +31,14 @@ class Pass:
           "training"
     seed  of torch's global generators, for each point anew, so that what is drawn does not depend
           on the points beside it; None: nothing is drawn
-    share that running statistics take up of each batch's, where they are taken up
+    momentum  with which running statistics take up each batch's, in "statistics"
     """
 
     x: Tensor
     y: Tensor
     mode: Mode
     seed: int | None = None
-    share: float = 0.0
+    momentum: float = 0.0
 
 
 class Networks:
@@ -95,21 +95,21 @@ class Networks:
         return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
 
     @contextmanager
-    def as_with_slopes(self) -> Generator[None]:
+    def as_with_gradients(self) -> Generator[None]:
         """Networks are run as where gradients are taken.
 
         By sums of products: those of Winograd's convolutions leave the range of float32 where
         numbers are 1e36, and a number that is not finite spoils its neighbours.
         """
         before = self.execution
-        self.execution = replace(before, without_slopes=before.layout)
+        self.execution = replace(before, without_gradients=before.layout)
         try:
             yield
         finally:
             self.execution = before
 
     def run(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
-        """Loss and share of correct examples, (batch,) each, at points (batch, d).
+        """Loss and accuracy, (batch,) each, at points (batch, d).
 
         Differentiable by `torch.autograd` with respect to the points. buffers (batch, ...) by name
         stay as they are, but that a pass for statistics changes running statistics in place.
@@ -149,17 +149,17 @@ class Networks:
 
     def _values(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
         """As `run`; all buffers may change in place."""
-        with self.execution.exactly(), self._momentum(asked.share):
+        with self.execution.exactly(), self._momentum(asked.momentum):
             if self.execution.batching == "vmap":
                 return self._batched(points, buffers, asked)
-            losses, shares = zip(
+            losses, accuracies = zip(
                 *(
                     self._one(self._parameters(point), {k: b[i] for k, b in buffers.items()}, asked)
                     for i, point in enumerate(points.unbind())  # else each gradient has all rows
                 ),
                 strict=True,
             )
-            return torch.stack(losses), torch.stack(shares)
+            return torch.stack(losses), torch.stack(accuracies)
 
     def _gradients(
         self, points: Tensor, buffers: Buffers, asked: Pass
@@ -168,18 +168,18 @@ class Networks:
 
         Where points come one after another, so do gradients: what one keeps is kept for one point.
         """
-        slopes = torch.empty_like(points)
+        gradients = torch.empty_like(points)
         found = list[tuple[Tensor, Tensor]]()
         size = len(points) if self.execution.batching == "vmap" else 1
         for part in (slice(i, i + size) for i in range(0, len(points), size)):
             with torch.enable_grad(), self.execution.exactly():
                 leaf = points[part].detach().requires_grad_()
                 state = {name: buffer[part] for name, buffer in buffers.items()}
-                losses, shares = self._values(leaf, state, asked)
-                (slopes[part],) = torch.autograd.grad(losses.sum(), leaf)
-            found.append((losses.detach(), shares))
-        losses, shares = map(torch.cat, zip(*found, strict=True))
-        return losses, shares, slopes
+                losses, accuracies = self._values(leaf, state, asked)
+                (gradients[part],) = torch.autograd.grad(losses.sum(), leaf)
+            found.append((losses.detach(), accuracies))
+        losses, accuracies = map(torch.cat, zip(*found, strict=True))
+        return losses, accuracies, gradients
 
     def _batched(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
         """As `_values`, all points at once."""
@@ -194,19 +194,19 @@ class Networks:
         return values[:1], correct[:1]
 
     @contextmanager
-    def _momentum(self, share: float) -> Generator[None]:
-        """Running statistics take up this share of each batch's.
+    def _momentum(self, momentum: float) -> Generator[None]:
+        """Batch norms have this momentum.
 
         A number, since the cumulative mean of momentum=None cannot be batched.
         """
         before = [norm.momentum for norm in self.norms]
         try:
             for norm in self.norms:
-                norm.momentum = share  # pyright: ignore
+                norm.momentum = momentum  # pyright: ignore
             yield
         finally:
-            for norm, momentum in zip(self.norms, before, strict=True):
-                norm.momentum = momentum
+            for norm, own in zip(self.norms, before, strict=True):
+                norm.momentum = own
 
     def _parameters(self, point: Tensor) -> dict[str, Tensor]:
         """Those of one network (d,), copied for cuDNN, whose kernels may need aligned memory."""
@@ -216,7 +216,7 @@ class Networks:
     def _one(
         self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: Pass
     ) -> tuple[Tensor, Tensor]:
-        """Loss and share of correct examples of one network."""
+        """Loss and accuracy of one network."""
         training = asked.mode == "training"
         self.model.train(training)
         for norm in self.norms if asked.mode == "statistics" else ():

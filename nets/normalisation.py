@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nets import kernels
 from nets.layout import empty, inner, ours
-from nets.sharing import share
+from nets.threads import in_threads
 
 
 def batch_norm(
@@ -43,5 +43,5 @@ def batch_norm(
         kernel, numbers = kernels.standardise, (*running, float(momentum))
     else:
         kernel, numbers = kernels.normalise, running
-    share(kernel, channels, inner(input), *numbers, weight, bias, float(eps), inner(out))
+    in_threads(kernel, channels, inner(input), *numbers, weight, bias, float(eps), inner(out))
     return out

@@ -161,11 +161,11 @@ def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:
     noise = torch.randn((POINTS, loss.dim), generator=torch.Generator().manual_seed(0))
     points = point + NEAR * noise.to(point)
     estimate = next(iter(mini.estimates(len(mini), np.random.default_rng(0))))
-    share = images / len(loss)
+    fraction = images / len(loss)
     return Costs(
         step=_seconds(lambda: gradient(estimate, points), loss.device),
-        loss=_seconds(lambda: evaluate(loss, points), loss.device) * share,
-        gradient=_seconds(lambda: values_and_gradients(loss, points), loss.device) * share,
+        loss=_seconds(lambda: evaluate(loss, points), loss.device) * fraction,
+        gradient=_seconds(lambda: values_and_gradients(loss, points), loss.device) * fraction,
     )
 
 

@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.autograd import Function
 
 Values = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Points (batch, d) -> losses and shares of correct examples (batch,); the losses can be
-differentiated as often as one likes, by `torch.autograd` with respect to points alone."""
+"""Points (batch, d) -> losses and accuracies (batch,); the losses can be differentiated as often as
+one likes, by `torch.autograd` with respect to points alone."""
 
 Gradients = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Points (batch, d) -> losses and shares (batch,), and the losses' gradients (batch, d)."""
+"""Points (batch, d) -> losses and accuracies (batch,), and the losses' gradients (batch, d)."""
 
 
 def differentiable(points: Tensor, values: Values, gradients: Gradients) -> tuple[Tensor, Tensor]:
-    """Losses and shares (batch,) at points (batch, d)."""
+    """Losses and accuracies (batch,) at points (batch, d)."""
     if torch.is_grad_enabled() and points.requires_grad:
         return _Differentiable.apply(points, values, gradients)
     return values(points)
@@ -34,17 +34,17 @@ class _Differentiable(Function):
     def forward(
         ctx: Any, points: Tensor, values: Values, gradients: Gradients
     ) -> tuple[Tensor, Tensor]:
-        losses, shares, slopes = gradients(points)
+        losses, accuracies, found = gradients(points)
         ctx.values = values
-        ctx.save_for_backward(points, slopes)
-        ctx.mark_non_differentiable(shares)
-        return losses, shares
+        ctx.save_for_backward(points, found)
+        ctx.mark_non_differentiable(accuracies)
+        return losses, accuracies
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> Any:
-        points, slopes = ctx.saved_tensors
+        points, found = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            return outer[0][:, None] * slopes, None, None
+            return outer[0][:, None] * found, None, None
         # asked for a gradient that can be differentiated in its turn
         losses, _ = ctx.values(points)
         return *torch.autograd.grad(losses, points, outer[0], create_graph=True), None, None

@@ -53,8 +53,8 @@ class _MaxPooling(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        return _Put.apply(*slopes, *ctx.saved_tensors, *ctx.squares), None
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _Put.apply(*gradients, *ctx.saved_tensors, *ctx.squares), None
 
 
 class _Put(Function):
@@ -73,8 +73,8 @@ class _Put(Function):
         return images
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        return _Take.apply(*slopes, *ctx.saved_tensors, ctx.size), None, None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _Take.apply(*gradients, *ctx.saved_tensors, ctx.size), None, None, None, None
 
 
 class _Take(Function):
@@ -89,5 +89,5 @@ class _Take(Function):
         return numbers
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        return _Put.apply(*slopes, *ctx.saved_tensors, *ctx.squares), None, None
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _Put.apply(*gradients, *ctx.saved_tensors, *ctx.squares), None, None

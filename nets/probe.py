@@ -80,10 +80,10 @@ def plain_gradient(
     with torch.no_grad():
         for name, value in parameters.items():
             own[name].copy_(value)
-    slopes = torch.autograd.grad(
+    gradients = torch.autograd.grad(
         loss_fn(network(x), y), [own[name] for name in parameters], materialize_grads=True
     )
-    return torch.cat([slope.flatten() for slope in slopes])
+    return torch.cat([gradient.flatten() for gradient in gradients])
 
 
 class _Made(TorchDispatchMode):

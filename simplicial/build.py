@@ -105,7 +105,7 @@ def build_complex(
         layout,
         resolution=resolution,
         tolerance=tolerance,
-        slopes=tolerance is not None or optimizer.takes_slopes,
+        gradients=tolerance is not None or optimizer.takes_gradients,
         seed=seed,
         memory=memory,
         progress=progress,

@@ -92,8 +92,8 @@ def certify(
     starts = torch.einsum("kj,kjd->kd", share, corners)
     reach = _reach(pool, len(simplices.vertices), corners) if len(which) else np.empty(0)
     points = starts.double().cpu().numpy().copy()
-    values, slopes = values_and_gradients(loss, starts, memory)
-    norms = slopes.norm(dim=1).double().cpu().numpy()
+    values, gradients = values_and_gradients(loss, starts, memory)
+    norms = gradients.norm(dim=1).double().cpu().numpy()
     eigenvalues, morse = np.full((len(which), count), np.nan), np.full(len(which), -1)
     accepted, above = np.zeros(len(which), dtype=bool), np.broadcast_to(above, len(which))
     for index in range(r, min(d, top) + 1):

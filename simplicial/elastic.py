@@ -87,7 +87,7 @@ class NudgedElastic:
         return False
 
     @property
-    def takes_slopes(self) -> bool:
+    def takes_gradients(self) -> bool:
         """To know how high its simplices' faces are."""
         return True
 
@@ -141,7 +141,7 @@ class _Faces(NamedTuple):
     """What is known of the faces of m simplices, which stand still.
 
     floor   (m,) the largest loss on them; of a relaxed path, on its control points
-    values  (m, c) the loss at control points, slopes (m, c, d) its gradient; arbitrary inside
+    values  (m, c) the loss at control points, gradients (m, c, d) its gradient; arbitrary inside
     spread  (m,) range of the loss at control points on them, or on the path
     rounding (m,) of its values
     fixed   (m, c) bool, control points that stand still
@@ -149,7 +149,7 @@ class _Faces(NamedTuple):
 
     floor: Floats
     values: Floats
-    slopes: Tensor
+    gradients: Tensor
     spread: Floats
     rounding: Floats
     fixed: NDArray[np.bool_]
@@ -157,16 +157,16 @@ class _Faces(NamedTuple):
     @classmethod
     def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
         assert stage.floor is not None, "faces stand still, so that they are known"
-        assert stage.seen is not None, "and so are the slopes there"
+        assert stage.seen is not None, "and so are the gradients there"
         floor, seen = stage.floor[group], stage.seen
         rows = stage.simplices.controls[group].copy()
         rows[:, mesh.inside] = rows[:, [0]]
         values = seen.values[rows]
-        slopes = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
+        gradients = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
         fixed = np.ones(values.shape, dtype=bool)
         fixed[:, mesh.inside] = False
         spread = np.ptp(values, axis=1)
-        return cls(floor, values, slopes, spread, rounding(values, slopes), fixed)
+        return cls(floor, values, gradients, spread, rounding(values, gradients), fixed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,15 +265,15 @@ class _Settling:
         corners, weights = self.settings.simplex_map.locate(top.place)
         free = weights * ~np.take_along_axis(self.faces.fixed[which], corners, axis=1)
         share = torch.as_tensor(free, device=controls.device).to(controls)
-        steep = top.slopes.square().sum(dim=1) * share.square().sum(dim=1)
+        steep = top.gradients.square().sum(dim=1) * share.square().sum(dim=1)
         step = (excess / steep.clamp(min=TINY))[:, None] * share
-        longest = step.amax(dim=1) * top.slopes.norm(dim=1)
+        longest = step.amax(dim=1) * top.gradients.norm(dim=1)
         step *= (
             LOWERING * self.settings.longest * self.mesh.spacing(controls) / longest.clamp(min=TINY)
         ).clamp(max=1)[:, None]
         rows = torch.arange(len(controls), device=controls.device)[:, None].expand(step.shape)
         at = (rows, torch.as_tensor(corners, device=controls.device))
-        return controls.index_put(at, -step[:, :, None] * top.slopes[:, None], accumulate=True)
+        return controls.index_put(at, -step[:, :, None] * top.gradients[:, None], accumulate=True)
 
     def _filled(self, controls: Tensor, inner: Tensor) -> Tensor:
         controls = controls.clone()
@@ -310,22 +310,22 @@ class _Settling:
             memory=self.memory,
         )
         tops = interpolate_each(controls, self.settings.simplex_map, found.place)
-        _, slopes = values_and_gradients(self.loss, tops, self.memory)
-        steepness = (slopes.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
+        _, gradients = values_and_gradients(self.loss, tops, self.memory)
+        steepness = (gradients.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
         best.take(which, controls, found.largest, steepness <= CRITICAL * (found.largest - floor))
-        return _Top(found.largest, found.place, slopes)
+        return _Top(found.largest, found.place, gradients)
 
     def _seen(self, which: Ints, controls: Tensor) -> Seen:
         """The loss and its gradient at control points (k, c, d), known on faces."""
         inner = controls[:, self.mesh.inside]
-        inner_values, inner_slopes = values_and_gradients(
+        inner_values, inner_gradients = values_and_gradients(
             self.loss, inner.flatten(0, 1), self.memory
         )
         values = self.faces.values[which]
         values[:, self.mesh.inside] = inner_values.reshape(inner.shape[:2])
-        slopes = self.faces.slopes[which]
-        slopes[:, self.mesh.inside] = inner_slopes.view(inner.shape)
-        return Seen(values.ravel(), slopes.flatten(0, 1))
+        gradients = self.faces.gradients[which]
+        gradients[:, self.mesh.inside] = inner_gradients.view(inner.shape)
+        return Seen(values.ravel(), gradients.flatten(0, 1))
 
 
 class _Top(NamedTuple):
@@ -333,7 +333,7 @@ class _Top(NamedTuple):
 
     heights: Floats
     place: Floats
-    slopes: Tensor
+    gradients: Tensor
 
 
 class _Lowest:

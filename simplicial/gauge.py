@@ -1,4 +1,4 @@
-"""What is known of a complex while it is built: heights, floors, slopes, certificates."""
+"""What is known of a complex while it is built: heights, floors, gradients, certificates."""
 
 import warnings
 from typing import NoReturn
@@ -32,7 +32,7 @@ class Gauge:
     resolution  of the lattice
     tolerance   None: maxima are sampled (Algorithm 2); else they are honest, up to this share of
                 the range of the loss that was seen on a simplex
-    slopes      whether the loss's gradients at control points are wanted
+    gradients   whether the loss's gradients at control points are wanted
     interiors   what was seen inside the simplices of each dimension from 1 on
     heights     for each dimension the largest loss seen on each simplex, faces included
     slack       for each dimension what each maximum may be too low by; a sampled one by any amount
@@ -47,23 +47,23 @@ class Gauge:
         *,
         resolution: int,
         tolerance: float | None,
-        slopes: bool,
+        gradients: bool,
         seed: int,
         memory: int,
         progress: bool,
     ) -> None:
         self.minima, self.pool, self.layout = minima, pool, layout
-        self.resolution, self.tolerance, self.slopes = resolution, tolerance, slopes
+        self.resolution, self.tolerance, self.gradients = resolution, tolerance, gradients
         self.seed, self.memory, self.progress = seed, memory, progress
         self.interiors: list[Interior] = []
         self.heights: list[NDArray[np.float64]] = [minima.values]
         self.slack = [np.zeros(len(minima))]
         self.threads = torch.get_num_threads()
-        self._values = np.full(len(pool) if slopes else 0, np.nan)
-        self._slopes = torch.empty_like(pool) if slopes else pool[:0]
-        if slopes:
+        self._values = np.full(len(pool) if gradients else 0, np.nan)
+        self._gradients = torch.empty_like(pool) if gradients else pool[:0]
+        if gradients:
             n = len(minima)
-            self._values[:n], self._slopes[:n] = values_and_gradients(
+            self._values[:n], self._gradients[:n] = values_and_gradients(
                 minima.loss, minima.points, memory
             )
 
@@ -95,9 +95,9 @@ class Gauge:
             every.vertices[which], local.reshape(len(which), -1), every.simplex_map
         )
         at, seen = torch.as_tensor(rows, device=self.pool.device), None
-        if self.slopes:
+        if self.gradients:
             faces = at[: inside.start]
-            seen = Seen(self._values[rows[: inside.start]], self._slopes[faces])
+            seen = Seen(self._values[rows[: inside.start]], self._gradients[faces])
         m = len(every.vertices)
         return Batch(
             stage=Stage(
@@ -111,7 +111,7 @@ class Gauge:
             ),
             pool=self.pool[at],
             trains=trains,
-            slopes=self.slopes,
+            gradients=self.gradients,
             keeps=r <= PICTURED and m * self.lattice_points(r) * KEPT_BYTES <= self.memory,
             resolution=self.resolution,
             tolerance=self.tolerance,
@@ -124,10 +124,13 @@ class Gauge:
         rows = self.layout.starts[r] + which[:, None] * own + np.arange(own)
         at = torch.as_tensor(rows, device=self.pool.device)
         self.pool[at] = finished.points.to(self.pool)
-        if self.slopes:
+        if self.gradients:
             assert finished.values is not None
-            assert finished.slopes is not None
-            self._values[rows], self._slopes[at] = finished.values, finished.slopes.to(self.pool)
+            assert finished.gradients is not None
+            self._values[rows], self._gradients[at] = (
+                finished.values,
+                finished.gradients.to(self.pool),
+            )
 
     def close(self, r: int, finished: Finished) -> None:
         """What was seen inside all r-simplices, in their order.
@@ -136,7 +139,7 @@ class Gauge:
         """
         evaluations = int(finished.evaluations.sum())
         if r == 1 and self.tolerance is not None:
-            evaluations += len(self.minima)  # slopes at the vertices
+            evaluations += len(self.minima)  # gradients at the vertices
         self.interiors.append(
             Interior(finished.largest, finished.place, finished.samples, evaluations)
         )

@@ -3,8 +3,8 @@
 A loss is any callable that takes points `(batch, d)` and returns values `(batch,)`, differentiable
 by torch, each value depending on its own point alone. Everything else is optional: a loss over data
 may offer cheap random estimates for training (`StochasticLoss`) and a score beside the value
-(`ScoredLoss`), may compute its exact gradient itself (`SlopedLoss`), and may say how much memory a
-point takes (`SizedLoss`).
+(`ScoredLoss`), may compute its exact gradient itself (`DifferentiatedLoss`), and may say how
+much memory a point takes (`SizedLoss`).
 """
 
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ class ScoredLoss(Protocol):
 
 
 @runtime_checkable
-class SlopedLoss(Protocol):
+class DifferentiatedLoss(Protocol):
     """A loss that computes its exact gradient in less memory than torch would for all its data."""
 
     def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,20 +75,20 @@ class SlopedLoss(Protocol):
 class SizedLoss(Protocol):
     """A loss that knows what a point costs in memory."""
 
-    def point_bytes(self, *, slopes: bool = True) -> int:
+    def point_bytes(self, *, gradients: bool = True) -> int:
         """Bytes that one more point in a batch takes, its gradient included unless left out."""
         ...
 
 
-def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, slopes: bool = True) -> int:
+def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, gradients: bool = True) -> int:
     """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more.
 
-    With their gradients, unless `slopes` says otherwise.
+    With their gradients, unless `gradients` says otherwise.
     Raises OptionError for a budget of no bytes.
     """
     memory = byte_count(memory)
     if isinstance(loss, SizedLoss):
-        size = loss.point_bytes(slopes=slopes)
+        size = loss.point_bytes(gradients=gradients)
     else:
         size = SCRATCH * points.shape[-1] * points.element_size()
     return max(1, memory // size)
@@ -154,7 +154,7 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
                 _check_shape(values, chunk, (np.ndarray, Tensor))
         return found
 
-    portions = Portions(points_at_once(loss, points, memory, slopes=False))
+    portions = Portions(points_at_once(loss, points, memory, gradients=False))
     with torch.no_grad():
         parts = portions.of(len(points), seen)
     together = Evaluation.joined(parts) if parts else Evaluation(np.empty(0), None)
@@ -173,21 +173,21 @@ def values_and_gradients(
 
     def seen(portion: slice) -> tuple[NDArray[np.float64], Tensor]:
         chunk = points.detach()[portion]
-        if isinstance(loss, SlopedLoss):
-            value, slope = loss.values_and_gradients(chunk.clone())
+        if isinstance(loss, DifferentiatedLoss):
+            value, gradients = loss.values_and_gradients(chunk.clone())
             _check_shape(value, chunk)
         else:
-            _, value, slope = _differentiate(loss, chunk, twice=False)
-        return value.detach().double().cpu().numpy(), slope.detach()
+            _, value, gradients = _differentiate(loss, chunk, twice=False)
+        return value.detach().double().cpu().numpy(), gradients.detach()
 
     portions = Portions(points_at_once(loss, points, memory))
     parts = [(np.empty(0), points[:0]), *portions.of(len(points), seen)]
     value = np.concatenate([part for part, _ in parts])
-    slope = torch.cat([part for _, part in parts])
+    gradients = torch.cat([part for _, part in parts])
     _check_finite(value, points)
-    steepest = torch.linalg.vector_norm(slope, torch.inf, dim=1)
+    steepest = torch.linalg.vector_norm(gradients, torch.inf, dim=1)
     _check_finite(steepest.double().cpu().numpy(), points, "gradient")
-    return value, slope
+    return value, gradients
 
 
 def gradient(loss: Loss, points: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def sample_interiors(
     """
     t = interior_lattice(simplices.dim, resolution)
     m = len(simplices.vertices)
-    at_once = points_at_once(loss, pool, memory, slopes=False)
+    at_once = points_at_once(loss, pool, memory, gradients=False)
     largest = np.full(m, -np.inf)
     place = np.zeros((m, simplices.dim + 1))
     kept: list[Evaluation] = []

@@ -71,7 +71,7 @@ class Stage:
     memory     bytes for a batch of points, never the result
     floor      (m,) the largest loss on each simplex's faces; None for an optimizer that moves faces
     seen       the loss and its gradient at the rows before inside; None likewise, and for one that
-               takes no slopes
+               takes no gradients
     memo       where training keeps how far it has come; None: nowhere
     """
 
@@ -99,7 +99,7 @@ class Optimizer(Protocol):
         ...
 
     @property
-    def takes_slopes(self) -> bool:
+    def takes_gradients(self) -> bool:
         """Whether it must be told the loss's gradients on faces."""
         ...
 
@@ -177,7 +177,7 @@ class Algorithm1:
         return self.sides == "trainable"
 
     @property
-    def takes_slopes(self) -> bool:
+    def takes_gradients(self) -> bool:
         """Never."""
         return False
 

@@ -22,7 +22,7 @@ FORGET = 0.97  # of that curvature, from step to step
 SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
 READY = 1e-2  # motion over spacing at which a simplex's highest point begins to climb
 SETTLED = 1e-5  # and at which the simplex is left alone
-MET = ("points", "slopes", "largest")  # what is known of curvature
+MET = ("points", "gradients", "largest")  # what is known of curvature
 TINY = 1e-30  # positive in float32 too
 
 
@@ -69,15 +69,15 @@ def nudge(
             continue
         here = controls[moving]
         inner, spacing = here[:, inside], mesh.spacing(here)[:, None, None]
-        heights[moving[:, None], inside], slopes = _slopes(loss, inner, memory)
+        heights[moving[:, None], inside], gradients = _gradients(loss, inner, memory)
         axes = frame(mesh.tangents(here, heights[moving]))
-        tangential, spread = along(axes, slopes), along(axes, mesh.spread(here))
-        across = slopes - tangential
+        tangential, spread = along(axes, gradients), along(axes, mesh.spread(here))
+        across = gradients - tangential
         top = heights[moving[:, None], inside].max(dim=1)
         climbs = (is_climbing[moving] & (top.values > floor[moving])).nonzero()[:, 0]
         across[climbs, top.indices[climbs]] -= tangential[climbs, top.indices[climbs]]
         spread[climbs, top.indices[climbs]] = 0
-        move = pace.step(inner, slopes, across, spacing) + SPREAD * spread
+        move = pace.step(inner, gradients, across, spacing) + SPREAD * spread
         motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
         going = (motion > SETTLED) | ~is_climbing[moving]
         controls[moving[:, None], inside] = inner + move
@@ -95,22 +95,22 @@ def nudge(
 
 
 class _Curvature:
-    """The largest curvature that each control point has met lately, from differences of slopes."""
+    """The largest curvature that each control point has met lately, from differing gradients."""
 
     def __init__(self) -> None:
         self.points: Tensor | None = None
-        self.slopes: Tensor | None = None
+        self.gradients: Tensor | None = None
         self.largest: Tensor | None = None
 
-    def met(self, points: Tensor, slopes: Tensor, spacing: Tensor) -> Tensor | None:
+    def met(self, points: Tensor, gradients: Tensor, spacing: Tensor) -> Tensor | None:
         """(m, i, 1), or None at the first call."""
-        if self.points is not None and self.slopes is not None:
+        if self.points is not None and self.gradients is not None:
             moved = (points - self.points).norm(dim=2, keepdim=True)
-            changed = (slopes - self.slopes).norm(dim=2, keepdim=True)
+            changed = (gradients - self.gradients).norm(dim=2, keepdim=True)
             now = changed / torch.maximum(moved, 1e-12 * spacing)
             before = torch.zeros_like(now) if self.largest is None else self.largest
             self.largest = torch.maximum(FORGET * before, now).clamp(min=TINY)
-        self.points, self.slopes = points, slopes
+        self.points, self.gradients = points, gradients
         return self.largest
 
     def keep(self, going: Tensor) -> None:
@@ -133,10 +133,10 @@ class _Pace:
         self.curvature = _Curvature()
         self.velocity: Tensor | None = None
 
-    def step(self, points: Tensor, slopes: Tensor, uphill: Tensor, spacing: Tensor) -> Tensor:
+    def step(self, points: Tensor, gradients: Tensor, uphill: Tensor, spacing: Tensor) -> Tensor:
         """Motion (m, i, d) against `uphill`, no longer than `longest` spacings."""
         size = uphill.norm(dim=2, keepdim=True).clamp(min=TINY)
-        met = self.curvature.met(points, slopes, spacing)
+        met = self.curvature.met(points, gradients, spacing)
         far = FAR * spacing / size  # where the loss is linear, a point meets no curvature
         time = (FIRST * spacing / size if met is None else torch.minimum(PACE**2 / met, far)).sqrt()
         velocity = torch.zeros_like(points) if self.velocity is None else self.velocity
@@ -168,9 +168,9 @@ class _Pace:
         self.velocity = None if self.velocity is None else self.velocity[going]
 
 
-def _slopes(loss: Loss, points: Tensor, memory: int) -> tuple[Tensor, Tensor]:
+def _gradients(loss: Loss, points: Tensor, memory: int) -> tuple[Tensor, Tensor]:
     """Values (m, i) and gradients (m, i, d) at points (m, i, d), in the points' dtype."""
-    values, slopes = values_and_gradients(loss, points.flatten(0, 1), memory)
-    return torch.as_tensor(values, device=points.device).view(points.shape[:2]), slopes.view(
+    values, gradients = values_and_gradients(loss, points.flatten(0, 1), memory)
+    return torch.as_tensor(values, device=points.device).view(points.shape[:2]), gradients.view(
         points.shape
     )

@@ -141,8 +141,11 @@ def _record(one: Finished, vertices: Ints) -> Record:
     arrays = {"place": one.place, "largest": one.largest, "slack": one.slack}
     tensors = {name: torch.as_tensor(np.array(array)) for name, array in arrays.items()}
     tensors["points"] = one.points.cpu()
-    if one.values is not None and one.slopes is not None:
-        tensors |= {"values": torch.as_tensor(np.array(one.values)), "slopes": one.slopes.cpu()}
+    if one.values is not None and one.gradients is not None:
+        tensors |= {
+            "values": torch.as_tensor(np.array(one.values)),
+            "gradients": one.gradients.cpu(),
+        }
     if one.samples is not None:
         tensors["loss"] = torch.as_tensor(np.array(one.samples.loss))
         if one.samples.accuracy is not None:
@@ -163,8 +166,8 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: Store) -
     own = (gauge.layout.starts[r + 1] - gauge.layout.starts[r]) // len(vertices)
     d, points = gauge.pool.shape[1], gauge.lattice_points(r)
     shapes = {"points": (1, own, d), "place": (1, r + 1), "largest": (1,), "slack": (1,)}
-    if gauge.slopes:
-        shapes |= {"values": (1, own), "slopes": (1, own, d)}
+    if gauge.gradients:
+        shapes |= {"values": (1, own), "gradients": (1, own, d)}
     if "loss" in tensors:
         shapes["loss"] = (1, points)
     if "accuracy" in tensors:
@@ -181,8 +184,8 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: Store) -
     score = tensors["accuracy"].numpy() if "accuracy" in tensors else None
     return Finished(
         points=tensors["points"],
-        values=tensors["values"].numpy() if gauge.slopes else None,
-        slopes=tensors["slopes"] if gauge.slopes else None,
+        values=tensors["values"].numpy() if gauge.gradients else None,
+        gradients=tensors["gradients"] if gauge.gradients else None,
         largest=tensors["largest"].numpy(),
         place=tensors["place"].numpy(),
         samples=None if seen is None else Evaluation(seen, score),

@@ -38,7 +38,7 @@ class Batch:
     stage       the simplices; their rows are those of `pool`
     pool        (k, d) control points: vertices, inside faces, inside the simplices
     trains      whether the simplices are still to be trained
-    slopes      whether the loss's gradients at control points are wanted
+    gradients   whether the loss's gradients at control points are wanted
     keeps       whether every value on the lattice is
     resolution  of the lattice
     tolerance   None: maxima are sampled; else honest, up to this share of the range of the values
@@ -49,7 +49,7 @@ class Batch:
     stage: Stage
     pool: Tensor
     trains: bool
-    slopes: bool
+    gradients: bool
     keeps: bool
     resolution: int
     tolerance: float | None
@@ -92,9 +92,9 @@ class Batch:
 class Finished:
     """What became of m simplices with k control points inside each.
 
-    points       (m, k, d) control points inside, on the CPU as slopes are
-    values       (m, k) float64, the loss there, and slopes (m, k, d) its gradients; None where they
-                 were not wanted
+    points       (m, k, d) control points inside, on the CPU as gradients are
+    values       (m, k) float64, the loss there
+    gradients    (m, k, d) its gradients; both None where they were not wanted
     largest      (m,) float64, the largest loss inside; -inf where no point inside was looked at,
                  inf where the loss was not finite
     place        (m, r+1) float64, where that is, barycentric; zeros where there is none
@@ -108,7 +108,7 @@ class Finished:
 
     points: Tensor
     values: Floats | None
-    slopes: Tensor | None
+    gradients: Tensor | None
     largest: Floats
     place: Floats
     samples: Evaluation | None
@@ -129,8 +129,8 @@ class Finished:
             samples = Evaluation(np.full(shape, np.inf), np.zeros(shape) if scored else None)
         return cls(
             points=points,
-            values=np.full(points.shape[:2], np.nan) if batch.slopes else None,
-            slopes=torch.full_like(points, torch.nan) if batch.slopes else None,
+            values=np.full(points.shape[:2], np.nan) if batch.gradients else None,
+            gradients=torch.full_like(points, torch.nan) if batch.gradients else None,
             largest=np.full(m, np.inf),
             place=np.full((m, dim + 1), 1 / (dim + 1)),
             samples=samples,
@@ -148,7 +148,7 @@ class Finished:
     def without_points(self) -> Self:
         """What is needed once the control points are taken in."""
         empty = self.points[:, :0].clone()  # or it would hold what it is a part of
-        return replace(self, points=empty, values=None, slopes=None)
+        return replace(self, points=empty, values=None, gradients=None)
 
     def part(self, simplices: slice | Ints) -> Self:
         """Of some of the simplices."""
@@ -206,7 +206,7 @@ def _together(
     stage, pool = batch.stage, batch.pool
     if batch.trains:
         optimizer.optimise(loss, pool, stage, on_round)
-    seen = _seen(loss, pool, batch) if batch.slopes else None
+    seen = _seen(loss, pool, batch) if batch.gradients else None
     m = len(stage.simplices.vertices)
     points = len(interior_lattice(stage.simplices.dim, batch.resolution))
     block = m if batch.tolerance is None else max(1, stage.memory // (points * REFINED_BYTES))
@@ -221,8 +221,8 @@ def _seen(loss: Loss, pool: Tensor, batch: Batch) -> Seen:
     """The loss and its gradients at all control points; known on faces."""
     before = batch.stage.seen
     assert before is not None, "what is wanted inside is known on faces"
-    values, slopes = values_and_gradients(loss, pool[batch.stage.inside], batch.stage.memory)
-    return Seen(np.append(before.values, values), torch.cat([before.gradients, slopes]))
+    values, gradients = values_and_gradients(loss, pool[batch.stage.inside], batch.stage.memory)
+    return Seen(np.append(before.values, values), torch.cat([before.gradients, gradients]))
 
 
 def _measured(
@@ -273,7 +273,7 @@ def _measured(
     return Finished(
         points=pool[inside].reshape(m, own, d).cpu(),
         values=None if seen is None else seen.values[inside].reshape(m, own),
-        slopes=None if seen is None else seen.gradients[inside].reshape(m, own, d).cpu(),
+        gradients=None if seen is None else seen.gradients[inside].reshape(m, own, d).cpu(),
         largest=found.largest,
         place=found.place,
         samples=interior.samples if batch.keeps else None,

@@ -1,4 +1,4 @@
-"""Convolutions, and what their weights get of the slopes of their output.
+"""Convolutions, and gradients with respect to their weights.
 
 `places` (taps,) says where a convolution's taps lie from the first number that it reads, in
 numbers: channel by channel, row by row, tap by tap.
@@ -149,44 +149,44 @@ def _five_rows(flat: Reals, at: Int, places: Places, tap: Int, n: Int) -> tuple[
 
 @njit_sums
 def correlate(
-    images: Reals, places: Places, slopes: Reals, sums: Reals, begin: Int, end: Int
+    images: Reals, places: Places, gradients: Reals, sums: Reals, begin: Int, end: Int
 ) -> None:
-    """Add to sums (filters, taps) what weights get of the slopes of a convolution's output.
+    """Add gradients with respect to weights to sums (filters, taps), given those of the output.
 
     A number of places that TAPS divides; those beyond the taps are read for nothing. The tasks
     begin..end-1, each of which is TAPS taps of one filter.
     """
-    _, height, width, examples = slopes.shape
+    _, height, width, examples = gradients.shape
     read, row = images.shape[2] * examples, width * examples
-    flat, of_output = images.reshape(-1), slopes.reshape(-1)
+    flat, of_output = images.reshape(-1), gradients.reshape(-1)
     taps, fives = sums.shape[1], len(places) // TAPS
     for y in range(height):
         for task in range(begin, end):
             one, tap = task // fives, task % fives * TAPS
             place = (one * height + y) * row
-            slope = of_output[place : place + row]
-            five = _five_products(flat, y * read, places, tap, slope)
+            gradient = of_output[place : place + row]
+            five = _five_products(flat, y * read, places, tap, gradient)
             for i in range(min(TAPS, taps - tap)):
                 sums[one, tap + i] += five[i]
 
 
 @njit_parallel
 def correlate_in_threads(
-    images: Reals, places: Places, slopes: Reals, sums: Reals, bounds: Places
+    images: Reals, places: Places, gradients: Reals, sums: Reals, bounds: Places
 ) -> None:
     """As `correlate`, the tasks between two neighbouring bounds in a thread."""
     for thread in numba.prange(len(bounds) - 1):
-        correlate(images, places, slopes, sums, bounds[thread], bounds[thread + 1])
+        correlate(images, places, gradients, sums, bounds[thread], bounds[thread + 1])
 
 
 @njit_sums
 def _five_products(
-    flat: Reals, at: Int, places: Places, tap: Int, slope: Reals
+    flat: Reals, at: Int, places: Places, tap: Int, gradient: Reals
 ) -> tuple[Float, ...]:
-    v, w, x, y, z = _five_rows(flat, at, places, tap, len(slope))
+    v, w, x, y, z = _five_rows(flat, at, places, tap, len(gradient))
     a = b = c = d = e = flat.dtype.type(0)
-    for i in range(len(slope)):
-        g = slope[i]
+    for i in range(len(gradient)):
+        g = gradient[i]
         a += g * v[i]
         b += g * w[i]
         c += g * x[i]

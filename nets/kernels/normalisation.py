@@ -49,7 +49,7 @@ def standardise(
     images: Reals,
     means: Reals,
     variances: Reals,
-    share: Float,
+    momentum: Float,
     weight: Reals,
     bias: Reals,
     added: Float,
@@ -57,15 +57,15 @@ def standardise(
     begin: Int,
     end: Int,
 ) -> None:
-    """As `normalise`, by the images' own means and variances, of which those that are given take up
-    a share, in place; variances as for a sample.
+    """As `normalise`, by the images' own means and variances, which those that are given take up
+    with a momentum, in place; variances as for a sample.
     """
     count = images[0].size
     for channel in range(begin, end):
         mean, variance = _moments(images, channel)
         of_sample = variance * count / (count - 1)
-        means[channel] = (1 - share) * means[channel] + share * mean
-        variances[channel] = (1 - share) * variances[channel] + share * of_sample
+        means[channel] = (1 - momentum) * means[channel] + momentum * mean
+        variances[channel] = (1 - momentum) * variances[channel] + momentum * of_sample
         factor = weight[channel] / (variance + added) ** 0.5
         _scale(images, channel, mean, factor, bias[channel], out)
 
@@ -75,7 +75,7 @@ def standardise_in_threads(
     images: Reals,
     means: Reals,
     variances: Reals,
-    share: Float,
+    momentum: Float,
     weight: Reals,
     bias: Reals,
     added: Float,
@@ -85,7 +85,7 @@ def standardise_in_threads(
     """As `standardise`, the channels between two neighbouring bounds in a thread."""
     for thread in numba.prange(len(bounds) - 1):
         begin, end = bounds[thread], bounds[thread + 1]
-        standardise(images, means, variances, share, weight, bias, added, out, begin, end)
+        standardise(images, means, variances, momentum, weight, bias, added, out, begin, end)
 
 
 @njit_sums

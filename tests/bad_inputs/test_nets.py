@@ -172,8 +172,8 @@ LOSSES = (
                                        torch.zeros(1, 27, dtype=torch.int64),
                                        torch.zeros(1, 27, dtype=torch.complex64)))
       for method in ("__call__", "evaluate", "values_and_gradients")),
-    Row("NetworkLoss.point_bytes", lambda g, v: g.loss.point_bytes(slopes=v), OptionError,
-        "slopes must be", UNSURE),
+    Row("NetworkLoss.point_bytes", lambda g, v: g.loss.point_bytes(gradients=v), OptionError,
+        "gradients must be", UNSURE),
     Row("NetworkLoss.estimates", estimate, OptionError, "batch_size must be", NO_COUNT),
     Row("NetworkLoss.estimates", lambda g, v: estimate(g, rng=v), OptionError, "rng must be",
         (5, "0", np.random)),

@@ -96,8 +96,8 @@ class Counted:
         return self.optimizer.moves_faces
 
     @property
-    def takes_slopes(self) -> bool:
-        return self.optimizer.takes_slopes
+    def takes_gradients(self) -> bool:
+        return self.optimizer.takes_gradients
 
     def gentler(self) -> Self:
         self.optimizer = self.optimizer.gentler()

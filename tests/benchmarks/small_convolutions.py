@@ -53,7 +53,7 @@ def ratios(channels: int, size: int, repeats: int) -> tuple[float, float]:
         torchs.execution,
         layout="channels_last",
         in_training="channels_last",
-        without_slopes="channels_last",
+        without_gradients="channels_last",
     )
     points = ours.flatten(model.state_dict()).repeat(POINTS, 1)
 

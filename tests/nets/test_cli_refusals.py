@@ -58,7 +58,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--data cifar-10 --data-dir NOWHERE", "no CIFAR-10 in NOWHERE .*--data-dir"),
         ("--model lenet", r"images of at least 12 x 12 .* 8 x 8.*use mlp"),
         ("--model lenet --hidden 3", r"hidden widths \(3,\) given for lenet"),
-        ("--hidden 0", "hidden is 0 in MLP; give"),
+        ("--hidden 0", "hidden must be a whole number of at least 1, got 0"),
         ("--hidden 3,x", "'3,x' are no widths of hidden layers"),
         ("--data fashion-mnist --data-dir NOWHERE", "no FashionMNIST in NOWHERE .*--data-dir"),
         ("--data-dir NOWHERE", "folder NOWHERE given for digits.*leave out --data-dir"),

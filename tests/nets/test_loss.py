@@ -352,8 +352,8 @@ def test_a_point_takes_less_without_its_gradient(examples: int) -> None:
     images, classes = numbers(examples, 1, 12, 12), torch.arange(examples) % 10
     loss = NetworkLoss(seeded(residual), images, classes)
     parameters, layer = 16 * loss.dim, min(examples, 128) * 16 * 12 * 12 * 4
-    assert loss.point_bytes(slopes=False) == pytest.approx(parameters + 4 * layer, rel=0.01)
-    assert loss.point_bytes(slopes=False) < loss.point_bytes()
+    assert loss.point_bytes(gradients=False) == pytest.approx(parameters + 4 * layer, rel=0.01)
+    assert loss.point_bytes(gradients=False) < loss.point_bytes()
 
 
 def test_a_complex_of_network_losses_has_the_values_of_plain_networks():

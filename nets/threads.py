@@ -21,7 +21,7 @@ _IN_THREADS: dict[Any, Callable[..., None]] = {
 _one_call = Lock()  # Numba's plainest threading layer takes one at a time
 
 
-def share(kernel: Callable[..., None], tasks: int, *arguments: Any, scratch: int = 0) -> None:
+def in_threads(kernel: Callable[..., None], tasks: int, *arguments: Any, scratch: int = 0) -> None:
     """All tasks of a kernel, in as many threads as torch has: each writes numbers of its own, so
     that no bit depends on who does which.
 
