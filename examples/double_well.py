@@ -14,7 +14,7 @@ from simplicial.landscapes import double_well
 
 def main() -> None:
     """Find the eight minima, build edges, triangles and tetrahedra, compare with the truth."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--out", default="double_well.png", help="picture of the barcode")
     arguments = parser.parse_args()
 

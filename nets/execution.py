@@ -259,13 +259,13 @@ def _takes(
             for training in (False, True):
                 network.train(training)
                 with torch.enable_grad(), mode or nullcontext():
-                    outputs = network(arranged(images))
+                    outputs = network(arranged(images).clone())
                 outputs.sum().backward()
             network.eval()
             with torch.no_grad():
-                expected = network(images)
+                expected = network(images.clone())
                 with mode or nullcontext():
-                    found = network(arranged(images))
+                    found = network(arranged(images).clone())
             return bool((found - expected).abs().max() <= 1e-4 * expected.abs().max())
     except Exception:  # whatever it is: what fails on these images too is told by `nets.probe`
         return False

@@ -82,7 +82,7 @@ class NetworkLoss:
         some, dtype = self._inputs[:PROBES], self.coordinates.dtype
         execution = Execution.of(model, some, dtype, batching, precision)
         scored = has_classes(model, self._inputs, self._targets, loss_fn, execution.batching)
-        self.networks = Networks(model, self.coordinates, execution, loss_fn, scored)
+        self.networks = Networks(model, self.coordinates, execution, loss_fn, scored, some)
         self._point_bytes = self._measure()
         self._check_gradient()
         points = self.flatten(model.state_dict()).repeat(2, 1)
@@ -168,12 +168,8 @@ class NetworkLoss:
                 f"rng must be a numpy.random.Generator, got {shown(rng)}: pass "
                 "numpy.random.default_rng(0), say"
             )
-        has_batch_norm = any(isinstance(m, nn.BatchNorm1d) for m in self.networks.model.modules())
-        if has_batch_norm and 1 in (batch_size, n % batch_size):
-            raise DataError(
-                f"batch norm needs two examples in every mini-batch, {n} examples in batches of "
-                f"{batch_size} leave one alone: change batch_size"
-            )
+        if 1 in (batch_size, n % batch_size):
+            self._check_alone(batch_size)
         order = torch.as_tensor(rng.permutation(n), device=self.device)
         for batch in order.split(batch_size):
             x, y = self._inputs[batch], self._targets[batch]
@@ -214,7 +210,12 @@ class NetworkLoss:
         with torch.no_grad():
             buffers = self._statistics(point[None])
         state |= {k: v.clone() for k, v in parameters.items()}
-        return state | {k: b[0] for k, b in buffers.items() if k in state}
+        module = self.networks.model
+        first = {id(buffer): name for name, buffer in module.named_buffers()}
+        for name, buffer in module.named_buffers(remove_duplicate=False):
+            if buffers and name in state:
+                state[name] = buffers[first[id(buffer)]][0].clone()
+        return state
 
     def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (batch,), float64, over all examples."""
@@ -241,7 +242,8 @@ class NetworkLoss:
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
         """Buffers at points, each (batch, ...); empty for a network without running statistics.
 
-        Running statistics are the means over evaluation's batches, weighted by their sizes.
+        Running statistics are the means over evaluation's batches, weighted by their sizes, and
+        over all calls of a module in a forward.
         """
         if not self.networks.norms:
             return {}
@@ -260,6 +262,21 @@ class NetworkLoss:
         inputs, targets = self._inputs.tensor_split(count), self._targets.tensor_split(count)
         for x, y in zip(inputs, targets, strict=True):
             yield self.execution.arranged(x), y
+
+    def _check_alone(self, batch_size: int) -> None:
+        """Raises DataError where the network cannot be trained on one example."""
+        x, y = self._inputs[:1], self._targets[:1]
+        point = self.flatten(self.networks.model.state_dict())[None]
+        try:
+            with torch.no_grad():
+                self._estimate(x, y, 0)(point)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise DataError(
+                f"batch norm needs two values of a channel in every mini-batch, {len(self)} "
+                f"examples in batches of {batch_size} leave one alone: change batch_size"
+            ) from error
 
     def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
         asked = Pass(self.execution.arranged(x, training=True), y, "training", seed)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from typing import Any, Literal
 
 import numpy as np
@@ -11,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils.hooks import RemovableHandle
 
 from nets.execution import Execution
 from nets.generators import drawn, global_generators, seeded
 from nets.parameters import Coordinates
 from nets.points import differentiable
-from nets.probe import LossFunction, kept_bytes, made_bytes
+from nets.probe import LossFunction, calls, kept_bytes, made_bytes
 from nets.recordings import Recordings, waits
 
 Mode = Literal["evaluation", "statistics", "training"]
@@ -49,6 +51,9 @@ class Networks:
     execution    how it is run
     loss_fn      (outputs, targets) -> scalar, the mean over examples
     scored       whether targets are class indices
+    x            some examples, on which its batch norms' calls are counted
+
+    A model gets copies of examples, so one that changes its inputs in place changes no data.
     """
 
     def __init__(
@@ -58,10 +63,12 @@ class Networks:
         execution: Execution,
         loss_fn: LossFunction,
         scored: bool,
+        x: Tensor,
     ) -> None:
         self.model, self.coordinates, self.execution = model, coordinates, execution
         self.loss_fn, self.scored = loss_fn, scored
-        self.norms = [m for m in model.modules() if _has_running_statistics(m)]
+        self.norms = calls(model, filter(_has_running_statistics, model.modules()), x)
+        self._ties = _ties(model)
         self._buffers = {k: b.detach() for k, b in model.named_buffers()}
         self._generators = global_generators(execution.device)
         self._recordings: Recordings | None = None
@@ -131,7 +138,7 @@ class Networks:
         kept = kept_bytes(lambda: self._values(some, self.copies(len(some)), asked)[0])
         parameters = self._parameters(points[0].detach())
         self.model.eval()
-        made = made_bytes(lambda: functional_call(self.model, parameters, (asked.x,)))
+        made = made_bytes(lambda: self._outputs(parameters, asked.x))
         return np.array([kept // len(some), *made])
 
     def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
@@ -195,16 +202,22 @@ class Networks:
 
     @contextmanager
     def _momentum(self, momentum: float) -> Generator[None]:
-        """Batch norms have this momentum.
+        """Batch norms take up statistics with this momentum; where a forward calls one several
+        times, so that all of its calls count alike.
 
         A number, since the cumulative mean of momentum=None cannot be batched.
         """
         before = [norm.momentum for norm in self.norms]
+        hooks = list[RemovableHandle]()
         try:
-            for norm in self.norms:
+            for norm, count in self.norms.items():
                 norm.momentum = momentum  # pyright: ignore
+                if count > 1:
+                    hooks.append(norm.register_forward_pre_hook(_in_turn(momentum, count)))
             yield
         finally:
+            for hook in hooks:
+                hook.remove()
             for norm, own in zip(self.norms, before, strict=True):
                 norm.momentum = own
 
@@ -223,15 +236,46 @@ class Networks:
             norm.train()  # dropout and the like stay in evaluation mode
         with seeded(self._generators, asked.seed):
             with self.execution.arithmetic(training):
-                outputs = functional_call(self.model, {**parameters, **state}, (asked.x,))
+                outputs = self._outputs({**parameters, **state}, asked.x)
             if training and self.execution.precision == "bfloat16":
                 outputs = outputs.float()
-            return self.loss_fn(outputs, asked.y), self._correct(outputs.detach(), asked.y)
+            correct = self._correct(outputs.detach(), asked.y)
+            return self.loss_fn(outputs, asked.y.clone()), correct
+
+    def _outputs(self, tensors: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Of the model with other parameters and buffers, by name.
+
+        Ties are told apart here: torch, where one module has two names, leaves it changed.
+        """
+        tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
+        return functional_call(self.model, tensors | tied, (x.clone(),), tie_weights=False)
 
     def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
         if not self.scored:
             return outputs.new_zeros(())
         return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
+
+
+def _in_turn(momentum: float, count: int) -> Callable[[Any, Any], None]:
+    """What gives a batch norm the momentum of its next call, of so many in each forward."""
+    earlier = count * (1 - momentum)  # what has been taken up before, in batches of this one's size
+    turns = cycle([momentum / (earlier + turn * momentum) for turn in range(1, count + 1)])
+
+    def take_turn(norm: Any, _inputs: Any) -> None:
+        norm.momentum = next(turns)
+
+    return take_turn
+
+
+def _ties(model: nn.Module) -> dict[str, str]:
+    """Names under which further modules have a parameter or buffer, each with its first name."""
+    ties, first = dict[str, str](), dict[int, str]()
+    for prefix, module in model.named_modules():
+        for named in (module.named_parameters, module.named_buffers):
+            for own, tensor in named(prefix, recurse=False, remove_duplicate=False):
+                if first.setdefault(id(tensor), own) != own:
+                    ties[own] = first[id(tensor)]
+    return ties
 
 
 def _has_running_statistics(module: nn.Module) -> bool:

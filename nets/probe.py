@@ -3,7 +3,7 @@ trained.
 """
 
 import copy
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ def has_classes(
     x, y = inputs[chosen], targets[chosen]
     model.eval()
     with torch.no_grad(), refusing(name, batching, x, y):
-        outputs, again = model(x), model(x)
+        outputs, again = model(x.clone()), model(x.clone())
     if not isinstance(outputs, Tensor):
         raise DataError(
             f"a network must return one tensor of outputs, {name} gives a "
@@ -49,8 +49,9 @@ def has_classes(
     if scored:
         _check_classes(targets, outputs.shape[1])
     with torch.no_grad(), refusing(name, batching, x, y):
-        together = loss_fn(outputs, y)
-        alone = [loss_fn(outputs[i : i + 1], y[i : i + 1]) for i in range(len(y))]
+        together = loss_fn(outputs.clone(), y.clone())
+        parts = zip(outputs.clone().split(1), y.clone().split(1), strict=True)
+        alone = [loss_fn(*part) for part in parts]
     if not isinstance(together, Tensor) or together.ndim:
         got = f"shape {tuple(together.shape)}" if isinstance(together, Tensor) else together
         raise DataError(
@@ -81,9 +82,28 @@ def plain_gradient(
         for name, value in parameters.items():
             own[name].copy_(value)
     gradients = torch.autograd.grad(
-        loss_fn(network(x), y), [own[name] for name in parameters], materialize_grads=True
+        loss_fn(network(x.clone()), y.clone()),
+        [own[name] for name in parameters],
+        materialize_grads=True,
     )
     return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def calls(model: nn.Module, modules: Iterable[nn.Module], x: Tensor) -> dict[nn.Module, int]:
+    """How often a forward on x, in evaluation mode, calls each of the modules."""
+    found = dict.fromkeys(modules, 0)
+
+    def count(module: nn.Module, _inputs: Any) -> None:
+        found[module] += 1
+
+    hooks = [module.register_forward_pre_hook(count) for module in found]
+    try:
+        with torch.no_grad():
+            model.eval()(x.clone())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
 
 
 class _Made(TorchDispatchMode):
@@ -155,7 +175,7 @@ def refusing(name: str, batching: Batching, x: Tensor, y: Tensor) -> Generator[N
         yield
     except DataError:
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except Exception as error:  # whatever a user's forward or loss_fn raises
         unbatched = ", or pass batching='loop'" if batching == "vmap" else ""
         raise DataError(
             f"model, data and loss_fn must fit together, {name} on inputs "

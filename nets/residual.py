@@ -24,7 +24,8 @@ class BasicBlock(nn.Module):
     returns (batch, after, height / stride, width / stride), rounded up
 
     Where the shape changes the shortcut is a 1x1 convolution with batch norm, elsewhere the images
-    themselves. Without it both ReLUs stay.
+    themselves. Without it both ReLUs stay. Sums and ReLUs are in place, as torchvision's: a forward
+    hook that keeps what a batch norm gave must copy it.
     """
 
     def __init__(self, before: int, after: int, stride: int, shortcut: bool) -> None:

@@ -193,7 +193,13 @@ def _check_units(units: Sequence[Units], loss: NetworkLoss) -> None:
                 "mend the Units"
             )
         for place in each.places:
-            shape = shapes.get(place.name, torch.Size())
+            if place.name not in shapes:
+                raise DataError(
+                    "units that change places must stand in parameters that are trained, each "
+                    f"under one name, {place.name!r} is frozen, tied to another or not there: name "
+                    "the units that may change places, align(minima, units=[Units(...), ...])"
+                )
+            shape = shapes[place.name]
             length = dict(enumerate(shape)).get(place.axis)
             if length != each.count * place.block:
                 raise DataError(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import DataError, Ends
+from reduction import DataError, Ends, ShapeError
 from reduction.options import file_path, whole
 from reduction.storage import check_arrays, check_tag, refusing, write_arrays
 from simplicial.certify import Certificates
@@ -107,8 +107,14 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         # only now: numbers that a file does not bear out would lay out more than memory holds
         layout = lay_out(n, max_dim, simplex_map)
     points = pool[: len(values)]
-    now = evaluate(loss, points)
-    _check_same_loss(now.loss, values, "the vertices")
+    try:
+        now = evaluate(loss, points)
+    except ShapeError as error:
+        raise LossError(
+            f"a complex must be read with the loss that it was built for, that of {path} takes "
+            f"{points.shape[1]} coordinates, but {error}"
+        ) from error
+    _check_same_loss(now.loss, values, f"the vertices of {path}")
     for simplices, interior in zip(layout.simplices[1:], interiors, strict=True):
         finite = np.isfinite(interior.largest)
         if not finite.any():
@@ -118,14 +124,16 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         place = interpolate(controls, simplex_map, interior.place[top : top + 1])
         seen = evaluate(loss, place).loss
         _check_same_loss(
-            seen, interior.largest[top : top + 1], "the highest maximum of a dimension"
+            seen, interior.largest[top : top + 1], f"the highest maximum of a dimension in {path}"
         )
     for found in certificates or ():
         if len(found.values):
             top = int(np.argmax(found.values))
             seen = evaluate(loss, torch.tensor(found.points[top : top + 1]).to(points)).loss
             _check_same_loss(
-                seen, found.values[top : top + 1], "the highest critical point of a dimension"
+                seen,
+                found.values[top : top + 1],
+                f"the highest critical point of a dimension in {path}",
             )
     minima = Minima(points, loss, seen=Evaluation(values, now.accuracy))
     return Parts(minima, simplex_map, resolution, layout.simplices, pool, interiors, certificates)

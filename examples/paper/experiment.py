@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from nets import RESNET, ImageData, NetworkLoss, ResNet, train_minima
 from nets.data import load
-from nets.execution import PRECISIONS, Precision
+from nets.execution import Precision
 from simplicial import Algorithm1, LossComplex, Recipe, build_complex
 from simplicial.loss import evaluate
 
@@ -71,13 +71,21 @@ class Experiment:
     name: str
     folder: Path
     data_dir: Path | None
+    download: bool
     precision: Precision
     minima: int
 
     @classmethod
     def asked_for(cls, given: argparse.Namespace) -> Self:
         """By the options of `options`."""
-        return cls(given.scale, given.folder, given.data_dir, given.precision, given.minima)
+        return cls(
+            given.scale,
+            given.folder,
+            given.data_dir,
+            given.download,
+            given.precision,
+            given.minima,
+        )
 
     @property
     def scale(self) -> Scale:
@@ -87,7 +95,7 @@ class Experiment:
     @cached_property
     def images(self) -> ImageData:
         """The data set at this scale."""
-        images = load(self.scale.data, self.data_dir)
+        images = load(self.scale.data, self.data_dir, self.download)
         if self.scale.subset is not None:
             images = images.subset(self.scale.subset)
         return images if self.scale.image_size is None else images.resized(self.scale.image_size)
@@ -111,7 +119,6 @@ class Experiment:
         path = folder / f"{network}-{self.minima}-minima-seed-{seed}.npz"
         if path.exists():
             return LossComplex.load(path, loss)
-        folder.mkdir(parents=True, exist_ok=True)
         minima = train_minima(loss, self.minima, recipe=self.recipe, seed=seed)
         built = build_complex(
             minima,
@@ -145,61 +152,7 @@ class Experiment:
 
 def keep(built: LossComplex, path: Path) -> None:
     """Save whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.partial.npz")
     built.save(partial)
     partial.rename(path)
-
-
-def options(description: str | None) -> argparse.ArgumentParser:
-    """What all scripts can be asked on the command line."""
-    parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
-    parser.add_argument(
-        "--scale",
-        choices=SCALES,
-        default="smoke",
-        help="smoke: 64 images of digits, whether all runs (the default); small: 2,000 images of "
-        "FashionMNIST at 8 x 8 pixels, 8 epochs; paper: CIFAR-10, 300 epochs, for a GPU",
-    )
-    add_folder(parser, "runs/paper")
-    parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
-    parser.add_argument(
-        "--minima",
-        type=int,
-        default=3,
-        choices=range(3, 10),
-        help="of a network (3); with 4 Barcode 2 too",
-    )
-    add_precision(parser)
-    return parser
-
-
-def add_folder(parser: argparse.ArgumentParser, default: str) -> None:
-    """Of what was trained."""
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(default),
-        help=f"where complexes are kept and, once trained, read again ({default})",
-    )
-
-
-def add_precision(parser: argparse.ArgumentParser) -> None:
-    """Of training."""
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="full",
-        help="of training; losses that enter a barcode are float32 either way (full)",
-    )
-
-
-def refuse_with_drawn(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Options that say what is to be trained, where nothing is; and files that are not there."""
-    if given.drawn is None:
-        return
-    for name, value in vars(given).items():
-        if name not in ("drawn", "out") and value != parser.get_default(name):
-            option = name.replace("_", "-")
-            parser.error(f"--drawn trains nothing, got --{option} {value} with it: leave one out")
-    if not given.drawn.is_file():
-        parser.error(f"--drawn is the JSON beside an earlier picture, {given.drawn} is no file")

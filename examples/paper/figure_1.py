@@ -17,11 +17,18 @@ from typing import Literal, NamedTuple
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from examples.paper.experiment import add_folder, add_precision, keep, refuse_with_drawn
+from examples.paper.experiment import keep
+from examples.paper.options import (
+    add_data,
+    add_folder,
+    add_picture,
+    add_precision,
+    in_a_sentence,
+    refuse_with_drawn,
+)
 from examples.paper.pictures import ABOVE, Triangle, read, save, write
 from nets import LENET, LeNet, NetworkLoss, train_minima
 from nets.data import load
-from nets.execution import Precision
 from simplicial import Algorithm1, LossComplex, Minima, build_complex, plot_samples
 
 
@@ -44,16 +51,16 @@ SCALES = {
 SIDES: tuple[Literal["fixed", "trainable"], ...] = ("fixed", "trainable")
 
 
-def network_loss(scale: Scale, data_dir: Path | None, precision: Precision) -> NetworkLoss:
+def network_loss(scale: Scale, given: argparse.Namespace) -> NetworkLoss:
     """Of LeNet, on the training images."""
-    images = load(scale.data, data_dir)
+    images = load(scale.data, given.data_dir, given.download)
     if scale.subset is not None:
         images = images.subset(scale.subset)
     if scale.image_size is not None:
         images = images.resized(scale.image_size)
     channels, size, _ = images.shape
     model = LeNet(channels, size, images.classes)
-    return NetworkLoss(model, images.train_inputs, images.train_targets, precision=precision)
+    return NetworkLoss(model, images.train_inputs, images.train_targets, precision=given.precision)
 
 
 def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossComplex]:
@@ -81,22 +88,19 @@ def main() -> None:
         "--scale",
         choices=SCALES,
         default="smoke",
-        help="smoke: 64 images of digits, whether all runs (the default); small: 6,000 images of "
+        help="smoke: 64 images of digits, a trial (the default); small: 6,000 images of "
         "FashionMNIST, 20 epochs; paper: all of them, 50 epochs",
     )
     add_folder(parser, "runs/figure_1")
-    parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
-    parser.add_argument(
-        "--out", type=Path, default=Path("figure_1.png"), help="the picture (figure_1.png)"
-    )
+    add_data(parser)
+    add_picture(parser, "figure_1.png")
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
     add_precision(parser)
     given = parser.parse_args()
     refuse_with_drawn(parser, given)
     if given.drawn is None:
         scale, folder = SCALES[given.scale], given.folder / f"{given.scale}-{given.precision}"
-        folder.mkdir(parents=True, exist_ok=True)
-        found = complexes(scale, network_loss(scale, given.data_dir, given.precision), folder)
+        found = complexes(scale, network_loss(scale, given), folder)
         for title, built in found.items():
             ((birth, death),) = built.triplet_barcode()
             print(f"{title}: bar [{birth:.4f}, {death:.4f}] of index 1, length {death - birth:.4f}")
@@ -118,4 +122,4 @@ def draw(triangles: list[Triangle], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -3,8 +3,11 @@
 python -m examples.paper.figure_2 --scale small --out figure_2.png
 """
 
+from functools import partial
+
 from examples.paper.experiment import DEPTHS
+from examples.paper.options import in_a_sentence
 from examples.paper.triangles import main
 
 if __name__ == "__main__":
-    main(__doc__, DEPTHS, "figure_2.png")
+    in_a_sentence(partial(main, __doc__, DEPTHS, "figure_2.png"))

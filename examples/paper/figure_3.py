@@ -3,8 +3,11 @@
 python -m examples.paper.figure_3 --scale small --out figure_3.png
 """
 
+from functools import partial
+
 from examples.paper.experiment import WIDTHS
+from examples.paper.options import in_a_sentence
 from examples.paper.triangles import main
 
 if __name__ == "__main__":
-    main(__doc__, WIDTHS, "figure_3.png")
+    in_a_sentence(partial(main, __doc__, WIDTHS, "figure_3.png"))

@@ -3,9 +3,8 @@
 python -m examples.paper.figure_4 --scale small --out figure_4.png
 """
 
-from pathlib import Path
-
-from examples.paper.experiment import NETWORKS, Experiment, options
+from examples.paper.experiment import NETWORKS, Experiment
+from examples.paper.options import add_picture, in_a_sentence, options
 from examples.paper.pictures import caption, grid
 from reduction import plot_diagram
 
@@ -13,9 +12,7 @@ from reduction import plot_diagram
 def main() -> None:
     """Train what is missing, and draw."""
     parser = options(__doc__)
-    parser.add_argument(
-        "--out", type=Path, default=Path("figure_4.png"), help="the picture (figure_4.png)"
-    )
+    add_picture(parser, "figure_4.png")
     given = parser.parse_args()
     experiment = Experiment.asked_for(given)
     found = [built for (built,) in experiment.complexes(NETWORKS, 1)]
@@ -24,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from examples.paper.experiment import Experiment, Network
+from reduction import DataError
 from simplicial import LossComplex, Samples
 
 DPI = 62
@@ -50,17 +51,31 @@ def write(path: Path, triangles: list[Triangle]) -> None:
 
 
 def read(path: Path) -> list[Triangle]:
-    """What `write` wrote."""
-    found = []
-    for record in json.loads(path.read_text("utf-8")):
-        accuracy = record["accuracy"]
-        samples = Samples(
-            np.array(record["barycentric"]),
-            np.array(record["loss"]),
-            None if accuracy is None else np.array(accuracy),
-        )
-        found.append(Triangle(record["title"], samples, np.array(record["place"])))
+    """What `write` wrote. Raises DataError for other content."""
+    try:
+        found = [_triangle(record) for record in json.loads(path.read_text("utf-8"))]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(_NONE.format(path, f"{type(error).__name__}: {error}")) from error
+    if not found:
+        raise DataError(_NONE.format(path, "it is empty"))
     return found
+
+
+_NONE = (
+    "a picture is drawn from the JSON that was written beside one, {} is none ({}): name another"
+)
+
+
+def _triangle(record: dict[str, Any]) -> Triangle:
+    accuracy, title = record["accuracy"], record["title"]
+    place, barycentric, losses = (
+        np.array(record[name], dtype=float) for name in ("place", "barycentric", "loss")
+    )
+    fits = place.shape == (3,) and barycentric.shape == (len(losses), 3) and losses.ndim == 1
+    if not fits or not isinstance(title, str):
+        raise ValueError("a title, a place (3,), points (p, 3) and losses (p,) make a triangle")
+    scores = None if accuracy is None else np.array(accuracy, dtype=float).reshape(losses.shape)
+    return Triangle(title, Samples(barycentric, losses, scores), place)
 
 
 def grid(titles: list[str], draw: Callable[[int, Axes], Any], path: Path) -> None:
@@ -74,7 +89,7 @@ def grid(titles: list[str], draw: Callable[[int, Axes], Any], path: Path) -> Non
 
 
 def save(figure: Figure, path: Path) -> None:
-    """And say where."""
+    """Write a picture, and say where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
     print(f"picture: {path}")

@@ -9,7 +9,8 @@ triangle for each network.
 
 import numpy as np
 
-from examples.paper.experiment import NETWORKS, Experiment, options
+from examples.paper.experiment import NETWORKS, Experiment
+from examples.paper.options import in_a_sentence, options
 
 PAPER = {
     "ResNet-20": 0.083,
@@ -48,4 +49,4 @@ def _spread(numbers: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    in_a_sentence(main)

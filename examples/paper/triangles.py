@@ -6,7 +6,8 @@ kept beside the picture as JSON.
 
 from pathlib import Path
 
-from examples.paper.experiment import Experiment, Network, options, refuse_with_drawn
+from examples.paper.experiment import Experiment, Network
+from examples.paper.options import add_picture, options, refuse_with_drawn
 from examples.paper.pictures import Triangle, caption, grid, read, write
 from simplicial import plot_samples
 
@@ -14,7 +15,7 @@ from simplicial import plot_samples
 def main(description: str | None, networks: list[Network], name: str) -> None:
     """Train what is missing, or read what was drawn before, and draw."""
     parser = options(description)
-    parser.add_argument("--out", type=Path, default=Path(name), help=f"the picture ({name})")
+    add_picture(parser, name)
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")
     given = parser.parse_args()
     refuse_with_drawn(parser, given)

@@ -41,7 +41,7 @@ def show(bars: Barcode, folder: Path) -> None:
 
 def arguments(text: str | None) -> argparse.ArgumentParser:
     """What each script is told: where to keep the run."""
-    parser = argparse.ArgumentParser(description=text)
+    parser = argparse.ArgumentParser(description=(text or "").split("\n\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; it goes on")
     return parser
 

@@ -17,8 +17,11 @@ from simplicial.landscapes import NAMES as LANDSCAPES
 from simplicial.landscapes import Landscape, by_name
 
 
-@click.command(short_help="Barcodes of an analytic function, beside the exact ones.")
-@click.argument("name", type=click.Choice(LANDSCAPES))
+@click.command(
+    short_help="Barcodes of an analytic function, beside the exact ones.",
+    epilog="\b\nNAME is one of\n" + "\n".join(f"  {name}" for name in LANDSCAPES),
+)
+@click.argument("name", type=click.Choice(LANDSCAPES), metavar="NAME")
 @click.option(
     "--dim",
     type=int,
@@ -74,7 +77,7 @@ from simplicial.landscapes import Landscape, by_name
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the result.")
 @shared_options
 def analytic(**options: Any) -> None:
-    """Find the minima of an analytic function, and compute its barcodes beside the exact ones.
+    """Find the minima of the function NAME, and compute its barcodes beside the exact ones.
 
     \b
     loss-barcodes analytic himmelblau

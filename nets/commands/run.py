@@ -88,6 +88,7 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     "--checkpoint",
     type=click.Path(path_type=Path),
     multiple=True,
+    metavar="PATH...",
     help="Files of networks that are trained already: the minima.",
 )
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
@@ -168,8 +169,8 @@ def run(dry_run: bool, **options: Any) -> None:
     """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
 
     The recipe of mlp is for the digits, that of lenet is the paper's, that of resnet Li et al.'s
-    (300 epochs). Writes barcodes, complex,
-    pictures and a record of every setting to the folder --out.
+    (300 epochs). Writes barcodes, complex, pictures and a record of every setting to the folder
+    --out.
 
     \b
     loss-barcodes run --data digits --model mlp --minima 6 --max-dim 2 --out runs/digits

@@ -195,7 +195,7 @@ MINIMA = (
         (lambda points: points.sum(dim=1),)),
     Row("align", lambda g, v: align(g.minima, units=v), DataError, "mend the Units",
         (5, "ab", [5], [Units(3, 5)], [Units("3", ())], [Units(0, ())], [Units(3, (5,))],  # pyright: ignore
-         [Units(3, (Place("nowhere", 0),))], [Units(3, (Place("layers.1.weight", 5),))],
+         [Units(3, (Place("layers.1.weight", 5),))],
          [Units(-3, (Place("layers.1.weight", 0, -1),))])),
     Row("align", lambda g, v: align(g.minima, seed=v), OptionError, "seed must be", NO_SEED),
     Row("align", lambda g, v: align(g.minima, memory=v), OptionError, "memory must be", NO_COUNT),

@@ -139,7 +139,7 @@ def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
     assert not torch.equal(aligned.points, minima.points)
     for wrong, message in (
         (Units(5, places), "5 units of 1 along axis 0 of 'inner.weight' with shape"),
-        (Units(6, (Place("none", 0),)), r"'none' with shape \(\)"),
+        (Units(6, (Place("none", 0),)), "'none' is frozen, tied to another or not there"),
         (Units(6, (*places, places[0])), "axis 0 of 'inner.weight' is named twice"),
         (Units(6, places[:2]), "the loss of network 1 went from .* to .*: name the units"),
     ):

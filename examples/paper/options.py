@@ -1,0 +1,101 @@
+"""What the paper's scripts can be asked on the command line, and how they refuse it."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.backend_bases import FigureCanvasBase
+
+from examples.paper.experiment import SCALES
+from nets.execution import PRECISIONS
+from reduction import TopologyError
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What all scripts can be asked on the command line."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
+    parser.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="smoke",
+        help="smoke: 64 images of digits, a trial (the default); small: 2,000 images of "
+        "FashionMNIST at 8 x 8 pixels, 8 epochs; paper: CIFAR-10, 300 epochs, for a GPU",
+    )
+    add_folder(parser, "runs/paper")
+    add_data(parser)
+    parser.add_argument(
+        "--minima",
+        type=int,
+        default=3,
+        choices=range(3, 10),
+        help="of a network (3); with 4 Barcode 2 too",
+    )
+    add_precision(parser)
+    return parser
+
+
+def add_folder(parser: argparse.ArgumentParser, default: str) -> None:
+    """Where what was trained is kept."""
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(default),
+        help=f"where complexes are kept and, once trained, read again ({default})",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Where images come from."""
+    parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
+    parser.add_argument("--download", action="store_true", help="fetch them into it first")
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """The arithmetic of training."""
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="full",
+        help="of training; losses that enter a barcode are float32 either way (full)",
+    )
+
+
+def refuse_with_drawn(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Options that say what is to be trained, where nothing is; and files that are not there."""
+    if given.drawn is None:
+        return
+    for name, value in vars(given).items():
+        if name not in ("drawn", "out") and value != parser.get_default(name):
+            option = name.replace("_", "-")
+            parser.error(f"--drawn trains nothing, got --{option} {value} with it: leave one out")
+    if not given.drawn.is_file():
+        parser.error(f"--drawn is the JSON beside an earlier picture, {given.drawn} is no file")
+
+
+def add_picture(parser: argparse.ArgumentParser, default: str) -> None:
+    """Where the picture goes."""
+    parser.add_argument(
+        "--out", type=_picture, default=Path(default), help=f"the picture ({default})"
+    )
+
+
+def _picture(text: str) -> Path:
+    """The path of a picture, refused before anything is trained for it."""
+    path, kinds = Path(text), sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.is_dir() or path.suffix[1:].lower() not in kinds:
+        raise argparse.ArgumentTypeError(
+            f"a picture's name ends in .png, .svg or the like, got {text}: choose one of "
+            f"{', '.join(kinds)}"
+        )
+    return path
+
+
+def in_a_sentence(main: Callable[[], None]) -> None:
+    """Call main; where it cannot do what it was asked, say so without a traceback."""
+    try:
+        main()
+    except TopologyError as error:
+        sys.exit(f"Error: {error}")
+    except OSError as error:
+        sys.exit(f"Error: {error.filename or 'a file'}: {error.strerror or error}")

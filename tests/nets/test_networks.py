@@ -1,0 +1,155 @@
+"""Networks that use a module twice, or change in place what they are given, against plain torch."""
+
+import copy
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nets import NetworkLoss, ResNet
+from nets.execution import BATCHINGS, Batching
+from reduction import DataError
+from tests.nets.networks import X, Y, at, bound, numbers, points_near, seeded, trainable
+
+PAIRS, LABELS = numbers(360, 2, 6, seed=81).double() * torch.tensor([[1.0], [3.0]]), Y[::3][:360]
+
+
+class Siamese(nn.Module):
+    """One branch for both halves of a pair."""
+
+    def __init__(self, second_first: bool = False) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Tanh())
+        self.head, self.second_first = nn.Linear(5, 3), second_first
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        halves = pairs.unbind(dim=1)
+        if self.second_first:
+            second, first = map(self.branch, halves[::-1])
+        else:
+            first, second = map(self.branch, halves)
+        return self.head(first - second)
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_statistics_are_means_over_all_calls_of_a_batch_norm(batching: Batching) -> None:
+    """360 examples: three parts of 120."""
+    model = seeded(Siamese).double()
+    loss = NetworkLoss(model, PAIRS, LABELS, batching=batching)
+    points = points_near(model)
+    for value, point in zip(loss.evaluate(points).loss, points, strict=True):
+        network = at(model, point)
+        (norm,) = (m for m in network.modules() if isinstance(m, nn.BatchNorm1d))
+        norm.momentum = None  # torch's own cumulative mean
+        with torch.no_grad():
+            for part in PAIRS.split(120):
+                network.train()(part)
+            expected = cross_entropy(network.eval()(PAIRS), LABELS)
+        assert abs(value - expected.item()) <= bound(torch.float64)
+
+
+def test_the_order_of_a_batch_norms_calls_changes_nothing() -> None:
+    model, turned = seeded(Siamese).double(), seeded(lambda: Siamese(second_first=True)).double()
+    points = points_near(model)
+    one, other = (NetworkLoss(each, PAIRS, LABELS).evaluate(points) for each in (model, turned))
+    np.testing.assert_allclose(one.loss, other.loss, rtol=1e-12)
+
+
+def repeated() -> nn.Module:
+    """A layer and a batch norm under two names each, and a weight that two layers have."""
+    layer, norm, last = nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 6)
+    last.weight = layer.weight
+    return nn.Sequential(layer, norm, nn.Tanh(), layer, norm, nn.Tanh(), last, nn.Linear(6, 3))
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_module_may_have_two_names(batching: Batching) -> None:
+    x, y = X[:120].double(), Y[::9][:120]
+    model = seeded(repeated).double()
+    loss = NetworkLoss(model, x, y, batching=batching)
+    points = points_near(model)
+    values, gradients = loss.values_and_gradients(points)
+    for value, gradient, point in zip(values, gradients, points, strict=True):
+        network = copy.deepcopy(model)
+        network.load_state_dict(loss.state_dict(point))
+        expected = cross_entropy(network.eval()(x), y)
+        assert abs(value - expected) <= bound(torch.float64)
+        parts = torch.autograd.grad(expected, trainable(network))
+        torch.testing.assert_close(
+            gradient, nn.utils.parameters_to_vector(parts), rtol=0, atol=bound(torch.float64)
+        )
+    for estimate in islice(loss.estimates(32, np.random.default_rng(0)), 2):
+        estimate(points)
+    own = loss.model().state_dict()
+    assert all(torch.equal(own[name], value) for name, value in model.state_dict().items())
+
+
+class Writing(nn.Module):
+    """Changes its inputs, and draws in training mode."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.ReLU(inplace=in_place), nn.Linear(6, 3))
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if self.in_place else x.clone()
+        x += 1
+        if self.training:
+            x += torch.randn_like(x)
+        return self.body(x)
+
+
+def writing_loss(outputs: Tensor, y: Tensor) -> Tensor:
+    return cross_entropy(outputs.mul_(2), y.clamp_(max=1))
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_what_changes_its_inputs_in_place_changes_no_data(batching: Batching) -> None:
+    def results(in_place: bool) -> list[Tensor]:
+        x, y = X.clone(), Y.clone()
+        model = seeded(lambda: Writing(in_place))
+        own = writing_loss if in_place else _out_of_place
+        loss = NetworkLoss(model, x, y, loss_fn=own, batching=batching)
+        points = points_near(model)
+        estimate = next(loss.estimates(32, np.random.default_rng(0)))
+        found = [loss(points), *loss.values_and_gradients(points), estimate(points), loss(points)]
+        found.append(torch.as_tensor(loss.evaluate(points).accuracy))
+        assert torch.equal(estimate(points), found[3])
+        assert torch.equal(x, X)
+        assert torch.equal(y, Y)
+        return found
+
+    assert all(map(torch.equal, results(in_place=True), results(in_place=False)))
+
+
+def _out_of_place(outputs: Tensor, y: Tensor) -> Tensor:
+    return cross_entropy(outputs * 2, y.clamp(max=1))
+
+
+@pytest.mark.parametrize("size", [4, 8])
+def test_one_value_of_a_channel_is_refused_before_training(size: int) -> None:
+    """Images of 4 x 4 pixels are one number at the end of a residual network."""
+    model = seeded(lambda: ResNet(1, 8, classes=3))
+    loss = NetworkLoss(model, numbers(9, 1, size, size), Y[:9])
+    batches = loss.estimates(4, np.random.default_rng(0))
+    if size == 4:
+        with pytest.raises(
+            DataError, match=r"two values of a channel .* 9 examples in batches of 4"
+        ):
+            next(batches)
+    else:
+        assert len(list(batches)) == 3
+
+
+def test_whatever_a_forward_raises_is_one_sentence() -> None:
+    class Asserting(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            assert input.shape[1] == 5, "five numbers each"
+            return super().forward(input)
+
+    with pytest.raises(DataError, match=r"Asserting on inputs .* fails: five numbers each"):
+        NetworkLoss(Asserting(6, 3), X, Y)
