@@ -325,7 +325,7 @@ class NetworkLoss:
                 )
                 for count in (few, more)
             ]
-            self._estimate(x, y, 0)(points)
+            self._check_state(points, x, y)
         tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
         size, smaller = sizes[1][:tensors], sizes[0][:tensors]
         grown = (size - smaller) / max(1, more - few)  # by each example
@@ -333,6 +333,24 @@ class NetworkLoss:
         largest = (size[1:] + grown[1:] * (min(n, self._at_once) - more)).max()
         parameters = 4 * self.dim * points.element_size()
         return int(kept) + parameters, int(min(kept, LAYERS * largest)) + parameters
+
+    def _check_state(self, points: Tensor, x: Tensor, y: Tensor) -> None:
+        """Train on examples; raises DataError where that changes how networks are evaluated."""
+
+        def values() -> Tensor:
+            with torch.no_grad():
+                asked = Pass(self.execution.arranged(x), y, "evaluation")
+                return self.networks.run(points, self.networks.copies(len(points)), asked)[0]
+
+        before = values()
+        self._estimate(x, y, 0)(points)
+        after = values()
+        if not torch.allclose(before, after, rtol=1e-5, equal_nan=True):
+            raise DataError(
+                "a network must keep its state in buffers, which belong to a point, the loss of "
+                f"{self._name} went from {before[0]:.6g} to {after[0]:.6g} by training at the same "
+                "point: use register_buffer"
+            )
 
     def _check_gradient(self) -> None:
         """Compare with a plain network's, far from the model's own parameters, if there it has one.

@@ -153,3 +153,16 @@ def test_whatever_a_forward_raises_is_one_sentence() -> None:
 
     with pytest.raises(DataError, match=r"Asserting on inputs .* fails: five numbers each"):
         NetworkLoss(Asserting(6, 3), X, Y)
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_state_beside_buffers_is_refused(batching: Batching) -> None:
+    class Counting(nn.Linear):
+        calls = 0.0
+
+        def forward(self, input: Tensor) -> Tensor:
+            self.calls += self.training
+            return super().forward(input) * (1 + self.calls)
+
+    with pytest.raises(DataError, match=r"must keep its state in buffers, .* the loss of Counting"):
+        NetworkLoss(Counting(6, 3), X, Y, batching=batching)
