@@ -15,7 +15,9 @@ from simplicial.landscapes import double_well
 def main() -> None:
     """Find the eight minima, build edges, triangles and tetrahedra, compare with the truth."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--out", default="double_well.png", help="picture of the barcode")
+    parser.add_argument(
+        "--out", default="double_well.png", help="picture of the barcode (double_well.png)"
+    )
     arguments = parser.parse_args()
 
     landscape = double_well(3)

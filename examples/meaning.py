@@ -158,8 +158,10 @@ PICTURES = {f.__name__: f for f in (sublevels, voids, barriers, sampled)}
 def main() -> None:
     """Draw one of the pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("picture", nargs="?", choices=PICTURES, default="sublevels")
-    parser.add_argument("--out", default="meaning.png", help="where to save it")
+    parser.add_argument(
+        "picture", nargs="?", choices=PICTURES, default="sublevels", help="which one (sublevels)"
+    )
+    parser.add_argument("--out", default="meaning.png", help="where to save it (meaning.png)")
     arguments = parser.parse_args()
     PICTURES[arguments.picture]().savefig(arguments.out)
     print(f"picture: {arguments.out}")

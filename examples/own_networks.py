@@ -43,7 +43,9 @@ def trained(seed: int, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
 def main() -> None:
     """Three networks, their edges and their triangle."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--out", default="triangle.png", help="picture of the triangle")
+    parser.add_argument(
+        "--out", default="triangle.png", help="picture of the triangle (triangle.png)"
+    )
     arguments = parser.parse_args()
 
     digits = load_digits()

@@ -29,7 +29,7 @@ def loss(points: Tensor) -> Tensor:
 def main() -> None:
     """Print the barcode on the minima alone, then with saddles, and assert the bar of index 1."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--out", default="saddles.png", help="picture of the barcode")
+    parser.add_argument("--out", default="saddles.png", help="picture of the barcode (saddles.png)")
     arguments = parser.parse_args()
 
     minima = find_minima(loss, dim=2, box=(-2, 2), seed=0)

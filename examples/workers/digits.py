@@ -42,7 +42,9 @@ def show(bars: Barcode, folder: Path) -> None:
 def arguments(text: str | None) -> argparse.ArgumentParser:
     """What each script is told: where to keep the run."""
     parser = argparse.ArgumentParser(description=(text or "").split("\n\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; it goes on")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run, which goes on where it stopped"
+    )
     return parser
 
 

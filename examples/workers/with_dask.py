@@ -20,7 +20,9 @@ def connected(scheduler: str | None) -> Client:
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
-    parser.add_argument("--scheduler", help="its address; else two workers begin here")
+    parser.add_argument(
+        "--scheduler", help="address of one that runs; else two workers begin on this machine"
+    )
     given = parser.parse_args()
     with connected(given.scheduler) as client:
         show(barcode(given.out, client.get_executor()), given.out)

@@ -26,7 +26,12 @@ class Run(Checkpointable):
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
-    parser.add_argument("--cluster", choices=["slurm", "local"], default="slurm")
+    parser.add_argument(
+        "--cluster",
+        choices=["slurm", "local"],
+        default="slurm",
+        help="local: a process of this machine in place of a job (slurm)",
+    )
     given = parser.parse_args()
     executor = AutoExecutor(folder=given.out / "jobs", cluster=given.cluster)
     executor.update_parameters(timeout_min=60, cpus_per_task=1)
