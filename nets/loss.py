@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from nets.execution import Batching, Execution, Precision
 from nets.networks import Networks, Pass
-from nets.pairs import read_examples
+from nets.pairs import read_examples, read_statistics
 from nets.parameters import Coordinates
 from nets.probe import PROBES, LossFunction, has_classes, plain_gradient, refusing
 from reduction import DataError, OptionError, ShapeError
@@ -44,12 +44,15 @@ class NetworkLoss:
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
                layers and attention, which vmap cannot batch, for bfloat16, and on the CPU for
                convolutions, which are slow batched, and BatchNorm1d, whose bits would depend on
-               the number of points; vmap otherwise. A rule, not a timing, so that
-               the same seed gives the same result
+               the number of points; vmap otherwise. A rule, not a timing, so that the same seed
+               gives the same result
     precision  of training's arithmetic: "full", the parameters' own, or "bfloat16", torch's
                autocast, which is faster for ResNets on processors that compute with it, and
                rounds gradients. Exact values and gradients, and so a filtration, are always full,
                on CUDA devices too, where torch rounds convolutions to TF32 unless told otherwise
+    statistics inputs (m, ...) over which batch norm's running statistics are computed anew at
+               every point: for test data the training inputs, or a fixed part of the data, which
+               is faster; None: all inputs of the data
     Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a
     device, a batching or a precision that is not there or does not fit.
     """
@@ -64,6 +67,7 @@ class NetworkLoss:
         device: torch.device | str | None = None,
         batching: Batching | None = None,
         precision: Precision = "full",
+        statistics: Tensor | None = None,
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -79,6 +83,9 @@ class NetworkLoss:
         model.to(self.device)
         inputs, labels = read_examples(data, targets)
         self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
+        self._normed_by = self._inputs
+        if statistics is not None:
+            self._normed_by = read_statistics(statistics, inputs).to(self.device)
         some, dtype = self._inputs[:PROBES], self.coordinates.dtype
         execution = Execution.of(model, some, dtype, batching, precision)
         scored = has_classes(model, self._inputs, self._targets, loss_fn, execution.batching)
@@ -250,18 +257,21 @@ class NetworkLoss:
         buffers = self.networks.copies(len(points))
         seen = 0
         with torch.no_grad():
-            for x, y in self._parts():
-                seen += len(x)
-                asked = Pass(x, y, "statistics", momentum=len(x) / seen)
+            for part in self._split(self._normed_by):
+                seen += len(part)
+                x = self.execution.arranged(part)
+                asked = Pass(x, x[:0], "statistics", momentum=len(x) / seen)
                 self.networks.run(points, buffers, asked)
         return buffers
 
     def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The examples in parts of nearly equal size: batch norm cannot take a last part of one."""
-        count = -(-len(self._targets) // self._at_once)
-        inputs, targets = self._inputs.tensor_split(count), self._targets.tensor_split(count)
-        for x, y in zip(inputs, targets, strict=True):
+        """The examples in parts."""
+        for x, y in zip(self._split(self._inputs), self._split(self._targets), strict=True):
             yield self.execution.arranged(x), y
+
+    def _split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Parts of nearly equal size: batch norm cannot take a last part of one."""
+        return rows.tensor_split(-(-len(rows) // self._at_once))
 
     def _check_alone(self, batch_size: int) -> None:
         """Raises DataError where the network cannot be trained on one example."""

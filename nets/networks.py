@@ -29,6 +29,7 @@ Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
 class Pass:
     """What is asked of networks: to be run on some examples.
 
+    y     nothing in a pass for statistics, of which values are zeros
     mode  "evaluation"; "statistics": evaluation in which running statistics take up each batch's;
           "training"
     seed  of torch's global generators, for each point anew, so that what is drawn does not depend
@@ -239,6 +240,8 @@ class Networks:
                 outputs = self._outputs({**parameters, **state}, asked.x)
             if training and self.execution.precision == "bfloat16":
                 outputs = outputs.float()
+            if asked.mode == "statistics":
+                return outputs.new_zeros(()), outputs.new_zeros(())
             correct = self._correct(outputs.detach(), asked.y)
             return self.loss_fn(outputs, asked.y.clone()), correct
 

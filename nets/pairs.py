@@ -63,12 +63,32 @@ def read_examples(
             f"every input needs one target, and there must be some, got {len(inputs)} inputs and "
             f"{len(targets)} targets: give equally many"
         )
-    for name, values in (("inputs", inputs), ("targets", targets)):
-        finite = values.isfinite().reshape(len(values), -1).all(dim=1)
-        if not finite.all():
-            bad = int((~finite).nonzero()[0])
-            raise DataError(f"{name} must be finite, example {bad} is not: leave it out")
+    _check_finite("inputs", inputs)
+    _check_finite("targets", targets)
     return inputs.detach(), targets.detach()
+
+
+def read_statistics(statistics: Tensor, inputs: Tensor) -> Tensor:
+    """Inputs (m, ...) for statistics, beside a data set's (n, ...).
+
+    Raises DataError for what is none, is empty, has another shape or type, or is not finite.
+    """
+    is_tensor = isinstance(statistics, Tensor) and statistics.ndim > 0 and len(statistics) > 0
+    if not is_tensor or statistics[0].shape != inputs[0].shape or statistics.dtype != inputs.dtype:
+        got = f"{tuple(statistics.shape)} of {statistics.dtype}" if is_tensor else shown(statistics)
+        raise DataError(
+            "statistics are computed over inputs like the data's, each of shape "
+            f"{tuple(inputs.shape[1:])} and of {inputs.dtype}, got {got}: pass the training inputs"
+        )
+    _check_finite("statistics", statistics)
+    return statistics.detach()
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    finite = values.isfinite().reshape(len(values), -1).all(dim=1)
+    if not finite.all():
+        bad = int((~finite).nonzero()[0])
+        raise DataError(f"{name} must be finite, example {bad} is not: leave it out")
 
 
 def _ordered(data: "Dataset[Any] | DataLoader[Any]") -> "DataLoader[Any]":

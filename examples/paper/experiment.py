@@ -144,7 +144,12 @@ class Experiment:
 
     def test_error(self, network: Network, built: LossComplex) -> float:
         """The share of test images that the minima get wrong, their mean."""
-        test = NetworkLoss(self.model(network), self.images.test_inputs, self.images.test_targets)
+        test = NetworkLoss(
+            self.model(network),
+            self.images.test_inputs,
+            self.images.test_targets,
+            statistics=self.images.train_inputs,
+        )
         accuracy = evaluate(test, built.minima.points).accuracy
         assert accuracy is not None
         return 1 - float(np.mean(accuracy))

@@ -257,7 +257,14 @@ def _run(
     began = time.perf_counter()
     recipe, build = settings.recipe, settings.build
     loss, test = (
-        NetworkLoss(model, inputs, targets, device=settings.device, precision=settings.precision)
+        NetworkLoss(
+            model,
+            inputs,
+            targets,
+            device=settings.device,
+            precision=settings.precision,
+            statistics=images.train_inputs,
+        )
         for inputs, targets in (
             (images.train_inputs, images.train_targets),
             (images.test_inputs, images.test_targets),

@@ -164,6 +164,8 @@ LOSSES = (
         ("gpu", "meta", -5, [1])),
     Row("NetworkLoss", lambda g, v: loss(g, batching=v), OptionError, "batching is",
         ("all", 5, ["loop"], True)),
+    Row("NetworkLoss", lambda g, v: loss(g, statistics=v), DataError, "statistics",
+        (5, "ab", X.numpy(), X[:0], X[0], X[:, :3], X.double(), X + NAN)),
     Row("NetworkLoss", lambda g, v: loss(g, precision=v), OptionError, "precision is",
         ("half", None, 16)),
     *(Row(f"NetworkLoss.{method}", lambda g, v, method=method: getattr(g.loss, method)(v),

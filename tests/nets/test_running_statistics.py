@@ -57,6 +57,22 @@ def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentu
                 )
 
 
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_statistics_of_training_inputs_hold_for_test_data(batching: Batching) -> None:
+    x, y = X[:120].double(), Y[::9][:120]
+    others = (3 * X[120:360] + 1).double()  # two parts of 120
+    model = seeded(batch_norm).double()
+    loss = NetworkLoss(model, x, y, batching=batching, statistics=others)
+    points = points_near(model)
+    seen = loss.evaluate(points)
+    for value, point in zip(seen.loss, points, strict=True):
+        network = with_statistics(model, point, [others[:120], others[120:]])
+        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
+        again = at(model, point)
+        again.load_state_dict(loss.state_dict(point))
+        assert abs(value - cross_entropy(again.eval()(x), y).item()) <= bound(torch.float64)
+
+
 def test_gradient_with_batch_norm_takes_statistics_as_constants():
     x, y = X[:120].double(), Y[::9][:120]
     model = seeded(batch_norm).double()
