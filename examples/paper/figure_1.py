@@ -6,7 +6,7 @@ FashionMNIST, sides' centres fixed and trainable, for several numbers of epochs.
 The minima are trained once, by the paper's recipe; edges and triangles for as many epochs as a
 title says. What is drawn is kept beside the picture as JSON. Scales: smoke, the digits at 12 x 12
 pixels, 64 images; small, FashionMNIST's first 6,000; paper, all of it and 50 epochs, which takes
-two hours on one core.
+an hour or two on one core.
 """
 
 import argparse
