@@ -89,7 +89,7 @@ class NetworkLoss:
         some, dtype = self._inputs[:PROBES], self.coordinates.dtype
         execution = Execution.of(model, some, dtype, batching, precision)
         scored = has_classes(model, self._inputs, self._targets, loss_fn, execution.batching)
-        self.networks = Networks(model, self.coordinates, execution, loss_fn, scored, some)
+        self.networks = Networks(model, self.coordinates, execution, loss_fn, scored)
         self._point_bytes = self._measure()
         self._check_gradient()
         points = self.flatten(model.state_dict()).repeat(2, 1)
@@ -278,9 +278,9 @@ class NetworkLoss:
         x, y = self._inputs[:1], self._targets[:1]
         point = self.flatten(self.networks.model.state_dict())[None]
         try:
-            with torch.no_grad():
+            with torch.no_grad(), refusing(self._name, self.execution.batching, x, y):
                 self._estimate(x, y, 0)(point)
-        except ValueError as error:
+        except DataError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise DataError(
@@ -336,6 +336,10 @@ class NetworkLoss:
                 for count in (few, more)
             ]
             self._check_state(points, x, y)
+            if self.networks.norms:
+                z = self.execution.arranged(self._normed_by[:more])
+                asked = Pass(z, z[:0], "statistics", momentum=1.0)
+                self.networks.run(points.detach(), self.networks.copies(len(points)), asked)
         tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
         size, smaller = sizes[1][:tensors], sizes[0][:tensors]
         grown = (size - smaller) / max(1, more - few)  # by each example
@@ -359,7 +363,7 @@ class NetworkLoss:
             raise DataError(
                 "a network must keep its state in buffers, which belong to a point, the loss of "
                 f"{self._name} went from {before[0]:.6g} to {after[0]:.6g} by training at the same "
-                "point: use register_buffer"
+                "point: use register_buffer, and no torch.utils.checkpoint around batch norm"
             )
 
     def _check_gradient(self) -> None:
@@ -368,7 +372,9 @@ class NetworkLoss:
         Raises DataError where they differ.
         """
         x, y = self._inputs[:PROBES], self._targets[:PROBES]
-        point = -self.flatten(self.networks.model.state_dict())
+        noise = torch.randn(self.dim, generator=torch.Generator().manual_seed(0))
+        own = self.flatten(self.networks.model.state_dict())
+        point = own * noise.to(own)  # where no symmetry makes another point's gradient the same
         try:
             parameters = self.coordinates.views(point)
             with self.execution.exactly():

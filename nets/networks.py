@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import cycle
 from typing import Any, Literal
 
 import numpy as np
@@ -12,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.utils.hooks import RemovableHandle
 
 from nets.execution import Execution
 from nets.generators import drawn, global_generators, seeded
 from nets.parameters import Coordinates
 from nets.points import differentiable
-from nets.probe import LossFunction, calls, kept_bytes, made_bytes
+from nets.probe import LossFunction, kept_bytes, made_bytes
 from nets.recordings import Recordings, waits
 
 Mode = Literal["evaluation", "statistics", "training"]
@@ -52,7 +50,6 @@ class Networks:
     execution    how it is run
     loss_fn      (outputs, targets) -> scalar, the mean over examples
     scored       whether targets are class indices
-    x            some examples, on which its batch norms' calls are counted
 
     A model gets copies of examples, so one that changes its inputs in place changes no data.
     """
@@ -64,11 +61,10 @@ class Networks:
         execution: Execution,
         loss_fn: LossFunction,
         scored: bool,
-        x: Tensor,
     ) -> None:
         self.model, self.coordinates, self.execution = model, coordinates, execution
         self.loss_fn, self.scored = loss_fn, scored
-        self.norms = calls(model, filter(_has_running_statistics, model.modules()), x)
+        self.norms = [m for m in model.modules() if _has_running_statistics(m)]
         self._ties = _ties(model)
         self._buffers = {k: b.detach() for k, b in model.named_buffers()}
         self._generators = global_generators(execution.device)
@@ -203,22 +199,16 @@ class Networks:
 
     @contextmanager
     def _momentum(self, momentum: float) -> Generator[None]:
-        """Batch norms take up statistics with this momentum; where a forward calls one several
-        times, so that all of its calls count alike.
+        """Batch norms have this momentum.
 
         A number, since the cumulative mean of momentum=None cannot be batched.
         """
         before = [norm.momentum for norm in self.norms]
-        hooks = list[RemovableHandle]()
         try:
-            for norm, count in self.norms.items():
+            for norm in self.norms:
                 norm.momentum = momentum  # pyright: ignore
-                if count > 1:
-                    hooks.append(norm.register_forward_pre_hook(_in_turn(momentum, count)))
             yield
         finally:
-            for hook in hooks:
-                hook.remove()
             for norm, own in zip(self.norms, before, strict=True):
                 norm.momentum = own
 
@@ -233,17 +223,30 @@ class Networks:
         """Loss and accuracy of one network."""
         training = asked.mode == "training"
         self.model.train(training)
-        for norm in self.norms if asked.mode == "statistics" else ():
-            norm.train()  # dropout and the like stay in evaluation mode
+        if asked.mode == "statistics":
+            return self._take_up(parameters, state, asked)
         with seeded(self._generators, asked.seed):
             with self.execution.arithmetic(training):
                 outputs = self._outputs({**parameters, **state}, asked.x)
             if training and self.execution.precision == "bfloat16":
                 outputs = outputs.float()
-            if asked.mode == "statistics":
-                return outputs.new_zeros(()), outputs.new_zeros(())
             correct = self._correct(outputs.detach(), asked.y)
             return self.loss_fn(outputs, asked.y.clone()), correct
+
+    def _take_up(
+        self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: Pass
+    ) -> tuple[Tensor, Tensor]:
+        """Let running statistics take up those of examples: means over all calls of a module."""
+        for norm in self.norms:
+            norm.train()  # dropout and the like stay in evaluation mode
+        hooks = [norm.register_forward_pre_hook(_Turns(asked.momentum)) for norm in self.norms]
+        try:
+            with seeded(self._generators, asked.seed), self.execution.arithmetic(training=False):
+                outputs = self._outputs({**parameters, **state}, asked.x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return outputs.new_zeros(()), outputs.new_zeros(())
 
     def _outputs(self, tensors: dict[str, Tensor], x: Tensor) -> Tensor:
         """Of the model with other parameters and buffers, by name.
@@ -259,15 +262,26 @@ class Networks:
         return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
 
 
-def _in_turn(momentum: float, count: int) -> Callable[[Any, Any], None]:
-    """What gives a batch norm the momentum of its next call, of so many in each forward."""
-    earlier = count * (1 - momentum)  # what has been taken up before, in batches of this one's size
-    turns = cycle([momentum / (earlier + turn * momentum) for turn in range(1, count + 1)])
+class _Turns:
+    """Before each call of a batch norm in one forward: its calls are to count alike, and all of
+    them together as much as a momentum says.
+    """
 
-    def take_turn(norm: Any, _inputs: Any) -> None:
-        norm.momentum = next(turns)
+    def __init__(self, momentum: float) -> None:
+        self.momentum, self.turn = momentum, 0
+        self.before = list[Tensor]()
 
-    return take_turn
+    def __call__(self, norm: Any, _inputs: Any) -> None:
+        self.turn += 1
+        norm.momentum = self.momentum / self.turn
+        running = norm.running_mean, norm.running_var
+        if self.turn == 1:
+            self.before = [statistic.clone() for statistic in running]
+            return
+        for statistic, before in zip(running, self.before, strict=True):
+            # b + f mean(x_1 .. x_j) of b + f mean(x_1 .. x_{j-1}), where b is (1 - f) before
+            statistic.mul_(1 - 1 / self.turn).add_((1 - self.momentum) / self.turn * before)
+            statistic.div_(1 - norm.momentum)
 
 
 def _ties(model: nn.Module) -> dict[str, str]:

@@ -3,7 +3,7 @@ trained.
 """
 
 import copy
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,23 +87,6 @@ def plain_gradient(
         materialize_grads=True,
     )
     return torch.cat([gradient.flatten() for gradient in gradients])
-
-
-def calls(model: nn.Module, modules: Iterable[nn.Module], x: Tensor) -> dict[nn.Module, int]:
-    """How often a forward on x, in evaluation mode, calls each of the modules."""
-    found = dict.fromkeys(modules, 0)
-
-    def count(module: nn.Module, _inputs: Any) -> None:
-        found[module] += 1
-
-    hooks = [module.register_forward_pre_hook(count) for module in found]
-    try:
-        with torch.no_grad():
-            model.eval()(x.clone())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
 
 
 class _Made(TorchDispatchMode):

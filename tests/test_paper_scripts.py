@@ -56,6 +56,7 @@ def test_a_picture_needs_a_name_that_matplotlib_knows(
                 {"loss": [1, 2]},
                 {"barycentric": [1, 2, 3]},
                 {"accuracy": [0.5]},
+                {"loss": [1, 2, None]},
             )
         ),
     ],
@@ -90,3 +91,12 @@ def test_a_complex_of_another_network_is_refused_by_name(
     said = refused(table_1a, ["--folder", "other"], monkeypatch, tmp_path)
     assert "must be read with the loss that it was built for" in said
     assert other.name in said
+
+
+def test_a_folder_that_is_a_file_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for script in (figure_1, table_1a):
+        said = refused(script, ["--folder", "file"], monkeypatch, tmp_path)
+        assert said == "Error: file/smoke-full: Not a directory"

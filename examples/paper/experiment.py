@@ -119,6 +119,7 @@ class Experiment:
         path = folder / f"{network}-{self.minima}-minima-seed-{seed}.npz"
         if path.exists():
             return LossComplex.load(path, loss)
+        folder.mkdir(parents=True, exist_ok=True)  # refused before anything is trained
         minima = train_minima(loss, self.minima, recipe=self.recipe, seed=seed)
         built = build_complex(
             minima,
@@ -157,7 +158,6 @@ class Experiment:
 
 def keep(built: LossComplex, path: Path) -> None:
     """Save whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.partial.npz")
     built.save(partial)
     partial.rename(path)

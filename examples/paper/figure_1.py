@@ -65,6 +65,7 @@ def network_loss(scale: Scale, given: argparse.Namespace) -> NetworkLoss:
 
 def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossComplex]:
     """One for each column of the figure; kept in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)  # refused before anything is trained
     found: dict[str, LossComplex] = {}
     minima: Minima | None = None
     for budget, sides in tqdm(list(product(scale.budgets, SIDES)), desc="triangles"):

@@ -72,8 +72,11 @@ def _triangle(record: dict[str, Any]) -> Triangle:
         np.array(record[name], dtype=float) for name in ("place", "barycentric", "loss")
     )
     fits = place.shape == (3,) and barycentric.shape == (len(losses), 3) and losses.ndim == 1
+    fits = fits and len(losses) >= 3 and bool(np.isfinite(losses).all())
     if not fits or not isinstance(title, str):
-        raise ValueError("a title, a place (3,), points (p, 3) and losses (p,) make a triangle")
+        raise ValueError(
+            "a title, a place (3,), points (p, 3) and finite losses (p,) make a triangle"
+        )
     scores = None if accuracy is None else np.array(accuracy, dtype=float).reshape(losses.shape)
     return Triangle(title, Samples(barycentric, losses, scores), place)
 

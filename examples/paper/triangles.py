@@ -9,6 +9,7 @@ from pathlib import Path
 from examples.paper.experiment import Experiment, Network
 from examples.paper.options import add_picture, options, refuse_with_drawn
 from examples.paper.pictures import Triangle, caption, grid, read, write
+from reduction import DataError
 from simplicial import plot_samples
 
 
@@ -29,6 +30,11 @@ def main(description: str | None, networks: list[Network], name: str) -> None:
         write(given.out.with_suffix(".json"), triangles)
     else:
         triangles = read(given.drawn)
+        if len(triangles) != len(networks):
+            raise DataError(
+                f"this figure has {len(networks)} triangles, {given.drawn} has {len(triangles)}: "
+                "name the JSON that was written beside it"
+            )
     grid(
         [triangle.title for triangle in triangles],
         lambda k, ax: plot_samples(triangles[k].samples, triangles[k].place, "loss", ax),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 from nets import NetworkLoss, ResNet
 from nets.execution import BATCHINGS, Batching
@@ -56,6 +57,38 @@ def test_the_order_of_a_batch_norms_calls_changes_nothing() -> None:
     points = points_near(model)
     one, other = (NetworkLoss(each, PAIRS, LABELS).evaluate(points) for each in (model, turned))
     np.testing.assert_allclose(one.loss, other.loss, rtol=1e-12)
+
+
+class Ghost(nn.Module):
+    """Batch norm of a few examples at a time: the number of its calls depends on the data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.norm, self.after = nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(torch.cat([self.norm(few) for few in self.before(x).split(24)]).tanh())
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_calls_of_a_batch_norm_may_depend_on_the_data(batching: Batching) -> None:
+    """360 examples: three parts of 120, each normed in five calls."""
+    x = 2 * X[:360].double() + X[:360].double().sort(dim=0).values
+    model = seeded(Ghost).double()
+    loss = NetworkLoss(model, x, LABELS, batching=batching)
+    points = points_near(model)
+    values = loss.evaluate(points).loss
+    for value, point in zip(values, points, strict=True):
+        network = at(model, point)
+        (norm,) = (m for m in network.modules() if isinstance(m, nn.BatchNorm1d))
+        norm.momentum = None
+        with torch.no_grad():
+            for part in x.split(120):
+                network.train()(part)
+            expected = cross_entropy(network.eval()(x), LABELS)
+        assert abs(value - expected.item()) <= bound(torch.float64)
+    again = loss.evaluate(points[:1].repeat(3, 1)).loss
+    assert (again == values[0]).all()
 
 
 def repeated() -> nn.Module:
@@ -143,6 +176,27 @@ def test_one_value_of_a_channel_is_refused_before_training(size: int) -> None:
             next(batches)
     else:
         assert len(list(batches)) == 3
+
+
+def test_statistics_of_one_value_are_refused() -> None:
+    model = seeded(lambda: nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)))
+    with pytest.raises(DataError, match="more than 1 value per channel"):
+        NetworkLoss(model, X, Y, statistics=X[:1])
+
+
+def test_a_layer_that_is_run_again_for_its_gradient_is_refused() -> None:
+    """The hyperbolic tangent's derivative is even: at the opposite point it is the same."""
+
+    class Again(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.Sequential(nn.Linear(6, 6), nn.Tanh()), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(checkpoint(self.layer, x, use_reentrant=False))
+
+    with pytest.raises(DataError, match=r"as torch\.utils\.checkpoint does"):
+        NetworkLoss(Again(), X, Y, batching="loop")
 
 
 def test_whatever_a_forward_raises_is_one_sentence() -> None:
