@@ -23,6 +23,7 @@ from examples.paper.options import (
     add_folder,
     add_picture,
     add_precision,
+    add_scale,
     in_a_sentence,
     refuse_with_drawn,
 )
@@ -85,12 +86,8 @@ def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossCo
 def main() -> None:
     """Train what is missing, or read what was drawn before, and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument(
-        "--scale",
-        choices=SCALES,
-        default="smoke",
-        help="smoke: 64 images of digits, a trial (the default); small: 6,000 images of "
-        "FashionMNIST, 20 epochs; paper: all of them, 50 epochs",
+    add_scale(
+        parser, SCALES, "small: 6,000 images of FashionMNIST, 20 epochs; paper: all, 50 epochs"
     )
     add_folder(parser, "runs/figure_1")
     add_data(parser)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from matplotlib.backend_bases import FigureCanvasBase
@@ -15,12 +15,11 @@ from reduction import TopologyError
 def options(description: str | None) -> argparse.ArgumentParser:
     """What all scripts can be asked on the command line."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
-    parser.add_argument(
-        "--scale",
-        choices=SCALES,
-        default="smoke",
-        help="smoke: 64 images of digits, a trial (the default); small: 2,000 images of "
-        "FashionMNIST at 8 x 8 pixels, 8 epochs; paper: CIFAR-10, 300 epochs, for a GPU",
+    add_scale(
+        parser,
+        SCALES,
+        "small: 2,000 images of FashionMNIST at 8 x 8 pixels, 8 epochs; paper: CIFAR-10, "
+        "300 epochs, for a GPU",
     )
     add_folder(parser, "runs/paper")
     add_data(parser)
@@ -33,6 +32,16 @@ def options(description: str | None) -> argparse.ArgumentParser:
     )
     add_precision(parser)
     return parser
+
+
+def add_scale(parser: argparse.ArgumentParser, scales: Collection[str], larger: str) -> None:
+    """How large the experiment is; `larger` tells of scales beyond the trial."""
+    parser.add_argument(
+        "--scale",
+        choices=scales,
+        default="smoke",
+        help=f"smoke: 64 images of digits, a trial (the default); {larger}",
+    )
 
 
 def add_folder(parser: argparse.ArgumentParser, default: str) -> None:
