@@ -22,7 +22,7 @@ from nets.pairs import read_examples, read_statistics
 from nets.parameters import Coordinates
 from nets.probe import PROBES, LossFunction, has_classes, plain_gradient, refusing
 from reduction import DataError, OptionError, ShapeError
-from reduction.options import shown, switch, whole
+from reduction.validation import shown, switch, whole
 from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device
 

@@ -20,7 +20,7 @@ from nets.data import check_name
 from nets.residual import ResNet
 from reduction.errors import DataError
 from reduction.memory import require
-from reduction.options import whole
+from reduction.validation import whole
 
 NAMES = ("mlp", "lenet", "resnet")
 

@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 from reduction import DataError
-from reduction.options import shown
+from reduction.validation import shown
 
 AT_ONCE = 512  # examples that are fetched at a time from a data set
 

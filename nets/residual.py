@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from reduction.errors import DataError
-from reduction.options import switch, whole
+from reduction.validation import switch, whole
 
 FILTERS = 16  # of the first stage; each later one has twice as many
 STAGES = 3

@@ -15,9 +15,9 @@ from nets.execution import Precision
 from nets.loss import NetworkLoss
 from nets.recipes import RECIPES
 from reduction import Barcode, OptionError
-from reduction.fields import prime
 from reduction.memory import resident
-from reduction.options import whole
+from reduction.persistence.fields import prime
+from reduction.validation import whole
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
 from simplicial.build import check_build, check_options, pool_bytes
 from simplicial.report import check_folder

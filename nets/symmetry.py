@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from nets.loss import NetworkLoss
 from nets.residual import BasicBlock, ResNet
 from reduction import DataError
-from reduction.options import is_whole, shown, whole
+from reduction.validation import is_whole, shown, whole
 from simplicial import Minima
 from simplicial.loss import MEMORY
 from simplicial.minima import check_minima

@@ -24,7 +24,7 @@ from nets.generators import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError, OptionError
 from reduction.memory import require
-from reduction.options import shown, switch, whole
+from reduction.validation import shown, switch, whole
 from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.gauge import progress_bar
 from simplicial.loss import MEMORY, evaluate

@@ -1,11 +1,9 @@
 """Filtered simplicial complexes, their barcodes, and distances between barcodes."""
 
-from reduction.barcode import Barcode, Pairs
-from reduction.canonical import CanonicalForm
-from reduction.chains import Chain
+from reduction.barcodes.barcode import Barcode, Pairs
+from reduction.barcodes.distances import bottleneck, w_inf, wasserstein
+from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.complex import FilteredComplex
-from reduction.distances import bottleneck, w_inf, wasserstein
-from reduction.ends import BarEnds, Ends
 from reduction.errors import (
     BarcodeError,
     CapacityError,
@@ -17,6 +15,8 @@ from reduction.errors import (
     ShapeError,
     TopologyError,
 )
+from reduction.persistence.canonical import CanonicalForm
+from reduction.persistence.chains import Chain
 from reduction.plots import plot_barcode, plot_diagram
 
 __all__ = [

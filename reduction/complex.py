@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from reduction import storage
-from reduction.barcode import Barcode
-from reduction.boundary import boundary_matrix
-from reduction.canonical import CanonicalForm, canonical_form
-from reduction.cliques import clique_filtration
+from reduction import files
+from reduction.barcodes.barcode import Barcode
 from reduction.errors import DimensionError, ShapeError
-from reduction.filtration import Filtration, complete_filtration, filtration
-from reduction.options import counted, file_path, is_whole, shown, switch
-from reduction.persistence import persistence
-from reduction.rips import rips_filtration
-from reduction.simplices import Simplices
+from reduction.filtrations.cliques import clique_filtration
+from reduction.filtrations.filtration import Filtration, complete_filtration, filtration
+from reduction.filtrations.rips import rips_filtration
+from reduction.filtrations.simplices import Simplices
+from reduction.persistence.boundary import boundary_matrix
+from reduction.persistence.canonical import CanonicalForm, canonical_form
+from reduction.persistence.cohomology import persistence
+from reduction.validation import counted, file_path, is_whole, shown, switch
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -156,15 +156,15 @@ class FilteredComplex:
         no file.
         """
         content = file_path(path).read_bytes()
-        with storage.refusing(path, "filtered complex"):
-            return cls(*storage.read_complex(content))
+        with files.refusing(path, "filtered complex"):
+            return cls(*files.read_complex(content))
 
     def save(self, path: str | Path) -> None:
         """Write a NumPy archive (npz, no pickles) that `load` restores bit by bit; overwrites.
 
         Raises OptionError for what is no path, OSError where it cannot be written.
         """
-        storage.write_complex(path, self.vertices, self.values)
+        files.write_complex(path, self.vertices, self.values)
 
     def __repr__(self) -> str:
         return f"FilteredComplex(dim={self.dim}, counts={self.counts})"
@@ -194,7 +194,7 @@ class FilteredComplex:
         return np.argsort(self.values[r], kind="stable")
 
     def boundary(self, r: int) -> sparse.csc_array:
-        """The boundary operator of the r-simplices, for r = 1..dim: the D of `reduction.boundary`.
+        """The boundary operator of the r-simplices, for r = 1..dim: the D of `reduction.persistence.boundary`.
 
         returns (m_{r-1}, m_r) int8, (-1)^i for the facet that omits vertex i; rows and columns both
         in filtration order. Raises DimensionError. Source: section 4 of the paper.
@@ -236,7 +236,7 @@ class FilteredComplex:
         on the way.
 
         field  a prime below 2**31
-        Raises FieldError, CapacityError. Source: Barannikov (1994), see `reduction.canonical`.
+        Raises FieldError, CapacityError. Source: Barannikov (1994), see `reduction.persistence.canonical`.
         """
         return canonical_form(self, field)
 

@@ -12,10 +12,10 @@ from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from reduction.barcode import Barcode
-from reduction.ends import uncertified
+from reduction.barcodes.barcode import Barcode
+from reduction.barcodes.endpoints import uncertified
 from reduction.errors import OptionError
-from reduction.options import shown
+from reduction.validation import shown
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 

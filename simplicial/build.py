@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reduction import DataError, DimensionError, OptionError
-from reduction.options import is_number, shown, switch, whole
+from reduction.validation import is_number, shown, switch, whole
 from simplicial.complex import LossComplex
 from simplicial.critical import with_saddles
 from simplicial.elastic import NudgedElastic

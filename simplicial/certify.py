@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import Barcode, BarEnds, Ends
-from reduction.colex import complete_positions
+from reduction.filtrations.colex import complete_positions
 from simplicial.loss import Loss, values_and_gradients
 from simplicial.newton import follow
 from simplicial.optimise import Simplices

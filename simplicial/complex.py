@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import Barcode, DimensionError, FilteredComplex
-from reduction.colex import complete_positions
-from reduction.options import is_whole, shown
+from reduction.filtrations.colex import complete_positions
+from reduction.validation import is_whole, shown
 from simplicial.certify import Certificates, with_certificates
 from simplicial.loss import Loss
 from simplicial.maps import SimplexMap

@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 
 from reduction import OptionError
 from reduction.memory import require
-from reduction.options import shown, whole
+from reduction.validation import shown, whole
 from simplicial.errors import SearchError
 from simplicial.loss import Loss, check_callable
 from simplicial.minima import Minima, Search, check_minima

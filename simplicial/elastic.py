@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
-from reduction.options import is_number, shown, whole
+from reduction.validation import is_number, shown, whole
 from simplicial.errors import NotFiniteError
 from simplicial.fillings import harmonic, ruled
 from simplicial.loss import Loss, points_at_once, values_and_gradients

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reduction.colex import complete_positions, complete_simplices
+from reduction.filtrations.colex import complete_positions, complete_simplices
 from simplicial.maps import SimplexMap, face_positions, interior_controls
 from simplicial.optimise import Simplices
 

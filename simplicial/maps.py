@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction import ShapeError
 from reduction.memory import require
-from reduction.options import shown, whole
+from reduction.validation import shown, whole
 from simplicial.sampling import lattice
 
 OUTSIDE = 1e-6  # what barycentric coordinates may be below 0, or their sum off 1

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction.colex import complete_positions
+from reduction.filtrations.colex import complete_positions
 from simplicial.loss import Evaluation, Loss, evaluate, points_at_once
 from simplicial.mesh import Mesh
 from simplicial.optimise import Simplices

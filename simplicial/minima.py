@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
-from reduction.options import shown
+from reduction.validation import shown
 from simplicial.errors import LossError
 from simplicial.loss import MEMORY, Evaluation, Loss, check_callable, evaluate
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
-from reduction.options import shown, whole
+from reduction.validation import shown, whole
 from simplicial.errors import NotFiniteError
 from simplicial.keeper import Keeper
 from simplicial.loss import (

@@ -1,4 +1,4 @@
-"""Options beside those of `reduction.options`: memory, devices, and how options are kept."""
+"""Options beside those of `reduction.validation`: memory, devices, and how options are kept."""
 
 import re
 from dataclasses import fields, is_dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from reduction import OptionError
-from reduction.options import shown, whole
+from reduction.validation import shown, whole
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
-from reduction.table import summary
+from reduction.barcodes.text_table import summary
 from simplicial.plots import plot_barrier_tree
 from simplicial.progress import RECORDS, Progress
 from simplicial.records import write

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from reduction import DimensionError, FilteredComplex, ShapeError
-from reduction.bars import as_text
-from reduction.options import shown, switch
+from reduction.barcodes.bars import as_text
 from reduction.plots import check_drawn
+from reduction.validation import shown, switch
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import evaluate
 from simplicial.maps import Floats, coordinates

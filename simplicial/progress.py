@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, FilteredComplex
-from reduction.colex import complete_simplices
+from reduction.filtrations.colex import complete_simplices
 from simplicial.errors import RunError
 from simplicial.gauge import dimension_name
 from simplicial.maximum import on_facets

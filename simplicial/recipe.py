@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from reduction import OptionError
-from reduction.options import is_number, shown, switch, whole
+from reduction.validation import is_number, shown, switch, whole
 
 Schedule = Callable[[float], float]
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction import ShapeError
-from reduction.options import whole
+from reduction.validation import whole
 from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
 from simplicial.maps import SimplexMap, coordinates
 from simplicial.sampling import lattice

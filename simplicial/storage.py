@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError, Ends, ShapeError
-from reduction.options import file_path, whole
-from reduction.storage import check_arrays, check_tag, refusing, write_arrays
+from reduction.files import check_arrays, check_tag, refusing, write_arrays
+from reduction.validation import file_path, whole
 from simplicial.certify import Certificates
 from simplicial.errors import LossError
 from simplicial.layout import lay_out

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction import OptionError
-from reduction.options import whole
+from reduction.validation import whole
 from simplicial.errors import RunError
 
 Ints = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 from nets.commands.shared import shared_options, write
 from nets.settings import AnalyticSettings, record
 from reduction import Barcode, bottleneck
-from reduction.bars import as_text
+from reduction.barcodes.bars import as_text
 from simplicial import build_complex, find_minima, with_saddles
 from simplicial.errors import SearchError
 from simplicial.landscapes import NAMES as LANDSCAPES

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nets.data.images import ImageData
 from reduction.errors import DataError
-from reduction.options import file_path, switch
+from reduction.validation import file_path, switch
 
 ROOT = Path("data")
 FOLDER = "cifar-10-batches-bin"

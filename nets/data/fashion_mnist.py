@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nets.data.images import ImageData
 from reduction.errors import DataError
-from reduction.options import file_path, switch
+from reduction.validation import file_path, switch
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 TORCHVISION_ROOT = Path("data")

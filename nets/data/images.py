@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from reduction.errors import DataError
 from reduction.memory import require
-from reduction.options import is_whole, shown, whole
+from reduction.validation import is_whole, shown, whole
 
 AT_ONCE = 4096  # images that are resized at a time
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.compilation import Int, njit_step
-from reduction.kernels.faces import Level
+from reduction.kernels.simplex_tree import Level
 
 Integers = NDArray[np.integer]
 

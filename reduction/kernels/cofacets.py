@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.kernels.coboundary import Coboundary, find_vertices
 from reduction.kernels.compilation import Float, Int, njit_step
-from reduction.kernels.simplices import Coboundary, find_vertices
 
 NEXT = 7  # with the one that they are behind, a record of 96 bytes
 

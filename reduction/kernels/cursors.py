@@ -1,7 +1,7 @@
 """Reduction of the coboundary matrix of a complete complex while its columns are short.
 
 Nothing of the matrix is stored. Columns are reduced from the last simplex to the first. The working
-column is a set of simplices with coefficients, a column of V (see `reduction.boundary`), and each
+column is a set of simplices with coefficients, a column of V (see `reduction.persistence.boundary`), and each
 has a cursor into its own coboundary, in a heap by (value, position) of where the cursor stands.
 Cursors that stand at the earliest cofacet are taken together: where they cancel they move on. Where
 they do not, and the pivot belongs to another column, they move on too, and the simplices of that
@@ -19,17 +19,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.cofacets import NEXT, Scan, next_cofacets
-from reduction.kernels.compilation import Float, Int, njit, njit_inline, njit_step
-from reduction.kernels.first import FIRST
-from reduction.kernels.heap import Heap, pop, precedes, push
-from reduction.kernels.matrix import inverse
-from reduction.kernels.simplices import (
+from reduction.kernels.coboundary import (
     Coboundary,
     earliest_cofacet,
     find_sign,
     latest_facet,
 )
+from reduction.kernels.cofacets import NEXT, Scan, next_cofacets
+from reduction.kernels.compilation import Float, Int, njit, njit_inline, njit_step
+from reduction.kernels.first_cofacets import FIRST
+from reduction.kernels.heap import Heap, pop, precedes, push
+from reduction.kernels.sparse_columns import inverse
 from reduction.kernels.tables import find_place
 
 COEFFICIENT, PLACE = 0, 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.bits import lowest_bit
+from reduction.kernels.bit_tree import lowest_bit
 from reduction.kernels.compilation import Int, njit_step
 
 Window = NDArray[Any]

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.kernels.coboundary import Coboundary
 from reduction.kernels.cofacets import Scan, find_cofacets
 from reduction.kernels.compilation import Int, njit_inline, njit_step
 from reduction.kernels.cursors import Chains
-from reduction.kernels.matrix import inverse
 from reduction.kernels.residues import (
     ROWS,
     Window,
@@ -33,7 +33,7 @@ from reduction.kernels.residues import (
     find_residue,
     find_row,
 )
-from reduction.kernels.simplices import Coboundary
+from reduction.kernels.sparse_columns import inverse
 
 END = 2**31 - 1  # behind the last cofacet of a list
 MOST_ROWS = END // 2 - ROWS  # so that END is in no window

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
-from reduction.options import whole
+from reduction.validation import whole
 from simplicial.landscapes.landscape import Landscape
 from simplicial.landscapes.search import searched
 

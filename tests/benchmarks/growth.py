@@ -21,8 +21,8 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from reduction import Barcode, FilteredComplex
-from reduction.complete import coboundary
-from reduction.simplices import Complete
+from reduction.filtrations.simplices import Complete
+from reduction.persistence.implicit import coboundary
 from tests.benchmarks.reduction_speed import Case, Values, family, timed
 
 POINTS = (20, 30, 40, 60, 80, 100, 150, 200, 300)

@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction import FilteredComplex
+from reduction.filtrations.simplices import Complete
 from reduction.kernels.compilation import njit
 from reduction.kernels.streams import first_row, next_row
-from reduction.simplices import Complete
 
 Values = list[NDArray[np.float64]]
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reduction.pairing import Pairing
+from reduction.persistence.pairs import Pairing
 from tests.oracles.complexes import Arrays, filtered, full
 
 

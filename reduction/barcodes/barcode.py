@@ -1,0 +1,319 @@
+"""Barcodes: the lifetimes of the topological features of a filtered complex, index by index."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduction import files
+from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
+from reduction.barcodes.distances import w_inf
+from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
+from reduction.barcodes.text_table import table
+from reduction.errors import BarcodeError, DimensionError, ShapeError
+from reduction.filtrations.simplices import Simplices
+from reduction.persistence.chains import Chain
+from reduction.persistence.cycles import Cycles
+from reduction.persistence.fields import prime
+from reduction.validation import counted, file_path, is_whole
+
+
+class Pairs(NamedTuple):
+    """The simplices that begin and end the bars of one index r, row by row, as vertex labels."""
+
+    births: NDArray[np.int64]  # (m, r+1)
+    deaths: NDArray[np.int64]  # (m, r+2), -1 throughout where nothing ends the bar
+
+
+class Located(NamedTuple):
+    """The same by where the simplices stand in their complex; rows of labels are made on demand."""
+
+    simplices: Simplices
+    r: int
+    births: NDArray[np.int64]  # (m,) positions in dimension r
+    deaths: NDArray[np.int64]  # (m,) positions in dimension r + 1, -1 where nothing ends the bar
+
+    def pairs(self) -> Pairs:
+        """The simplices as vertex labels, read-only."""
+        deaths = np.full((self.deaths.size, self.r + 2), -1)
+        ends = self.deaths >= 0
+        if ends.any():
+            deaths[ends] = self.simplices.rows(self.r + 1, self.deaths[ends])
+        pairs = Pairs(self.simplices.rows(self.r, self.births), deaths)
+        for rows in pairs:
+            rows.flags.writeable = False
+        return pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class Barcode:
+    """Bars of the indices 0..len(barcode) - 1.
+
+    bars   for each index (m, 2) float64: birth, and death or inf, in units of the loss
+    pairs  for each index the simplices that begin and end each bar
+    field  the prime p of the coefficients Z/p
+    ends   for each index the critical points at which its bars begin and end, in the order of the
+           bars given; None if none were looked for
+
+    Rows are sorted by birth, then death, then the colexicographic order of the simplices that begin
+    the bars; no simplex begins, or ends, two of an index. Arrays are copied and read-only.
+    `barcode[r]` is bars[r]; iterating gives one array after the other. A barcode that a complex
+    gave holds that complex, for the cycles of its bars. Raises ShapeError, BarcodeError,
+    FieldError.
+    """
+
+    bars: tuple[Bars, ...]
+    field: int
+    _pairs: tuple[Pairs | Located, ...]
+    _ends: tuple[BarEnds, ...]  # empty where none were looked for
+    _cycles: Cycles | None  # of the complex, where pairs are Located; None if there is none
+
+    def __init__(
+        self,
+        bars: Sequence[ArrayLike],
+        pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+        field: int,
+        ends: Sequence[tuple[Ends, Ends]] | None = None,
+    ) -> None:
+        cure = "give one for every index"
+        counts = counted("bars", bars, cure), counted("pairs", pairs, cure)
+        if counts[0] != counts[1]:
+            raise ShapeError(
+                f"bars has {counts[0]} indices and pairs {counts[1]}; "
+                "give one of each for every index"
+            )
+        rows = [checked_bars(given, f"bars[{r}]") for r, given in enumerate(bars)]
+        checked = [_checked_pairs(r, pair, rows[r]) for r, pair in enumerate(pairs)]
+        found = [] if ends is None else checked_ends(ends, rows)
+        for r, (births, deaths) in enumerate(checked):
+            order = np.lexsort((*births.T, rows[r][:, 1], rows[r][:, 0]))
+            rows[r], checked[r] = rows[r][order], Pairs(births[order], deaths[order])
+            if found:
+                found[r] = BarEnds(*(side.taken(order) for side in found[r]))
+            for array in (rows[r], *checked[r]):
+                array.flags.writeable = False
+        self._hold(tuple(rows), prime(field), tuple(checked), tuple(found), None)
+
+    @classmethod
+    def located(
+        cls, bars: Sequence[Bars], pairs: Sequence[Located], field: int, cycles: Cycles
+    ) -> "Barcode":
+        """What `persistence` found: bars in order, and where their simplices stand; not checked."""
+        barcode = object.__new__(cls)
+        for rows in bars:
+            rows.flags.writeable = False
+        barcode._hold(tuple(bars), field, tuple(pairs), (), cycles)
+        return barcode
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Barcode":
+        """Read what `save` wrote.
+
+        Raises DataError for other content, OptionError for what is no path, OSError where there is
+        no file.
+        """
+        content = file_path(path).read_bytes()
+        with files.refusing(path, "barcode", files.BARCODE_VERSIONS):
+            field, records = files.read_barcode(content)
+            bars = [
+                [(birth, math.inf if death is None else death) for birth, death in record.bars]
+                for record in records
+            ]
+            pairs = [
+                (
+                    np.array(record.births, np.int64).reshape(-1, r + 1),
+                    np.array([row or [-1] * (r + 2) for row in record.deaths], np.int64).reshape(
+                        -1, r + 2
+                    ),
+                )
+                for r, record in enumerate(records)
+            ]
+            ends = [record.ends for record in records if record.ends is not None]
+            return cls(bars, pairs, field, ends or None)
+
+    def save(self, path: str | Path) -> None:
+        """Write UTF-8 JSON, from which `load` restores every bit; overwrites.
+
+        Raises OptionError for what is no path, OSError where it cannot be written.
+        """
+        records = [
+            files.IndexRecord(
+                [(birth, None if math.isinf(death) else death) for birth, death in bars.tolist()],
+                pairs.births.tolist(),
+                [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
+                self.ends(r),
+            )
+            for r, bars in enumerate(self.bars)
+            for pairs in [self.pairs(r)]
+        ]
+        files.write_barcode(path, self.field, records)
+
+    def __repr__(self) -> str:
+        shown = f"field={self.field}, counts={tuple(len(bars) for bars in self.bars)}"
+        if self._ends:
+            certified = sum(int(ends.certified.sum()) for ends in self._ends)
+            shown += f", certified={certified}/{sum(np.isfinite(bars).sum() for bars in self)}"
+        return f"Barcode({shown})"
+
+    def __len__(self) -> int:
+        """The number of indices reported."""
+        return len(self.bars)
+
+    def __iter__(self) -> Iterator[Bars]:
+        return iter(self.bars)
+
+    def __getitem__(self, r: int) -> Bars:
+        """The bars of index r, (m, 2). Raises DimensionError."""
+        return self.bars[self._index(r)]
+
+    def pairs(self, r: int) -> Pairs:
+        """The simplices that begin and end the bars of index r. Raises DimensionError."""
+        found = self._pairs[self._index(r)]
+        return found.pairs() if isinstance(found, Located) else found
+
+    def ends(self, r: int) -> BarEnds | None:
+        """The critical points at which the bars of index r begin and end; None if none were looked
+        for. Raises DimensionError."""
+        self._index(r)
+        return self._ends[r] if self._ends else None
+
+    def with_ends(self, ends: Sequence[tuple[Ends, Ends]]) -> "Barcode":
+        """The same bars with their births' and deaths' critical points, given for each index.
+
+        Rows are those of `self[r]`. The death of an essential bar has no point; certified births of
+        index r have Morse index r, certified deaths r + 1. Raises ShapeError, BarcodeError.
+        """
+        barcode = object.__new__(Barcode)
+        checked = tuple(checked_ends(ends, self.bars))
+        barcode._hold(self.bars, self.field, self._pairs, checked, self._cycles)
+        return barcode
+
+    def cycle(self, r: int, i: int) -> Chain:
+        """A cycle of the class that bar i of index r stands for, bar `self[r][i]`.
+
+        It is an r-chain without boundary. Its latest simplex in filtration order (value, position)
+        is `self.pairs(r).births[i]`, where its coefficient is 1. It becomes a boundary with the
+        simplex that ends the bar, and not before. At any value, the cycles of the bars of index r
+        alive there (those of length zero, which a barcode leaves out, may be so for no value) are a
+        basis of the homology of the sublevel complex.
+
+        It is found at the first request, and what was reduced for it serves the next ones. The
+        first of each index finds the pairs of the complex anew, which takes as long as the barcode
+        took. Memory in bytes: 33 for each r-simplex, 8 r + 74 for each that begins a class, and 16
+        to 48 for each term of the columns that were reduced.
+
+        Raises DimensionError; BarcodeError for a bar that there is not, and for a barcode that no
+        complex gave, made by hand or loaded; CapacityError.
+        Source: Čufar & Virk (2023), see `reduction.persistence.boundary_reduction`.
+        """
+        located, bars = self._pairs[self._index(r)], len(self[r])
+        if self._cycles is None or not isinstance(located, Located):
+            raise BarcodeError(
+                "cycles consist of simplices of a complex, but this barcode was loaded or made by "
+                "hand and has none; ask the barcode that `FilteredComplex.barcode` gives"
+            )
+        if not is_whole(i) or not 0 <= i < bars:
+            numbered = f"0..{bars - 1}" if bars else "none"
+            raise BarcodeError(
+                f"a bar is named by its row, but {i!r} is none of index {r} (rows: {numbered}); "
+                "take one of these"
+            )
+        return self._cycles.cycle(r, int(located.births[i]), int(located.deaths[i]))
+
+    def finite(self, r: int) -> Bars:
+        """The bars of index r that end, (m', 2). Raises DimensionError."""
+        return finite_bars(self[r])
+
+    def essential(self, r: int) -> NDArray[np.float64]:
+        """The births of the bars of index r that never end, (m'',). Raises DimensionError."""
+        return essential_births(self[r])
+
+    def w_inf(self, r: int) -> float:
+        """Eq. 4: the distance of Barcode^r to the convex ideal, max (d - b)/sqrt(2) over its bars.
+
+        0.0 where there are none. A convex function has one essential bar in index 0 and no other
+        bars at all: that one bar is allowed here too, and any other essential bar makes the
+        distance inf. Raises DimensionError.
+        """
+        return w_inf(self[r], essential=1 if r == 0 else 0)
+
+    def table(self) -> str:
+        """A text table: index by index count, essential, longest and W_inf; then bar after bar.
+
+        Where there are ends, it marks those that are not certified.
+        """
+        return table(self)
+
+    def _hold(
+        self,
+        bars: tuple[Bars, ...],
+        field: int,
+        pairs: tuple[Pairs | Located, ...],
+        ends: tuple[BarEnds, ...],
+        cycles: Cycles | None,
+    ) -> None:
+        for name, value in (
+            ("bars", bars),
+            ("field", field),
+            ("_pairs", pairs),
+            ("_ends", ends),
+            ("_cycles", cycles),
+        ):
+            object.__setattr__(self, name, value)
+
+    def _index(self, r: int) -> int:
+        if not is_whole(r) or not 0 <= r < len(self):
+            reported = f"0..{len(self) - 1}" if len(self) else "none"
+            raise DimensionError(
+                f"index {r!r} is not reported (reported: {reported}); ask for one of these, "
+                "or for a barcode with a higher max_index"
+            )
+        return r
+
+
+def _checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
+    """Copies of the simplices of index r, births and deaths, checked against its bars."""
+    count = counted(f"pairs[{r}]", pair, "give births and deaths")
+    if count != 2:
+        raise ShapeError(f"pairs[{r}] has {count} arrays; give two, births and deaths")
+    births, deaths = pair
+    checked: list[NDArray[np.int64]] = []
+    essential = np.isinf(bars[:, 1])
+    for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2)):
+        try:
+            rows = np.array(given)
+        except ValueError:
+            raise ShapeError(f"{name} of index {r} are ragged; give {width} labels each") from None
+        if rows.shape != (len(bars), width) or rows.dtype.kind != "i":
+            raise ShapeError(
+                f"{name} of index {r} have shape {rows.shape} and type {rows.dtype} "
+                f"for {len(bars)} bars; give an integer array of shape ({len(bars)}, {width})"
+            )
+        simplex = (rows[:, 0] >= 0) & (rows[:, 1:] > rows[:, :-1]).all(axis=1)
+        none = (rows == -1).all(axis=1) & essential
+        wrong = ~np.where(essential, none, simplex) if name == "deaths" else ~simplex
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise BarcodeError(
+                f"bars begin and end with simplices, essential ones end with -1, but {name}[{i}] "
+                f"of index {r} is {rows[i].tolist()} for the bar {bars[i].tolist()}; "
+                "give ascending labels"
+            )
+        _check_distinct(name, r, rows[rows[:, 0] >= 0])
+        checked.append(rows.astype(np.int64))
+    return Pairs(*checked)
+
+
+def _check_distinct(name: str, r: int, simplices: NDArray[np.int64]) -> None:
+    """Raise BarcodeError for a simplex that stands twice in (k, w), k simplices of one index."""
+    ranked = simplices[np.lexsort(simplices.T)]
+    twice = (ranked[1:] == ranked[:-1]).all(axis=1)
+    if twice.any():
+        raise BarcodeError(
+            f"a simplex begins or ends one bar, but {ranked[int(np.argmax(twice))].tolist()} "
+            f"stands twice in the {name} of index {r}; remove one of the two bars"
+        )

@@ -1,0 +1,60 @@
+"""Clique complexes: every set of vertices that are joined pairwise is a simplex.
+
+The flag complex of a filtered graph; its simplices are as high as their highest edge. Dimension by
+dimension the cliques are counted, room is made for so many, and they are written
+(`kernels.cliques`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.errors import DimensionError
+from reduction.filtrations.filtration import Filtration, listed_or_complete
+from reduction.filtrations.simplex_tree import level, vertex_level
+from reduction.filtrations.simplices import index_type
+from reduction.kernels.cliques import Cliques, count_children, fill_children
+from reduction.kernels.simplex_tree import Level
+from reduction.memory import require
+from reduction.validation import is_whole
+
+
+def check_dimension(dim: int, n: int) -> None:
+    """Raise DimensionError unless n vertices may span simplices of this dimension."""
+    if not (is_whole(dim) and 0 <= dim < n):
+        raise DimensionError(
+            f"{n} vertices span simplices of the dimensions 0..{n - 1}, but dim is {dim!r}; "
+            "give one of these"
+        )
+
+
+def clique_filtration(graph: Filtration, dim: int) -> Filtration:
+    """All cliques of a graph up to a dimension; a dimension without any is empty.
+
+    An r-simplex takes 12 r + 20 bytes, and 8 more while they are made. Raises DimensionError,
+    CapacityError.
+    """
+    vertices = vertex_level(graph.values[0].size)
+    check_dimension(dim, graph.values[0].size)
+    found = graph.simplices.facets(1).astype(vertices.facets.dtype)
+    levels = [vertices, level(found, found[:, 1], vertices)]
+    made = [Cliques(graph.simplices[r], graph.values[r], levels[r]) for r in (0, 1)]
+    while len(made) <= dim:
+        made.append(_children(made[-1], made[1], made[0].rows[:, 0]))
+    return listed_or_complete(
+        [cliques.rows for cliques in made[: dim + 1]],
+        [cliques.values for cliques in made[: dim + 1]],
+        [cliques.level.facets for cliques in made[: dim + 1]],
+    )
+
+
+def _children(below: Cliques, edges: Cliques, labels: NDArray[np.int64]) -> Cliques:
+    """The cliques one dimension above; labels (n,) of the vertices."""
+    m, r = count_children(below.level, edges.level), below.rows.shape[1]
+    require((12 * r + 28) * m, f"listing the {m} cliques of dimension {r}")
+    kind = np.result_type(below.level.lowest, index_type(m))
+    facets, lowest, places = np.empty((m, r + 1), kind), np.empty(m, kind), np.empty(r + 1, kind)
+    made = Cliques(np.empty((m, r + 1), np.int64), np.empty(m), Level(facets, lowest, places))
+    fill_children(below, edges, labels, made)
+    for array in (made.rows, made.values):
+        array.flags.writeable = False
+    return made._replace(level=level(facets, lowest, below.level))

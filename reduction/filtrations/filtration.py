@@ -1,0 +1,270 @@
+"""What makes arrays a filtration: each rule is checked here, and the simplices are put in order.
+
+A filtered complex contains the facets of every simplex, and gives none of them a higher value than
+the simplex. Facets are enough: what holds for them holds for all faces, dimension by dimension.
+"""
+
+from collections.abc import Sequence
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduction.errors import FiltrationError, ShapeError
+from reduction.filtrations.colex import complete_positions
+from reduction.filtrations.simplex_tree import colex_order, facets, level, tails, vertex_level
+from reduction.filtrations.simplices import Complete, Listed, Simplices
+from reduction.filtrations.sorting import ascending_order
+from reduction.kernels.simplex_tree import Level, first_disordered, first_lower, first_repeated
+from reduction.kernels.streams import first_violation
+from reduction.memory import require
+from reduction.threads import spread, top_bounds
+from reduction.validation import counted
+
+
+class Filtration(NamedTuple):
+    """A filtration whose rules hold: for each dimension r arrays in colexicographic order."""
+
+    simplices: Simplices
+    values: tuple[NDArray[np.float64], ...]  # (m_r,)
+
+
+def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Filtration:
+    """Check and sort simplices (m_r, r+1) and values (m_r,) given in any order; copies, read-only.
+
+    Raises ShapeError, FiltrationError.
+    """
+    cure = "give one array for every dimension"
+    counts = counted("vertices", vertices, cure), counted("values", values, cure)
+    if counts[0] != counts[1]:
+        raise ShapeError(
+            f"vertices has {counts[0]} dimensions and values {counts[1]}; "
+            "give one array of each for every dimension"
+        )
+    simplices = [_labels(r, given) for r, given in enumerate(vertices)]
+    heights = [_values(r, given, len(simplices[r])) for r, given in enumerate(values)]
+    if not simplices or not simplices[0].size:
+        raise FiltrationError(
+            "a complex has a vertex, but dimension 0 is empty; list the vertices there"
+        )
+    _rearrange(0, simplices, heights, ascending_order(simplices[0][:, 0]))
+    levels = [vertex_level(len(simplices[0]))]
+    for r in range(1, len(simplices)):
+        levels.append(_next_level(r, simplices, heights, levels))
+        _check_monotone(simplices[r - 1 :], heights[r - 1 :], levels[r].facets)
+    return listed_or_complete(simplices, heights, [level.facets for level in levels])
+
+
+def listed_or_complete(
+    simplices: Sequence[NDArray[np.int64]],
+    heights: Sequence[NDArray[np.float64]],
+    facets: Sequence[NDArray[np.integer]],
+) -> Filtration:
+    """Read-only arrays as a filtration; all simplices on the vertices need no list."""
+    for array in (*simplices, *heights, *facets):
+        array.flags.writeable = False
+    n = len(simplices[0])
+    if all(len(rows) == comb(n, r + 1) for r, rows in enumerate(simplices)):
+        return Filtration(Complete(simplices[0][:, 0], len(simplices) - 1), tuple(heights))
+    return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(heights))
+
+
+def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
+    """Check values (C(n, r+1),) of all simplices on the vertices 0..n-1, in colexicographic order.
+
+    They are copied unless they are float64 arrays, contiguous, and read-only or memory-mapped. No
+    list of simplices is made: the check is one pass over the values of each dimension, in as
+    many threads as there are cores. Raises ShapeError, FiltrationError, CapacityError.
+    """
+    labels = np.arange(n)
+    labels.flags.writeable = False
+    simplices = Complete(labels, len(values) - 1)
+    heights = [_held(r, given, comb(n, r + 1)) for r, given in enumerate(values)]
+    binomials = simplices.binomials()
+    if not np.isfinite(heights[0]).all():
+        _check_finite(0, heights[0])
+    for r in range(1, len(heights)):
+
+        def check(first: int, last: int, r: int = r) -> int:
+            return first_violation(r, first, last, binomials, heights[r - 1], heights[r])
+
+        found = spread(check, top_bounds(n, r, heights[r].size))
+        if max(found) >= 0:
+            for k in range(r, len(heights)):
+                _check_finite(k, heights[k])
+            i = next(position for position in found if position >= 0)
+            _refuse_lower(simplices, heights, r, i)
+    return Filtration(simplices, tuple(heights))
+
+
+def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
+    """values[r] as a read-only array; a copy unless nobody else is expected to write to it."""
+    if isinstance(given, np.ndarray) and given.dtype == np.float64 and given.shape == (m,):
+        lent = isinstance(given, np.memmap) or not given.flags.writeable
+        if lent and given.flags.c_contiguous and given.flags.aligned:
+            view = given.view(np.ndarray)
+            view.flags.writeable = False
+            return view
+    require(8 * m, f"a copy of the {m} values of dimension {r}")
+    values = _numbers(r, given, m).copy()
+    values.flags.writeable = False
+    return values
+
+
+def _refuse_lower(
+    simplices: Complete, heights: Sequence[NDArray[np.float64]], r: int, i: int
+) -> None:
+    """Raise for the r-simplex i, which is below one of its facets."""
+    simplex = simplices.rows(r, np.array([i]))
+    facets = complete_positions(np.stack([np.delete(simplex, k, axis=1) for k in range(r + 1)]))
+    vertices = [simplices.rows(r - 1, facets[:, 0]), simplex]
+    at = [heights[r - 1][facets[:, 0]], heights[r][[i]]]
+    _check_monotone(vertices, at, np.arange(r + 1)[None])
+
+
+def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
+    """vertices[r], its rows checked one by one; copied where the type is another."""
+    try:
+        rows = np.asarray(given)
+    except ValueError:
+        raise ShapeError(f"vertices[{r}] is ragged; give {r + 1} labels in each row") from None
+    if rows.ndim != 2 or rows.shape[1] != r + 1 or rows.dtype.kind not in "iu":
+        raise ShapeError(
+            f"vertices[{r}] has shape {rows.shape} and type {rows.dtype}; "
+            f"give an integer array of shape (m, {r + 1})"
+        )
+    labels = np.require(
+        rows, np.int64, ["C", "A", "W", "E"]
+    )  # beyond 2**63 - 1 they become negative
+    if first_disordered(labels) >= 0:
+        raise _disordered(r, rows, labels)
+    return labels
+
+
+def _disordered(r: int, rows: NDArray[np.integer], labels: NDArray[np.int64]) -> FiltrationError:
+    """What is wrong with rows (m, r+1), whose labels some are negative or do not ascend."""
+    outside = (labels < 0).any(axis=1)
+    if outside.any():
+        i = int(np.argmax(outside))
+        return FiltrationError(
+            f"vertex labels lie in 0..2**63-1, but row {i} of vertices[{r}] is {rows[i].tolist()}; "
+            "relabel the vertices"
+        )
+    i = first_disordered(labels)
+    rule, cure = "labels ascend in each row", "sort each row"
+    if np.unique(rows[i]).size <= r:
+        rule, cure = "the vertices of a simplex are distinct", "remove the repeated vertex"
+    return FiltrationError(f"{rule}, but row {i} of vertices[{r}] is {rows[i].tolist()}; {cure}")
+
+
+def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
+    """values[r] in float64, its entries checked one by one; copied where the type is another."""
+    values = _numbers(r, given, m)
+    _check_finite(r, values)
+    return values
+
+
+def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
+    """values[r] as an array of m numbers in float64; copied where the type is another."""
+    try:
+        values = np.asarray(given)
+    except ValueError:
+        raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
+    if values.shape != (m,) or values.dtype.kind not in "fiu":
+        raise ShapeError(
+            f"values[{r}] has shape {values.shape} and type {values.dtype} for {m} simplices; "
+            f"give a float64 array of shape ({m},)"
+        )
+    return np.require(values, np.float64, ["C", "A", "W", "E"])
+
+
+def _check_finite(r: int, values: NDArray[np.float64]) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        i = int(np.argmin(finite))
+        raise FiltrationError(
+            f"values are finite, but values[{r}][{i}] is {values[i]}; leave out what never appears"
+        )
+
+
+def _next_level(
+    r: int,
+    simplices: list[NDArray[np.int64]],
+    heights: list[NDArray[np.float64]],
+    levels: Sequence[Level],
+) -> Level:
+    """Put the r-simplices into order, and find their facets; all must be there, r >= 1."""
+    ranks = _ranks(simplices[r], simplices[0][:, 0])
+    tail, lowest = tails(ranks, levels), ranks[:, 0]
+    order = colex_order(tail, lowest, len(simplices[0]))
+    if order is not None:
+        tail, lowest = tail[order], lowest[order]
+    found = facets(tail, lowest, levels[-1])
+    if found.min(initial=0) < 0:
+        lacking = np.flatnonzero((found < 0).any(axis=1))
+        given = lacking if order is None else order[lacking]
+        first = np.argmin(given)
+        simplex, k = simplices[r][given[first]], int(np.argmin(found[lacking[first]]))
+        raise _missing(simplex, np.delete(simplex, k))
+    _rearrange(r, simplices, heights, order)
+    return level(found, lowest, levels[-1])
+
+
+def _rearrange(
+    r: int,
+    simplices: list[NDArray[np.int64]],
+    heights: list[NDArray[np.float64]],
+    order: NDArray[np.int64] | None,
+) -> None:
+    """Put the r-simplices into the order, in which equal ones are neighbours; None: they are in it.
+
+    What is kept is a copy.
+    """
+    rows, values = simplices[r], heights[r]
+    if order is None:
+        simplices[r], heights[r] = rows.copy(), values.copy()
+        return
+    simplices[r], heights[r] = rows.take(order, axis=0), values.take(order)
+    repeated = first_repeated(simplices[r])
+    if repeated >= 0:
+        i, j = order[repeated], order[repeated + 1]
+        raise FiltrationError(
+            f"a simplex is given once, but {tuple(rows[i].tolist())} stands in rows {i} and {j} "
+            f"of vertices[{r}]; remove one"
+        )
+
+
+def _ranks(labels: NDArray[np.int64], names: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Vertices (m, r+1) as positions among all of them, names (n,)."""
+    if labels.max(initial=0) <= names[-1] == names.size - 1:
+        return labels  # they are positions
+    ranks = np.minimum(np.searchsorted(names, labels), names.size - 1)
+    unknown = names[ranks] != labels
+    if unknown.any():
+        i, k = np.argwhere(unknown)[0]
+        raise _missing(labels[i], labels[i, k : k + 1])
+    return ranks
+
+
+def _missing(simplex: NDArray[np.int64], face: NDArray[np.int64]) -> FiltrationError:
+    return FiltrationError(
+        f"a complex contains every face of its simplices, but {tuple(face.tolist())} of "
+        f"{tuple(simplex.tolist())} is missing; add it"
+    )
+
+
+def _check_monotone(
+    simplices: Sequence[NDArray[np.int64]],
+    heights: Sequence[NDArray[np.float64]],
+    facets: NDArray[np.integer],
+) -> None:
+    """simplices, heights: of the facets (first) and of the simplices (second)."""
+    i = first_lower(facets, heights[0], heights[1])
+    if i >= 0:
+        face = facets[i, np.argmax(heights[0][facets[i]] > heights[1][i])]
+        raise FiltrationError(
+            f"a face is not above its simplex, but {tuple(simplices[0][face].tolist())} has value "
+            f"{heights[0][face]} > {heights[1][i]} of {tuple(simplices[1][i].tolist())}; "
+            "raise each simplex to the maximum over its faces first"
+        )

@@ -1,0 +1,200 @@
+"""Reduction of boundary columns from left to right where it is known who owns which pivot.
+
+Rows are simplices, the latest first, so the pivot of a column is its first row. While the pivot of
+the working column belongs to an earlier column, a multiple of that one, reduced, is added. Where
+the earlier one is not reduced yet, the working column waits on a stack until it is: so nothing is
+reduced but what is asked for and what that depends on, each column once.
+
+The working column has a coefficient for each row, and a tree of bits that marks where it may not be
+0: 64 marks to a word, and a mark one level higher for each word that has any (Bauer, Kerber,
+Reininghaus & Wagner 2017, "PHAT", section 4). Columns that wait or are reduced are lists of terms.
+
+Behind the facets one more row may stand for each column. A column that is given 1 in that row
+carries its column of V along with that of R = D V (see `reduction.persistence.boundary`), and none of these
+rows is a pivot before the boundary has cancelled.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.bit_tree import lowest_bit
+from reduction.kernels.compilation import Int, njit, njit_step
+from reduction.kernels.sparse_columns import inverse
+
+DONE, STACK_FULL, WAITING_FULL, TERMS_FULL = 0, 1, 2, 3
+
+
+class Given(NamedTuple):
+    """The columns before they are reduced, all of the same length."""
+
+    p: int  # coefficients in Z/p
+    rows: NDArray[np.int64]  # (k, w)
+    signs: NDArray[np.int64]  # (w,) 1 or p - 1
+    owner: NDArray[np.int64]  # (m,) the column that has its pivot there once it is reduced; or -1
+
+
+class Reduced(NamedTuple):
+    """The columns reduced so far: rows ascending, coefficients in 1..p-1, that of the pivot 1."""
+
+    used: NDArray[np.int64]  # (1,) terms
+    begin: NDArray[np.int64]  # (k,) column j has the terms begin[j]:end[j]; -1 if not reduced
+    end: NDArray[np.int64]  # (k,)
+    rows: NDArray[np.int64]
+    coefficients: NDArray[np.int64]
+
+
+class Working(NamedTuple):
+    """The column at work, N rows."""
+
+    marked: NDArray[np.int64]  # (1,) rows
+    coefficients: NDArray[np.int64]  # (N,)
+    marks: NDArray[np.uint64]  # all levels one behind the other
+    levels: NDArray[np.int64]  # (L,) where each begins; the last is one word
+
+
+class Stack(NamedTuple):
+    """The column at work, which is the last, and those that wait, each for the one behind it."""
+
+    depth: NDArray[np.int64]  # (1,)
+    column: NDArray[np.int64]  # (S,)
+    begin: NDArray[np.int64]  # (S,) where the terms of each that waits begin
+    used: NDArray[np.int64]  # (1,) terms of all that wait
+    rows: NDArray[np.int64]
+    coefficients: NDArray[np.int64]
+
+
+@njit_step
+def mark(row: Int, working: Working) -> None:
+    """Mark a row, if it is not marked."""
+    place = row
+    for level in range(working.levels.size):
+        word = working.levels[level] + (place >> 6)
+        bit = np.uint64(1) << np.uint64(place & 63)
+        before = working.marks[word]
+        if level == 0 and not before & bit:
+            working.marked[0] += 1
+        working.marks[word] = before | bit
+        if before:
+            return
+        place >>= 6
+
+
+@njit_step
+def unmark(row: Int, working: Working) -> None:
+    """Take the mark off a row, which has one and whose coefficient is 0."""
+    working.marked[0] -= 1
+    place = row
+    for level in range(working.levels.size):
+        word = working.levels[level] + (place >> 6)
+        working.marks[word] ^= np.uint64(1) << np.uint64(place & 63)
+        if working.marks[word]:
+            return
+        place >>= 6
+
+
+@njit_step
+def find_pivot(working: Working) -> Int:
+    """The first row whose coefficient is not 0; the marks before it vanish. -1 if there is none."""
+    while working.marked[0]:
+        row = np.int64(0)
+        for level in range(working.levels.size - 1, -1, -1):
+            word: Any = working.marks[working.levels[level] + row]
+            row = (row << 6) + lowest_bit(word)
+        if working.coefficients[row]:
+            return row
+        unmark(row, working)
+    return np.int64(-1)
+
+
+@njit_step
+def add_term(row: Int, coefficient: Int, p: Int, working: Working) -> None:
+    """Add a term, its coefficient in 0..p-1."""
+    total = working.coefficients[row]
+    if not total:  # it may be marked all the same
+        mark(row, working)
+    total += coefficient
+    working.coefficients[row] = total - p if total >= p else total
+
+
+@njit_step
+def take_terms(
+    at: Int, working: Working, rows: NDArray[np.int64], coefficients: NDArray[np.int64]
+) -> Int:
+    """Empty the working column into lists from place `at` on; the place behind the last term."""
+    row = find_pivot(working)
+    while row >= 0:
+        rows[at], coefficients[at] = row, working.coefficients[row]
+        working.coefficients[row] = 0
+        unmark(row, working)
+        at += 1
+        row = find_pivot(working)
+    return at
+
+
+@njit_step
+def open_column(column: Int, given: Given, working: Working, stack: Stack) -> None:
+    """Begin to reduce a column; the one at work, if there is one, waits for it."""
+    depth = stack.depth[0]
+    if depth:
+        stack.begin[depth - 1] = stack.used[0]
+        stack.used[0] = take_terms(stack.used[0], working, stack.rows, stack.coefficients)
+    stack.column[depth] = column
+    stack.depth[0] = depth + 1
+    for k in range(given.signs.size):
+        add_term(given.rows[column, k], given.signs[k], given.p, working)
+
+
+@njit_step
+def close_column(scale: Int, p: Int, reduced: Reduced, working: Working, stack: Stack) -> None:
+    """Keep the column at work times `scale`, and go on with the one that waited for it."""
+    depth = stack.depth[0] - 1
+    column, begin = stack.column[depth], reduced.used[0]
+    end = take_terms(begin, working, reduced.rows, reduced.coefficients)
+    for k in range(begin, end):
+        reduced.coefficients[k] = reduced.coefficients[k] * scale % p
+    reduced.begin[column], reduced.end[column], reduced.used[0] = begin, end, end
+    stack.depth[0] = depth
+    if depth:
+        begin = stack.begin[depth - 1]
+        for k in range(begin, stack.used[0]):
+            add_term(stack.rows[k], stack.coefficients[k], p, working)
+        stack.used[0] = begin
+
+
+@njit_step
+def lacks_room(closes: bool, reduced: Reduced, working: Working, stack: Stack) -> Int:
+    """What has no room for the column at work to be kept, or else to wait; or DONE."""
+    if closes:
+        room = reduced.rows.size - reduced.used[0]
+        return TERMS_FULL if working.marked[0] > room else DONE
+    if working.marked[0] > stack.rows.size - stack.used[0]:
+        return WAITING_FULL
+    return STACK_FULL if stack.depth[0] == stack.column.size else DONE
+
+
+@njit
+def reduce_stack(given: Given, reduced: Reduced, working: Working, stack: Stack) -> Int:
+    """Reduce all columns on the stack; DONE, or what is full: with more room, call it again."""
+    p, facets = given.p, given.owner.size
+    while stack.depth[0]:
+        column = stack.column[stack.depth[0] - 1]
+        pivot = find_pivot(working)
+        total: Any = working.coefficients[pivot]
+        owner = given.owner[pivot] if 0 <= pivot < facets else column
+        if owner != column and reduced.begin[owner] >= 0:
+            multiple = p - total
+            for k in range(reduced.begin[owner], reduced.end[owner]):
+                add_term(reduced.rows[k], multiple * reduced.coefficients[k] % p, p, working)
+            continue
+        status = lacks_room(owner == column, reduced, working, stack)
+        if status != DONE:
+            return status
+        if owner != column:
+            open_column(owner, given, working, stack)
+        elif 0 <= pivot < facets:
+            close_column(inverse(total, p), p, reduced, working, stack)
+        else:  # no boundary is left, and nothing to scale
+            close_column(np.int64(1), p, reduced, working, stack)
+    return DONE

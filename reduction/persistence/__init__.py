@@ -1,0 +1,1 @@
+"""Persistence pairs: reduction of boundary and coboundary matrices over a prime field."""

@@ -1,0 +1,182 @@
+"""Involuted homology: boundary columns reduced where the pairs are known beforehand.
+
+Cohomology tells soon which simplex ends the class of which (see `persistence`), but the classes
+themselves are in the boundary matrix. Once the pairs are known, only the columns of simplices that
+end a class need be reduced (Čufar & Virk, "Fast computation of persistent homology representatives
+with involuted persistent homology", Foundations of Data Science 2023): all others become zero. What
+a column is to have as its pivot is known as well, so columns need not be reduced in order. Here one
+is reduced when it is asked for, and before it those whose multiples are added to it.
+
+In the symbols of `boundary`, R = D V: the reduced column of a simplex that ends a class is a cycle
+of that class, and the column of V of an essential simplex is a cycle of its class.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.filtrations.simplices import Simplices
+from reduction.filtrations.sorting import filtration_order
+from reduction.kernels.boundary_columns import (
+    DONE,
+    STACK_FULL,
+    WAITING_FULL,
+    Given,
+    Reduced,
+    Stack,
+    Working,
+    open_column,
+    reduce_stack,
+)
+from reduction.kernels.buffers import enlarged
+from reduction.memory import require
+from reduction.persistence.pairs import Pairing
+
+ROOM = 1 << 10  # at first
+
+
+class Terms(NamedTuple):
+    """A chain by where its simplices stand; each of them once, in no order that means anything."""
+
+    positions: NDArray[np.int64]  # (k,)
+    coefficients: NDArray[np.int64]  # (k,) in 1..p-1
+
+
+class Column(NamedTuple):
+    """A column of R, and that of V: its boundary is the column of R."""
+
+    boundary: Terms
+    chain: Terms  # empty where V is not kept
+
+
+class ReducedBoundary:
+    """The columns of R, and of V if `chains`, of the r-simplices that end a class of index r - 1.
+
+    values   of every dimension
+    pairing  of index r - 1; that of index -1 has no pairs
+    A column is scaled to have 1 at its pivot. It is kept once it is reduced: this is no value but
+    a store that grows, and not for two threads at once.
+
+    Memory in bytes: 33 for each (r-1)-simplex, 8 r + 50 for each r-simplex that ends a class, and
+    16 to 48 for each term of a reduced column. Raises CapacityError.
+    """
+
+    def __init__(
+        self,
+        simplices: Simplices,
+        values: Sequence[NDArray[np.float64]],
+        r: int,
+        pairing: Pairing,
+        p: int,
+        *,
+        chains: bool,
+    ) -> None:
+        below = values[r - 1] if r else np.empty(0)
+        m, count = below.size, pairing.deaths.size
+        require(33 * m + (8 * r + 50) * count, f"reducing {count} boundary columns")
+        self._simplices, self._r = simplices, r
+        self._columns = np.append(pairing.deaths, -1)  # the last is of any other r-simplex
+        self._latest = filtration_order(below)[::-1]  # (r-1)-simplices by row
+        self._row = np.empty_like(self._latest)
+        self._row[self._latest] = np.arange(m)
+        owner = np.full(m, -1)
+        owner[self._row[pairing.births[:count]]] = np.arange(count)
+        signs = np.array([(p - 1) if i % 2 else 1 for i in range(r + 1 if r else 0)], np.int64)
+        rows = np.empty((count + 1, signs.size), np.int64)
+        rows[:count] = self._boundaries(pairing.deaths)
+        if chains:
+            rows = np.column_stack([rows, m + np.arange(count + 1)])
+            signs = np.append(signs, 1)
+        self._given = Given(p, rows, signs, owner)
+        self._reduced = Reduced(
+            np.zeros(1, np.int64),
+            np.full(count + 1, -1),
+            np.full(count + 1, -1),
+            np.empty(ROOM, np.int64),
+            np.empty(ROOM, np.int64),
+        )
+        self._working = _empty_column(m + count + 1)
+        self._stack = _empty_stack()
+
+    def ending(self, birth: int) -> Column:
+        """The column that ends the class which begins with an (r-1)-simplex, its pivot."""
+        column = int(self._given.owner[self._row[birth]])
+        if self._reduced.begin[column] < 0:
+            self._reduce(column)
+        return self._column(column)
+
+    def cycle(self, simplex: int) -> Terms:
+        """The column of V of an r-simplex that ends no class, 1 there; only where V is kept."""
+        boundary = self._boundaries(np.array([simplex]))[0]
+        self._given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
+        self._reduce(self._columns.size - 1)
+        found = self._column(-1).chain
+        self._reduced.used[0] = self._reduced.begin[-1]  # no other column needs it
+        return found
+
+    def _boundaries(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows (k, r+1) of the facets of r-simplices; a vertex has none."""
+        if not self._r:
+            return np.empty((positions.size, 0), np.int64)
+        return self._row[self._simplices.facets_of(self._r, positions)]
+
+    def _column(self, column: int) -> Column:
+        """Copies of the terms of a reduced column."""
+        place = slice(self._reduced.begin[column], self._reduced.end[column])
+        rows, coefficients = self._reduced.rows[place], self._reduced.coefficients[place]
+        m = self._latest.size
+        facets = int(np.searchsorted(rows, m))
+        return Column(
+            Terms(self._latest[rows[:facets]], coefficients[:facets].copy()),
+            Terms(self._columns[rows[facets:] - m], coefficients[facets:].copy()),
+        )
+
+    def _reduce(self, column: int) -> None:
+        if self._stack.depth[0]:  # an error left it so
+            self._working = _empty_column(self._working.coefficients.size)
+            self._stack = _empty_stack()
+        open_column(column, self._given, self._working, self._stack)
+        status = reduce_stack(self._given, self._reduced, self._working, self._stack)
+        while status != DONE:
+            self._make_room(status)
+            status = reduce_stack(self._given, self._reduced, self._working, self._stack)
+
+    def _make_room(self, status: int) -> None:
+        """Twice the room for what is full; what is there stays."""
+        reduced, stack = self._reduced, self._stack
+        if status == STACK_FULL:
+            column, begin = enlarged(stack.column, stack.begin)
+            self._stack = stack._replace(column=column, begin=begin)
+            return
+        full = stack if status == WAITING_FULL else reduced
+        rows, coefficients = enlarged(full.rows, full.coefficients)
+        if status == WAITING_FULL:
+            self._stack = stack._replace(rows=rows, coefficients=coefficients)
+        else:
+            self._reduced = reduced._replace(rows=rows, coefficients=coefficients)
+
+
+def _empty_column(rows: int) -> Working:
+    """A working column without terms."""
+    sizes = [-(-rows // 64)]
+    while sizes[-1] > 1:
+        sizes.append(-(-sizes[-1] // 64))
+    return Working(
+        np.zeros(1, np.int64),
+        np.zeros(rows, np.int64),
+        np.zeros(sum(sizes), np.uint64),
+        np.cumsum([0, *sizes[:-1]]),
+    )
+
+
+def _empty_stack() -> Stack:
+    return Stack(
+        np.zeros(1, np.int64),
+        np.empty(ROOM, np.int64),
+        np.empty(ROOM, np.int64),
+        np.zeros(1, np.int64),
+        np.empty(ROOM, np.int64),
+        np.empty(ROOM, np.int64),
+    )

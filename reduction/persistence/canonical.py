@@ -1,0 +1,158 @@
+"""The canonical form of a filtered complex.
+
+The chains of a filtered complex over a field have a basis, one chain for each simplex, that is the
+latest simplex in it, such that the boundary operator takes each chain of the basis to zero or to
+another one, and no two to the same. In such a basis the complex falls apart into lines: pairs,
+which are the bars that end, and single chains, the essential ones (Barannikov, "The framed Morse
+complex and its invariants", Advances in Soviet Mathematics 21 (1994), 93-115; the simple form to
+which section 4 of the paper brings its boundary operators). Who is taken to whom is determined by
+the filtration and the field. The basis is not: any chain of it may be changed by an earlier one of
+its dimension as long as their boundaries keep their order.
+
+It is read off reduced columns (`involution`): of a simplex tau that ends the class of sigma, the
+column of V is the chain of tau and that of R = D V the chain of sigma; of an essential simplex the
+column of V is its chain.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from reduction.errors import DimensionError
+from reduction.filtrations.sorting import filtration_order
+from reduction.memory import require
+from reduction.persistence.boundary_reduction import ReducedBoundary, Terms
+from reduction.persistence.cohomology import pairings
+from reduction.persistence.fields import prime
+from reduction.persistence.pairs import UNPAIRED, Pairing
+from reduction.validation import is_whole
+
+if TYPE_CHECKING:
+    from reduction.complex import FilteredComplex
+
+BYTES = 512  # for a simplex: columns as they are collected, with one term each, and the matrices
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CanonicalForm:
+    """A basis of the chains of each dimension in which the boundary operator is a matching.
+
+    bases  for each dimension r = 0..dim a sparse (m_r, m_r) int64 matrix V_r, entries in 0..p-1:
+           column j is a chain whose latest simplex is the j-th, so V_r is upper triangular and
+           invertible
+    ends   for each dimension r = 0..dim (m_r,) int64: the (r+1)-simplex whose chain has the chain
+           of the j-th r-simplex as its boundary, exactly; -1 if there is none
+    field  the prime p
+
+    Simplices are numbered in filtration order (value, position), dimension by dimension, as in
+    `FilteredComplex.order` and `.boundary`. With D_r = boundary(r) and P_r = matching(r),
+    D_r V_r = V_{r-1} P_r modulo p. Arrays are read-only.
+    """
+
+    bases: tuple[sparse.csc_array, ...]
+    ends: tuple[NDArray[np.int64], ...]
+    field: int
+
+    def __post_init__(self) -> None:
+        for basis in self.bases:
+            for array in (basis.data, basis.indices, basis.indptr):
+                array.flags.writeable = False
+        for array in self.ends:
+            array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        counts = tuple(ends.size for ends in self.ends)
+        return f"CanonicalForm(field={self.field}, counts={counts})"
+
+    def matching(self, r: int) -> sparse.csc_array:
+        """P_r, for r = 1..dim: (m_{r-1}, m_r) int64, 1 where a chain is the boundary of another.
+
+        Each row and each column has one entry at most. Raises DimensionError.
+        """
+        if not (is_whole(r) and 1 <= r < len(self.ends)):
+            raise DimensionError(
+                f"the boundary operator goes from the dimensions 1..{len(self.ends) - 1}, but "
+                f"dimension {r!r} is asked for; take one of these"
+            )
+        births, deaths = self.pairs(r - 1).T
+        shape = (self.ends[r - 1].size, self.ends[r].size)
+        return sparse.csc_array((np.ones(births.size, np.int64), (births, deaths)), shape=shape)
+
+    def pairs(self, r: int) -> NDArray[np.int64]:
+        """(k, 2): the r-simplices that begin the finite bars of index r, and what ends them.
+
+        Bars of length zero are among them. Raises DimensionError.
+        """
+        ends = self._ends(r)
+        births = np.flatnonzero(ends >= 0)
+        return np.column_stack([births, ends[births]])
+
+    def essential(self, r: int) -> NDArray[np.int64]:
+        """(k,): the r-simplices that begin the essential bars of index r. Raises DimensionError."""
+        ends = self._ends(r)
+        begins = ends < 0
+        if r:
+            begins[self.pairs(r - 1)[:, 1]] = False
+        return np.flatnonzero(begins)
+
+    def _ends(self, r: int) -> NDArray[np.int64]:
+        if not (is_whole(r) and 0 <= r < len(self.ends)):
+            raise DimensionError(
+                f"index {r!r} is outside 0..{len(self.ends) - 1} of this complex; take one of them"
+            )
+        return self.ends[r]
+
+
+def canonical_form(complex: "FilteredComplex", field: int) -> CanonicalForm:
+    """A basis in which the boundary operator is a matching. Raises FieldError, CapacityError."""
+    p = prime(field)
+    require(BYTES * len(complex), f"the canonical form of {len(complex)} simplices")
+    paired = pairings(complex, p, complex.dim)
+    ranks = [_ranks(values) for values in complex.values]
+    bases: list[sparse.csc_array] = []
+    below: dict[int, Terms] = {}  # the chains of r - 1, by simplex
+    for r in range(complex.dim + 1):
+        above = paired[r - 1] if r else UNPAIRED
+        reduced = ReducedBoundary(complex.vertices, complex.values, r, above, p, chains=True)
+        chains: dict[int, Terms] = {}
+        for birth, death in zip(above.births.tolist(), above.deaths.tolist(), strict=False):
+            below[birth], chains[death] = reduced.ending(birth)
+        for simplex in paired[r].births[paired[r].deaths.size :].tolist():
+            chains[simplex] = reduced.cycle(simplex)
+        if r:
+            bases.append(_matrix(below, ranks[r - 1]))
+        below = chains
+    bases.append(_matrix(below, ranks[-1]))
+    ends = [_ends(pairing, r, ranks) for r, pairing in enumerate(paired)]
+    return CanonicalForm(tuple(bases), tuple(ends), p)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(m,): where each simplex stands in filtration order."""
+    ranks = np.empty(values.size, np.int64)
+    ranks[filtration_order(values)] = np.arange(values.size)
+    return ranks
+
+
+def _matrix(chains: dict[int, Terms], ranks: NDArray[np.int64]) -> sparse.csc_array:
+    """The chains of one dimension, by their latest simplices, as columns in filtration order."""
+    m = ranks.size
+    terms = [chains[simplex] for simplex in np.argsort(ranks).tolist()]
+    indptr = np.cumsum([0, *(chain.positions.size for chain in terms)])
+    rows = ranks[np.concatenate([np.empty(0, np.int64), *(chain.positions for chain in terms)])]
+    data = np.concatenate([np.empty(0, np.int64), *(chain.coefficients for chain in terms)])
+    matrix = sparse.csc_array((data, rows, indptr), shape=(m, m))
+    matrix.sort_indices()
+    return matrix
+
+
+def _ends(pairing: Pairing, r: int, ranks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """What ends the class of each r-simplex, all in filtration order; -1 for nothing."""
+    ends = np.full(ranks[r].size, -1)
+    if pairing.deaths.size:
+        births = pairing.births[: pairing.deaths.size]
+        ends[ranks[r][births]] = ranks[r + 1][pairing.deaths]
+    return ends

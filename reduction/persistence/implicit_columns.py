@@ -1,0 +1,174 @@
+"""Columns of a complete complex reduced by cursors, in blocks that threads take at the same time.
+
+Of columns in their order each thread reduces a block, as if there were no others. Then the columns
+of the second block go on being reduced by those of the first, and so on; with short bars few have
+to. Additions go from earlier columns to later ones throughout, so the pivots are those of any other
+reduction.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.kernels.buffers import enlarged, records
+from reduction.kernels.coboundary import Coboundary, write_signs
+from reduction.kernels.cofacets import NEXT, Scan
+from reduction.kernels.cursors import (
+    COLUMNS_FULL,
+    Chains,
+    Columns,
+    Cursors,
+    reduce_columns,
+)
+from reduction.kernels.heap import Heap
+from reduction.threads import even_bounds, spread
+
+
+class _Block(NamedTuple):
+    """What a thread has reduced, what it has left, and its cursors."""
+
+    columns: Columns
+    left: Chains
+    cursors: Cursors
+    heap: Heap
+
+
+def reduce_by_cursors(
+    d: Coboundary, order: NDArray[np.int64], limit: int, threads: int | None
+) -> tuple[Chains, Chains]:
+    """Reduced columns of the first simplices in an order, and those of the others, unreduced.
+
+    limit  of how often cursors are set or moved; what is left then stays unreduced
+    """
+    bounds = even_bounds(order.size, threads)
+
+    def begin(low: int, high: int) -> _Block:
+        room = order.size if low == 0 else high - low
+        cursors, heap = _cursors(d), _heap(d.values.size)
+        share = limit // (len(bounds) - 1)
+        begun, columns = _begun(d, order[low:high]), _columns(room, d)
+        columns, left = _reduce(begun, share, cursors, heap, columns, d)
+        return _Block(columns, left, cursors, heap)
+
+    (columns, left, _, _), *others = spread(begin, bounds)
+    for block in others:
+        again = _first(block.columns.chains, int(block.columns.used[0]))
+        if not left.pivot.size:
+            columns, again = _reduce(
+                again, limit, block.cursors, block.heap, columns, d, apart=True
+            )
+        left = joined([left, again, block.left])
+    return _first(columns.chains, int(columns.used[0])), left
+
+
+def _reduce(
+    begun: Chains,
+    limit: int,
+    cursors: Cursors,
+    heap: Heap,
+    columns: Columns,
+    d: Coboundary,
+    *,
+    apart: bool = False,
+) -> tuple[Columns, Chains]:
+    """Append chains to the columns, reduced; those columns, and the chains that are left."""
+    reduced, status = reduce_columns(0, limit, begun, apart, cursors, heap, columns, d)
+    while status == COLUMNS_FULL:
+        chains = columns.chains
+        simplices, multiples = enlarged(chains.simplices, chains.multiples)
+        columns = columns._replace(chains=chains._replace(simplices=simplices, multiples=multiples))
+        reduced, status = reduce_columns(reduced, limit, begun, apart, cursors, heap, columns, d)
+    return columns, _behind(begun, reduced)
+
+
+# --- chains
+
+
+def earliest(simplices: NDArray[np.int64], d: Coboundary) -> NDArray[np.int64]:
+    """The positions of their earliest cofacets."""
+    return (d.first["note"][simplices, 0] >> 1).astype(np.int64)
+
+
+def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
+    """A chain for each simplex: the simplex itself, times the sign of its earliest cofacet."""
+    kind, pivot = d.first["note"].dtype, earliest(order, d)
+    multiples = np.ones(order.size, kind)
+    if d.p != 2:
+        write_signs(order, pivot, d, multiples)  # their own inverses
+    return Chains(pivot, np.arange(order.size + 1), order.astype(kind), multiples)
+
+
+def _first(chains: Chains, count: int) -> Chains:
+    """So many of them, the first."""
+    end = chains.stop[count]
+    return Chains(
+        chains.pivot[:count],
+        chains.stop[: count + 1],
+        chains.simplices[:end],
+        chains.multiples[:end],
+    )
+
+
+def _behind(chains: Chains, count: int) -> Chains:
+    """All but the first so many."""
+    begin = chains.stop[count]
+    return Chains(
+        chains.pivot[count:],
+        chains.stop[count:] - begin,
+        chains.simplices[begin:],
+        chains.multiples[begin:],
+    )
+
+
+def joined(parts: Sequence[Chains]) -> Chains:
+    """The chains of the first part, then those of the next."""
+    lengths = np.concatenate([np.diff(part.stop) for part in parts])
+    return Chains(
+        np.concatenate([part.pivot for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.concatenate([part.simplices for part in parts]),
+        np.concatenate([part.multiples for part in parts]),
+    )
+
+
+# --- room for kernels; what is never written to takes no memory
+
+
+def _columns(most: int, d: Coboundary) -> Columns:
+    """No columns, and room for so many."""
+    kind = d.first["note"].dtype
+    return Columns(
+        np.zeros(2, np.int64),
+        np.full(1 << (2 * most).bit_length(), -1, np.int32),
+        Chains(
+            np.empty(most, np.int64),
+            np.zeros(most + 1, np.int64),
+            np.empty(2 * most + 16, kind),
+            np.empty(2 * most + 16, kind),
+        ),
+    )
+
+
+def _cursors(d: Coboundary) -> Cursors:
+    """No cursors, and room for one into each simplex's coboundary."""
+    m, kind = d.values.size, d.first["note"].dtype.type
+    return Cursors(
+        used=np.zeros(1, np.int64),
+        state=np.zeros((m, 2), kind),
+        rows=records(m + 1, 1 + NEXT, kind),
+        seen=np.empty(1, np.int64),
+        room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n, np.int64)),
+    )
+
+
+def _heap(m: int) -> Heap:
+    """An empty heap, and room for m simplices."""
+    return Heap(
+        size=np.zeros(1, np.int64),
+        value=np.empty(m),
+        cofacet=np.empty(m, np.int64),
+        simplex=np.empty(m, np.int64),
+        standing=np.empty(m, np.int64),
+    )

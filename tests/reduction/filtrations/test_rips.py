@@ -1,0 +1,158 @@
+"""Vietoris-Rips complexes against sets of points tried one by one, and GUDHI's."""
+
+from itertools import combinations
+
+import gudhi
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from reduction import (
+    CapacityError,
+    DimensionError,
+    FilteredComplex,
+    FiltrationError,
+    OptionError,
+    ShapeError,
+    TopologyError,
+)
+from reduction.filtrations.simplices import Complete, Listed
+from tests.oracles.cliques import cliques
+from tests.reduction.persistence.test_persistence import FIELDS, sorted_rows
+
+SQUARE = np.array([[0, 1, 2, 1], [1, 0, 1, 2], [2, 1, 0, 1], [1, 2, 1, 0]])
+
+
+def random_distances(n: int, seed: int, levels: int) -> NDArray[np.float64]:
+    """Symmetric, of no metric space; whole numbers where there are levels."""
+    rng = np.random.default_rng(seed)
+    upper = rng.integers(0, levels, (n, n)) * 1.0 if levels else rng.random((n, n))
+    return np.triu(upper, 1) + np.triu(upper, 1).T
+
+
+@given(
+    n=st.integers(1, 9),
+    seed=st.integers(0, 2**32),
+    levels=st.sampled_from([0, 0, 1, 4]),
+    data=st.data(),
+)
+def test_simplices_are_as_high_as_their_longest_edge(
+    n: int, seed: int, levels: int, data: st.DataObject
+) -> None:
+    distances = random_distances(n, seed, levels)
+    lengths = sorted(set(distances.ravel().tolist()))
+    threshold = data.draw(st.sampled_from([None, np.inf, *lengths, *np.add(lengths, 0.01)]))
+    dim = data.draw(st.integers(0, min(4, n - 1)))
+    highest = np.inf if threshold is None else threshold
+    edges = {
+        (i, j): distances[i, j] for i, j in combinations(range(n), 2) if distances[i, j] <= highest
+    }
+    expected = cliques(np.arange(n), np.zeros(n), edges, dim)
+    complex = FilteredComplex.rips(distances, dim, threshold=threshold)
+    listed = FilteredComplex(*expected)
+    assert type(complex.vertices) is type(listed.vertices)
+    for r in range(dim + 1):
+        np.testing.assert_array_equal(complex.vertices[r], expected.vertices[r])
+        np.testing.assert_array_equal(complex.values[r], expected.values[r])
+        assert not complex.values[r].flags.writeable
+        if r:
+            np.testing.assert_array_equal(complex.facets(r), listed.facets(r))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("levels", [0, 20])
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_barcodes_agree_with_gudhi(field: int, levels: int, threshold: float | None) -> None:
+    distances = random_distances(30, 20240402, levels) / (levels or 1)
+    tree = gudhi.RipsComplex(
+        distance_matrix=distances, max_edge_length=np.inf if threshold is None else threshold
+    ).create_simplex_tree(3)
+    tree.compute_persistence(field, min_persistence=-1, persistence_dim_max=True)
+    complex = FilteredComplex.rips(distances, 3, threshold=threshold)
+    assert isinstance(complex.vertices, Complete if threshold is None else Listed)
+    barcode = complex.barcode(field, keep_zero=True, max_index=3)
+    assert all(len(bars) for bars in barcode)
+    for r, bars in enumerate(barcode):
+        np.testing.assert_array_equal(bars, sorted_rows(tree.persistence_intervals_in_dimension(r)))
+
+
+def test_the_corners_of_a_square() -> None:
+    """The threshold is inclusive: at 2 the diagonals close the cycle of the sides."""
+    barcode = FilteredComplex.rips(SQUARE, 2).barcode()
+    assert barcode[0].tolist() == [[0, 1]] * 3 + [[0, np.inf]]
+    assert barcode[1].tolist() == [[1, 2]]
+    assert FilteredComplex.rips(SQUARE, 2, threshold=2).counts == (4, 6, 4)
+    assert FilteredComplex.rips(SQUARE, 2, threshold=1).barcode()[1].tolist() == [[1, np.inf]]
+    assert FilteredComplex.rips(SQUARE, 2, threshold=0).counts == (4, 0, 0)
+    assert FilteredComplex.rips([[0]], 0).counts == (1,)
+
+
+def test_points_that_never_meet_are_at_distance_inf() -> None:
+    apart = np.array([[0, 1, np.inf], [1, 0, np.inf], [np.inf, np.inf, 0]])
+    complex = FilteredComplex.rips(apart, 2, threshold=5)
+    assert complex.counts == (3, 1, 0)
+    for threshold in (None, np.inf):
+        with pytest.raises(FiltrationError, match="of the points 0 and 2 is inf; give a threshold"):
+            FilteredComplex.rips(apart, 1, threshold=threshold)
+
+
+def test_distances_of_any_number_type_are_copied() -> None:
+    for kind in (np.uint8, np.int32, np.float32, ">f8"):
+        distances = SQUARE.astype(kind)
+        complex = FilteredComplex.rips(distances, 1)
+        distances[:] = 7
+        assert complex.values[1].tolist() == [1, 2, 1, 1, 2, 1]
+    complex = FilteredComplex.rips(np.asfortranarray(SQUARE * 1.0)[::-1, ::-1], 2)
+    assert complex.values[2].tolist() == [2] * 4
+
+
+@pytest.mark.parametrize(
+    ("distances", "error", "message"),
+    [
+        (np.zeros((2, 3)), ShapeError, r"shape \(2, 3\) .*; give a float64 array of shape"),
+        (np.zeros((0, 0)), ShapeError, r"shape \(0, 0\) .* for n >= 1 points"),
+        (3.0, ShapeError, r"shape \(\)"),
+        ([[0, 1], [1]], ShapeError, "distances is ragged; give a square matrix"),
+        ([["a"]], ShapeError, "type <U1"),
+        ([[True]], ShapeError, "type bool"),
+        (
+            [[0, 1], [2, 0]], FiltrationError,
+            r"symmetric, but distances\[0, 1\] is 1.0 and distances\[1, 0\] is 2.0; give \(d \+ d",
+        ),
+        ([[0, -1], [-1, 0]], FiltrationError, r"from 0 on, but distances\[0, 1\] is -1.0 and"),
+        ([[0, np.nan], [np.nan, 0]], FiltrationError, r"distances\[0, 1\] is nan and"),
+        ([[0, 1], [1, 3]], FiltrationError, r"distance 0 from itself, but distances\[1, 1\] is 3"),
+    ],
+)  # fmt: skip
+def test_what_are_no_distances_is_refused(
+    distances: object, error: type[TopologyError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        FilteredComplex.rips(distances, 0)  # pyright: ignore[reportArgumentType]
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("threshold", [-1, -np.inf, np.nan, "1", True])
+def test_a_threshold_is_a_number_from_0_on(threshold: object) -> None:
+    with pytest.raises(OptionError, match=r"threshold is .*; give one, or None"):
+        FilteredComplex.rips(SQUARE, 1, threshold=threshold)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("dim", [-1, 4, 1.0, True])
+@pytest.mark.parametrize("threshold", [None, 1])
+def test_points_span_simplices_of_some_dimensions(dim: int, threshold: float | None) -> None:
+    with pytest.raises(DimensionError, match=r"4 vertices span .* 0..3, but dim is"):
+        FilteredComplex.rips(SQUARE, dim, threshold=threshold)
+
+
+def test_more_simplices_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    distances = random_distances(12, 1, 0)
+    monkeypatch.setattr("reduction.memory.available", lambda: 2000)
+    with pytest.raises(
+        CapacityError, match=r"all simplices on 12 points up to dimension 2 needs .* GB"
+    ):
+        FilteredComplex.rips(distances, 2)
+    with pytest.raises(CapacityError, match=r"listing the \d+ cliques of dimension 2 needs"):
+        FilteredComplex.rips(distances, 2, threshold=float(np.sort(distances.ravel())[-3]))

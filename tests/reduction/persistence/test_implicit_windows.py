@@ -1,0 +1,204 @@
+"""Reduction by windows: that it is used, finds the pairs of the matrix, and knows its room."""
+
+import os
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reduction import FilteredComplex
+from reduction.filtrations.simplices import Complete
+from reduction.kernels.cursors import Chains
+from reduction.kernels.residues import (
+    ROWS,
+    add_multiple,
+    add_residue,
+    clear_before,
+    find_residue,
+    find_row,
+    room_for_windows,
+)
+from reduction.kernels.windows import END, MOST_ROWS, Summands
+from reduction.persistence.explicit import matrix_pairings
+from reduction.persistence.implicit import complete_pairings
+from reduction.persistence.implicit_windows import _summands as summands_of
+from reduction.persistence.implicit_windows import reduce_packed
+from tests.oracles.complexes import PROJECTIVE_PLANE, Arrays, filtered, full
+from tests.reduction.complete import arranged, summary
+
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+FIELDS = (2, 3, 127, 2**31 - 1)  # windows hold bits, bytes and 32-bit numbers
+
+
+@pytest.mark.parametrize(("n", "seed"), [(10, 0), (10, 1), (10, 5), (12, 0)])
+def test_windows_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> None:
+    """With few cofacets some simplices of a chain have none behind its pivot, and are left out.
+
+    What they would cancel before the pivot shows where it falls into the word of the pivot: among
+    10 points.
+    """
+    n, dim = (n - 2, 4) if INTERPRETED else (n, 5)
+    values = arranged(filtered(full(n, dim), np.random.default_rng(seed), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(n, values)
+    assert isinstance(complex.vertices, Complete)
+    expected = list(map(summary, matrix_pairings(complex, 2, dim)))
+    for threads in (1, 2, 3):
+        for patience in (10, 30, 100, 300, 1000):
+            found = complete_pairings(
+                complex.vertices, complex.values, 2, dim, threads=threads, patience=patience
+            )
+            assert list(map(summary, found)) == expected, (threads, patience)
+
+
+def test_windows_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else cursors would find the same pairs, and nothing here would fail."""
+    found = watched_windows(monkeypatch)
+    values = arranged(filtered(full(9, 3), np.random.default_rng(20271), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(9, values)
+    assert isinstance(complex.vertices, Complete)
+    for p in FIELDS:
+        complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        assert found == [True, True]
+        found.clear()
+
+
+@pytest.mark.parametrize("p", [3, 5, 127, 2**31 - 1])
+@pytest.mark.parametrize("seed", range(5))
+def test_pivots_other_than_one_are_normalised(
+    p: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A projective plane comes before all else, whose second cohomology over Z is Z/2: one pivot is
+    2 or -2, where among random values all are 1 or -1. If it stayed so, windows would fill up."""
+    found = watched_windows(monkeypatch)
+    n, rng = 8, np.random.default_rng(20274 + seed)
+    vertices = full(n, 3)
+    values = [k + rng.random(len(rows)) for k, rows in enumerate(vertices)]
+    plane = PROJECTIVE_PLANE[2].tolist()
+    values[2][[row not in plane for row in vertices[2].tolist()]] += 1
+    values[3] += 1
+    values[0][:] = 0
+    complex = FilteredComplex.complete(n, arranged(Arrays(vertices, values)))
+    assert isinstance(complex.vertices, Complete)
+    expected = matrix_pairings(complex, p, 2)
+    pairings = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    assert list(map(summary, pairings)) == list(map(summary, expected))
+    assert found == [True, True]
+
+
+def watched_windows(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A list that takes up, for each dimension, whether windows had enough room."""
+    found = list[bool]()
+
+    def watched(*arguments: Any) -> NDArray[np.int64] | None:
+        pivots = reduce_packed(*arguments)
+        found.append(pivots is not None)
+        return pivots
+
+    monkeypatch.setattr("reduction.persistence.implicit.reduce_packed", watched)
+    return found
+
+
+@pytest.mark.parametrize("p", FIELDS)
+def test_cursors_go_on_where_windows_outgrow_their_room(
+    p: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is that there is no room for."""
+    n = 10 if INTERPRETED else 24
+    values = arranged(filtered(full(n, 3), np.random.default_rng(20264), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(n, values)
+    assert isinstance(complex.vertices, Complete)
+    expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+
+    outcomes = watched_windows(monkeypatch)
+    lists = 4 * values[2].size * (n - 2)
+    for k in range(0, 30, 2):
+        monkeypatch.setattr(
+            "reduction.persistence.implicit_windows.available", lambda free=lists + 2**k: free
+        )
+        found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        assert list(map(summary, found)) == list(map(summary, expected)), k
+    assert set(outcomes) == {True, False}
+
+
+@pytest.mark.parametrize("p", [2, 127])
+def test_a_column_of_more_summands_than_there_is_room_for_is_left_to_cursors(
+    p: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes, rooms = watched_windows(monkeypatch), list[int]()
+    values = arranged(filtered(full(12, 3), np.random.default_rng(20275), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(12, values)
+    assert isinstance(complex.vertices, Complete)
+    expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+
+    def bounded(size: int, most: int, chains: Chains, room: int) -> Summands:
+        rooms.append(most)
+        return summands_of(size, room if len(rooms) % 2 == 0 else most, chains)
+
+    for room in (8, 12, 16, 200):
+        monkeypatch.setattr(
+            "reduction.persistence.implicit_windows._summands", partial(bounded, room=room)
+        )
+        found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        assert list(map(summary, found)) == list(map(summary, expected)), room
+    assert outcomes == [True, False] * 3 + [True, True]
+
+
+def test_an_error_of_memory_leaves_columns_to_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: Any) -> None:
+        raise MemoryError
+
+    values = arranged(filtered(full(9, 3), np.random.default_rng(20272), 0))
+    values[0][:] = 0
+    complex = FilteredComplex.complete(9, values)
+    assert isinstance(complex.vertices, Complete)
+    expected = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    monkeypatch.setattr("reduction.persistence.implicit_windows._room", short)
+    found = complete_pairings(complex.vertices, complex.values, 2, 2, patience=0)
+    assert list(map(summary, found)) == list(map(summary, expected))
+
+
+def test_twice_a_rank_is_before_the_end_of_a_list() -> None:
+    assert 2 * (MOST_ROWS + ROWS) <= END <= np.iinfo(np.int32).max
+
+
+@pytest.mark.parametrize("p", [2, 3, 5, 127, 131, 65537, 2**31 - 1])
+def test_windows_add_as_residues_do(p: int) -> None:
+    rng = np.random.default_rng(20265)
+    window, others, room = room_for_windows(3, p)
+    window[:] = others[:] = 0
+    expected, added = rng.integers(0, p, ROWS), rng.integers(0, p, ROWS)
+    for residues, target in ((expected, window), (added, others)):
+        residues[rng.random(ROWS) < 0.5] = p - 1
+        residues[:700] = 0
+        for row, residue in enumerate(residues.tolist()):
+            if residue:
+                add_residue(residue, row, target, p)
+    for multiple in {1, p // 2, p - 1} - {0}:
+        add_multiple(multiple, others, window, room, p)
+        expected = (expected + multiple * added) % p
+        found = [find_residue(row, window, p) for row in range(ROWS)]
+        np.testing.assert_array_equal(found, expected)
+        assert find_row(0, window, p) == find_row(700, window, p) == np.flatnonzero(expected)[0]
+    for row in (0, 1, 700, 1023, 1024, ROWS - 1, ROWS):
+        clear_before(row, window, p)
+        expected[:row] = 0
+        found = [find_residue(row, window, p) for row in range(ROWS)]
+        np.testing.assert_array_equal(found, expected)
+    assert find_row(0, window, p) == ROWS
+
+
+@pytest.mark.parametrize("p", [2] if INTERPRETED else FIELDS)
+def test_cursors_and_windows_find_the_same_pairs(p: int) -> None:
+    n = 20 if INTERPRETED else 45
+    arrays = filtered(full(n, 3), np.random.default_rng(4), 0)
+    complex = FilteredComplex.complete(n, arranged(arrays))
+    assert isinstance(complex.vertices, Complete)
+    short = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    packed = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    assert list(map(summary, short)) == list(map(summary, packed))
