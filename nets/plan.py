@@ -18,11 +18,11 @@ from nets.data.images import ImageData
 from nets.loss import NetworkLoss
 from nets.settings import GIGABYTE, NetworkSettings, Room
 from simplicial import NudgedElastic
-from simplicial.gauge import dimension_name
+from simplicial.construction.state import dimension_name
 from simplicial.loss import evaluate, gradient, values_and_gradients
-from simplicial.maps import interior_controls
-from simplicial.progress import duration
-from simplicial.sampling import interior_lattice
+from simplicial.maps.base import interior_controls
+from simplicial.maps.lattice import interior_lattice
+from simplicial.reports.status import duration
 
 POINTS = 4  # that are timed together
 IMAGES = 256  # on which they are, at most

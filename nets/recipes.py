@@ -1,7 +1,7 @@
 """The recipes by which networks are trained, named: one for each network family."""
 
 from simplicial import Recipe
-from simplicial.recipe import tenths
+from simplicial.optimizers.recipe import tenths
 
 LENET = Recipe()
 """The paper's, for the LeNet-like network on FashionMNIST (section 5): `Recipe`'s numbers."""

@@ -20,7 +20,7 @@ from reduction.persistence.fields import prime
 from reduction.validation import whole
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
 from simplicial.build import check_build, check_options, pool_bytes
-from simplicial.report import check_folder
+from simplicial.reports.result_folder import check_folder
 
 PACKAGES = (
     "loss-barcodes", "matplotlib", "networkx", "numba", "numpy", "scikit-learn", "scipy",

@@ -1,7 +1,7 @@
 """Training minima: n networks from n random initialisations, all in one batch.
 
 A minimum is a simplex of dimension 0 with one free control point, so it is trained by the lines
-that train edges and triangles (`simplicial.optimise.descend`), with the same recipe: section 5 of
+that train edges and triangles (`simplicial.optimizers.algorithm1.descend`), with the same recipe: section 5 of
 the paper.
 """
 
@@ -26,15 +26,15 @@ from reduction import DataError, OptionError
 from reduction.memory import require
 from reduction.validation import shown, switch, whole
 from simplicial import Barycentric, Evaluation, Minima, Recipe
-from simplicial.gauge import progress_bar
+from simplicial.construction.executors import by_workers, check_workers, cut
+from simplicial.construction.scheduler import record_name
+from simplicial.construction.state import progress_bar
 from simplicial.loss import MEMORY, evaluate
-from simplicial.optimise import Simplices, Stage, descend
+from simplicial.optimizers.algorithm1 import Simplices, Stage, descend
+from simplicial.optimizers.recipe import check_recipe
 from simplicial.options import byte_count, described
-from simplicial.recipe import check_recipe
-from simplicial.records import Record
-from simplicial.schedule import record_name
-from simplicial.store import Memo, Store
-from simplicial.workers import by_workers, check_workers, cut
+from simplicial.run_folder.folder import Memo, Store
+from simplicial.run_folder.records import Record
 
 NAME = record_name(0)  # of trained networks in a run folder
 

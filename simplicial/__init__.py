@@ -12,15 +12,15 @@ import torch
 
 from simplicial.build import build_complex
 from simplicial.complex import LossComplex
-from simplicial.critical import find_critical_points, find_minima, with_saddles
-from simplicial.elastic import NudgedElastic
+from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.loss import Evaluation, Loss
-from simplicial.maps import Barycentric, Edgewise, SimplexMap
+from simplicial.maps.base import Barycentric, Edgewise, SimplexMap
 from simplicial.minima import Minima, Search
-from simplicial.optimise import Algorithm1, Optimizer, Simplices, Stage
-from simplicial.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle
-from simplicial.recipe import EXACT, Recipe, constant, garipov
+from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Simplices, Stage
+from simplicial.optimizers.nudged_elastic import NudgedElastic
+from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
+from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
 __all__ = [

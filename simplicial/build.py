@@ -13,20 +13,20 @@ from torch import Tensor
 from reduction import DataError, DimensionError, OptionError
 from reduction.validation import is_number, shown, switch, whole
 from simplicial.complex import LossComplex
-from simplicial.critical import with_saddles
-from simplicial.elastic import NudgedElastic
+from simplicial.construction.executors import check_workers
+from simplicial.construction.scheduler import TOGETHER, Schedule, record_name
+from simplicial.construction.state import Gauge, dimension_name, progress_bar
+from simplicial.critical_points.search import with_saddles
 from simplicial.errors import NotFiniteError
-from simplicial.gauge import Gauge, dimension_name, progress_bar
-from simplicial.layout import lay_out, straight
 from simplicial.loss import MEMORY, Loss, evaluate
-from simplicial.maps import SimplexMap, pool_size
+from simplicial.maps.base import SimplexMap, pool_size
+from simplicial.maps.control_points import lay_out, straight
 from simplicial.minima import Minima, check_minima
-from simplicial.optimise import Algorithm1, Optimizer, Stage
+from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Stage
+from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.options import byte_count, described
-from simplicial.records import Record
-from simplicial.schedule import TOGETHER, Schedule, record_name
-from simplicial.store import Store
-from simplicial.workers import check_workers
+from simplicial.run_folder.folder import Store
+from simplicial.run_folder.records import Record
 
 ROOM = 4  # what a build may take, over its memory budget
 

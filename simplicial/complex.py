@@ -15,15 +15,15 @@ from torch import Tensor
 from reduction import Barcode, DimensionError, FilteredComplex
 from reduction.filtrations.colex import complete_positions
 from reduction.validation import is_whole, shown
-from simplicial.certify import Certificates, with_certificates
+from simplicial.complex_file import Parts, read_complex, write_complex
+from simplicial.critical_points.certificates import Certificates, with_certificates
 from simplicial.loss import Loss
-from simplicial.maps import SimplexMap
-from simplicial.maximum import Interior, on_facets
+from simplicial.maps.base import SimplexMap
+from simplicial.maps.lattice import lattice
+from simplicial.maxima.lattice_maximum import Interior, on_facets
 from simplicial.minima import Minima
-from simplicial.optimise import Simplices
-from simplicial.sampling import lattice
+from simplicial.optimizers.algorithm1 import Simplices
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples, interpolate
-from simplicial.storage import Parts, read_complex, write_complex
 
 
 @dataclass(frozen=True, slots=True, eq=False)

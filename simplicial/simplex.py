@@ -11,8 +11,8 @@ from torch import Tensor
 from reduction import ShapeError
 from reduction.validation import whole
 from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
-from simplicial.maps import SimplexMap, coordinates
-from simplicial.sampling import lattice
+from simplicial.maps.base import SimplexMap, coordinates
+from simplicial.maps.lattice import lattice
 
 
 class Maximum(NamedTuple):

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from nets.commands.shared import folder_argument, folder_field
-from simplicial.page import write_page
-from simplicial.progress import Progress
+from simplicial.reports.html import write_page
+from simplicial.reports.status import Progress
 
 
 @click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")

@@ -31,8 +31,8 @@ from nets.train import train_minima
 from reduction import Barcode, w_inf
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.loss import evaluate
-from simplicial.progress import RECORDS
-from simplicial.store import Store
+from simplicial.reports.status import RECORDS
+from simplicial.run_folder.folder import Store
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:

@@ -8,7 +8,7 @@ import click
 
 from reduction import Barcode
 from simplicial import LossComplex
-from simplicial.report import write_report
+from simplicial.reports.result_folder import write_report
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

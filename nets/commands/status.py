@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from nets.commands.shared import folder_argument, folder_field
-from simplicial.progress import Progress
+from simplicial.reports.status import Progress
 
 
 @click.command(short_help="Say how far a run has come, and its barcodes so far.")

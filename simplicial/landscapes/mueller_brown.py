@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from simplicial.landscapes.landscape import Landscape
-from simplicial.landscapes.table import Pairs, Start, from_table
+from simplicial.landscapes.tabulated import Pairs, Start, from_table
 
 
 class _Term(NamedTuple):

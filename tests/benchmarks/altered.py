@@ -36,8 +36,8 @@ from nets.checkpoints import read_checkpoint
 from reduction import Barcode, FilteredComplex, TopologyError
 from simplicial import Algorithm1, LossComplex, Minima, NudgedElastic, Recipe, build_complex
 from simplicial.landscapes import himmelblau
-from simplicial.records import Record
-from simplicial.store import Memo
+from simplicial.run_folder.folder import Memo
+from simplicial.run_folder.records import Record
 
 Content = dict[str, bytes]
 OUTCOMES = ("refused", "the same", "wrong", "crashed")

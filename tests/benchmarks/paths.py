@@ -11,7 +11,7 @@ time, 12 segments (11 images that move) each, from the straight line:
 
 The error is |barrier - exact value of the saddle| over the height of the saddle above the lower
 end. The barrier of string and CI-NEB is their highest image, as these methods report it; `honest`
-is the honest maximum on their polyline (`simplicial.refinement`), whose evaluations count, once for
+is the honest maximum on their polyline (`simplicial.maxima.refined`), whose evaluations count, once for
 each budget. Both have their numbers chosen for each function by the scans below, the best mean of
 log10 of the errors over budgets and paths; the scan is not counted. `elastic` has its defaults.
 
@@ -47,8 +47,8 @@ from simplicial.landscapes import (
     six_hump_camel,
 )
 from simplicial.loss import MEMORY, derivatives
-from simplicial.mesh import Mesh
-from simplicial.refinement import Seen, highest
+from simplicial.maps.mesh import Mesh
+from simplicial.maxima.refined import Seen, highest
 
 Array = NDArray[np.float64]
 

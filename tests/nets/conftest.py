@@ -16,7 +16,7 @@ from tests.nets.test_fashion_mnist import Tiny, plain, write
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take longer than these runs, and are looked at in one test."""
-    monkeypatch.setattr("simplicial.report._figures", lambda *_: {})
+    monkeypatch.setattr("simplicial.reports.result_folder._figures", lambda *_: {})
 
 
 @pytest.fixture(scope="module")

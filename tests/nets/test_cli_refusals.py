@@ -187,7 +187,7 @@ def test_analytic_refuses_bad_input_before_any_training(
 def test_analytic_refuses_what_does_not_fit_the_minima_found(
     options: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("simplicial.optimise.descend", forbidden)
+    monkeypatch.setattr("simplicial.optimizers.algorithm1.descend", forbidden)
     result = invoke("analytic", "double-well", *options.split(), "--out", tmp_path / "out")
     assert_refused(result, sentence)
     assert not list(tmp_path.iterdir())
@@ -284,12 +284,14 @@ def test_a_failure_while_writing_leaves_nothing_but_what_is_finished(
     def fail(*_: object) -> NoReturn:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("simplicial.report._figures", fail)
+    monkeypatch.setattr("simplicial.reports.result_folder._figures", fail)
     result = invoke("run", *SMALL, "--out", tmp_path / "out")
     assert result.exit_code != 0
     assert result.stderr.splitlines()[-1] == "Error: a file: No space left on device"
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["records"]
     monkeypatch.undo()
-    monkeypatch.setattr("simplicial.optimise.gradient", fail)  # nothing is trained again
+    monkeypatch.setattr(
+        "simplicial.optimizers.algorithm1.gradient", fail
+    )  # nothing is trained again
     succeed("run", *SMALL, "--out", tmp_path / "out")
     assert set(content(tmp_path / "out")) >= FILES

@@ -73,7 +73,7 @@ def test_a_finished_run_says_the_same_again_and_computes_nothing(
 ) -> None:
     before = written(whole)
     barcodes = (whole / "barcodes.json").read_bytes()
-    monkeypatch.setattr("simplicial.work.sample_interiors", None)
+    monkeypatch.setattr("simplicial.construction.batches.sample_interiors", None)
     monkeypatch.setattr("nets.train.descend", None)
     succeed(*RUN, "--out", whole)
     assert written(whole) == before

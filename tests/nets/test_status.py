@@ -12,18 +12,18 @@ import pytest
 from matplotlib.image import imread
 from torch import Tensor
 
-import simplicial.elastic
-import simplicial.gauge
-import simplicial.maximum
-import simplicial.optimise
-import simplicial.relaxation
-import simplicial.work
+import simplicial.construction.batches
+import simplicial.construction.state
+import simplicial.maxima.lattice_maximum
+import simplicial.optimizers.algorithm1
+import simplicial.optimizers.nudged_elastic
+import simplicial.optimizers.relaxation
 from nets import MLP, NetworkLoss, load_digits, train_minima
 from reduction import Barcode, FilteredComplex
 from simplicial import Algorithm1, Minima, Recipe, build_complex
-from simplicial.page import write_page
-from simplicial.progress import Progress, duration
-from simplicial.store import Store
+from simplicial.reports.html import write_page
+from simplicial.reports.status import Progress, duration
+from simplicial.run_folder.folder import Store
 from tests.nets.commands import SMALL, invoke, succeed
 
 RUN = ["run", "--subset", "100", "--minima", "4", "--epochs", "2", "--hidden", "4", "--quiet"]
@@ -246,13 +246,19 @@ def test_a_plan_counts_what_the_run_does(
     assert planned["minima"][0] == 3
     assert planned["edges"][0] == 3
     assert planned["triangles"][0] == 1
-    steps = count_points(monkeypatch, simplicial.optimise, "gradient")
-    losses = count_points(monkeypatch, simplicial.maximum, "evaluate")
+    steps = count_points(monkeypatch, simplicial.optimizers.algorithm1, "gradient")
+    losses = count_points(monkeypatch, simplicial.maxima.lattice_maximum, "evaluate")
     gradients = [
         count_points(monkeypatch, module, "values_and_gradients")
-        for module in (simplicial.relaxation, simplicial.elastic, simplicial.gauge)
+        for module in (
+            simplicial.optimizers.relaxation,
+            simplicial.optimizers.nudged_elastic,
+            simplicial.construction.state,
+        )
     ]
-    gradients.append(count_points(monkeypatch, simplicial.work, "values_and_gradients"))
+    gradients.append(
+        count_points(monkeypatch, simplicial.construction.batches, "values_and_gradients")
+    )
     succeed(*command)
     most = sum(row[3] for row in planned.values())
     if optimizer == "elastic":

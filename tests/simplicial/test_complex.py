@@ -24,7 +24,7 @@ from simplicial import (
 )
 from simplicial.errors import LossError
 from simplicial.landscapes import double_well, himmelblau
-from simplicial.maps import SimplexMap
+from simplicial.maps.base import SimplexMap
 
 RNG = np.random.default_rng(100)
 POINTS = torch.as_tensor(RNG.standard_normal((5, 3)))

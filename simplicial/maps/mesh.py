@@ -1,0 +1,141 @@
+"""The linear pieces of a simplex as a mesh: who is whose neighbour, and what follows from that.
+
+All simplices of a dimension share one mesh; only where its control points stand differs. Geometry
+comes as control points (m, c, d), of m simplices at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simplicial.maps.base import SimplexMap
+
+UPWIND = 0.05  # weight of neighbours that are lower, beside at most 1 for the highest
+INSIDE = 1e-9  # rounding of barycentric coordinates
+THIN = 0.05  # a tangent direction shorter than this share of the longest is taken as normal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """Control points and linear pieces of the standard r-simplex.
+
+    places      (c, r+1) float64, barycentric coordinates of the control points
+    pieces      (p, r+1) int64, control points at the corners of the linear pieces
+    inside      (i,) int64, the control points on no proper face
+    edges       (e, 2) int64, pairs of control points that share a piece
+    neighbours  (i, q) int64, for each inner control point those it shares an edge with
+    present     (i, q) bool, false where a row of neighbours is filled up
+    harmonic    (i, c) float64, inner control points from the others: each the mean of its
+                neighbours
+    """
+
+    places: NDArray[np.float64]
+    pieces: NDArray[np.int64]
+    inside: NDArray[np.int64]
+    edges: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+    present: NDArray[np.bool_]
+    harmonic: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, simplex_map: SimplexMap, r: int) -> "Mesh":
+        """The mesh of a subdivision in dimension r."""
+        places, pieces = simplex_map.control_points(r), simplex_map.pieces(r)
+        inside = np.flatnonzero((places > 0).all(axis=1))
+        linked = np.zeros((len(places), len(places)), dtype=bool)
+        linked[pieces[:, :, None], pieces[:, None, :]] = True
+        np.fill_diagonal(linked, False)
+        rows = [np.flatnonzero(linked[c]) for c in inside]
+        width = max((len(row) for row in rows), default=0)
+        neighbours = np.array(
+            [np.pad(row, (0, width - len(row)), mode="edge") for row in rows], dtype=np.int64
+        ).reshape(len(rows), width)
+        present = np.array([np.arange(width) < len(row) for row in rows]).reshape(len(rows), width)
+        means = linked[inside] / linked[inside].sum(axis=1, keepdims=True)
+        harmonic = np.zeros_like(means)
+        others = np.setdiff1d(np.arange(len(places)), inside)
+        harmonic[:, others] = np.linalg.solve(
+            np.eye(len(inside)) - means[:, inside], means[:, others]
+        )
+        edges = np.argwhere(np.triu(linked))
+        return cls(places, pieces, inside, edges, neighbours, present, harmonic)
+
+    def holding(self, t: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Which linear pieces hold which of the points t (p, r+1), and where.
+
+        Returns pairs (q, 2) of a piece and a point, and barycentric coordinates (q, r+1) in the
+        piece. A point on a common face is held by several pieces.
+        """
+        pairs, shares = [], []
+        for k, corners in enumerate(self.places[self.pieces]):
+            share = np.linalg.solve(corners.T, t.T).T
+            held = np.flatnonzero((share >= -INSIDE).all(axis=1))
+            pairs.append(np.stack([np.full(held.size, k), held], axis=1))
+            shares.append(share[held].clip(min=0))
+        return np.concatenate(pairs), np.concatenate(shares)
+
+    def spacing(self, controls: Tensor) -> Tensor:
+        """Mean length of the mesh's edges in parameter space, (m,), for controls (m, c, d)."""
+        a, b = torch.as_tensor(self.edges.T, device=controls.device)
+        return (controls[:, a] - controls[:, b]).norm(dim=2).mean(dim=1)
+
+    def spread(self, controls: Tensor) -> Tensor:
+        """From each inner control point to the mean of its neighbours, (m, i, d)."""
+        at, present = self._rows(controls)
+        share = present.to(controls) / present.sum(dim=1, keepdim=True)
+        means = torch.einsum("iq,miqd->mid", share, controls[:, at])
+        return means - controls[:, torch.as_tensor(self.inside, device=controls.device)]
+
+    def tangents(self, controls: Tensor, heights: Tensor) -> Tensor:
+        """Tangent vectors d psi / d t_1, ..., d psi / d t_r at inner control points, (m, i, r, d).
+
+        A least-squares fit to the neighbours, in which higher neighbours count more: on a slope the
+        tangent space is the one uphill, which keeps elastic bands free of kinks.
+        heights  (m, c), the loss at the control points
+        Source: for r = 1 Henkelman & Jonsson 2000 (J. Chem. Phys. 113, 9978), eqs. 8 to 11, whose
+        choice of one neighbour is smoothed here; for r > 1 the same by least squares.
+        """
+        at, present = self._rows(controls)
+        here = torch.as_tensor(self.inside, device=controls.device)
+        steps = (self.places[self.neighbours] - self.places[self.inside][:, None])[..., 1:]
+        steps = torch.as_tensor(steps, device=controls.device).to(controls)
+        rise = (heights[:, at] - heights[:, here, None]) * present
+        rise = rise.clamp(min=0) / rise.abs().amax(dim=2, keepdim=True).clamp(min=1e-300)
+        weight = (UPWIND + rise.to(controls)) * present
+        normal = torch.einsum("miq,iqr,iqs->mirs", weight, steps, steps)
+        moments = torch.einsum(
+            "miq,iqr,miqd->mird", weight, steps, controls[:, at] - controls[:, here][:, :, None]
+        )
+        return torch.linalg.solve(normal, moments)
+
+    def _rows(self, controls: Tensor) -> tuple[Tensor, Tensor]:
+        return (
+            torch.as_tensor(self.neighbours, device=controls.device),
+            torch.as_tensor(self.present, device=controls.device),
+        )
+
+
+def frame(tangents: Tensor) -> Tensor:
+    """Orthonormal vectors (m, i, r, d) that span the tangents (m, i, r, d), zero where fewer do.
+
+    By Gram and Schmidt, the longest first. Tangents that are short beside the longest do not span:
+    a simplex that has collapsed to fewer dimensions has no more tangent directions than that.
+    """
+    rest, axes, longest = tangents, [], None
+    for _ in range(tangents.shape[2]):
+        length, which = rest.norm(dim=3).max(dim=2)
+        longest = length if longest is None else longest
+        spans = (length > THIN * longest)[..., None]
+        at = which[..., None, None].expand(*which.shape, 1, tangents.shape[3])
+        axis = rest.gather(2, at)[:, :, 0] / torch.where(spans, length[..., None], 1.0)
+        axes.append(torch.where(spans, axis, 0.0))
+        rest = rest - (rest @ axes[-1][..., None]) * axes[-1][:, :, None]
+    return torch.stack(axes, dim=2)
+
+
+def along(axes: Tensor, vectors: Tensor) -> Tensor:
+    """The part of vectors (m, i, d) in the span of orthonormal axes (m, i, r, d)."""
+    return (axes.mT @ (axes @ vectors[..., None]))[..., 0]

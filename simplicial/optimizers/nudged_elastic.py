@@ -1,0 +1,366 @@
+"""Nudged elastic simplices: paths, triangles, ... that settle where no lower one is near.
+
+A mountain pass is where a path's highest point cannot be lowered by moving the path sideways. So
+inner control points follow the loss's gradient across the simplex only, and are spread evenly along
+it: a nudged elastic band (Jonsson, Mills & Jacobsen 1998), of any dimension. The highest point of a
+simplex also climbs along it, up to the critical point (for paths Henkelman, Uberuaga & Jonsson
+2000). What then still is above its faces, and not at a critical point, is lowered where it is
+highest; so is a path that is higher between its control points than at any of them, where it cuts
+the bends of a valley. Every filling bounds the minimax of eq. 2 from above: of all that were tried,
+the one whose honest maximum is lowest is kept; of paths the relaxed one, lowered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import OptionError
+from reduction.validation import is_number, shown, whole
+from simplicial.errors import NotFiniteError
+from simplicial.loss import Loss, points_at_once, values_and_gradients
+from simplicial.maps.base import Edgewise
+from simplicial.maps.mesh import Mesh
+from simplicial.maxima.refined import Seen, highest, rounding
+from simplicial.optimizers.algorithm1 import GENTLER, Stage
+from simplicial.optimizers.fillings import harmonic, ruled
+from simplicial.optimizers.relaxation import TINY, nudge
+from simplicial.run_folder.folder import Memo
+from simplicial.simplex import interpolate_each
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LEVEL = 1e-4  # share of the range on its faces: a simplex within it of them cannot be lowered
+COARSE = 1e-5  # the same for how well fillings are told apart
+COARSEST = 1e-3  # and, as a share of its own range, for how high a path is where it cuts a bend
+
+TOPS = 20  # how often the highest point is lowered
+BENDS = 0.1  # the same for a path that cuts bends, over the steps of its relaxation
+LOWERING = 0.4  # longest motion of a control point for it, over that of a relaxation
+CRITICAL = 0.02  # slope times spacing, over the height above the faces: a critical point is near
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NudgedElastic:
+    """Simplices of every r >= 1 that are lowered across themselves and kept even along.
+
+    segments  to an edge: its simplices have the map `Edgewise(segments)`
+    steps     of one relaxation, at most; an edge has one, a simplex of r >= 2 up to two: from its
+              harmonic filling and from its lowest ruled filling, each only while it is above its
+              faces
+    longest   step of a control point, over the spacing of the mesh
+    Raises OptionError for other numbers. Takes the loss's exact values and gradients, never random
+    estimates; nothing here is random. A simplex's result does not depend on those beside it, but
+    for rounding. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
+    Jonsson 2000; Henkelman, Uberuaga & Jonsson 2000. Deviations: any r; even spacing by motion
+    towards the mean of the neighbours in place of springs; only the highest point climbs, and only
+    where it is above the simplex's faces.
+    """
+
+    segments: int = 12
+    steps: int = 200
+    longest: float = 0.5
+
+    def __post_init__(self) -> None:
+        whole("segments", self.segments, 2)
+        whole("steps", self.steps, 1)
+        if not (is_number(self.longest) and 0 < self.longest <= 1):
+            raise OptionError(
+                "longest must be a share of the mesh's spacing above 0 and at most 1, got "
+                f"{shown(self.longest)}: change longest"
+            )
+
+    @property
+    def simplex_map(self) -> Edgewise:
+        """The subdivision of its simplices."""
+        return Edgewise(self.segments)
+
+    @property
+    def moves_faces(self) -> bool:
+        """Never: each dimension stands still when the next one's turn has come."""
+        return False
+
+    @property
+    def takes_gradients(self) -> bool:
+        """To know how high its simplices' faces are."""
+        return True
+
+    def gentler(self) -> Self:
+        """With steps of a tenth at most."""
+        return replace(self, longest=GENTLER * self.longest)
+
+    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
+        """Itself: it takes nothing from a loss."""
+        return self
+
+    def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
+        """Steps of all relaxations of all groups."""
+        return self.most_rounds(stage.simplices.dim) * len(_groups(loss, pool, stage))
+
+    def most_rounds(self, dim: int) -> int:
+        """Steps of all relaxations of a simplex of dimension dim >= 1, if none is left out.
+
+        Raises OptionError for another dim.
+        """
+        path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
+        return path if whole("dim", dim, 1) == 1 else filling
+
+    def optimise(
+        self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
+    ) -> None:
+        """Move the control points inside the simplices.
+
+        Raises NotFiniteError where the loss or its gradient is not finite.
+        """
+        mesh = Mesh.of(self.simplex_map, stage.simplices.dim)
+        if not len(mesh.inside):
+            return
+        for group in _groups(loss, pool, stage):
+            faces = _Faces.of(stage, group, mesh)
+            rows = torch.as_tensor(stage.simplices.controls[group], device=pool.device)
+            memo = None if stage.memo is None else stage.memo.part(f"{group.start}-{group.stop}")
+            settling = _Settling(self, loss, mesh, faces, stage.memory, memo, on_round)
+            settled = settling.lowest(pool[rows])
+            pool[rows[:, torch.as_tensor(mesh.inside)]] = settled
+
+
+def _groups(loss: Loss, pool: Tensor, stage: Stage) -> list[slice]:
+    """Simplices whose control points' gradients fit into one batch."""
+    m, c = stage.simplices.controls.shape
+    step = max(1, points_at_once(loss, pool, stage.memory) // c)
+    return [slice(first, min(first + step, m)) for first in range(0, m, step)]
+
+
+class _Faces(NamedTuple):
+    """What is known of the faces of m simplices, which stand still.
+
+    floor   (m,) the largest loss on them; of a relaxed path, on its control points
+    values  (m, c) the loss at control points, gradients (m, c, d) its gradient; arbitrary inside
+    spread  (m,) range of the loss at control points on them, or on the path
+    rounding (m,) of its values
+    fixed   (m, c) bool, control points that stand still
+    """
+
+    floor: Floats
+    values: Floats
+    gradients: Tensor
+    spread: Floats
+    rounding: Floats
+    fixed: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
+        assert stage.floor is not None, "faces stand still, so that they are known"
+        assert stage.seen is not None, "and so are the gradients there"
+        floor, seen = stage.floor[group], stage.seen
+        rows = stage.simplices.controls[group].copy()
+        rows[:, mesh.inside] = rows[:, [0]]
+        values = seen.values[rows]
+        gradients = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
+        fixed = np.ones(values.shape, dtype=bool)
+        fixed[:, mesh.inside] = False
+        spread = np.ptp(values, axis=1)
+        return cls(floor, values, gradients, spread, rounding(values, gradients), fixed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settling:
+    """How simplices of one dimension are lowered: controls (m, c, d) are all their control points,
+    each as it would be alone.
+    """
+
+    settings: NudgedElastic
+    loss: Loss
+    mesh: Mesh
+    faces: _Faces
+    memory: int
+    memo: Memo | None
+    on_round: Callable[[], object]
+    coarse: float = COARSE
+
+    def lowest(self, controls: Tensor) -> Tensor:
+        """Inner control points (m, i, d) of the lowest simplices."""
+        dim = self.mesh.places.shape[1] - 1
+        each = np.arange(len(controls))
+        smooth = self._filled(controls, harmonic(controls, self.mesh))
+        if dim == 1:
+            return self._in_valley(self._nudged(each, smooth, "path"))[:, self.mesh.inside]
+        best = _Lowest(smooth.clone(), self.faces.floor, LEVEL * self.faces.spread)
+        self._try(lambda: self._offer(best, each, smooth))
+        for apex in range(dim + 1):
+            if len(which := best.above()):
+                lines = ruled(controls[which], self.mesh, self.settings.simplex_map, apex)
+                self._try(partial(self._offer, best, which, self._filled(controls[which], lines)))
+        filled = best.controls.clone()
+        if len(which := best.above()):
+            self._try(partial(self._offer_nudged, best, which, smooth[which], "smooth"))
+        bent = (filled != smooth).flatten(1).any(dim=1).cpu().numpy()
+        if len(which := best.above()[bent[best.above()]]):
+            self._try(partial(self._offer_nudged, best, which, filled[which], "ruled"))
+        self._try(lambda: self._lower(best, TOPS))
+        if np.isinf(best.heights).any():
+            raise NotFiniteError(
+                "a simplex needs a filling on which the loss is finite, none of those tried is "
+                "one: choose points where the loss is defined, or scale it"
+            )
+        return best.controls[:, self.mesh.inside]
+
+    def _try(self, offer: Callable[[], object]) -> None:
+        """Leave out what is not finite, but tell of it where other simplices would be left out too:
+        each is then tried alone.
+        """
+        try:
+            offer()
+        except NotFiniteError:
+            if len(self.faces.floor) > 1:
+                raise
+
+    def _offer_nudged(self, best: "_Lowest", which: Ints, controls: Tensor, name: str) -> None:
+        self._offer(best, which, self._nudged(which, controls, name))
+
+    def _in_valley(self, paths: Tensor) -> Tensor:
+        """Relaxed paths (m, c, d), lowered where they are higher than all their control points, of
+        which the highest, at the pass, stands still.
+        """
+        rounds, each = int(BENDS * self.settings.steps), np.arange(len(paths))
+        if not rounds:
+            return paths
+        values = self._seen(each, paths).values.reshape(paths.shape[:2])
+        fixed = self.faces.fixed | (values == values.max(axis=1, keepdims=True))
+        own = self.faces._replace(
+            floor=values.max(axis=1), spread=np.ptp(values, axis=1), fixed=fixed
+        )
+        best = _Lowest(paths, own.floor, LEVEL * own.spread, COARSEST * own.spread)
+        settling = replace(self, faces=own, coarse=COARSEST)
+        settling._offer(best, each, paths)
+        settling._try(lambda: settling._lower(best, rounds))
+        return best.controls
+
+    def _lower(self, best: "_Lowest", rounds: int) -> None:
+        """Lower the highest point of what is neither as low as its faces nor critical, again and
+        again: a subgradient method, its step the one that would reach their floor (Polyak).
+        """
+        which = best.above()
+        which = which[~best.is_critical[which]]
+        controls = best.controls[which]
+        for _ in range(rounds):
+            self.on_round()
+            if not len(which):
+                continue
+            top = self._offer(best, which, controls)
+            excess = torch.as_tensor(top.heights - best.floor[which], device=controls.device)
+            controls = self._pushed(which, controls, top, excess.to(controls))
+            high = top.heights > best.floor[which] + best.margin[which]
+            high &= ~best.is_critical[which]
+            which, controls = which[high], controls[torch.as_tensor(high)]
+
+    def _pushed(self, which: Ints, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
+        """The corners of the piece that holds the highest point moved down its gradient."""
+        corners, weights = self.settings.simplex_map.locate(top.place)
+        free = weights * ~np.take_along_axis(self.faces.fixed[which], corners, axis=1)
+        share = torch.as_tensor(free, device=controls.device).to(controls)
+        steep = top.gradients.square().sum(dim=1) * share.square().sum(dim=1)
+        step = (excess / steep.clamp(min=TINY))[:, None] * share
+        longest = step.amax(dim=1) * top.gradients.norm(dim=1)
+        step *= (
+            LOWERING * self.settings.longest * self.mesh.spacing(controls) / longest.clamp(min=TINY)
+        ).clamp(max=1)[:, None]
+        rows = torch.arange(len(controls), device=controls.device)[:, None].expand(step.shape)
+        at = (rows, torch.as_tensor(corners, device=controls.device))
+        return controls.index_put(at, -step[:, :, None] * top.gradients[:, None], accumulate=True)
+
+    def _filled(self, controls: Tensor, inner: Tensor) -> Tensor:
+        controls = controls.clone()
+        controls[:, self.mesh.inside] = inner
+        return controls
+
+    def _nudged(self, which: Ints, controls: Tensor, name: str) -> Tensor:
+        """Relaxed; `name` tells the relaxations of a simplex apart."""
+        return nudge(
+            self.loss,
+            controls,
+            torch.as_tensor(self.faces.values[which], device=controls.device),
+            torch.as_tensor(self.faces.floor[which], device=controls.device),
+            self.mesh,
+            steps=self.settings.steps,
+            longest=self.settings.longest,
+            memory=self.memory,
+            memo=None if self.memo is None else self.memo.part(name),
+            on_round=self.on_round,
+        )
+
+    def _offer(self, best: "_Lowest", which: Ints, controls: Tensor) -> "_Top":
+        """Take those of the simplices `which` (k,) that are lower than what was found before."""
+        k, c, d = controls.shape
+        floor = best.floor[which]
+        found = highest(
+            self.loss,
+            controls.reshape(k * c, d),
+            self._seen(which, controls),
+            np.arange(k * c).reshape(k, c),
+            self.mesh,
+            known=floor,
+            tolerance=np.maximum(self.coarse * self.faces.spread, self.faces.rounding)[which],
+            memory=self.memory,
+        )
+        tops = interpolate_each(controls, self.settings.simplex_map, found.place)
+        _, gradients = values_and_gradients(self.loss, tops, self.memory)
+        steepness = (gradients.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
+        best.take(which, controls, found.largest, steepness <= CRITICAL * (found.largest - floor))
+        return _Top(found.largest, found.place, gradients)
+
+    def _seen(self, which: Ints, controls: Tensor) -> Seen:
+        """The loss and its gradient at control points (k, c, d), known on faces."""
+        inner = controls[:, self.mesh.inside]
+        inner_values, inner_gradients = values_and_gradients(
+            self.loss, inner.flatten(0, 1), self.memory
+        )
+        values = self.faces.values[which]
+        values[:, self.mesh.inside] = inner_values.reshape(inner.shape[:2])
+        gradients = self.faces.gradients[which]
+        gradients[:, self.mesh.inside] = inner_gradients.view(inner.shape)
+        return Seen(values.ravel(), gradients.flatten(0, 1))
+
+
+class _Top(NamedTuple):
+    """Where simplices are highest: heights (k,), places (k, r+1), the loss's gradients (k, d)."""
+
+    heights: Floats
+    place: Floats
+    gradients: Tensor
+
+
+class _Lowest:
+    """The lowest simplices so far: control points (m, c, d), honest maxima (m,).
+
+    is_critical  (m,) whether the loss is about level at the maximum
+    margin       (m,) above its floor, within which a simplex cannot be lowered
+    gain         (m,) by how much one must be lower to be taken: what heights are wrong by
+    """
+
+    def __init__(
+        self, controls: Tensor, floor: Floats, margin: Floats, gain: Floats | None = None
+    ) -> None:
+        self.controls, self.floor, self.margin = controls, floor, margin
+        self.gain = np.zeros(len(controls)) if gain is None else gain
+        self.heights = np.full(len(controls), np.inf)
+        self.is_critical = np.zeros(len(controls), dtype=bool)
+
+    def above(self) -> Ints:
+        """The simplices that are still higher than their faces."""
+        return np.flatnonzero(self.heights > self.floor + self.margin)
+
+    def take(
+        self, which: Ints, controls: Tensor, heights: Floats, is_critical: NDArray[np.bool_]
+    ) -> None:
+        """Replace those of the simplices `which` (k,) that are lower now."""
+        lower = heights < self.heights[which] - self.gain[which]
+        self.controls[which[lower]] = controls[torch.as_tensor(lower)]
+        self.heights[which[lower]] = heights[lower]
+        self.is_critical[which[lower]] = is_critical[lower]

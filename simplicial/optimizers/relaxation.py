@@ -1,0 +1,176 @@
+"""How simplices relax: across themselves down the loss's gradient, along themselves evenly.
+
+Control points (m, c, d) of m simplices move in one batch, those on faces stay. Each simplex moves
+as it would alone.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from simplicial.loss import Loss, values_and_gradients
+from simplicial.maps.mesh import Mesh, along, frame
+from simplicial.run_folder.checkpoint import Keeper
+from simplicial.run_folder.folder import Memo
+
+FIRST = 0.05  # length of a point's first step, over the mesh's spacing
+FAR = 1e6  # of a step before it is shortened, which float32 can square
+PACE = 0.5  # time step, times the square root of the curvature that a point has met
+TURN = 0.2  # of a point's velocity towards its force, from step to step
+FORGET = 0.97  # of that curvature, from step to step
+SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
+READY = 1e-2  # motion over spacing at which a simplex's highest point begins to climb
+SETTLED = 1e-5  # and at which the simplex is left alone
+MET = ("points", "gradients", "largest")  # what is known of curvature
+TINY = 1e-30  # positive in float32 too
+
+
+def nudge(
+    loss: Loss,
+    controls: Tensor,
+    heights: Tensor,
+    floor: Tensor,
+    mesh: Mesh,
+    *,
+    steps: int,
+    longest: float,
+    memory: int,
+    memo: Memo | None,
+    on_round: Callable[[], object],
+) -> Tensor:
+    """Simplices relaxed across themselves and spread evenly along themselves, (m, c, d).
+
+    heights  (m, c) the loss at the control points, of which those on faces count
+    floor    (m,) the largest loss on each simplex's faces
+    steps    at most, none longer than so many spacings of the mesh: longest
+    memo     where it is kept how far they have come; None: nowhere
+
+    Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
+    point climbs along it, unless it is below the floor. A simplex that no longer
+    moves is left alone, and so is one of r >= 2 when all its control points are below its floor; a
+    path is relaxed as a whole, since others run along it.
+    """
+    controls, heights = controls.clone(), heights.clone()
+    moving = torch.arange(len(controls), device=controls.device)
+    inside = torch.as_tensor(mesh.inside, device=controls.device)
+    is_path = mesh.places.shape[1] == 2
+    is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
+    pace = _Pace(longest)
+    keeper = Keeper(memo, controls)
+    done, kept = keeper.resume()
+    if done:
+        controls, heights, moving = kept["main"], kept["heights"], kept["moving"]
+        is_climbing = kept["is_climbing"]
+        pace.restore(kept)
+    for step in range(steps if len(controls) else 0):
+        on_round()
+        if step < done or not len(moving):
+            continue
+        here = controls[moving]
+        inner, spacing = here[:, inside], mesh.spacing(here)[:, None, None]
+        heights[moving[:, None], inside], gradients = _gradients(loss, inner, memory)
+        axes = frame(mesh.tangents(here, heights[moving]))
+        tangential, spread = along(axes, gradients), along(axes, mesh.spread(here))
+        across = gradients - tangential
+        top = heights[moving[:, None], inside].max(dim=1)
+        climbs = (is_climbing[moving] & (top.values > floor[moving])).nonzero()[:, 0]
+        across[climbs, top.indices[climbs]] -= tangential[climbs, top.indices[climbs]]
+        spread[climbs, top.indices[climbs]] = 0
+        move = pace.step(inner, gradients, across, spacing) + SPREAD * spread
+        motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
+        going = (motion > SETTLED) | ~is_climbing[moving]
+        controls[moving[:, None], inside] = inner + move
+        is_climbing[moving] |= (motion < READY) | (2 * step >= steps)
+        if not is_path:
+            going &= top.values > floor[moving]
+        if not going.all():
+            moving = moving[going]
+            pace.keep(going)
+        last = keeper.has_kept and (step + 1 == steps or not len(moving))
+        if keeper.is_due or last:
+            state = {"heights": heights, "moving": moving, "is_climbing": is_climbing}
+            keeper.keep(step + 1, {"main": controls, **state, **pace.state()})
+    return controls
+
+
+class _Curvature:
+    """The largest curvature that each control point has met lately, from differing gradients."""
+
+    def __init__(self) -> None:
+        self.points: Tensor | None = None
+        self.gradients: Tensor | None = None
+        self.largest: Tensor | None = None
+
+    def met(self, points: Tensor, gradients: Tensor, spacing: Tensor) -> Tensor | None:
+        """(m, i, 1), or None at the first call."""
+        if self.points is not None and self.gradients is not None:
+            moved = (points - self.points).norm(dim=2, keepdim=True)
+            changed = (gradients - self.gradients).norm(dim=2, keepdim=True)
+            now = changed / torch.maximum(moved, 1e-12 * spacing)
+            before = torch.zeros_like(now) if self.largest is None else self.largest
+            self.largest = torch.maximum(FORGET * before, now).clamp(min=TINY)
+        self.points, self.gradients = points, gradients
+        return self.largest
+
+    def keep(self, going: Tensor) -> None:
+        """Forget the simplices that are left alone."""
+        for name in MET:
+            kept = getattr(self, name)
+            setattr(self, name, None if kept is None else kept[going])
+
+
+class _Pace:
+    """Motion with inertia for each control point (FIRE: Bitzek et al. 2006, Phys. Rev. Lett. 97).
+
+    A point gathers speed, its velocity turning towards the force, and stops where the two disagree.
+    Deviation: each point has its own time step, from the curvature that it has met, and it is not
+    changed by success.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
+        self.curvature = _Curvature()
+        self.velocity: Tensor | None = None
+
+    def step(self, points: Tensor, gradients: Tensor, uphill: Tensor, spacing: Tensor) -> Tensor:
+        """Motion (m, i, d) against `uphill`, no longer than `longest` spacings."""
+        size = uphill.norm(dim=2, keepdim=True).clamp(min=TINY)
+        met = self.curvature.met(points, gradients, spacing)
+        far = FAR * spacing / size  # where the loss is linear, a point meets no curvature
+        time = (FIRST * spacing / size if met is None else torch.minimum(PACE**2 / met, far)).sqrt()
+        velocity = torch.zeros_like(points) if self.velocity is None else self.velocity
+        speed = velocity.norm(dim=2, keepdim=True)
+        turned = (1 - TURN) * velocity - TURN * speed * uphill / size
+        agrees = (velocity * uphill).sum(dim=2, keepdim=True) < 0
+        velocity = torch.where(agrees, turned, 0.0) - time * uphill
+        move = time * velocity
+        short = (self.longest * spacing / move.norm(dim=2, keepdim=True).clamp(min=TINY)).clamp(
+            max=1
+        )
+        self.velocity = short * velocity
+        return short * move
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next step depends on."""
+        parts = {name: getattr(self.curvature, name) for name in MET} | {"velocity": self.velocity}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        for name in MET:
+            setattr(self.curvature, name, state.get(name))
+        self.velocity = state.get("velocity")
+
+    def keep(self, going: Tensor) -> None:
+        """Forget the simplices that are left alone."""
+        self.curvature.keep(going)
+        self.velocity = None if self.velocity is None else self.velocity[going]
+
+
+def _gradients(loss: Loss, points: Tensor, memory: int) -> tuple[Tensor, Tensor]:
+    """Values (m, i) and gradients (m, i, d) at points (m, i, d), in the points' dtype."""
+    values, gradients = values_and_gradients(loss, points.flatten(0, 1), memory)
+    return torch.as_tensor(values, device=points.device).view(points.shape[:2]), gradients.view(
+        points.shape
+    )

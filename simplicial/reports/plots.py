@@ -1,0 +1,238 @@
+"""Pictures of a loss between its minima: inside a triangle, along an edge, and as a barrier
+tree."""
+
+from typing import Any, Literal, NamedTuple
+
+import networkx as nx
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+
+from reduction import DimensionError, FilteredComplex, ShapeError
+from reduction.barcodes.bars import as_text
+from reduction.plots import check_drawn
+from reduction.validation import shown, switch
+from simplicial.errors import LossError, NotFiniteError
+from simplicial.loss import evaluate
+from simplicial.maps.base import Floats, coordinates
+from simplicial.simplex import OptimisedSimplex, Samples
+
+Quantity = Literal["loss", "accuracy"]
+RESOLUTION = 24  # of pictures of simplices whose samples were not kept
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+_COLOURS = {"loss": "viridis", "accuracy": "cividis"}
+
+
+def plot_triangle(
+    simplex: OptimisedSimplex, quantity: Quantity = "loss", ax: Axes | None = None
+) -> Axes:
+    """The loss, or the accuracy, inside an optimised triangle, drawn equilateral (Figure 1).
+
+    Draws what Algorithm 2 saw; where that was not kept, evaluates a lattice of 24 steps to a side.
+    A star marks the largest loss.
+    Raises DimensionError for a simplex that is no triangle, LossError for an accuracy that is not
+    there, OptionError for what is no simplex, or no axes.
+    """
+    check_drawn("simplex", simplex, OptimisedSimplex, ax)
+    samples = _samples(simplex, 2, "triangle")
+    return plot_samples(samples, simplex.maximum.barycentric, quantity, ax, simplex.vertices)
+
+
+def plot_samples(
+    samples: Samples,
+    place: NDArray[np.float64],
+    quantity: Quantity = "loss",
+    ax: Axes | None = None,
+    vertices: tuple[int, ...] = (0, 1, 2),
+) -> Axes:
+    """The picture of `plot_triangle` from what was seen on a triangle, without its networks.
+
+    samples   of a triangle
+    place     (3,) barycentric coordinates of the largest loss
+    vertices  the labels of its corners
+    Raises LossError for an accuracy that is not there, DimensionError for samples of no triangle,
+    ShapeError for a place off it, OptionError for what are no samples, or no axes.
+    """
+    check_drawn("samples", samples, Samples, ax)
+    place = _check_triangle(samples, place, vertices)
+    heights = _quantity(samples, quantity)
+    ax = _axes((5.4, 4.2)) if ax is None else ax
+    x, y = (samples.barycentric @ CORNERS).T
+    colours = ax.tripcolor(
+        x, y, heights, shading="gouraud", cmap=_COLOURS[quantity], rasterized=True
+    )
+    if np.ptp(heights) > 0:
+        ax.tricontour(
+            x, y, heights, levels=10, colors="white", linewidths=0.5, alpha=0.7, linestyles="solid"
+        )
+    ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
+    (star,) = ax.plot(
+        *(place @ CORNERS), "*", color="tab:red", markersize=12, markeredgecolor="white"
+    )
+    star.set_clip_on(False)
+    ax.legend([star], ["largest loss"], loc="upper left", frameon=False, fontsize=8)
+    for i, (corner, side) in enumerate(zip(CORNERS, ("top", "top", "bottom"), strict=True)):
+        at = samples.barycentric[:, i].argmax()
+        ax.annotate(
+            f"minimum {vertices[i]}\n{as_text(heights[at], np.abs(heights).max())}",
+            corner,
+            xytext=(0, -6 if side == "top" else 6),
+            textcoords="offset points",
+            ha="center",
+            va=side,
+            fontsize=8,
+        )
+    ax.set_aspect("equal")
+    ax.margins(0.08)
+    ax.set_axis_off()
+    return ax
+
+
+def plot_edge(
+    simplex: OptimisedSimplex,
+    quantity: Quantity = "loss",
+    ax: Axes | None = None,
+    *,
+    straight: bool = False,
+) -> Axes:
+    """The loss, or the accuracy, along an optimised edge: what Algorithm 2 saw, as in a triangle.
+
+    straight  draw the straight segment between the minima too; evaluates the loss along it
+    Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
+    there, OptionError for what is no simplex, or no axes.
+    """
+    check_drawn("simplex", simplex, OptimisedSimplex, ax)
+    straight = switch("straight", straight)
+    samples = _samples(simplex, 1, "edge")
+    heights = _quantity(samples, quantity)
+    ax = _axes((5.4, 3.6)) if ax is None else ax
+    t = samples.barycentric[:, 1]
+    along = np.argsort(t)
+    a, b = simplex.vertices
+    (line,) = ax.plot(t[along], heights[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
+    if straight:
+        ends = simplex(np.eye(2))
+        share = ends.new_tensor(t[along])[:, None]
+        label, chord = f"straight line {a}-{b}", np.full(len(t), np.nan)
+        try:
+            seen = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
+            chord = _quantity(Samples(samples.barycentric, *seen), quantity)
+        except NotFiniteError:
+            label += ": not finite"
+        ax.plot(t[along], chord, "--", color=line.get_color(), label=label)
+    ax.set_xlabel("t, from the first minimum of an edge (0) to the second (1)")
+    ax.set_ylabel(quantity)
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+class _Branch(NamedTuple):
+    """A basin of the barrier tree: its leaves, where it hangs, and its height."""
+
+    leaves: list[int]
+    x: float
+    height: float
+
+
+def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Axes:
+    """The tree of basins (disconnectivity graph; Becker & Karplus 1997).
+
+    A leaf is a vertex at its value; two branches join at the lowest barrier between them, which is
+    a minimum spanning tree of the edges. Components that nothing joins stay apart. Raises
+    OptionError for what is no filtration, or no axes.
+    """
+    check_drawn("filtration", filtration, FilteredComplex, ax)
+    ax = _axes((5.4, 4.2)) if ax is None else ax
+    graph = filtration.to_networkx()
+    order = [leaf for tree in _trees(graph) for leaf in tree]
+    branch = {v: _Branch([v], float(i), graph.nodes[v]["value"]) for i, v in enumerate(order)}
+    for a, b, height in _joins(graph):
+        left, right = branch[a], branch[b]
+        for arm in (left, right):
+            ax.plot([arm.x, arm.x], [arm.height, height], color="tab:blue", solid_capstyle="round")
+        ax.plot([left.x, right.x], [height, height], color="tab:blue", solid_capstyle="round")
+        joined = _Branch(left.leaves + right.leaves, (left.x + right.x) / 2, height)
+        branch |= dict.fromkeys(joined.leaves, joined)
+    ax.plot(
+        range(len(order)),
+        [graph.nodes[v]["value"] for v in order],
+        "o",
+        color="tab:blue",
+        markersize=4,
+    )
+    ax.set_xticks(range(len(order)), [str(v) for v in order])
+    ax.set_xlabel("minimum")
+    ax.set_ylabel("loss")
+    return ax
+
+
+def _joins(graph: "nx.Graph[int]") -> list[tuple[int, int, float]]:
+    """Edges of a minimum spanning forest, lowest barrier first; ties by the vertices."""
+    edges = nx.minimum_spanning_edges(graph, weight="value", data=True)
+    return sorted(((a, b, d["value"]) for a, b, d in edges), key=lambda e: (e[2], e[0], e[1]))
+
+
+def _trees(graph: "nx.Graph[int]") -> list[list[int]]:
+    """The leaves of each tree from left to right, so that no two branches cross."""
+    leaves = {v: [v] for v in sorted(graph.nodes)}
+    for a, b, _ in _joins(graph):
+        joined = leaves[a] + leaves[b]
+        leaves |= dict.fromkeys(joined, joined)
+    return list({id(tree): tree for tree in leaves.values()}.values())
+
+
+def _axes(size: tuple[float, float]) -> Axes:
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:
+    if simplex.dim != dim:
+        raise DimensionError(
+            f"this picture needs a simplex of dimension {dim}, {simplex.vertices} has dimension "
+            f"{simplex.dim}: choose {name} {tuple(range(dim + 1))}, say"
+        )
+    return simplex.samples or simplex.sample(RESOLUTION)
+
+
+def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats:
+    """The place as coordinates of a point of the triangle. Raises DimensionError, ShapeError."""
+    shape = np.shape(samples.barycentric)
+    if len(shape) != 2 or shape[1] != 3 or not isinstance(samples.barycentric, np.ndarray):
+        raise DimensionError(
+            f"samples of a triangle have barycentric coordinates (p, 3), got shape {shape}: take "
+            "those of a simplex of dimension 2"
+        )
+    for name in ("loss", "accuracy"):
+        seen = getattr(samples, name)
+        if seen is None and name == "accuracy":
+            continue
+        values = np.asarray(seen)
+        known = values.dtype.kind in "fiu" and values.shape == shape[:1]
+        if not (known and np.isfinite(values).all()):
+            raise ShapeError(
+                f"samples have a finite {name} at each of {shape[0]} points, got {shown(seen)}: "
+                "take those of a simplex"
+            )
+    at = coordinates(place)
+    if at.shape != (3,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
+        raise ShapeError(
+            f"the place of a maximum is three barycentric coordinates with sum 1, got "
+            f"{shown(place)}: pass maximum.barycentric"
+        )
+    if not isinstance(vertices, tuple | list) or len(vertices) != 3:
+        raise ShapeError(
+            f"a triangle has three vertices, got {shown(vertices)}: give their labels, (0, 1, 2)"
+        )
+    return at
+
+
+def _quantity(samples: Samples, quantity: Quantity) -> NDArray[np.float64]:
+    if quantity == "loss":
+        return samples.loss
+    if quantity == "accuracy" and samples.accuracy is not None:
+        return samples.accuracy
+    raise LossError(
+        f"a picture shows 'loss', or 'accuracy' where the loss has one, got {quantity!r}: this "
+        f"loss has {'both' if samples.accuracy is not None else 'no accuracy'}"
+    )

@@ -1,0 +1,141 @@
+"""A folder that holds a result: barcodes, complex, pictures, and the record by which it is
+repeated.
+
+    barcodes.json   the bars of every index with the simplices that begin and end them
+    complex.npz     control points, maxima and samples: `LossComplex.load`
+    run.json        every setting, seed and version
+    *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides
+
+Everything is written under another name and renamed, run.json last: where that is, all is there. A
+run that can be taken up again keeps what it has finished in the folder `records` (`Store`).
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from reduction import Barcode, plot_barcode, plot_diagram
+from simplicial.complex import LossComplex
+from simplicial.errors import RunError
+from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_triangle
+from simplicial.reports.status import RECORDS
+from simplicial.run_folder.folder import LOCK
+
+DPI = 130
+PARTIAL = ".result."
+
+
+def check_folder(folder: Path, *, goes_on: bool = False) -> None:
+    """Raise RunError unless a result can go to this folder: new or empty, and writable.
+
+    goes_on  whether it may be that of a run which is taken up again
+    """
+    folder = folder.resolve()
+    goes_on = goes_on and (folder / RECORDS / LOCK).is_file()
+    if folder.is_dir() and any(folder.iterdir()) and not goes_on:
+        what = "another run" if (folder / "run.json").exists() else "other files"
+        raise RunError(
+            f"an output folder must be new or empty, {folder} holds {what}: choose another folder, "
+            "or move it away"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise RunError(
+            f"an output folder must be a folder, {folder} is a file: choose another folder"
+        )
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=parent):  # some systems tell by refusing it alone
+            pass
+    except OSError as error:
+        raise RunError(
+            f"an output folder must be one that can be written, {parent} cannot "
+            f"({error.strerror}): choose another folder"
+        ) from error
+
+
+def write_report(
+    folder: Path,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    record: Mapping[str, Any],
+    *,
+    goes_on: bool = False,
+    progress: bool = True,
+) -> list[str]:
+    """Write a result, and return the names of its files.
+
+    folder    new or empty, or with a run's records where it goes on
+    record    settings, seeds, versions: JSON values
+    progress  a bar on stderr while the loss is evaluated on straight lines, which the pictures show
+    Raises RunError for a folder that holds something else.
+    """
+    check_folder(folder, goes_on=goes_on)
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{PARTIAL}*"):  # by a process that was killed
+        shutil.rmtree(left)
+    partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
+    try:
+        barcode.save(partial / "barcodes.json")
+        loss_complex.save(partial / "complex.npz")
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+        (partial / "run.json").write_text(text + "\n", encoding="utf-8")
+        for name, figure in _figures(loss_complex, barcode, progress).items():
+            figure.savefig(partial / f"{name}.png", dpi=DPI)
+        names = sorted(path.name for path in partial.iterdir())
+        for name in sorted(names, key="run.json".__eq__):  # last what says that all is there
+            (partial / name).replace(folder / name)
+        partial.rmdir()
+    except BaseException:
+        shutil.rmtree(partial if not is_new else folder, ignore_errors=True)
+        raise
+    return names
+
+
+def longest_triangle(loss_complex: LossComplex, barcode: Barcode) -> tuple[int, ...]:
+    """The triangle that ends the longest bar of index 1; without one, the lowest triangle."""
+    bars = barcode[1]
+    lengths = np.where(np.isinf(bars[:, 1]), -np.inf, bars[:, 1] - bars[:, 0])
+    if np.isfinite(lengths).any():
+        return tuple(int(v) for v in barcode.pairs(1).deaths[int(np.argmax(lengths))])
+    lowest = int(np.argmin(loss_complex.values[2]))
+    return tuple(int(v) for v in loss_complex.simplices[2].vertices[lowest])
+
+
+def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Figure:
+    """Figure 1 for one triangle: the loss above, the accuracy below where there is one."""
+    simplex = loss_complex[triangle]
+    scored = simplex.samples is not None and simplex.samples.accuracy is not None
+    rows = 2 if scored else 1
+    figure = Figure(figsize=(5.4, 4.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False)
+    plot_triangle(simplex, "loss", axes[0, 0])
+    if scored:
+        plot_triangle(simplex, "accuracy", axes[1, 0])
+    return figure
+
+
+def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> dict[str, Figure]:
+    names = ("barcode", "diagram", "tree", "edges")
+    figures = {name: Figure(figsize=(6, 4.5), layout="constrained") for name in names}
+    axes = {name: figure.subplots() for name, figure in figures.items()}
+    plot_barcode(barcode, axes["barcode"])
+    plot_diagram(barcode, axes["diagram"])
+    plot_barrier_tree(loss_complex.filtration, axes["tree"])
+    first = int(np.argmax(np.isfinite(loss_complex.values[1])))
+    edges = [tuple(int(v) for v in loss_complex.simplices[1].vertices[first])]
+    if loss_complex.max_dim >= 2 and np.isfinite(loss_complex.values[2]).any():
+        triangle = longest_triangle(loss_complex, barcode)
+        figures["triangle"] = triangle_figure(loss_complex, triangle)
+        edges = list(combinations(triangle, 2))
+    for edge in tqdm(edges, desc="straight lines", delay=2, disable=not progress, leave=False):
+        plot_edge(loss_complex[edge], "loss", axes["edges"], straight=True)
+    return figures

@@ -1,0 +1,1 @@
+"""Run folders: what is finished stays, and a run goes on from there."""

@@ -1,0 +1,202 @@
+"""A run folder: what is finished is stored as it ends, so that a run that was stopped goes on.
+
+    lock                       held while a process works on the folder
+    begun                      its time is when a process last took the folder up
+    unfinished/KEY/            how far a batch has come, now and then (`Memo`)
+
+Settings and records are described in `simplicial.run_folder.records`.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from reduction import DataError, OptionError
+from simplicial.errors import RunError
+from simplicial.run_folder.records import (
+    PARTIAL,
+    SETTINGS,
+    Record,
+    Records,
+    digest,
+    place,
+    read_numbers,
+    read_record,
+    sealed,
+    telling,
+    write,
+    write_record,
+)
+
+LOCK, BEGUN, UNFINISHED = "lock", "begun", "unfinished"
+LOOKED_AT = 1.0  # seconds in which whoever only asks whether the lock is held has given it back
+
+
+class Store(Records):
+    """The records in a folder, for as long as this process holds its lock.
+
+    folder  made if it is not there
+    Raises RunError where another process holds the folder, or it cannot be made. A context manager:
+    leaving it gives the lock back, as does the end of the process, however it comes.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(folder)
+        self._agreed: dict[str, Any] = {}
+        self._current: list[Any] = []  # the name and the settings agreed on last
+        with telling(self.folder):
+            self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / LOCK, timeout=LOOKED_AT)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise RunError(
+                    f"a run folder belongs to one process at a time, another one works on "
+                    f"{self.folder}: wait until it ends, or choose another folder"
+                ) from None
+            (self.folder / BEGUN).touch()
+            for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):  # of a process that was killed
+                for left in self.folder.glob(pattern):
+                    left.unlink(missing_ok=True)
+
+    @classmethod
+    def opened(cls, store: "str | Path | Store | None") -> AbstractContextManager["Store | None"]:
+        """A store to work in: this one, which stays open, or that of a folder, or none."""
+        if store is None or isinstance(store, cls):
+            return nullcontext(store)
+        if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):
+            raise OptionError(f"store must be a folder, got {store!r}: name a new or empty one")
+        return cls(store)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the lock back; folders that were made, and in which nothing is kept, go."""
+        if self._new and not any(self.folder.rglob("[0-9]*.json")):
+            for path in [
+                *self.folder.glob(f"*{SETTINGS}"),
+                self.folder / LOCK,
+                self.folder / BEGUN,
+            ]:
+                path.unlink(missing_ok=True)
+            for folder in self._new:
+                with suppress(OSError):  # something else was put there
+                    folder.rmdir()
+        self._lock.release()
+
+    def agree(self, name: str, settings: Mapping[str, Any], records: str | None = None) -> None:
+        """Keep the settings of these records, or compare them with those that were kept, once there
+        are records.
+
+        settings  JSON values by name
+        records   name of the first records that are made under them
+        Raises RunError that names the first setting that differs, or where there are such records
+        without settings; DataError for a spoilt file.
+        """
+        path = self.folder / f"{name}{SETTINGS}"
+        given = json.loads(json.dumps(settings, allow_nan=False))
+        self._agreed[name], self._current = given, [name, given]
+        kept = read_numbers(path)
+        has_records = any(self.folder.glob("*/[0-9]*.json"))
+        is_begun = records is not None and bool(self.numbers(records))
+        if not has_records or (kept is None and not is_begun):
+            write(path, sealed(given))
+            return
+        if kept is None:
+            raise RunError(
+                f"records must have their settings, {path} is not there: choose another folder"
+            )
+        for key in [*kept, *given]:
+            before, now = kept.get(key), given.get(key)
+            if before != now:
+                raise RunError(
+                    f"a run folder goes on with its own settings, {self.folder} was made with "
+                    f"{key} = {json.dumps(before)}, now {key} = {json.dumps(now)}: give the same, "
+                    "or choose another folder"
+                )
+
+    def forget(self) -> None:
+        """Leave nothing unfinished: all is finished."""
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
+
+    def put(self, name: str, number: int, record: Record) -> None:
+        """Store a record under the settings agreed on last.
+
+        Raises RunError where the disk is full or cannot be written.
+        """
+        write_record(self.path(name, number), record, place(name, number, self._current))
+
+    def get(self, name: str, number: int) -> Record | None:
+        """A finished record, or None where there is none.
+
+        Raises DataError where its files are not as they were written, or were written for another
+        place, or under other settings than those agreed on last.
+        """
+        return read_record(self.path(name, number), place(name, number, self._current))
+
+    def memo(self, key: str) -> "Memo":
+        """Where a batch with this key says how far it has come, under the settings agreed on."""
+        whole = json.dumps([key, self._agreed], sort_keys=True)
+        return Memo(self.folder, digest(whole.encode())[:16])
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """How far a batch has come: a record for the last step that was kept.
+
+    root  the run folder
+    name  of this batch alone; other processes than the store's may write to its folder
+    """
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the record is."""
+        return self.root / UNFINISHED / self.name
+
+    def part(self, name: str) -> "Memo":
+        """Where a part of the batch says how far it has come; cleared with the batch."""
+        return Memo(self.root, f"{self.name}/{name}")
+
+    def load(self) -> tuple[int, Record] | None:
+        """The last step that was kept whole, and its record; None where there is none."""
+        paths = self.folder.glob("[0-9]*.json")
+        for path in sorted(paths, key=lambda path: int(path.stem), reverse=True):
+            with suppress(DataError):  # two processes wrote it, one of them outlived its run
+                if (found := read_record(path, self._place(path))) is not None:
+                    return int(path.stem), found
+        return None
+
+    def save(self, step: int, record: Record) -> None:
+        """Keep this step in place of those before it.
+
+        Nothing is kept where the run folder is on another machine. Raises RunError where the disk
+        is full.
+        """
+        if not self.root.is_dir():
+            return
+        path = self.folder / f"{step:06}.json"
+        write_record(path, record, self._place(path))
+        for old in self.folder.glob("[0-9]*"):
+            if int(old.stem) < step:
+                old.unlink(missing_ok=True)
+
+    def _place(self, path: Path) -> str:
+        return digest(f"{self.name}: {path.stem}".encode())
+
+    def clear(self) -> None:
+        """Forget the batch: it is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,226 @@
+"""Algorithm 1 against its own lines written out, and what must not change its result."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reduction import OptionError
+from simplicial import (
+    EXACT,
+    Algorithm1,
+    Barycentric,
+    Edgewise,
+    Minima,
+    Recipe,
+    build_complex,
+    constant,
+    garipov,
+)
+from simplicial.errors import LossError
+from simplicial.maps.base import SimplexMap
+from simplicial.maps.lattice import UniformPoints
+
+POINTS = torch.tensor(
+    [[0.0, 0.0, 1.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1.0, 1.0, -1.0]], dtype=torch.float64
+)
+FEW = Recipe(epochs=7, learning_rate=0.03, weight_decay=0.1, momentum=0.5)
+
+
+def bowl(x: Tensor) -> Tensor:
+    """A loss that is curved differently in every direction, so that no term of a gradient hides."""
+    weights = x.new_tensor([1.0, 2.0, 3.0])
+    return ((x - 0.3) ** 2 * weights).sum(dim=1) + torch.sin(2 * x[:, 0] + x[:, 1])
+
+
+def train(simplex_map: SimplexMap, max_dim: int = 2, **options: object) -> Tensor:
+    settings = {"recipe": FEW, **options}
+    built = build_complex(
+        Minima(POINTS, bowl),
+        max_dim,
+        optimizer=Algorithm1(**settings),  # pyright: ignore[reportArgumentType]
+        simplex_map=simplex_map,
+        resolution=6,
+        seed=3,
+        progress=False,
+    )
+    return built.pool
+
+
+def slope(point: Tensor, weight_decay: float) -> Tensor:
+    point = point.detach().requires_grad_()
+    (g,) = torch.autograd.grad(bowl(point[None]).sum(), point)
+    return g + weight_decay * point.detach()
+
+
+def test_an_edge_is_trained_as_algorithm_1_says() -> None:
+    """theta <- theta - eta v with v <- mu v + dW/dtheta grad L, one t a step, by hand."""
+    stream = UniformPoints(3, np.array([[0, 1]]), 1)
+    centre, velocity = POINTS[:2].mean(dim=0), torch.zeros(3, dtype=torch.float64)
+    for epoch in range(FEW.epochs):
+        t0, t1 = stream.draw()[0, 0]
+        weight = 2 * min(t0, t1)
+        point = weight * centre + max(t0 - t1, 0) * POINTS[0] + max(t1 - t0, 0) * POINTS[1]
+        velocity = FEW.momentum * velocity + weight * slope(point, FEW.weight_decay)
+        centre = centre - FEW.learning_rate * garipov(epoch / FEW.epochs) * velocity
+    built = build_complex(
+        Minima(POINTS[:2], bowl),
+        1,
+        optimizer=Algorithm1(recipe=FEW),
+        resolution=6,
+        seed=3,
+        progress=False,
+    )
+    assert (centre - POINTS[:2].mean(dim=0)).norm() > 0.05
+    torch.testing.assert_close(built.pool[2], centre, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("sides", ["fixed", "trainable"])
+@pytest.mark.parametrize("simplex_map", [Barycentric(), Edgewise(4)])
+def test_the_gradient_is_that_of_autograd_through_the_map(
+    sides: str, simplex_map: SimplexMap
+) -> None:
+    """One step of momentum 0 moves the free control points of triangles by -eta dL(psi)/dP."""
+    one = Recipe(epochs=1, learning_rate=0.01, momentum=0.0, weight_decay=0.2, schedule=constant)
+    none = Recipe(epochs=0)
+    minima, samples = Minima(POINTS, bowl), 3
+
+    def built(recipe: Recipe, dim: int) -> Tensor:
+        optimizer = Algorithm1(recipe=recipe, sides=sides, samples=samples)  # pyright: ignore
+        return build_complex(
+            minima,
+            dim,
+            optimizer=optimizer,
+            simplex_map=simplex_map,
+            resolution=4,
+            seed=9,
+            progress=False,
+        ).pool
+
+    after = built(one, 2)
+    straight = built(none, 2)
+    edges = built(one, 1)
+    start = straight.clone()
+    start[: len(edges)] = edges  # triangles begin where edges have ended
+    layout = build_complex(
+        minima,
+        2,
+        optimizer=Algorithm1(recipe=none),
+        simplex_map=simplex_map,
+        resolution=4,
+        progress=False,
+    ).simplices[2]
+    control = start.clone().requires_grad_()
+    t = UniformPoints(9, layout.vertices, samples).draw()
+    corners, weights = simplex_map.locate(t)
+    rows = torch.as_tensor(np.take_along_axis(layout.controls[:, None], corners, axis=-1))
+    psi = (torch.as_tensor(weights)[..., None] * control[rows]).sum(dim=-2).flatten(0, 1)
+    objective = (bowl(psi) + 0.1 * psi.square().sum(dim=1)).sum() / samples
+    (gradient,) = torch.autograd.grad(objective, control)
+    free = torch.zeros(len(start), dtype=torch.bool)
+    free[len(edges) if sides == "fixed" else len(POINTS) :] = True
+    expected = start - 0.01 * gradient * free[:, None]
+    assert gradient[free].abs().sum() > 0.1
+    torch.testing.assert_close(after, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_fixed_sides_leave_edges_as_they_are_and_trainable_ones_move_them() -> None:
+    edges = train(Barycentric(), max_dim=1)
+    assert torch.equal(train(Barycentric(), sides="fixed")[: len(edges)], edges)
+    moved = train(Barycentric(), sides="trainable")[: len(edges)]
+    assert torch.equal(moved[: len(POINTS)], POINTS)
+    assert ((moved - edges)[len(POINTS) :].norm(dim=1) > 1e-3).all()
+
+
+def test_simplices_trained_together_are_those_trained_alone() -> None:
+    """Each edge of four points, against the same edge of a complex on fewer points."""
+    together = train(Barycentric(), max_dim=1)
+    for n in (2, 3):
+        alone = build_complex(
+            Minima(POINTS[:n], bowl),
+            1,
+            optimizer=Algorithm1(recipe=FEW),
+            resolution=6,
+            seed=3,
+            progress=False,
+        ).pool
+        own = n * (n - 1) // 2  # colexicographic order: the edges of fewer points come first
+        torch.testing.assert_close(alone[n:], together[4 : 4 + own], rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("memory", [1, 5_000, 10**9])
+def test_the_memory_budget_does_not_change_the_result(memory: int) -> None:
+    built = build_complex(
+        Minima(POINTS, bowl),
+        3,
+        optimizer=Algorithm1(recipe=FEW, samples=2),
+        resolution=6,
+        seed=3,
+        memory=memory,
+        progress=False,
+    )
+    reference = train(Barycentric(), max_dim=3, samples=2)
+    torch.testing.assert_close(built.pool, reference, rtol=1e-13, atol=1e-13)
+
+
+def test_a_seed_gives_the_same_complex_and_another_one_another() -> None:
+    assert torch.equal(train(Edgewise(5)), train(Edgewise(5)))
+    others = build_complex(
+        Minima(POINTS, bowl),
+        2,
+        optimizer=Algorithm1(recipe=FEW),
+        simplex_map=Edgewise(5),
+        resolution=6,
+        seed=4,
+        progress=False,
+    )
+    assert not torch.equal(others.pool, train(Edgewise(5)))
+
+
+def test_defaults_are_the_papers_and_exact_steps_without_data() -> None:
+    exact = Algorithm1().recipe_for(bowl, POINTS)
+    hessians = torch.stack([torch.func.hessian(lambda x: bowl(x[None])[0])(p) for p in POINTS])
+    steepest = torch.linalg.eigvalsh(hessians).abs().max().item()
+    assert exact == EXACT.changed(learning_rate=exact.learning_rate)
+    assert 0.2 / steepest <= exact.learning_rate < 1.1 * 0.2 / steepest  # curvature from below
+    assert EXACT.weight_decay == 0
+    paper = Recipe()
+    assert (paper.epochs, paper.batch_size, paper.learning_rate) == (50, 128, 1e-2)
+    assert (paper.momentum, paper.weight_decay, paper.schedule) == (0.9, 1e-3, garipov)
+
+
+def test_the_schedule_is_garipovs() -> None:
+    """Constant for the first half, linear down to 1% at 90%, then constant."""
+    epochs = np.arange(50) / 50
+    expected = np.interp(epochs, [0, 0.5, 0.9, 1.0], [1, 1, 0.01, 0.01])
+    np.testing.assert_allclose([garipov(t) for t in epochs], expected, rtol=1e-12)
+
+
+def test_training_that_diverges_says_so() -> None:
+    """At a tenth of the learning rate too."""
+    with pytest.raises(LossError, match=r"1-simplices were not after epoch .* learning rate 100:"):
+        train(Barycentric(), recipe=Recipe(epochs=400, learning_rate=1e3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": -1}, "epochs must be a whole number of at least 0, got -1"),
+        ({"epochs": 1.5}, "epochs must be a whole number of at least 0, got 1.5"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0, got nan"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
+        ({"weight_decay": -1.0}, "weight_decay must be 0 or more, got -1.0"),
+    ],
+)
+def test_a_recipe_out_of_range_is_refused(change: dict[str, float], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Recipe().changed(**change)
+
+
+def test_other_sides_and_no_samples_are_refused() -> None:
+    with pytest.raises(OptionError, match="sides must be 'fixed' or 'trainable', got 'free'"):
+        Algorithm1(sides="free")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OptionError, match="samples must be a whole number of at least 1, got 0"):
+        Algorithm1(samples=0)

@@ -1,0 +1,134 @@
+"""Pictures: what is drawn is what the complex knows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from reduction import DimensionError, FilteredComplex
+from simplicial import (
+    Algorithm1,
+    Edgewise,
+    LossComplex,
+    Recipe,
+    build_complex,
+    find_minima,
+    plot_barrier_tree,
+    plot_edge,
+    plot_triangle,
+)
+from simplicial.errors import LossError, RunError
+from simplicial.landscapes import himmelblau
+from simplicial.reports.result_folder import longest_triangle, write_report
+
+
+@pytest.fixture(scope="module")
+def complex_() -> LossComplex:
+    return build_complex(
+        find_minima(himmelblau(), seed=0),
+        optimizer=Algorithm1(recipe=Recipe(epochs=50, learning_rate=1e-3, weight_decay=0.0)),
+        simplex_map=Edgewise(4),
+        resolution=12,
+        tolerance=None,
+        progress=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def test_an_edge_is_drawn_from_vertex_to_vertex(complex_: LossComplex) -> None:
+    ax = plot_edge(complex_[(0, 2)], straight=True)
+    optimised, straight = ax.lines
+    t, height = np.asarray(optimised.get_xdata()), np.asarray(optimised.get_ydata())
+    np.testing.assert_allclose(t, np.arange(13) / 12)
+    values = himmelblau()(complex_[(0, 2)](np.stack([1 - t, t], axis=1))).numpy()
+    np.testing.assert_allclose(height, values, atol=1e-9)
+    assert height.max() == complex_[(0, 2)].maximum.value
+    ends = complex_.minima.points[[0, 2]]
+    middle = himmelblau()(ends.mean(dim=0, keepdim=True)).item()
+    assert np.asarray(straight.get_ydata())[6] == pytest.approx(middle)
+
+
+def test_a_triangle_is_drawn_with_its_lattice_and_its_maximum(complex_: LossComplex) -> None:
+    axes = plt.subplots()[1]
+    assert plot_triangle(complex_[(0, 1, 2)], ax=axes) is axes
+    (mesh,) = [c for c in axes.collections if hasattr(c, "_triangulation")]
+    heights = np.asarray(mesh.get_array())
+    assert heights.max() == complex_[(0, 1, 2)].maximum.value
+    assert heights.size == 13 * 14 // 2
+    (star,) = axes.lines
+    corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
+    expected = complex_[(0, 1, 2)].maximum.barycentric @ corners
+    np.testing.assert_allclose(np.array(star.get_xydata())[0], expected)
+
+
+def test_pictures_of_other_dimensions_or_quantities_are_refused(complex_: LossComplex) -> None:
+    with pytest.raises(DimensionError, match=r"needs a simplex of dimension 2, \(0, 1\) has"):
+        plot_triangle(complex_[(0, 1)])
+    with pytest.raises(DimensionError, match=r"needs a simplex of dimension 1, \(0, 1, 2\) has"):
+        plot_edge(complex_[(0, 1, 2)])
+    with pytest.raises(LossError, match="got 'accuracy': this loss has no accuracy"):
+        plot_triangle(complex_[(0, 1, 2)], "accuracy")
+
+
+def test_the_barrier_tree_joins_basins_at_the_lowest_barriers() -> None:
+    """0 and 1 join at 2, 2 and 3 at 3, both at 5; the edge of value 9 joins nothing."""
+    filtration = FilteredComplex.from_simplices(
+        {(0,): 0.0, (1,): 1.0, (2,): 0.5, (3,): 2.0, (0, 1): 2.0, (2, 3): 3.0, (1, 2): 5.0}
+        | {(0, 3): 9.0}
+    )
+    ax = plot_barrier_tree(filtration)
+    bars = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines[:-1]]
+    levels = sorted(bar[0] for bar in bars if bar[0] == bar[1])
+    assert levels == [2.0, 3.0, 5.0]
+    rises = sorted((bar.min(), bar.max()) for bar in bars if bar[0] != bar[1])
+    assert rises == [(0.0, 2.0), (0.5, 3.0), (1.0, 2.0), (2.0, 3.0), (2.0, 5.0), (3.0, 5.0)]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2", "3"]
+
+
+def test_a_forest_stays_apart() -> None:
+    ax = plot_barrier_tree(FilteredComplex.from_simplices({(0,): 0.0, (1,): 1.0}))
+    assert len(ax.lines) == 1
+
+
+def test_the_longest_triangle_ends_the_longest_bar(complex_: LossComplex) -> None:
+    barcode = complex_.barcode()
+    death = complex_[longest_triangle(complex_, barcode)].maximum.value
+    bars = barcode[1]
+    assert death == bars[np.argmax(bars[:, 1] - bars[:, 0]), 1]
+
+
+def test_a_report_is_whole_and_never_overwrites(complex_: LossComplex, tmp_path: Path) -> None:
+    barcode, folder = complex_.barcode(), tmp_path / "deep" / "run"
+    names = write_report(folder, complex_, barcode, {"seed": 0})
+    assert names == sorted(path.name for path in folder.iterdir())
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    before = (folder / "barcodes.json").read_bytes()
+    with pytest.raises(RunError, match=r"must be new or empty, .* holds another run"):
+        write_report(folder, complex_, barcode, {"seed": 0})
+    assert (folder / "barcodes.json").read_bytes() == before
+
+
+def test_a_report_that_fails_leaves_nothing(complex_: LossComplex, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_report(tmp_path / "run", complex_, complex_.barcode(), {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_torch_tensors_of_other_types_are_drawn(tmp_path: Path) -> None:
+    minima = find_minima(himmelblau(), seed=0)
+    single = type(minima)(minima.points.float(), himmelblau())
+    built = build_complex(
+        single,
+        optimizer=Algorithm1(recipe=Recipe(epochs=2, learning_rate=1e-3)),
+        resolution=6,
+        progress=False,
+    )
+    assert built.pool.dtype == torch.float32
+    write_report(tmp_path / "run", built, built.barcode(), {})
