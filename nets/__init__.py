@@ -2,11 +2,11 @@
 
 from nets.data import ImageData, load_cifar10, load_digits, load_fashion_mnist
 from nets.loss import NetworkLoss
-from nets.models import MLP, LeNet
-from nets.recipes import DIGITS_MLP, LENET, RESNET
-from nets.residual import ResNet
+from nets.models.build import MLP, LeNet
+from nets.models.recipes import DIGITS_MLP, LENET, RESNET
+from nets.models.resnet import ResNet
 from nets.symmetry import align
-from nets.train import train_minima
+from nets.training import train_minima
 
 __all__ = [
     "DIGITS_MLP",

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
-from nets.execution import Batching, Execution, Precision
-from nets.networks import Networks, Pass
-from nets.pairs import read_examples, read_statistics
+from nets.data.examples import read_examples, read_statistics
+from nets.execution.checks import PROBES, LossFunction, has_classes, plain_gradient, refusing
+from nets.execution.functional import Networks, Pass
+from nets.execution.policy import Batching, Execution, Precision
 from nets.parameters import Coordinates
-from nets.probe import PROBES, LossFunction, has_classes, plain_gradient, refusing
 from reduction import DataError, OptionError, ShapeError
 from reduction.validation import shown, switch, whole
 from simplicial.loss import Evaluation, Loss

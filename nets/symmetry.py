@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from nets.loss import NetworkLoss
-from nets.residual import BasicBlock, ResNet
+from nets.models.resnet import BasicBlock, ResNet
 from reduction import DataError
 from reduction.validation import is_whole, shown, whole
 from simplicial import Minima

@@ -7,8 +7,8 @@ from typing import Any
 import click
 import numpy as np
 
-from nets.commands.shared import shared_options, write
-from nets.settings import AnalyticSettings, record
+from nets.commands.options import shared_options, write
+from nets.commands.settings import AnalyticSettings, record
 from reduction import Barcode, bottleneck
 from reduction.barcodes.bars import as_text
 from simplicial import build_complex, find_minima, with_saddles

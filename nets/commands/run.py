@@ -18,16 +18,16 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from nets import data as data_sets
-from nets import models
-from nets.checkpoints import make_model, read_checkpoint
-from nets.commands.shared import shared_options, write
+from nets.commands.dry_run import plan
+from nets.commands.options import shared_options, write
+from nets.commands.settings import NetworkSettings, record
 from nets.data.images import ImageData
-from nets.execution import PRECISIONS
+from nets.execution.policy import PRECISIONS
 from nets.loss import NetworkLoss
-from nets.plan import plan
-from nets.settings import NetworkSettings, record
+from nets.models import build as models
+from nets.models.checkpoints import make_model, read_checkpoint
 from nets.symmetry import align
-from nets.train import train_minima
+from nets.training import train_minima
 from reduction import Barcode, w_inf
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.loss import evaluate

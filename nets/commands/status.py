@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nets.commands.shared import folder_argument, folder_field
+from nets.commands.options import folder_argument, folder_field
 from simplicial.reports.status import Progress
 
 

@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from nets import MLP, NetworkLoss, train_minima
-from nets.checkpoints import read_checkpoint
+from nets.models.checkpoints import read_checkpoint
 from reduction import Barcode, FilteredComplex, TopologyError
 from simplicial import Algorithm1, LossComplex, Minima, NudgedElastic, Recipe, build_complex
 from simplicial.landscapes import himmelblau

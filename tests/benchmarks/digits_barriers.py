@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from nets import MLP, ImageData, NetworkLoss, load_digits, train_minima
-from nets.recipes import DIGITS_MLP
+from nets.models.recipes import DIGITS_MLP
 from simplicial import (
     Algorithm1,
     Edgewise,

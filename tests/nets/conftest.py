@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from tests.nets.commands import (
+from tests.nets.cli_runner import (
     DIGITS,
     succeed,
 )
-from tests.nets.test_fashion_mnist import Tiny, plain, write
+from tests.nets.data.test_fashion_mnist import Tiny, plain, write
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from nets import kernels
 from nets.convolution import suits
-from nets.execution import ExamplesLast
+from nets.execution.policy import ExamplesLast
 from nets.layout import TYPES, examples_last
 from reduction.threads import cores
 from tests.nets.derivatives import drawn, images, in_all_orders

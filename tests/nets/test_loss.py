@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from nets import MLP, LeNet, NetworkLoss, ResNet
-from nets.execution import BATCHINGS, Batching
+from nets.execution.policy import BATCHINGS, Batching
 from reduction import DataError, ShapeError
 from simplicial import Algorithm1, Minima, Recipe, build_complex
 from tests.nets.networks import (

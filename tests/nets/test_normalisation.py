@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm
 
-from nets.execution import ExamplesLast
+from nets.execution.policy import ExamplesLast
 from nets.layout import TYPES
 from reduction.threads import cores
 from tests.nets.derivatives import drawn, images

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reduction import Barcode
-from tests.nets.commands import invoke, record_of, succeed
+from tests.nets.cli_runner import invoke, record_of, succeed
 
 CLIFF = """
 import torch

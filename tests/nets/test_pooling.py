@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import max_pool2d
 
-from nets.execution import ExamplesLast
+from nets.execution.policy import ExamplesLast
 from tests.nets.derivatives import images, in_all_orders
 
 POOLS = [

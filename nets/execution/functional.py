@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from nets.execution import Execution
-from nets.generators import drawn, global_generators, seeded
+from nets.execution.checks import LossFunction, kept_bytes, made_bytes
+from nets.execution.cuda_graphs import Recordings, waits
+from nets.execution.policy import Execution
+from nets.execution.rng import drawn, global_generators, seeded
+from nets.execution.value_and_grad import differentiable
 from nets.parameters import Coordinates
-from nets.points import differentiable
-from nets.probe import LossFunction, kept_bytes, made_bytes
-from nets.recordings import Recordings, waits
 
 Mode = Literal["evaluation", "statistics", "training"]
 Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import MLP, LeNet, NetworkLoss, ResNet
-from nets.execution import BATCHINGS, Batching
+from nets.execution.policy import BATCHINGS, Batching
 from simplicial.loss import evaluate, gradient
 from tests.nets.networks import TOKENS, Scaled, Sequences, at, dropout, numbers, points_near, seeded
 

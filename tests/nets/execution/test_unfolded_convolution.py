@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import conv2d
 
-from nets.execution import Patches
-from nets.patches import by_patches
+from nets.execution.policy import Patches
+from nets.execution.unfolded_convolution import by_patches
 from tests.nets.networks import numbers
 
 CASES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nets.execution import Batching
+from nets.execution.policy import Batching
 from reduction import DataError
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]

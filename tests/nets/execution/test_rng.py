@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nets.generators import drawn, global_generators
+from nets.execution.rng import drawn, global_generators
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from nets import MLP, NetworkLoss, load_digits
-from nets.checkpoints import make_model, read_checkpoint
+from nets.models.checkpoints import make_model, read_checkpoint
 from reduction import DataError
 from simplicial import LossComplex
-from tests.nets.commands import SMALL, assert_same_complex, record_of, succeed
+from tests.nets.cli_runner import SMALL, assert_same_complex, record_of, succeed
 
-FACTORY = "tests.nets.test_checkpoints:small_mlp"
+FACTORY = "tests.nets.models.test_checkpoints:small_mlp"
 
 
 def small_mlp() -> nn.Module:
@@ -47,13 +47,19 @@ def test_a_factory_is_found_in_the_working_directory(
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        ("tests.nets.test_checkpoints:with_an_argument", "without arguments.*fails .TypeError"),
+        (
+            "tests.nets.models.test_checkpoints:with_an_argument",
+            "without arguments.*fails .TypeError",
+        ),
         (".their_module:make_model", "cannot be imported .TypeError"),
         ("their_module", "named as module:function, got 'their_module'"),
         (":make", "named as module:function, got ':make'"),
         ("no_such_module_20270:make", "cannot be imported"),
-        ("tests.nets.test_checkpoints:missing", "cannot be imported"),
-        ("tests.nets.test_checkpoints:no_module", "must return a torch.nn.Module, .* gives a str"),
+        ("tests.nets.models.test_checkpoints:missing", "cannot be imported"),
+        (
+            "tests.nets.models.test_checkpoints:no_module",
+            "must return a torch.nn.Module, .* gives a str",
+        ),
     ],
 )
 def test_what_is_no_factory_is_refused(factory: str, message: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nets.models import MLP, NAMES, LeNet, build
+from nets.models.build import MLP, NAMES, LeNet, build
 from reduction.errors import DataError, OptionError
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from nets import NetworkLoss, ResNet
-from nets.execution import BATCHINGS, Batching
+from nets.execution.policy import BATCHINGS, Batching
 from reduction import DataError
 from tests.nets.networks import X, Y, at, bound, numbers, points_near, seeded, trainable
 

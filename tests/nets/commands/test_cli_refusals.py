@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import Result
 
-from tests.nets.commands import FILES, QUICK, SMALL, content, invoke, succeed
+from tests.nets.cli_runner import FILES, QUICK, SMALL, content, invoke, succeed
 
 
 def forbidden(*_arguments: object, **_options: object) -> NoReturn:

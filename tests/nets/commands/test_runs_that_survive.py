@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nets.commands import assert_same_complex, invoke, succeed
+from tests.nets.cli_runner import assert_same_complex, invoke, succeed
 
 RUN = ["run", "--subset", "300", "--minima", "4", "--epochs", "6", "--batch", "1"]
 RUN += ["--threads", "1", "--quiet"]
@@ -74,7 +74,7 @@ def test_a_finished_run_says_the_same_again_and_computes_nothing(
     before = written(whole)
     barcodes = (whole / "barcodes.json").read_bytes()
     monkeypatch.setattr("simplicial.construction.batches.sample_interiors", None)
-    monkeypatch.setattr("nets.train.descend", None)
+    monkeypatch.setattr("nets.training.descend", None)
     succeed(*RUN, "--out", whole)
     assert written(whole) == before
     assert (whole / "barcodes.json").read_bytes() == barcodes

@@ -24,7 +24,7 @@ from simplicial import Algorithm1, Minima, Recipe, build_complex
 from simplicial.reports.html import write_page
 from simplicial.reports.status import Progress, duration
 from simplicial.run_folder.folder import Store
-from tests.nets.commands import SMALL, invoke, succeed
+from tests.nets.cli_runner import SMALL, invoke, succeed
 
 RUN = ["run", "--subset", "100", "--minima", "4", "--epochs", "2", "--hidden", "4", "--quiet"]
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nets import symmetry
-from nets.generators import global_generators, undisturbed
+from nets.execution.rng import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError, OptionError
 from reduction.memory import require

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from nets import DIGITS_MLP, LENET, MLP, RESNET, NetworkLoss, train_minima
-from nets.train import initial_points
+from nets.training import initial_points
 from reduction import DataError, OptionError
 from simplicial import (
     Algorithm1,
@@ -263,7 +263,7 @@ def test_init_of_another_architecture_is_refused():
 def test_init_that_always_makes_the_same_network_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("nets.train.descend", None)
+    monkeypatch.setattr("nets.training.descend", None)
     model = MLP(4, (5,), 3)
     loss = NetworkLoss(model, X, Y)
     with pytest.raises(DataError, match="networks 0 and 1 begin at the same point: let init draw"):

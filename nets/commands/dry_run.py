@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from nets.commands.settings import GIGABYTE, NetworkSettings, Room
 from nets.data.images import ImageData
 from nets.loss import NetworkLoss
-from nets.settings import GIGABYTE, NetworkSettings, Room
 from simplicial import NudgedElastic
 from simplicial.construction.state import dimension_name
 from simplicial.loss import evaluate, gradient, values_and_gradients

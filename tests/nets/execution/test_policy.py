@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, kernels, load_digits
 from nets.convolution import FEW
-from nets.execution import PRECISIONS, Batching, Precision
+from nets.execution.policy import PRECISIONS, Batching, Precision
 from nets.loss import BATCH
 from reduction import DataError, OptionError
 from simplicial.loss import evaluate, gradient, values_and_gradients

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import NetworkLoss
-from nets.execution import BATCHINGS, Batching
+from nets.execution.policy import BATCHINGS, Batching
 from nets.loss import BATCH
 from reduction import DataError
 from tests.nets.networks import (

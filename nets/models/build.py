@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nets.data import check_name
-from nets.residual import ResNet
+from nets.models.resnet import ResNet
 from reduction.errors import DataError
 from reduction.memory import require
 from reduction.validation import whole

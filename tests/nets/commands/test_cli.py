@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from nets import LeNet, NetworkLoss, ResNet, load_digits, load_fashion_mnist
 from nets.cli import main
-from nets.models import MLP
+from nets.models.build import MLP
 from reduction import Barcode, OptionError
 from simplicial import LossComplex, Minima
 from simplicial.landscapes import by_name
-from tests.nets.commands import (
+from tests.nets.cli_runner import (
     DIGITS,
     FILES,
     PICTURES,

@@ -3,8 +3,8 @@ training's precision and rounding, nothing else.
 
 They are rules on the architecture and the device, found by measurement (docs/networks/speed.md),
 not timings at run time, so that the same seed gives the same result on the same machine. Which of
-the kernels does a convolution is chosen in nets/convolution.py and nets/patches.py, whether a pass
-is recorded as a CUDA graph in nets/networks.py.
+the kernels does a convolution is chosen in nets/convolution.py and nets/execution/unfolded_convolution.py, whether a pass
+is recorded as a CUDA graph in nets/execution/functional.py.
 """
 
 import copy
@@ -20,10 +20,10 @@ from torch.overrides import TorchFunctionMode
 
 from nets import kernels
 from nets.convolution import can_do, convolution, suits
-from nets.generators import global_generators, undisturbed
+from nets.execution.rng import global_generators, undisturbed
+from nets.execution.unfolded_convolution import by_patches
 from nets.layout import TYPES, examples_last
 from nets.normalisation import batch_norm
-from nets.patches import by_patches
 from nets.pooling import max_pooling
 from reduction import OptionError
 
@@ -267,5 +267,7 @@ def _takes(
                 with mode or nullcontext():
                     found = network(arranged(images).clone())
             return bool((found - expected).abs().max() <= 1e-4 * expected.abs().max())
-    except Exception:  # whatever it is: what fails on these images too is told by `nets.probe`
+    except (
+        Exception
+    ):  # whatever it is: what fails on these images too is told by `nets.execution.checks`
         return False

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d, linear, relu
 
 from nets import NetworkLoss, ResNet
-from nets.models import build
+from nets.models.build import build
 from reduction import DataError, OptionError
 
 # He et al. (2016), table 6, by their option A, which has no parameters in shortcuts: 0.27, 0.85 and

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from nets import LeNet, NetworkLoss
-from nets.points import differentiable
+from nets.execution.value_and_grad import differentiable
 from simplicial.loss import evaluate, gradient, hessian_operator
 from tests.nets.networks import numbers, points_near, seeded
 

@@ -1,0 +1,1 @@
+"""Network families, their recipes, and checkpoints of users' own."""
