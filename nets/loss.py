@@ -22,7 +22,7 @@ from nets.execution.functional import Networks, Pass
 from nets.execution.policy import Batching, Execution, Precision
 from nets.parameters import Coordinates
 from reduction import DataError, OptionError, ShapeError
-from reduction.validation import shown, switch, whole
+from reduction.validation import as_bool, as_integer, short_repr
 from simplicial.loss import Evaluation, Loss
 from simplicial.options import usable_device
 
@@ -169,10 +169,10 @@ class NetworkLoss:
         All points of a call see the same mini-batch, and the same draws of what the network draws
         itself (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
-        n, batch_size = len(self._targets), whole("batch_size", batch_size, 1)
+        n, batch_size = len(self._targets), as_integer("batch_size", batch_size, 1)
         if not isinstance(rng, np.random.Generator):
             raise OptionError(
-                f"rng must be a numpy.random.Generator, got {shown(rng)}: pass "
+                f"rng must be a numpy.random.Generator, got {short_repr(rng)}: pass "
                 "numpy.random.default_rng(0), say"
             )
         if 1 in (batch_size, n % batch_size):
@@ -189,7 +189,7 @@ class NetworkLoss:
         are to be differentiated. Without gradients: the largest that is passed from layer to layer.
         Raises OptionError for what is no bool.
         """
-        return self._point_bytes[0 if switch("gradients", gradients) else 1]
+        return self._point_bytes[0 if as_bool("gradients", gradients) else 1]
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
@@ -205,7 +205,7 @@ class NetworkLoss:
         """
         if not isinstance(point, Tensor) or point.ndim != 1:
             raise ShapeError(
-                f"a state dict is that of one point ({self.dim},), got {shown(point)}: take one "
+                f"a state dict is that of one point ({self.dim},), got {short_repr(point)}: take one "
                 "row of the points"
             )
         self._check_points(point[None])
@@ -308,7 +308,9 @@ class NetworkLoss:
 
     def _check_points(self, points: Tensor) -> None:
         if not isinstance(points, Tensor) or not points.is_floating_point():
-            got = f"a tensor of {points.dtype}" if isinstance(points, Tensor) else shown(points)
+            got = (
+                f"a tensor of {points.dtype}" if isinstance(points, Tensor) else short_repr(points)
+            )
             raise ShapeError(
                 f"the loss of {self._name} takes points as a tensor of floats, got {got}: convert "
                 "it by torch.as_tensor or .float()"

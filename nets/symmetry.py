@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from nets.loss import NetworkLoss
 from nets.models.resnet import BasicBlock, ResNet
 from reduction import DataError
-from reduction.validation import is_whole, shown, whole
+from reduction.validation import as_integer, is_whole, short_repr
 from simplicial import Minima
 from simplicial.loss import MEMORY
 from simplicial.minima import check_minima
@@ -112,10 +112,10 @@ def align(
         )
     memory = byte_count(memory)
     if units is not None and not isinstance(units, Sequence):
-        raise DataError(f"units must be a list of Units, got {shown(units)}: mend the Units")
+        raise DataError(f"units must be a list of Units, got {short_repr(units)}: mend the Units")
     units = units_of(loss.model()) if units is None else tuple(units)
     _check_units(units, loss)
-    rng = np.random.default_rng(whole("seed", seed, 0))
+    rng = np.random.default_rng(as_integer("seed", seed, 0))
     first, *others = minima.points
     points = [first]
     for point in others:
@@ -189,7 +189,7 @@ def _check_units(units: Sequence[Units], loss: NetworkLoss) -> None:
         counted = known and is_whole(each.count) and each.count >= 1
         if not counted or not all(isinstance(place, Place) for place in each.places):
             raise DataError(
-                f"units must be Units of one or more, each with its Places, got {shown(each)}: "
+                f"units must be Units of one or more, each with its Places, got {short_repr(each)}: "
                 "mend the Units"
             )
         for place in each.places:

@@ -24,7 +24,7 @@ from nets.execution.rng import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from reduction import DataError, OptionError
 from reduction.memory import require
-from reduction.validation import shown, switch, whole
+from reduction.validation import as_bool, as_integer, short_repr
 from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.construction.executors import by_workers, check_workers, cut
 from simplicial.construction.scheduler import record_name
@@ -84,12 +84,12 @@ def train_minima(
             f"networks are trained on a NetworkLoss, got {type(loss).__name__}: build one, or look "
             "for the minima of a function with find_minima"
         )
-    whole("n", n, 1)
-    whole("seed", seed, 0)
+    as_integer("n", n, 1)
+    as_integer("seed", seed, 0)
     memory = byte_count(memory)
-    progress = switch("progress", progress)
+    progress = as_bool("progress", progress)
     check_recipe(recipe)
-    if switch("align", align):
+    if as_bool("align", align):
         symmetry.units_of(loss.model())  # refused before anything is trained
     check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
@@ -233,7 +233,7 @@ def initial_points(
             network = make()
             if not isinstance(network, nn.Module):
                 raise DataError(
-                    f"init must make a torch.nn.Module, it gives {shown(network)}: return a new "
+                    f"init must make a torch.nn.Module, it gives {short_repr(network)}: return a new "
                     "network of the loss's architecture"
                 )
             points.append(loss.flatten(network.state_dict()))

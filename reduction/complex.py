@@ -30,7 +30,7 @@ from reduction.filtrations.simplices import Simplices
 from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
 from reduction.persistence.cohomology import persistence
-from reduction.validation import counted, file_path, is_whole, shown, switch
+from reduction.validation import as_bool, as_path, is_whole, length_of, short_repr
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -64,9 +64,9 @@ class FilteredComplex:
         """
         if not is_whole(n):
             raise DimensionError(
-                f"the vertices are 0..n-1 for a whole number n, but n is {shown(n)}; round it"
+                f"the vertices are 0..n-1 for a whole number n, but n is {short_repr(n)}; round it"
             )
-        count = counted("values", values, "give one array for every dimension")
+        count = length_of("values", values, "give one array for every dimension")
         if not 1 <= count <= n:
             raise DimensionError(
                 f"{n} vertices span simplices of the dimensions 0..{n - 1}, "
@@ -114,7 +114,7 @@ class FilteredComplex:
         Maria (2014), "The simplex tree", section 3.3.
         """
         cure = "give two arrays, of the vertices and of the edges"
-        counts = counted("vertices", vertices, cure), counted("values", values, cure)
+        counts = length_of("vertices", vertices, cure), length_of("values", values, cure)
         if counts != (2, 2):
             raise ShapeError(
                 f"a graph has vertices and edges, but vertices has {counts[0]} arrays and "
@@ -130,7 +130,7 @@ class FilteredComplex:
         """
         if not isinstance(simplices, Mapping):
             raise ShapeError(
-                f"simplices are a mapping to their values, got {shown(simplices)}; "
+                f"simplices are a mapping to their values, got {short_repr(simplices)}; "
                 "write {(0,): 0.5, ...}"
             )
         dim = -1
@@ -155,7 +155,7 @@ class FilteredComplex:
         Raises DataError for other content, OptionError for what is no path, OSError where there is
         no file.
         """
-        content = file_path(path).read_bytes()
+        content = as_path(path).read_bytes()
         with files.refusing(path, "filtered complex"):
             return cls(*files.read_complex(content))
 
@@ -214,7 +214,7 @@ class FilteredComplex:
                    essential. A complex of vertices alone reports nothing by default.
         Raises FieldError, DimensionError, OptionError.
         """
-        keep_zero = switch("keep_zero", keep_zero)
+        keep_zero = as_bool("keep_zero", keep_zero)
         top = self.dim - 1 if max_index is None else max_index
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)

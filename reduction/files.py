@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.errors import DataError
-from reduction.validation import file_path
+from reduction.validation import as_path
 
 COMPLEX = "loss-barcodes filtered complex"
 BARCODE = "loss-barcodes barcode"
@@ -64,7 +64,7 @@ def write_complex(
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays by name and their checksum to an npz file; overwrites."""
-    with file_path(path).open("wb") as file:  # given a name, savez would add an ending to it
+    with as_path(path).open("wb") as file:  # given a name, savez would add an ending to it
         np.savez(file, **arrays, sha256=np.array(_arrays_digest(arrays)))
 
 
@@ -113,7 +113,7 @@ def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) 
         "indices": [_index_document(record) for record in indices],
     }
     document[CHECKSUM] = _document_digest(document)
-    file_path(path).write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+    as_path(path).write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _document_digest(document: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.endpoints import uncertified
 from reduction.errors import OptionError
-from reduction.validation import shown
+from reduction.validation import short_repr
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
@@ -103,7 +103,7 @@ def check_drawn(name: str, given: Any, kind: type, ax: Any) -> None:
         if not fits:
             cure = "leave it out, or give one of plt.subplots()" if what == "ax" else "pass one"
             raise OptionError(
-                f"{what} must be of type {wanted.__name__}, got {shown(value)}: {cure}"
+                f"{what} must be of type {wanted.__name__}, got {short_repr(value)}: {cure}"
             )
 
 

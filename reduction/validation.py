@@ -12,7 +12,7 @@ import numpy as np
 from reduction.errors import OptionError, ShapeError
 
 
-def whole(name: str, value: int, least: int) -> int:
+def as_integer(name: str, value: int, least: int) -> int:
     """`value` as a Python int of at least `least`. Raises OptionError, which names the option."""
     try:
         number = index(value)
@@ -20,7 +20,7 @@ def whole(name: str, value: int, least: int) -> int:
         number = None
     if number is None or isinstance(value, bool) or number < least:
         raise OptionError(
-            f"{name} must be a whole number of at least {least}, got {shown(value)}: change {name}"
+            f"{name} must be a whole number of at least {least}, got {short_repr(value)}: change {name}"
         )
     return number
 
@@ -37,29 +37,31 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def switch(name: str, value: bool) -> bool:
+def as_bool(name: str, value: bool) -> bool:
     """`value` as a Python bool. Raises OptionError, which names the option."""
     if not isinstance(value, bool | np.bool_):
-        raise OptionError(f"{name} must be True or False, got {shown(value)}: change {name}")
+        raise OptionError(f"{name} must be True or False, got {short_repr(value)}: change {name}")
     return bool(value)
 
 
-def counted(name: str, given: Any, cure: str) -> int:
+def length_of(name: str, given: Any, cure: str) -> int:
     """The length of a sequence. Raises ShapeError for what has none."""
     try:
         return len(given)
     except TypeError:
-        raise ShapeError(f"{name} must be a sequence, got {shown(given)}; {cure}") from None
+        raise ShapeError(f"{name} must be a sequence, got {short_repr(given)}; {cure}") from None
 
 
-def file_path(path: Any) -> Path:
+def as_path(path: Any) -> Path:
     """The path of a file. Raises OptionError for what names none."""
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
-        raise OptionError(f"a file is named by a str or a Path, got {shown(path)}: give its path")
+        raise OptionError(
+            f"a file is named by a str or a Path, got {short_repr(path)}: give its path"
+        )
     return Path(path)
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """What stands for a value in a message: itself where that is short, on one line; its type."""
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else type(value).__name__

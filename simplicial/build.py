@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reduction import DataError, DimensionError, OptionError
-from reduction.validation import is_number, shown, switch, whole
+from reduction.validation import as_bool, as_integer, is_number, short_repr
 from simplicial.complex import LossComplex
 from simplicial.construction.executors import check_workers
 from simplicial.construction.scheduler import TOGETHER, Schedule, record_name
@@ -91,11 +91,11 @@ def build_complex(
     _check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
-    certify, progress = switch("certify", certify), switch("progress", progress)
+    certify, progress = as_bool("certify", certify), as_bool("progress", progress)
     check_options(resolution, seed, tolerance)
     memory = byte_count(memory)
     check_workers(executor, batch)
-    minima = with_saddles(minima, seed=seed) if switch("saddles", saddles) else minima
+    minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
     check_build(len(minima), max_dim, resolution, seed, tolerance)
     _check_size(minima, max_dim, simplex_map, resolution, memory)
     layout = lay_out(len(minima), max_dim, simplex_map)
@@ -197,7 +197,7 @@ def _value(loss: Loss, point: Tensor) -> float | None:
 def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:
     """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
     check_options(resolution, seed, tolerance)
-    if whole("max_dim", max_dim, 1) > n - 1:
+    if as_integer("max_dim", max_dim, 1) > n - 1:
         raise DimensionError(
             f"a simplex of dimension max_dim needs max_dim + 1 minima, got max_dim={max_dim} with "
             f"{n} minima: give {max_dim + 1} minima, or a lower max_dim"
@@ -211,12 +211,12 @@ def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: flo
 
 def check_options(resolution: int, seed: int, tolerance: float | None) -> None:
     """Raise OptionError for what `build_complex` takes on no minima, before any are sought."""
-    whole("seed", seed, 0)
-    whole("resolution", resolution, 1)
+    as_integer("seed", seed, 0)
+    as_integer("resolution", resolution, 1)
     if tolerance is not None and not (is_number(tolerance) and 0 < tolerance < 1):
         raise OptionError(
             f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
-            f"{shown(tolerance)}: change tolerance"
+            f"{short_repr(tolerance)}: change tolerance"
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reduction import Barcode, DimensionError, FilteredComplex
 from reduction.filtrations.colex import complete_positions
-from reduction.validation import is_whole, shown
+from reduction.validation import is_whole, short_repr
 from simplicial.complex_file import Parts, read_complex, write_complex
 from simplicial.critical_points.certificates import Certificates, with_certificates
 from simplicial.loss import Loss
@@ -138,7 +138,7 @@ class LossComplex:
         )
         if not (named and all(is_whole(v) for v in vertices)):
             raise DimensionError(
-                f"a simplex is named by its vertices, got {shown(vertices)}: write "
+                f"a simplex is named by its vertices, got {short_repr(vertices)}: write "
                 "complex[(0, 1)], say"
             )
         vertices = tuple(int(v) for v in vertices)

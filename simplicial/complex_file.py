@@ -17,7 +17,7 @@ from torch import Tensor
 
 from reduction import DataError, Ends, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
-from reduction.validation import file_path, whole
+from reduction.validation import as_integer, as_path
 from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
 from simplicial.loss import Evaluation, Loss, check_callable, evaluate
@@ -78,19 +78,19 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     """
     check_callable(loss)
     device = usable_device(device)
-    content = file_path(path).read_bytes()
+    content = as_path(path).read_bytes()
     with (
         refusing(path, "loss complex", VERSION),
         np.load(BytesIO(content), allow_pickle=False) as archive,
     ):
         check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
         segments = archive["segments"].item()
-        max_dim = whole("max_dim", archive["max_dim"].item(), 1)
+        max_dim = as_integer("max_dim", archive["max_dim"].item(), 1)
         if max_dim > len(archive.files):  # or names alone would fill the memory
             raise DataError(f"it has not the arrays of dimension {max_dim}")
         check_arrays(archive, _names(archive, max_dim))
         simplex_map = Edgewise(segments) if segments else Barycentric()
-        resolution = whole("resolution", archive["resolution"].item(), max_dim + 1)
+        resolution = as_integer("resolution", archive["resolution"].item(), max_dim + 1)
         values = _floats(archive, "values", (len(archive["values"]),))
         n = len(values)
         pool = torch.as_tensor(archive["pool"], device=device)
@@ -182,7 +182,7 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
     place = _floats(archive, f"place_{r}", (m, r + 1))
     if (place < 0).any() or (np.abs(place.sum(axis=1) - 1) > BARYCENTRIC).any():
         raise DataError(f"its place_{r} has rows that are negative, or have not the sum 1")
-    evaluations = whole("evaluations", archive["evaluations"][r - 1].item(), 0)
+    evaluations = as_integer("evaluations", archive["evaluations"][r - 1].item(), 0)
     if f"loss_{r}" not in archive:
         return Interior(largest, place, None, evaluations)
     scored = f"accuracy_{r}" in archive

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
-from reduction.validation import shown
+from reduction.validation import short_repr
 from simplicial.errors import LossError
 from simplicial.loss import MEMORY, Evaluation, Loss, check_callable, evaluate
 
@@ -75,7 +75,7 @@ class Minima:
         check_callable(self.loss)
         if not isinstance(self.search, Search | None):
             raise OptionError(
-                f"search must be the Search of find_minima or None, got {shown(self.search)}: "
+                f"search must be the Search of find_minima or None, got {short_repr(self.search)}: "
                 "leave it out"
             )
         if seen is None:
@@ -137,7 +137,7 @@ class Minima:
             )
         if not isinstance(networks, Iterable):
             raise OptionError(
-                f"networks must be state dicts, got {shown(networks)}: pass a list of them"
+                f"networks must be state dicts, got {short_repr(networks)}: pass a list of them"
             )
         vectors = [cast(_Network, loss).flatten(network) for network in networks]
         if not vectors:
@@ -157,7 +157,7 @@ def _check_seen(seen: Any, n: int) -> None:
     """Raise unless it is what the evaluation of a loss at n points gives."""
     if not isinstance(seen, Evaluation):
         raise OptionError(
-            f"seen must be the Evaluation of the loss at the points or None, got {shown(seen)}: "
+            f"seen must be the Evaluation of the loss at the points or None, got {short_repr(seen)}: "
             "leave it out"
         )
     for name, values in zip(seen._fields, seen, strict=True):
@@ -166,7 +166,7 @@ def _check_seen(seen: Any, n: int) -> None:
         if not isinstance(values, np.ndarray) or (values.shape, values.dtype.kind) != ((n,), "f"):
             raise ShapeError(
                 f"what was seen at {n} points must be a float64 array ({n},), its {name} is "
-                f"{shown(values)}: leave it out, and the loss is evaluated"
+                f"{short_repr(values)}: leave it out, and the loss is evaluated"
             )
     if not np.isfinite(seen.loss).all():
         raise LossError(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from reduction import OptionError
-from reduction.validation import shown, whole
+from reduction.validation import as_integer, short_repr
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -20,11 +20,11 @@ def byte_count(memory: int | str) -> int:
     Raises OptionError.
     """
     if not isinstance(memory, str):
-        return whole("memory", memory, 1)
+        return as_integer("memory", memory, 1)
     found = SIZE.fullmatch(memory.strip())
     if found is None or not (count := int(float(found[1]) * UNITS[found[2]])):
         raise OptionError(
-            f'memory must be a number of {", ".join(UNITS)}, got {shown(memory)}: write "4GB", say'
+            f'memory must be a number of {", ".join(UNITS)}, got {short_repr(memory)}: write "4GB", say'
         )
     return count
 
@@ -42,7 +42,7 @@ def described(option: Any) -> Any:
     name = getattr(option, "__qualname__", repr(option))
     if "<" in name:
         raise OptionError(
-            f"what a run folder keeps must be told apart by its name, got {shown(option)}: define "
+            f"what a run folder keeps must be told apart by its name, got {short_repr(option)}: define "
             "it at the top level of a module"
         )
     return f"{option.__module__}.{name}" if hasattr(option, "__qualname__") else name

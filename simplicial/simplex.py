@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction import ShapeError
-from reduction.validation import whole
+from reduction.validation import as_integer
 from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
 from simplicial.maps.base import SimplexMap, coordinates
 from simplicial.maps.lattice import lattice
@@ -91,7 +91,7 @@ class OptimisedSimplex:
         Raises OptionError for a resolution below 1, CapacityError for one whose lattice does not
         fit into memory, LossError where the loss is not finite.
         """
-        t = lattice(self.dim, whole("resolution", resolution, 1)) / resolution
+        t = lattice(self.dim, as_integer("resolution", resolution, 1)) / resolution
         return Samples(t, *self.evaluate(t, memory))
 
     def evaluate(self, t: ArrayLike, memory: int = MEMORY) -> Evaluation:

@@ -17,7 +17,7 @@ from nets.models.recipes import RECIPES
 from reduction import Barcode, OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime
-from reduction.validation import whole
+from reduction.validation import as_integer
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
 from simplicial.build import check_build, check_options, pool_bytes
 from simplicial.reports.result_folder import check_folder
@@ -102,7 +102,7 @@ class NetworkSettings:
         _check_optimizer(self)
         for name in ("threads", "workers", "batch"):
             if getattr(self, name) is not None:
-                whole(f"--{name}", getattr(self, name), 1)
+                as_integer(f"--{name}", getattr(self, name), 1)
         if not 1 <= self.memory * GIGABYTE < math.inf:
             raise OptionError(
                 f"memory must be a positive, finite number of gigabytes, got {self.memory:g}: "
@@ -222,7 +222,7 @@ class AnalyticSettings:
             check_folder(self.out)
         check_options(self.resolution, self.seed, _tolerance(self))
         if self.function_seed is not None:
-            whole("--function-seed", self.function_seed, 0)
+            as_integer("--function-seed", self.function_seed, 0)
         prime(self.field)
         _check_optimizer(self)
 

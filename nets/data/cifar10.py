@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nets.data.images import ImageData
 from reduction.errors import DataError
-from reduction.validation import file_path, switch
+from reduction.validation import as_bool, as_path
 
 ROOT = Path("data")
 FOLDER = "cifar-10-batches-bin"
@@ -46,8 +46,8 @@ def load_cifar10(folder: str | Path | None = None, download: bool = False) -> Im
     unpacks the archive there, unless the files lie there. How many images a file has is the file's
     affair. Raises DataError, OptionError.
     """
-    root = ROOT if folder is None else file_path(folder)
-    if switch("download", download) and not _has_all(root / FOLDER):
+    root = ROOT if folder is None else as_path(folder)
+    if as_bool("download", download) and not _has_all(root / FOLDER):
         _download(root)
     place = next((p for p in (root, root / FOLDER) if _has_all(p)), None)
     if place is None:

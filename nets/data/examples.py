@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 from reduction import DataError
-from reduction.validation import shown
+from reduction.validation import short_repr
 
 AT_ONCE = 512  # examples that are fetched at a time from a data set
 
@@ -49,7 +49,7 @@ def read_examples(
     else:
         if not (isinstance(data, DataLoader | IterableDataset) or hasattr(data, "__getitem__")):
             raise DataError(
-                f"data must be inputs with targets, a Dataset or a DataLoader, got {shown(data)}: "
+                f"data must be inputs with targets, a Dataset or a DataLoader, got {short_repr(data)}: "
                 "NetworkLoss(model, inputs, targets)"
             )
         inputs, targets = _read_pairs(_ordered(data))
@@ -75,7 +75,11 @@ def read_statistics(statistics: Tensor, inputs: Tensor) -> Tensor:
     """
     is_tensor = isinstance(statistics, Tensor) and statistics.ndim > 0 and len(statistics) > 0
     if not is_tensor or statistics[0].shape != inputs[0].shape or statistics.dtype != inputs.dtype:
-        got = f"{tuple(statistics.shape)} of {statistics.dtype}" if is_tensor else shown(statistics)
+        got = (
+            f"{tuple(statistics.shape)} of {statistics.dtype}"
+            if is_tensor
+            else short_repr(statistics)
+        )
         raise DataError(
             "statistics are computed over inputs like the data's, each of shape "
             f"{tuple(inputs.shape[1:])} and of {inputs.dtype}, got {got}: pass the training inputs"
@@ -125,7 +129,7 @@ def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:
             )
         if not all(isinstance(part, Tensor) for part in batch):
             raise DataError(
-                f"data must be pairs of tensors or numbers, a batch is {shown(batch)}: convert "
+                f"data must be pairs of tensors or numbers, a batch is {short_repr(batch)}: convert "
                 "what the data set gives"
             )
         inputs.append(batch[0])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nets.data.images import ImageData
 from reduction.errors import DataError
-from reduction.validation import file_path, switch
+from reduction.validation import as_bool, as_path
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 TORCHVISION_ROOT = Path("data")
@@ -52,8 +52,8 @@ def load_fashion_mnist(folder: str | Path | None = None, download: bool = False)
     OptionError.
     Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747 (2017).
     """
-    folder = None if folder is None else file_path(folder)
-    if switch("download", download):
+    folder = None if folder is None else as_path(folder)
+    if as_bool("download", download):
         root = TORCHVISION_ROOT if folder is None else folder
         _download_unless_there(root)
         places = [_raw_folder(root)]

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from reduction.errors import DataError
 from reduction.memory import require
-from reduction.validation import is_whole, shown, whole
+from reduction.validation import as_integer, is_whole, short_repr
 
 AT_ONCE = 4096  # images that are resized at a time
 
@@ -38,7 +38,7 @@ class ImageData:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise DataError(f"a data set has a name, got {shown(self.name)}; give a str")
+            raise DataError(f"a data set has a name, got {short_repr(self.name)}; give a str")
         if not is_whole(self.classes) or self.classes < 1:
             raise DataError(
                 f"classes is {self.classes!r} in {self.name}; give a whole number of at least 1"
@@ -98,7 +98,7 @@ class ImageData:
 
         Raises OptionError for a size below 1, CapacityError for one that does not fit into memory.
         """
-        size = whole("image_size", size, 1)
+        size = as_integer("image_size", size, 1)
         pixels = (len(self.train_inputs) + len(self.test_inputs)) * self.shape[0] * size**2
         require(self.train_inputs.element_size() * pixels, f"{size} x {size} images")
         if self.shape[1:] == (size, size):
@@ -122,7 +122,7 @@ def _check_part(name: str, part: str, inputs: Tensor, targets: Tensor, classes: 
     for what, given in ((f"{part}_inputs", inputs), (f"{part}_targets", targets)):
         if not isinstance(given, Tensor):
             raise DataError(
-                f"{what} of {name} is {shown(given)}; need a tensor: convert by torch.as_tensor"
+                f"{what} of {name} is {short_repr(given)}; need a tensor: convert by torch.as_tensor"
             )
     if inputs.dtype != torch.float32 or inputs.ndim != 4 or inputs.numel() == 0:
         raise DataError(

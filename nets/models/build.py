@@ -20,7 +20,7 @@ from nets.data import check_name
 from nets.models.resnet import ResNet
 from reduction.errors import DataError
 from reduction.memory import require
-from reduction.validation import whole
+from reduction.validation import as_integer
 
 NAMES = ("mlp", "lenet", "resnet")
 
@@ -40,10 +40,10 @@ class MLP(nn.Module):
 
     def __init__(self, inputs: int, hidden: Sequence[int] = (32,), classes: int = 10) -> None:
         super().__init__()
-        inputs, classes = whole("inputs", inputs, 1), whole("classes", classes, 1)
+        inputs, classes = as_integer("inputs", inputs, 1), as_integer("classes", classes, 1)
         if not isinstance(hidden, Iterable):
             raise DataError(f"hidden is {hidden!r} in MLP; give a width for each hidden layer")
-        widths = (inputs, *(whole("hidden", width, 1) for width in hidden), classes)
+        widths = (inputs, *(as_integer("hidden", width, 1) for width in hidden), classes)
         weights = sum(before * after for before, after in pairwise(widths))
         require(4 * weights, f"an MLP of {weights} weights")
         layers: list[nn.Module] = [nn.Flatten()]
@@ -76,8 +76,8 @@ class LeNet(nn.Module):
 
     def __init__(self, channels: int = 1, size: int = 28, classes: int = 10) -> None:
         super().__init__()
-        channels, classes = whole("channels", channels, 1), whole("classes", classes, 1)
-        if whole("size", size, 1) < _LENET_SMALLEST:
+        channels, classes = as_integer("channels", channels, 1), as_integer("classes", classes, 1)
+        if as_integer("size", size, 1) < _LENET_SMALLEST:
             raise DataError(
                 f"LeNet needs images of at least {_LENET_SMALLEST} x {_LENET_SMALLEST} pixels, "
                 f"these are {size} x {size} and nothing is left after its second pooling; use mlp"

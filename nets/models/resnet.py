@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from reduction.errors import DataError
-from reduction.validation import switch, whole
+from reduction.validation import as_bool, as_integer
 
 FILTERS = 16  # of the first stage; each later one has twice as many
 STAGES = 3
@@ -82,9 +82,9 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         for name, number in (("channels", channels), ("width", width), ("classes", classes)):
-            whole(name, number, 1)
-        switch("shortcuts", shortcuts)
-        blocks, rest = divmod(whole("depth", depth, 8) - 2, 2 * STAGES)
+            as_integer(name, number, 1)
+        as_bool("shortcuts", shortcuts)
+        blocks, rest = divmod(as_integer("depth", depth, 8) - 2, 2 * STAGES)
         if rest:
             raise DataError(
                 f"a residual network has 6 n + 2 layers, got depth {depth}: choose "

@@ -19,7 +19,7 @@ from reduction.filtrations.simplices import Simplices
 from reduction.persistence.chains import Chain
 from reduction.persistence.cycles import Cycles
 from reduction.persistence.fields import prime
-from reduction.validation import counted, file_path, is_whole
+from reduction.validation import as_path, is_whole, length_of
 
 
 class Pairs(NamedTuple):
@@ -80,7 +80,7 @@ class Barcode:
         ends: Sequence[tuple[Ends, Ends]] | None = None,
     ) -> None:
         cure = "give one for every index"
-        counts = counted("bars", bars, cure), counted("pairs", pairs, cure)
+        counts = length_of("bars", bars, cure), length_of("pairs", pairs, cure)
         if counts[0] != counts[1]:
             raise ShapeError(
                 f"bars has {counts[0]} indices and pairs {counts[1]}; "
@@ -116,7 +116,7 @@ class Barcode:
         Raises DataError for other content, OptionError for what is no path, OSError where there is
         no file.
         """
-        content = file_path(path).read_bytes()
+        content = as_path(path).read_bytes()
         with files.refusing(path, "barcode", files.BARCODE_VERSIONS):
             field, records = files.read_barcode(content)
             bars = [
@@ -277,7 +277,7 @@ class Barcode:
 
 def _checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
     """Copies of the simplices of index r, births and deaths, checked against its bars."""
-    count = counted(f"pairs[{r}]", pair, "give births and deaths")
+    count = length_of(f"pairs[{r}]", pair, "give births and deaths")
     if count != 2:
         raise ShapeError(f"pairs[{r}] has {count} arrays; give two, births and deaths")
     births, deaths = pair

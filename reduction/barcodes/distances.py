@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
 from reduction.errors import BarcodeError
-from reduction.validation import is_number, shown, whole
+from reduction.validation import as_integer, is_number, short_repr
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ def w_inf(bars: ArrayLike, *, essential: int = 0) -> float:
                index 0, none above. More of them make the distance inf.
     No bars that end: 0.0. Raises ShapeError, BarcodeError, OptionError.
     """
-    essential = whole("essential", essential, 0)
+    essential = as_integer("essential", essential, 0)
     checked = checked_bars(bars)
     if essential_births(checked).size > essential:
         return math.inf
@@ -78,7 +78,7 @@ def wasserstein(a: ArrayLike, b: ArrayLike, q: float, *, norm: float = math.inf)
     """
     if not (is_number(q) and q >= 1):
         raise BarcodeError(
-            f"a Wasserstein distance has q >= 1, but q is {shown(q)}; give 1, 2 or math.inf"
+            f"a Wasserstein distance has q >= 1, but q is {short_repr(q)}; give 1, 2 or math.inf"
         )
     if q == math.inf:
         return bottleneck(a, b, norm=norm)
@@ -110,7 +110,9 @@ def wasserstein(a: ArrayLike, b: ArrayLike, q: float, *, norm: float = math.inf)
 def _checked(a: ArrayLike, b: ArrayLike, norm: float) -> tuple[Bars, Bars, Floats | None]:
     """Finite bars of both, and lengths between essential ones: None if their numbers differ."""
     if not (is_number(norm) and norm >= 1):
-        raise BarcodeError(f"a p-norm has p >= 1, but norm is {shown(norm)}; give 1, 2 or math.inf")
+        raise BarcodeError(
+            f"a p-norm has p >= 1, but norm is {short_repr(norm)}; give 1, 2 or math.inf"
+        )
     a, b = checked_bars(a, "a"), checked_bars(b, "b")
     births_a, births_b = np.sort(essential_births(a)), np.sort(essential_births(b))
     between = np.abs(births_a - births_b) if births_a.size == births_b.size else None

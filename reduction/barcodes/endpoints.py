@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
-from reduction.validation import counted, shown
+from reduction.validation import length_of, short_repr
 
 LAYOUT = {  # name: number of axes, kinds of numbers taken, what they are kept as
     "certified": (1, "b", np.bool_, "a bool array of shape (m,)"),
@@ -79,7 +79,7 @@ class Ends:
             return Ends(*(getattr(self, name)[order] for name in LAYOUT))
         except IndexError:
             raise BarcodeError(
-                f"ends are taken at rows of {len(self)}, got {shown(order)}; give their positions"
+                f"ends are taken at rows of {len(self)}, got {short_repr(order)}; give their positions"
             ) from None
 
 
@@ -98,11 +98,11 @@ class BarEnds(NamedTuple):
 def checked_ends(ends: Sequence[tuple[Ends, Ends]], bars: Sequence[Bars]) -> list[BarEnds]:
     """The ends of each index, checked against its bars. Raises ShapeError, BarcodeError."""
     cure = "give births and deaths for every index"
-    if (count := counted("ends", ends, cure)) != len(bars):
+    if (count := length_of("ends", ends, cure)) != len(bars):
         raise ShapeError(f"ends has {count} indices and the barcode {len(bars)}; {cure}")
     for r, pair in enumerate(ends):
-        if counted(f"ends[{r}]", pair, cure) != 2 or not all(isinstance(e, Ends) for e in pair):
-            raise ShapeError(f"ends[{r}] are two Ends, but it is {shown(pair)}; {cure}")
+        if length_of(f"ends[{r}]", pair, cure) != 2 or not all(isinstance(e, Ends) for e in pair):
+            raise ShapeError(f"ends[{r}] are two Ends, but it is {short_repr(pair)}; {cure}")
     checked = [BarEnds(*pair) for pair in ends]
     widths = {side.points.shape[1] for pair in checked for side in pair}
     if len(widths) > 1:

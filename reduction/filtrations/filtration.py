@@ -20,7 +20,7 @@ from reduction.kernels.simplex_tree import Level, first_disordered, first_lower,
 from reduction.kernels.streams import first_violation
 from reduction.memory import require
 from reduction.threads import spread, top_bounds
-from reduction.validation import counted
+from reduction.validation import length_of
 
 
 class Filtration(NamedTuple):
@@ -36,7 +36,7 @@ def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Fi
     Raises ShapeError, FiltrationError.
     """
     cure = "give one array for every dimension"
-    counts = counted("vertices", vertices, cure), counted("values", values, cure)
+    counts = length_of("vertices", vertices, cure), length_of("values", values, cure)
     if counts[0] != counts[1]:
         raise ShapeError(
             f"vertices has {counts[0]} dimensions and values {counts[1]}; "

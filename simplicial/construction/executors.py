@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction import OptionError
-from reduction.validation import whole
+from reduction.validation import as_integer
 from simplicial.errors import RunError
 
 Ints = NDArray[np.int64]
@@ -38,7 +38,7 @@ _busy = threading.Lock()  # held while this process, a worker, does a batch
 def check_workers(executor: Any, batch: int | None) -> None:
     """Refuse what is no executor of processes, and a batch of no simplices. Raises OptionError."""
     if batch is not None:
-        whole("batch", batch, 1)
+        as_integer("batch", batch, 1)
     if executor is None:
         return
     if not isinstance(executor, Executor):

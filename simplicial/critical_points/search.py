@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 
 from reduction import OptionError
 from reduction.memory import require
-from reduction.validation import shown, whole
+from reduction.validation import as_integer, short_repr
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.errors import SearchError
@@ -76,9 +76,9 @@ def find_critical_points(
     corners = _corners(loss, dim, box)
     d = corners.shape[1]
     index = _index(index, d)
-    n = None if n is None else whole("n", n, 1)
-    seed = whole("seed", seed, 0)
-    count = max(100 * d, 20 * (n or 0)) if starts is None else whole("starts", starts, 1)
+    n = None if n is None else as_integer("n", n, 1)
+    seed = as_integer("seed", seed, 0)
+    count = max(100 * d, 20 * (n or 0)) if starts is None else as_integer("starts", starts, 1)
     require(8 * count * d, f"a search from {count} starts in {d} variables")
     begin = torch.as_tensor(np.random.default_rng(seed).uniform(*corners, size=(count, d)))
     diagonal = float(np.linalg.norm(corners[1] - corners[0]))
@@ -132,7 +132,7 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
 
 
 def _index(index: int, d: int) -> int:
-    index = whole("index", index, 0)
+    index = as_integer("index", index, 0)
     if index > d:
         raise OptionError(
             f"a Morse index in {d} variables is at most {d}, got {index}: ask for 0 to {d}"
@@ -175,7 +175,7 @@ def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.fl
         raise OptionError(
             "a search needs the number of variables, which this loss does not tell: give dim=d"
         )
-    dim = whole("dim", dim, 1)
+    dim = as_integer("dim", dim, 1)
     if dim > DENSE:
         raise OptionError(
             f"a search writes out Hessians, so it takes at most {DENSE} variables, got {dim}: "
@@ -195,6 +195,6 @@ def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.fl
     if not (finite and (corners[0] < corners[1]).all()):
         raise OptionError(
             f"a box must be (2, {dim}) or (2,), finite, lowest coordinates before highest, got "
-            f"{shown(given)}: give (low, high)"
+            f"{short_repr(given)}: give (low, high)"
         )
     return corners

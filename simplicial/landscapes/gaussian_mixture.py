@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
-from reduction.validation import whole
+from reduction.validation import as_integer
 from simplicial.landscapes.exhaustive_search import searched
 from simplicial.landscapes.landscape import Landscape
 
@@ -41,7 +41,7 @@ def gaussian_mixture(seed: int, dim: int = 2, wells: int = 14) -> Landscape:
     Raises OptionError for a negative seed or no wells, DimensionError for dim < 1; its critical
     points raise SearchError where they cannot all be found.
     """
-    seed, wells = whole("seed", seed, 0), whole("wells", wells, 1)
+    seed, wells = as_integer("seed", seed, 0), as_integer("wells", wells, 1)
     if dim < 1:
         raise DimensionError(
             f"a Gaussian mixture needs a dimension of at least 1, got {dim}: ask for 2"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
-from reduction.validation import whole
+from reduction.validation import as_integer
 from simplicial.landscapes.exhaustive_search import searched
 from simplicial.landscapes.landscape import Landscape
 
@@ -36,7 +36,7 @@ def trigonometric(seed: int, dim: int = 2, terms: int = 6) -> Landscape:
     Raises OptionError for a negative seed or no terms, DimensionError for dim < 1; its critical
     points raise SearchError where they cannot all be found.
     """
-    seed, terms = whole("seed", seed, 0), whole("terms", terms, 1)
+    seed, terms = as_integer("seed", seed, 0), as_integer("terms", terms, 1)
     if dim < 1:
         raise DimensionError(
             f"a trigonometric polynomial needs a dimension of at least 1, got {dim}: ask for 2"

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction import ShapeError
 from reduction.memory import require
-from reduction.validation import shown, whole
+from reduction.validation import as_integer, short_repr
 from simplicial.maps.lattice import lattice
 
 OUTSIDE = 1e-6  # what barycentric coordinates may be below 0, or their sum off 1
@@ -119,11 +119,11 @@ class Edgewise:
     segments: int
 
     def __post_init__(self) -> None:
-        whole("segments", self.segments, 1)
+        as_integer("segments", self.segments, 1)
 
     def control_points(self, r: int) -> Floats:
         """The lattice {t : k t integer}, (C(k+r, r), r+1)."""
-        return lattice(whole("r", r, 0), self.segments) / self.segments
+        return lattice(as_integer("r", r, 0), self.segments) / self.segments
 
     def locate(self, t: Floats) -> Location:
         """The Kuhn simplex that holds each point, and the coordinates of the point in it.
@@ -149,7 +149,7 @@ class Edgewise:
 
     def pieces(self, r: int) -> Ints:
         """The k^r Kuhn simplices k >= x_1 >= ... >= x_r >= 0 of the integer grid."""
-        k, r = self.segments, whole("r", r, 0)
+        k, r = self.segments, as_integer("r", r, 0)
         require(PIECES * (r + 1) * k**r * factorial(r), f"the pieces of a simplex of dimension {r}")
         cells = np.array(list(product(range(k), repeat=r)), dtype=np.int64)
         cells = cells[(cells[:, :-1] >= cells[:, 1:]).all(axis=1)]  # those that hold any
@@ -168,7 +168,7 @@ def coordinates(t: ArrayLike) -> Floats:
         array = np.empty(0, np.object_)
     if array.dtype.kind not in "fiu":
         raise ShapeError(
-            f"barycentric coordinates must be an array of numbers, got {shown(t)}: give one row of "
+            f"barycentric coordinates must be an array of numbers, got {short_repr(t)}: give one row of "
             "them for each point"
         )
     return np.asarray(array, np.float64)
@@ -184,14 +184,14 @@ def _located(t: Floats) -> Floats:
     ):
         raise ShapeError(
             f"points of a simplex have barycentric coordinates from 0 on with sum 1, got "
-            f"{shown(t)}: normalise the rows"
+            f"{short_repr(t)}: normalise the rows"
         )
     return t
 
 
 def _faced(r: int) -> int:
     """A dimension whose simplex has faces that can be listed. Raises OptionError, CapacityError."""
-    r = whole("r", r, 0)
+    r = as_integer("r", r, 0)
     require(PIECES << min(r + 1, LARGEST), f"the faces of a simplex of dimension {r}")
     return r
 

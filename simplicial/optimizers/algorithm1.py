@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
-from reduction.validation import shown, whole
+from reduction.validation import as_integer, short_repr
 from simplicial.errors import NotFiniteError
 from simplicial.loss import (
     MEMORY,
@@ -146,7 +146,7 @@ class Algorithm1:
             raise OptionError(
                 f"sides must be 'fixed' or 'trainable', got {self.sides!r}: choose one"
             )
-        whole("samples", self.samples, 1)
+        as_integer("samples", self.samples, 1)
         check_recipe(self.recipe)
 
     def recipe_for(self, loss: Loss, vertices: Tensor) -> Recipe:
@@ -158,7 +158,7 @@ class Algorithm1:
         check_callable(loss)
         if not isinstance(vertices, Tensor) or vertices.ndim != 2:
             raise ShapeError(
-                f"vertices must be a tensor (n, d), got {shown(vertices)}: pass minima.points"
+                f"vertices must be a tensor (n, d), got {short_repr(vertices)}: pass minima.points"
             )
         if self.recipe is not None:
             return self.recipe

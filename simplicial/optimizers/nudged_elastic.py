@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
-from reduction.validation import is_number, shown, whole
+from reduction.validation import as_integer, is_number, short_repr
 from simplicial.errors import NotFiniteError
 from simplicial.loss import Loss, points_at_once, values_and_gradients
 from simplicial.maps.base import Edgewise
@@ -68,12 +68,12 @@ class NudgedElastic:
     longest: float = 0.5
 
     def __post_init__(self) -> None:
-        whole("segments", self.segments, 2)
-        whole("steps", self.steps, 1)
+        as_integer("segments", self.segments, 2)
+        as_integer("steps", self.steps, 1)
         if not (is_number(self.longest) and 0 < self.longest <= 1):
             raise OptionError(
                 "longest must be a share of the mesh's spacing above 0 and at most 1, got "
-                f"{shown(self.longest)}: change longest"
+                f"{short_repr(self.longest)}: change longest"
             )
 
     @property
@@ -109,7 +109,7 @@ class NudgedElastic:
         Raises OptionError for another dim.
         """
         path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
-        return path if whole("dim", dim, 1) == 1 else filling
+        return path if as_integer("dim", dim, 1) == 1 else filling
 
     def optimise(
         self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]

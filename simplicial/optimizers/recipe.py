@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from reduction import OptionError
-from reduction.validation import is_number, shown, switch, whole
+from reduction.validation import as_bool, as_integer, is_number, short_repr
 
 Schedule = Callable[[float], float]
 
@@ -44,7 +44,7 @@ def constant(progress: float) -> float:
 def _check_share(progress: float) -> None:
     if not (is_number(progress) and 0 <= progress <= 1):
         raise OptionError(
-            f"progress must be the share of the epochs done, 0 to 1, got {shown(progress)}: divide "
+            f"progress must be the share of the epochs done, 0 to 1, got {short_repr(progress)}: divide "
             "by the number of epochs"
         )
 
@@ -74,8 +74,8 @@ class Recipe:
     schedule: Schedule = garipov
 
     def __post_init__(self) -> None:
-        whole("epochs", self.epochs, 0)
-        whole("batch_size", self.batch_size, 1)
+        as_integer("epochs", self.epochs, 0)
+        as_integer("batch_size", self.batch_size, 1)
         ranges: dict[str, tuple[Callable[[float], bool], str]] = {
             "learning_rate": (lambda rate: 0 < rate < np.inf, "above 0"),
             "momentum": (lambda share: 0 <= share < 1, "at least 0 and below 1"),
@@ -84,13 +84,13 @@ class Recipe:
         for name, (holds, rule) in ranges.items():
             value = getattr(self, name)
             if not (is_number(value) and holds(value)):
-                raise OptionError(f"{name} must be {rule}, got {shown(value)}: change {name}")
+                raise OptionError(f"{name} must be {rule}, got {short_repr(value)}: change {name}")
         if not callable(self.schedule) or isinstance(self.schedule, type):
             raise OptionError(
                 f"schedule must be a function of the share of epochs done, got "
-                f"{shown(self.schedule)}: pass garipov or constant, say"
+                f"{short_repr(self.schedule)}: pass garipov or constant, say"
             )
-        if switch("nesterov", self.nesterov) and not self.momentum:
+        if as_bool("nesterov", self.nesterov) and not self.momentum:
             raise OptionError("Nesterov's momentum must be above 0, got 0: change momentum")
 
     def changed(self, **changes: Any) -> Self:
@@ -113,7 +113,7 @@ def check_recipe(recipe: Any) -> None:
     """Raise OptionError for what is neither a Recipe nor None."""
     if not isinstance(recipe, Recipe | None):
         raise OptionError(
-            f"recipe must be a Recipe or None, got {shown(recipe)}: pass Recipe(epochs=50), say"
+            f"recipe must be a Recipe or None, got {short_repr(recipe)}: pass Recipe(epochs=50), say"
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction import DimensionError, FilteredComplex, ShapeError
 from reduction.barcodes.bars import as_text
 from reduction.plots import check_drawn
-from reduction.validation import shown, switch
+from reduction.validation import as_bool, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import evaluate
 from simplicial.maps.base import Floats, coordinates
@@ -103,7 +103,7 @@ def plot_edge(
     there, OptionError for what is no simplex, or no axes.
     """
     check_drawn("simplex", simplex, OptimisedSimplex, ax)
-    straight = switch("straight", straight)
+    straight = as_bool("straight", straight)
     samples = _samples(simplex, 1, "edge")
     heights = _quantity(samples, quantity)
     ax = _axes((5.4, 3.6)) if ax is None else ax
@@ -211,18 +211,18 @@ def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats
         known = values.dtype.kind in "fiu" and values.shape == shape[:1]
         if not (known and np.isfinite(values).all()):
             raise ShapeError(
-                f"samples have a finite {name} at each of {shape[0]} points, got {shown(seen)}: "
+                f"samples have a finite {name} at each of {shape[0]} points, got {short_repr(seen)}: "
                 "take those of a simplex"
             )
     at = coordinates(place)
     if at.shape != (3,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
         raise ShapeError(
             f"the place of a maximum is three barycentric coordinates with sum 1, got "
-            f"{shown(place)}: pass maximum.barycentric"
+            f"{short_repr(place)}: pass maximum.barycentric"
         )
     if not isinstance(vertices, tuple | list) or len(vertices) != 3:
         raise ShapeError(
-            f"a triangle has three vertices, got {shown(vertices)}: give their labels, (0, 1, 2)"
+            f"a triangle has three vertices, got {short_repr(vertices)}: give their labels, (0, 1, 2)"
         )
     return at
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reduction import DataError
-from simplicial import Barycentric, Edgewise, LossComplex, Minima, build_complex, storage
+from simplicial import Barycentric, Edgewise, LossComplex, Minima, build_complex, complex_file
 from simplicial.landscapes import simplex_wells
 from simplicial.maps.base import SimplexMap, pool_size
 from simplicial.maps.control_points import lay_out
@@ -131,7 +131,7 @@ def test_numbers_that_the_file_does_not_bear_out_lay_nothing_out(
     def never(*_: Any) -> Any:
         raise AssertionError("laid out")
 
-    monkeypatch.setattr(storage, "lay_out", never)
+    monkeypatch.setattr(complex_file, "lay_out", never)
     with pytest.raises(DataError) as refusal:
         load(saved | {name: saved[name] + by}, tmp_path)
     assert "laid out" not in str(refusal.value)

@@ -14,10 +14,10 @@ from simplicial.landscapes import (
     Landscape,
     by_name,
     double_well,
+    exhaustive_search,
     gaussian_mixture,
     himmelblau,
     mueller_brown,
-    search,
     simplex_wells,
     six_hump_camel,
     trigonometric,
@@ -309,11 +309,13 @@ def test_a_search_that_does_not_end_in_agreement_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Functions that do not grow in every direction: a saddle alone, and no critical point."""
-    monkeypatch.setattr(search, "ROUNDS", 2)
+    monkeypatch.setattr(exhaustive_search, "ROUNDS", 2)
     box = np.array([[-1.0, -1.0], [1.0, 1.0]])
-    saddle = search.searched("saddle", lambda x: x[:, 0].square() - x[:, 1].square(), domain=box)
+    saddle = exhaustive_search.searched(
+        "saddle", lambda x: x[:, 0].square() - x[:, 1].square(), domain=box
+    )
     with pytest.raises(SearchError, match="saddle in 2 variables has 1 critical points of sum -1"):
         saddle(0)
-    slope = search.searched("slope", lambda x: x.exp().sum(dim=1), domain=box)
+    slope = exhaustive_search.searched("slope", lambda x: x.exp().sum(dim=1), domain=box)
     with pytest.raises(SearchError, match="slope in 2 variables has 0 critical points of sum 0"):
         slope(0)
