@@ -28,7 +28,7 @@ from reduction.validation import as_bool, as_integer, short_repr
 from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.construction.executors import by_workers, check_workers, cut
 from simplicial.construction.scheduler import record_name
-from simplicial.construction.state import progress_bar
+from simplicial.display import progress_bar
 from simplicial.loss import MEMORY, evaluate
 from simplicial.optimizers.algorithm1 import Simplices, Stage, descend
 from simplicial.optimizers.recipe import check_recipe

@@ -15,8 +15,9 @@ from reduction.validation import as_bool, as_integer, is_number, short_repr
 from simplicial.complex import LossComplex
 from simplicial.construction.executors import check_workers
 from simplicial.construction.scheduler import TOGETHER, Schedule, record_name
-from simplicial.construction.state import Gauge, dimension_name, progress_bar
+from simplicial.construction.state import Gauge
 from simplicial.critical_points.search import with_saddles
+from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import NotFiniteError
 from simplicial.loss import MEMORY, Loss, evaluate
 from simplicial.maps.base import SimplexMap, pool_size

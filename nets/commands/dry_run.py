@@ -18,11 +18,10 @@ from nets.commands.settings import GIGABYTE, NetworkSettings, Room
 from nets.data.images import ImageData
 from nets.loss import NetworkLoss
 from simplicial import NudgedElastic
-from simplicial.construction.state import dimension_name
+from simplicial.display import dimension_name, duration
 from simplicial.loss import evaluate, gradient, values_and_gradients
 from simplicial.maps.base import interior_controls
 from simplicial.maps.lattice import interior_lattice
-from simplicial.reports.status import duration
 
 POINTS = 4  # that are timed together
 IMAGES = 256  # on which they are, at most

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from reduction import DataError
 from simplicial.construction.batches import Batch, Finished, finish
 from simplicial.construction.executors import by_workers, cut
-from simplicial.construction.state import Gauge, dimension_name, progress_bar
+from simplicial.construction.state import Gauge
+from simplicial.display import dimension_name, progress_bar
 from simplicial.loss import Evaluation
 from simplicial.optimizers.algorithm1 import Optimizer
 from simplicial.run_folder.folder import Memo, Store

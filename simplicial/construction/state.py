@@ -1,16 +1,15 @@
 """What is known of a complex while it is built: heights, floors, gradients, certificates."""
 
 import warnings
-from typing import NoReturn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from simplicial.construction.batches import Batch, Finished
 from simplicial.critical_points.certificates import Certificates, certify
+from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.loss import values_and_gradients
 from simplicial.maps.control_points import Layout
@@ -23,7 +22,6 @@ from simplicial.optimizers.algorithm1 import Simplices, Stage
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
 RAISED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak
 KEPT_BYTES = 16  # loss and accuracy of a lattice point
-_NAMES = {0: "vertices", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
 class Gauge:
@@ -201,13 +199,3 @@ class Gauge:
                     )
                 )
         return tuple(found)
-
-
-def dimension_name(r: int) -> str:
-    """What simplices of dimension r are called."""
-    return _NAMES.get(r, f"{r}-simplices")
-
-
-def progress_bar(title: str, total: int | None, shown: bool) -> "tqdm[NoReturn]":
-    """A bar on stderr, for what takes over two seconds."""
-    return tqdm(desc=title, total=total, delay=2, disable=not shown, leave=False)

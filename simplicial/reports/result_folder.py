@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
+from simplicial.display import progress_bar
 from simplicial.errors import RunError
 from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_triangle
 from simplicial.reports.status import RECORDS
@@ -136,6 +136,8 @@ def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> dic
         triangle = longest_triangle(loss_complex, barcode)
         figures["triangle"] = triangle_figure(loss_complex, triangle)
         edges = list(combinations(triangle, 2))
-    for edge in tqdm(edges, desc="straight lines", delay=2, disable=not progress, leave=False):
-        plot_edge(loss_complex[edge], "loss", axes["edges"], straight=True)
+    with progress_bar("straight lines", len(edges), progress) as bar:
+        for edge in edges:
+            plot_edge(loss_complex[edge], "loss", axes["edges"], straight=True)
+            bar.update()
     return figures

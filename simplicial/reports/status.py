@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.scheduler import TOGETHER, record_name
-from simplicial.construction.state import dimension_name
+from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maxima.lattice_maximum import on_facets
 from simplicial.run_folder.folder import BEGUN, LOCK
@@ -157,17 +157,6 @@ class Progress:
         return "\n".join(lines)
 
 
-def duration(seconds: float) -> str:
-    """A length of time for people."""
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    minutes = round(seconds / 60)
-    hours, days = minutes // 60, minutes // 1440
-    if not hours:
-        return f"{minutes} min"
-    return f"{hours} h {minutes % 60} min" if not days else f"{days} d {hours % 24} h"
-
-
 def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
     """How many minima, and the top dimension where it is known yet."""
     complex_, run = settings.get("complex", {}), settings.get("run", {})
@@ -211,14 +200,10 @@ def _figures(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
     figures = records.figures(record_name(r), "complex" if r else "minima")
     if figures and max(figures) >= m:
         raise DataError(
-            f"a run of this size has {m} {_name(r)}, {records.folder} has a record of number "
-            f"{max(figures)}: choose another folder"
+            f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "
+            f"number {max(figures)}: choose another folder"
         )
     return figures
-
-
-def _name(r: int) -> str:
-    return dimension_name(r) if r else "minima"
 
 
 def _turns(
@@ -234,7 +219,7 @@ def _turns(
         since = [time for time in times if time >= begun]
         pace = (since[-1] - max(begun, before)) / len(since) if since else None
         yield Turn(
-            name=_name(r),
+            name=dimension_name(r),
             total=comb(n, r + 1),
             done=int((~np.isnan(values[r])).sum()),
             pace=pace,

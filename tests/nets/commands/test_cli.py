@@ -196,7 +196,7 @@ def test_progress_goes_to_stderr_unless_quiet(tmp_path: Path, monkeypatch: pytes
         changed: dict[str, Any] = options | {"delay": 0}
         return tqdm(**changed)
 
-    monkeypatch.setattr("simplicial.construction.state.tqdm", at_once)
+    monkeypatch.setattr("simplicial.display.tqdm", at_once)
     loud = [option for option in SMALL if option != "--quiet"]
     shown = succeed("run", *loud, "--out", tmp_path / "loud")
     for bar in ("minima: training", "edges: training", "triangles: training", "edges: maxima"):

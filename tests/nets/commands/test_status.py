@@ -21,8 +21,9 @@ import simplicial.optimizers.relaxation
 from nets import MLP, NetworkLoss, load_digits, train_minima
 from reduction import Barcode, FilteredComplex
 from simplicial import Algorithm1, Minima, Recipe, build_complex
+from simplicial.display import duration
 from simplicial.reports.html import write_page
-from simplicial.reports.status import Progress, duration
+from simplicial.reports.status import Progress
 from simplicial.run_folder.folder import Store
 from tests.nets.cli_runner import SMALL, invoke, succeed
 
