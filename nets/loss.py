@@ -126,9 +126,8 @@ class NetworkLoss:
         """Exact values (batch,) at points (batch, d), float64.
 
         Differentiable by `torch.autograd` with respect to points; not by `torch.func` or forwards.
-        With batch norm the gradient takes the statistics at a point as constants. Convolutions are
-        rounded otherwise with gradients enabled than without, as in `evaluate`: in the seventh
-        digit. Raises ShapeError.
+        With batch norm the gradient takes the statistics at a point as constants.
+        Raises ShapeError.
         """
         return self._exact(points)[0]
 
@@ -205,8 +204,8 @@ class NetworkLoss:
         """
         if not isinstance(point, Tensor) or point.ndim != 1:
             raise ShapeError(
-                f"a state dict is that of one point ({self.dim},), got {short_repr(point)}: take one "
-                "row of the points"
+                f"a state dict is that of one point ({self.dim},), got {short_repr(point)}: take "
+                "one row of the points"
             )
         self._check_points(point[None])
         point = point.detach().to(self.device, self.coordinates.dtype)
@@ -227,15 +226,6 @@ class NetworkLoss:
     def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (batch,), float64, over all examples."""
         self._check_points(points)
-        loss, accuracy = self._means(points)
-        if not torch.is_grad_enabled() and not loss.isfinite().all():
-            beyond = ~loss.isfinite()
-            with self.networks.as_with_gradients():
-                loss[beyond], accuracy[beyond] = self._means(points[beyond])
-        return loss, accuracy
-
-    def _means(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """As `_exact`, where no sum on the way leaves the range of numbers."""
         buffers = self._statistics(points)
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         accuracy = torch.zeros_like(loss)
@@ -289,7 +279,7 @@ class NetworkLoss:
             ) from error
 
     def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
-        asked = Pass(self.execution.arranged(x, training=True), y, "training", seed)
+        asked = Pass(self.execution.arranged(x), y, "training", seed)
 
         def estimate(points: Tensor) -> Tensor:
             self._check_points(points)

@@ -189,8 +189,8 @@ def _check_units(units: Sequence[Units], loss: NetworkLoss) -> None:
         counted = known and is_whole(each.count) and each.count >= 1
         if not counted or not all(isinstance(place, Place) for place in each.places):
             raise DataError(
-                f"units must be Units of one or more, each with its Places, got {short_repr(each)}: "
-                "mend the Units"
+                f"units must be Units of one or more, each with its Places, got "
+                f"{short_repr(each)}: mend the Units"
             )
         for place in each.places:
             if place.name not in shapes:

@@ -98,20 +98,6 @@ class Networks:
         """The model's own buffers, so many times."""
         return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
 
-    @contextmanager
-    def as_with_gradients(self) -> Generator[None]:
-        """Networks are run as where gradients are taken.
-
-        By sums of products: those of Winograd's convolutions leave the range of float32 where
-        numbers are 1e36, and a number that is not finite spoils its neighbours.
-        """
-        before = self.execution
-        self.execution = replace(before, without_gradients=before.layout)
-        try:
-            yield
-        finally:
-            self.execution = before
-
     def run(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
         """Loss and accuracy, (batch,) each, at points (batch, d).
 

@@ -1,22 +1,34 @@
-"""Convolutions as products of their weights with patches of images.
+"""Convolutions as products of their weights with unfolded images.
 
 For gradients of several networks at once on a CUDA device: batched by `torch.func.vmap` these are
 convolutions in groups, one group for a network, which cuDNN takes group by group, and if each time
-the same bits are to come out, slowly. A patch is copied for each place of the output, so this is
-for few channels.
+the same bits are to come out, slowly. Unfolding copies a patch for each number of the output, so
+this is for few channels.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
-
-from nets.layout import pair
+from torch.overrides import TorchFunctionMode
 
 FEW = 16  # channels from which on copying patches costs more than it saves
 
 
-def by_patches(
+class UnfoldedConvolutions(TorchFunctionMode):
+    """A mode in which `torch.conv2d` is `unfolded_convolution` wherever that is defined."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        found = unfolded_convolution(*args, **kwargs) if func is torch.conv2d else None
+        return func(*args, **kwargs) if found is None else found
+
+
+def unfolded_convolution(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -25,12 +37,13 @@ def by_patches(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """`torch.conv2d` of images that have few channels; None where it is left to torch.
+    """`torch.conv2d` of images with fewer than FEW channels; None for all other arguments.
 
-    Of torch's operations, so that it can be batched and differentiated as they can.
+    Arguments and result as for `torch.conv2d`, also by name. Of torch's operations alone, so it can
+    be batched and differentiated as they can.
     """
-    steps, zeros, size = pair(stride), pair(padding), weight.shape[2:]
-    plain = groups == 1 and pair(dilation) == (1, 1) and input.ndim == weight.ndim == 4
+    steps, zeros, size = _pair(stride), _pair(padding), weight.shape[2:]
+    plain = groups == 1 and _pair(dilation) == (1, 1) and input.ndim == weight.ndim == 4
     if not plain or len(steps) != 2 or len(zeros) != 2 or weight.shape[1] >= FEW:
         return None
     if not all(isinstance(number, int) for number in (*steps, *zeros)):
@@ -48,3 +61,9 @@ def by_patches(
     if bias is not None:
         out = out + bias[:, None]
     return out.unflatten(1, (n, height, width)).transpose(0, 1)
+
+
+def _pair(number: Any) -> tuple[int, ...]:
+    """(rows, columns) of one number or two, as torch takes them; of more, all."""
+    numbers = tuple(number) if isinstance(number, list | tuple) else (number,)
+    return 2 * numbers if len(numbers) == 1 else numbers

@@ -126,7 +126,7 @@ def test_products_with_the_hessian_are_torchs() -> None:
     model = seeded(lambda: LeNet(size=12)).double()
     images = IMAGES.double()
     loss = NetworkLoss(model, images, CLASSES)
-    assert loss.execution.layout == "examples_last"
+    assert loss.execution.layout == "channels_last"
     point, direction = points_near(model, 1)[0].double(), numbers(loss.dim, seed=33).double()
 
     def plain(at: Tensor) -> Tensor:
