@@ -11,6 +11,7 @@ of the input.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from reduction import files
 from reduction.barcodes.barcode import Barcode
-from reduction.errors import DimensionError, ShapeError
+from reduction.errors import DataError, DimensionError, ShapeError
+from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.filtrations.cliques import clique_filtration
 from reduction.filtrations.filtration import Filtration, complete_filtration, filtration
 from reduction.filtrations.rips import rips_filtration
@@ -31,6 +32,9 @@ from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
 from reduction.persistence.cohomology import persistence
 from reduction.validation import as_bool, as_path, is_whole, length_of, short_repr
+
+FORMAT = "loss-barcodes filtered complex"  # of its file, a NumPy archive (npz)
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -156,15 +160,18 @@ class FilteredComplex:
         no file.
         """
         content = as_path(path).read_bytes()
-        with files.refusing(path, "filtered complex"):
-            return cls(*files.read_complex(content))
+        with refusing(path, "filtered complex", VERSION):
+            return cls(*_read(content))
 
     def save(self, path: str | Path) -> None:
         """Write a NumPy archive (npz, no pickles) that `load` restores bit by bit; overwrites.
 
         Raises OptionError for what is no path, OSError where it cannot be written.
         """
-        files.write_complex(path, self.vertices, self.values)
+        arrays: dict[str, Any] = {"format": FORMAT, "version": VERSION, "dim": self.dim}
+        for r, values in enumerate(self.values):
+            arrays |= {f"vertices_{r}": self.vertices[r], f"values_{r}": values}
+        write_arrays(path, arrays)
 
     def __repr__(self) -> str:
         return f"FilteredComplex(dim={self.dim}, counts={self.counts})"
@@ -194,7 +201,7 @@ class FilteredComplex:
         return np.argsort(self.values[r], kind="stable")
 
     def boundary(self, r: int) -> sparse.csc_array:
-        """The boundary operator of the r-simplices, for r = 1..dim: the D of `reduction.persistence.boundary`.
+        """The boundary operator of the r-simplices, r = 1..dim: D of `persistence.boundary`.
 
         returns (m_{r-1}, m_r) int8, (-1)^i for the facet that omits vertex i; rows and columns both
         in filtration order. Raises DimensionError. Source: section 4 of the paper.
@@ -236,7 +243,8 @@ class FilteredComplex:
         on the way.
 
         field  a prime below 2**31
-        Raises FieldError, CapacityError. Source: Barannikov (1994), see `reduction.persistence.canonical`.
+        Raises FieldError, CapacityError. Source: Barannikov (1994), see
+        `reduction.persistence.canonical`.
         """
         return canonical_form(self, field)
 
@@ -278,6 +286,21 @@ def _shape(r: int, given: ArrayLike) -> tuple[int, ...]:
         return np.shape(given)
     except ValueError:
         raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
+
+
+def _read(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """The vertices and values of each dimension, unchecked. Raises anything: see `refusing`."""
+    with np.load(BytesIO(content), allow_pickle=False) as archive:
+        check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
+        dimensions = range(archive["dim"].item() + 1)
+        if len(dimensions) > len(archive.files):  # or names alone would fill the memory
+            raise DataError(f"it has not the arrays of dimension {len(dimensions) - 1}")
+        parts = {f"{part}_{r}" for part in ("vertices", "values") for r in dimensions}
+        check_arrays(archive, {"format", "version", "dim"} | parts)
+        return (
+            [archive[f"vertices_{r}"] for r in dimensions],
+            [archive[f"values_{r}"] for r in dimensions],
+        )
 
 
 def _is_simplex(key: Any) -> bool:

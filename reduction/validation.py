@@ -20,7 +20,8 @@ def as_integer(name: str, value: int, least: int) -> int:
         number = None
     if number is None or isinstance(value, bool) or number < least:
         raise OptionError(
-            f"{name} must be a whole number of at least {least}, got {short_repr(value)}: change {name}"
+            f"{name} must be a whole number of at least {least}, got {short_repr(value)}: "
+            f"change {name}"
         )
     return number
 

@@ -1,1 +1,1 @@
-"""Barcodes: their bars, the critical points at their ends, distances between them, files of them."""
+"""Barcodes: bars, the critical points at their ends, distances, files."""

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction import files
+from reduction.barcodes.barcode_file import VERSIONS, IndexRecord, read_barcode, write_barcode
 from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
 from reduction.barcodes.text_table import table
 from reduction.errors import BarcodeError, DimensionError, ShapeError
+from reduction.files import refusing
 from reduction.filtrations.simplices import Simplices
 from reduction.persistence.chains import Chain
 from reduction.persistence.cycles import Cycles
@@ -117,8 +118,8 @@ class Barcode:
         no file.
         """
         content = as_path(path).read_bytes()
-        with files.refusing(path, "barcode", files.BARCODE_VERSIONS):
-            field, records = files.read_barcode(content)
+        with refusing(path, "barcode", VERSIONS):
+            field, records = read_barcode(content)
             bars = [
                 [(birth, math.inf if death is None else death) for birth, death in record.bars]
                 for record in records
@@ -141,7 +142,7 @@ class Barcode:
         Raises OptionError for what is no path, OSError where it cannot be written.
         """
         records = [
-            files.IndexRecord(
+            IndexRecord(
                 [(birth, None if math.isinf(death) else death) for birth, death in bars.tolist()],
                 pairs.births.tolist(),
                 [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
@@ -150,7 +151,7 @@ class Barcode:
             for r, bars in enumerate(self.bars)
             for pairs in [self.pairs(r)]
         ]
-        files.write_barcode(path, self.field, records)
+        write_barcode(path, self.field, records)
 
     def __repr__(self) -> str:
         shown = f"field={self.field}, counts={tuple(len(bars) for bars in self.bars)}"

@@ -79,7 +79,8 @@ class Ends:
             return Ends(*(getattr(self, name)[order] for name in LAYOUT))
         except IndexError:
             raise BarcodeError(
-                f"ends are taken at rows of {len(self)}, got {short_repr(order)}; give their positions"
+                f"ends are taken at rows of {len(self)}, got {short_repr(order)}; "
+                "give their positions"
             ) from None
 
 

@@ -10,7 +10,7 @@ The working column has a coefficient for each row, and a tree of bits that marks
 Reininghaus & Wagner 2017, "PHAT", section 4). Columns that wait or are reduced are lists of terms.
 
 Behind the facets one more row may stand for each column. A column that is given 1 in that row
-carries its column of V along with that of R = D V (see `reduction.persistence.boundary`), and none of these
+carries its column of V along with that of R = D V (see `persistence.boundary`), and none of these
 rows is a pivot before the boundary has cancelled.
 """
 

@@ -1,7 +1,7 @@
 """Reduction of the coboundary matrix of a complete complex while its columns are short.
 
 Nothing of the matrix is stored. Columns are reduced from the last simplex to the first. The working
-column is a set of simplices with coefficients, a column of V (see `reduction.persistence.boundary`), and each
+column is a set of simplices with coefficients, a column of V (see `persistence.boundary`), and each
 has a cursor into its own coboundary, in a heap by (value, position) of where the cursor stands.
 Cursors that stand at the earliest cofacet are taken together: where they cancel they move on. Where
 they do not, and the pivot belongs to another column, they move on too, and the simplices of that

@@ -1,0 +1,145 @@
+"""The file of a barcode: JSON of bars, birth and death simplices, and critical points.
+
+Version 1 has no critical points of births and deaths, version 2 has them for every index. The
+checksum may be left out by whoever writes one by hand.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.barcodes.endpoints import BarEnds, Ends
+from reduction.errors import DataError
+from reduction.files import check_tag, sealed, unsealed, write
+
+FORMAT = "loss-barcodes barcode"
+VERSION = 1
+WITH_ENDS = 2  # of a barcode with the critical points where its bars begin and end
+VERSIONS = f"{VERSION} or {WITH_ENDS}"
+
+
+class IndexRecord(NamedTuple):
+    """The bars of index r as they stand in a file: None, in JSON null, where nothing ends a bar."""
+
+    bars: list[tuple[float, float | None]]
+    births: list[list[int]]  # r + 1 vertex labels of the simplex that begins each bar
+    deaths: list[list[int] | None]  # r + 2 labels of the simplex that ends it
+    ends: BarEnds | None  # of every index, or of none
+
+
+def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) -> None:
+    """Write the bars of each index; a float as the shortest decimal that reads back as the same."""
+    document = {
+        "format": FORMAT,
+        "version": WITH_ENDS if any(record.ends for record in indices) else VERSION,
+        "field": field,
+        "indices": [_index_document(record) for record in indices],
+    }
+    write(path, (json.dumps(sealed(document), allow_nan=False) + "\n").encode())
+
+
+def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
+    """The field and the bars of each index, of the right types. Raises anything: see
+    `reduction.files.refusing`.
+    """
+    document = json.loads(content.decode("utf-8"))
+    version = document["version"]
+    check_tag(document["format"], version, FORMAT, VERSION, WITH_ENDS)
+    document = unsealed(document, required=False)
+    if set(document) != {"format", "version", "field", "indices"}:
+        raise DataError(f"it has other parts than it should: {sorted(document)}")
+    records: list[IndexRecord] = []
+    for r, record in enumerate(_listed(document["indices"])):
+        if ("ends" in record) != (version == WITH_ENDS):
+            raise DataError(f"indices have ends in version {WITH_ENDS} only, and all of them")
+        bars = [
+            (_number(birth), None if death is None else _number(death))
+            for birth, death in _listed(record["bars"])
+        ]
+        births = [_labels(row, r + 1) for row in _listed(record["births"])]
+        deaths = [row if row is None else _labels(row, r + 2) for row in _listed(record["deaths"])]
+        ends = None
+        if version == WITH_ENDS:
+            ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))
+        records.append(IndexRecord(bars, births, deaths, ends))
+    return document["field"], records
+
+
+def _index_document(record: IndexRecord) -> dict[str, Any]:
+    document = record._asdict()
+    if record.ends is None:
+        del document["ends"]
+    else:
+        sides = zip(BarEnds._fields, record.ends, strict=True)
+        document["ends"] = {side: _ends_document(ends) for side, ends in sides}
+    return document
+
+
+def _ends_document(ends: Ends) -> dict[str, Any]:
+    """Lists of each array's rows, null for nan; d and e, which no row tells where there is none."""
+    return {
+        "d": ends.points.shape[1],
+        "e": ends.eigenvalues.shape[1],
+        "certified": ends.certified.tolist(),
+        "points": [_nullable(row) for row in ends.points.tolist()],
+        "gradient_norms": _nullable(ends.gradient_norms.tolist()),
+        "eigenvalues": [_nullable(row) for row in ends.eigenvalues.tolist()],
+        "morse": ends.morse.tolist(),
+    }
+
+
+def _ends(document: dict[str, Any]) -> Ends:
+    """What `_ends_document` made a document of. Raises anything."""
+    certified, morse = _typed(document["certified"], bool), _typed(document["morse"], int)
+    return Ends(
+        np.array(certified, np.bool_),
+        _matrix(document["points"], document["d"]),
+        np.array(_numbers(document["gradient_norms"]), np.float64),
+        _matrix(document["eigenvalues"], document["e"]),
+        np.array(morse, np.int64),
+    )
+
+
+def _nullable(row: list[float]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in row]
+
+
+def _numbers(row: list[Any]) -> list[float]:
+    return [math.nan if value is None else _number(value) for value in _listed(row)]
+
+
+def _matrix(rows: list[list[Any]], width: int) -> NDArray[np.float64]:
+    if any(len(row) != width for row in _listed(rows)):
+        raise TypeError(f"its rows have not all {width} numbers")
+    return np.array([_numbers(row) for row in rows], np.float64).reshape(len(rows), width)
+
+
+def _listed(value: Any) -> list[Any]:
+    # an empty object or string would pass for an empty list
+    if type(value) is not list:
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def _number(value: Any) -> float:
+    # bool is an int to Python, and float() would read digits in a string
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is no finite number")
+    return float(value)
+
+
+def _labels(row: list[Any], count: int) -> list[int]:
+    if len(row) != count:
+        raise TypeError(f"{row!r} are no {count} vertex labels")
+    return _typed(row, int)
+
+
+def _typed(row: list[Any], kind: type) -> list[Any]:
+    if not all(type(value) is kind for value in _listed(row)):
+        raise TypeError(f"{row!r} are not all of type {kind.__name__}")
+    return row
