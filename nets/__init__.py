@@ -2,7 +2,8 @@
 
 from nets.data import ImageData, load_cifar10, load_digits, load_fashion_mnist
 from nets.loss import NetworkLoss
-from nets.models.build import MLP, LeNet
+from nets.models.lenet import LeNet
+from nets.models.mlp import MLP
 from nets.models.recipes import DIGITS_MLP, LENET, RESNET
 from nets.models.resnet import ResNet
 from nets.symmetry import align

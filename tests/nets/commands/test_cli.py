@@ -14,9 +14,8 @@ import torch
 from click.testing import Result
 from tqdm import tqdm
 
-from nets import LeNet, NetworkLoss, ResNet, load_digits, load_fashion_mnist
+from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits, load_fashion_mnist
 from nets.cli import main
-from nets.models.build import MLP
 from reduction import Barcode, OptionError
 from simplicial import LossComplex, Minima
 from simplicial.landscapes import by_name

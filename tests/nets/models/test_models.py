@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from nets.models.build import MLP, NAMES, LeNet, build
+from nets import MLP, LeNet
+from nets.models.build import NAMES, build
 from reduction.errors import DataError, OptionError
 
 
