@@ -1,4 +1,4 @@
-"""Hidden units that may change places, and networks aligned by letting them.
+"""Permutation groups of hidden units, and networks aligned by their elements.
 
 The units of a hidden layer, or the channels of a convolution, may be permuted where the layers
 behind take them up in the new order: the network computes the same function from another point of
@@ -10,13 +10,14 @@ Source: S. Ainsworth, J. Hayase, S. Srinivasa, "Git Re-Basin: merging models mod
 symmetries" (2023), section 3.2 and algorithm 1. Its assignment problems are solved by SciPy.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from nets.loss import NetworkLoss
@@ -40,61 +41,88 @@ GAIN = 1e-9  # share of what all weights come to, below which a permutation is n
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An axis of a parameter along which units stand, each with `block` numbers in turn."""
+class Axis:
+    """An axis of a parameter along which hidden units lie, `block` numbers to each unit.
 
-    name: str
-    axis: int
+    parameter  its name
+    dim        0 to its number of dimensions
+    block      numbers of a unit, one after another, as where channels were flattened
+    """
+
+    parameter: str
+    dim: int
     block: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
-    """Units that may be permuted, in all places at once."""
+class PermutationGroup:
+    """The symmetric group of `count` hidden units, acting on all `axes` at once."""
 
     count: int
-    places: tuple[Place, ...]
+    axes: tuple[Axis, ...]
 
 
-def units_of(model: nn.Module) -> tuple[Units, ...]:
-    """The hidden units of a network that may change places, layer by layer.
+def permutation_groups(model: nn.Module) -> tuple[PermutationGroup, ...]:
+    """Permutations of hidden units that leave a network's function as it is, layer by layer.
 
     Known are MLP, LeNet and ResNet, and `nn.Sequential` of linear layers, convolutions, batch norm,
     pooling and functions of single units. Raises DataError for another network.
     """
     if isinstance(model, ResNet):
-        return tuple(_residual_units(model))
+        return tuple(_residual_groups(model))
     layers = getattr(model, "layers", model)
     if not isinstance(layers, nn.Sequential):
         raise DataError(
             f"the order of layers must be known to align networks, {type(model).__name__} is no "
-            "nn.Sequential: name its units, align(minima, units=[Units(...), ...])"
+            "nn.Sequential: name its units, align(minima, units=[PermutationGroup(...), ...])"
         )
     prefix = "" if layers is model else "layers."
-    return tuple(_chain_units(list(_leaves(layers, prefix))))
+    return tuple(_chain_groups(list(_leaves(layers, prefix))))
+
+
+_RENAMED = {"Place": Axis, "Units": PermutationGroup, "units_of": permutation_groups}
+
+
+def __getattr__(name: str) -> Any:
+    """Former names, for one release."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    warnings.warn(
+        f"nets.symmetry.{name} is called nets.symmetry.{new.__name__}: change the name",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return new
 
 
 def permuted(
-    point: Tensor, loss: NetworkLoss, units: Sequence[Units], orders: Sequence[NDArray[np.int64]]
+    point: Tensor,
+    loss: NetworkLoss,
+    groups: Sequence[PermutationGroup],
+    orders: Sequence[NDArray[np.int64]],
 ) -> Tensor:
-    """The point (d,) with its units in other orders: unit k becomes the former unit order[k]."""
+    """The point (d,) with its hidden units permuted: unit k becomes the former unit order[k].
+
+    orders  one permutation (count,) for each group
+    """
     parameters = dict(loss.coordinates.views(point))
-    for each, order in zip(units, orders, strict=True):
-        for place in each.places:
-            parameters[place.name] = _reordered(parameters[place.name], place, order)
+    for group, order in zip(groups, orders, strict=True):
+        for axis in group.axes:
+            parameters[axis.parameter] = _reordered(parameters[axis.parameter], axis, order)
     return torch.cat([parameters[name].reshape(-1) for name in loss.coordinates.names])
 
 
 def align(
     minima: Minima,
     *,
-    units: Sequence[Units] | None = None,
+    units: Sequence[PermutationGroup] | None = None,
     seed: int = 0,
     memory: int | str = MEMORY,
 ) -> Minima:
     """The minima with their hidden units permuted so that they come near the first one.
 
-    units   what may be permuted; None: what `units_of` finds in the loss's model
+    units   PermutationGroups; None: those that `permutation_groups` finds in the loss's model
     seed    of the order in which layers are matched
     memory  bytes, or "4GB", for a batch of networks when the loss is evaluated at them anew
     Layer by layer, units are matched so that the weights around them have the largest inner product
@@ -112,15 +140,18 @@ def align(
         )
     memory = byte_count(memory)
     if units is not None and not isinstance(units, Sequence):
-        raise DataError(f"units must be a list of Units, got {short_repr(units)}: mend the Units")
-    units = units_of(loss.model()) if units is None else tuple(units)
-    _check_units(units, loss)
+        raise DataError(
+            f"units must be a list of PermutationGroups, got {short_repr(units)}: "
+            "mend the PermutationGroups"
+        )
+    groups = permutation_groups(loss.model()) if units is None else tuple(units)
+    _check_groups(groups, loss)
     rng = np.random.default_rng(as_integer("seed", seed, 0))
     first, *others = minima.points
     points = [first]
     for point in others:
-        orders = _matched(first, point, loss, units, rng)
-        points.append(permuted(point, loss, units, orders))
+        orders = _matched(first, point, loss, groups, rng)
+        points.append(permuted(point, loss, groups, orders))
     aligned = Minima(torch.stack(points), loss, minima.search, memory)
     changed = np.flatnonzero(~np.isclose(aligned.values, minima.values, rtol=1e-4, atol=1e-6))
     if changed.size:
@@ -128,7 +159,7 @@ def align(
         raise DataError(
             f"permuted units must leave a network's function as it is, the loss of network {k} "
             f"went from {minima.values[k]:.6g} to {aligned.values[k]:.6g}: name the units that "
-            "may change places, units=[...]"
+            "may change axes, units=[...]"
         )
     return aligned
 
@@ -137,85 +168,87 @@ def _matched(
     target: Tensor,
     point: Tensor,
     loss: NetworkLoss,
-    units: Sequence[Units],
+    groups: Sequence[PermutationGroup],
     rng: np.random.Generator,
 ) -> list[NDArray[np.int64]]:
-    """The order of each group's units that brings the point near the target."""
+    """A permutation of each group that brings the point near the target: algorithm 1."""
+    from scipy.optimize import linear_sum_assignment
+
     aims, weights = ({k: v.double() for k, v in loss.coordinates.views(p).items()}
                      for p in (target, point))  # fmt: skip
-    orders = [np.arange(each.count) for each in units]
+    orders = [np.arange(group.count) for group in groups]
     least = GAIN * float(target.double().norm() * point.double().norm())
     better = True
     while better:
         better = False
-        for k in rng.permutation(len(units)):
-            similar = _similarity(aims, weights, units[k])
+        for k in rng.permutation(len(groups)):
+            similar = _similarity(aims, weights, groups[k])
             order = linear_sum_assignment(similar, maximize=True)[1]
             if similar[np.arange(order.size), order].sum() <= np.trace(similar) + least:
                 continue
             better, orders[k] = True, orders[k][order]
-            for place in units[k].places:
-                weights[place.name] = _reordered(weights[place.name], place, order)
+            for axis in groups[k].axes:
+                weights[axis.parameter] = _reordered(weights[axis.parameter], axis, order)
     return orders
 
 
 def _similarity(
-    aims: Mapping[str, Tensor], weights: Mapping[str, Tensor], units: Units
+    aims: Mapping[str, Tensor], weights: Mapping[str, Tensor], group: PermutationGroup
 ) -> NDArray[np.float64]:
     """Inner products of the weights around each unit of one network with each of the other."""
-    total = torch.zeros(units.count, units.count, dtype=torch.float64)
-    for place in units.places:
-        a, b = (_by_unit(side[place.name], place, units.count) for side in (aims, weights))
+    total = torch.zeros(group.count, group.count, dtype=torch.float64)
+    for axis in group.axes:
+        a, b = (_by_unit(side[axis.parameter], axis, group.count) for side in (aims, weights))
         total += (a @ b.T).cpu()
     return total.numpy()
 
 
-def _by_unit(parameter: Tensor, place: Place, count: int) -> Tensor:
+def _by_unit(parameter: Tensor, axis: Axis, count: int) -> Tensor:
     """(count, ...) as rows: a parameter's numbers that belong to each unit."""
-    return parameter.movedim(place.axis, 0).reshape(count, -1)
+    return parameter.movedim(axis.dim, 0).reshape(count, -1)
 
 
-def _reordered(parameter: Tensor, place: Place, order: NDArray[np.int64]) -> Tensor:
-    rows = order[:, None] * place.block + np.arange(place.block)
+def _reordered(parameter: Tensor, axis: Axis, order: NDArray[np.int64]) -> Tensor:
+    rows = order[:, None] * axis.block + np.arange(axis.block)
     index = torch.as_tensor(rows.reshape(-1), device=parameter.device)
-    return parameter.index_select(place.axis, index)
+    return parameter.index_select(axis.dim, index)
 
 
-def _check_units(units: Sequence[Units], loss: NetworkLoss) -> None:
+def _check_groups(groups: Sequence[PermutationGroup], loss: NetworkLoss) -> None:
     shapes = dict(zip(loss.coordinates.names, loss.coordinates.shapes, strict=True))
-    seen: set[tuple[str, int]] = set()
-    for each in units:
-        known = isinstance(each, Units) and isinstance(each.places, tuple | list)
-        counted = known and is_whole(each.count) and each.count >= 1
-        if not counted or not all(isinstance(place, Place) for place in each.places):
+    taken: set[tuple[str, int]] = set()
+    for group in groups:
+        known = isinstance(group, PermutationGroup) and isinstance(group.axes, tuple | list)
+        counted = known and is_whole(group.count) and group.count >= 1
+        if not counted or not all(isinstance(axis, Axis) for axis in group.axes):
             raise DataError(
-                f"units must be Units of one or more, each with its Places, got "
-                f"{short_repr(each)}: mend the Units"
+                "units must be PermutationGroups of one unit or more, each with its Axis objects, "
+                f"got {short_repr(group)}: mend the PermutationGroup"
             )
-        for place in each.places:
-            if place.name not in shapes:
+        for axis in group.axes:
+            if axis.parameter not in shapes:
                 raise DataError(
-                    "units that change places must stand in parameters that are trained, each "
-                    f"under one name, {place.name!r} is frozen, tied to another or not there: name "
-                    "the units that may change places, align(minima, units=[Units(...), ...])"
+                    "units that are permuted must lie in parameters that are trained, each under "
+                    f"one name, {axis.parameter!r} is frozen, tied to another or not there: name "
+                    "the units, align(minima, units=[PermutationGroup(...), ...])"
                 )
-            shape = shapes[place.name]
-            length = dict(enumerate(shape)).get(place.axis)
-            if length != each.count * place.block:
+            shape = shapes[axis.parameter]
+            length = dict(enumerate(shape)).get(axis.dim)
+            if length != group.count * axis.block:
                 raise DataError(
-                    f"units must stand along an axis of a trainable parameter, {each.count} units "
-                    f"of {place.block} along axis {place.axis} of {place.name!r} with shape "
-                    f"{tuple(shape)} do not: mend the Units"
+                    f"units must lie along an axis of a trainable parameter, {group.count} units "
+                    f"of {axis.block} along axis {axis.dim} of {axis.parameter!r} with shape "
+                    f"{tuple(shape)} do not: mend the PermutationGroup"
                 )
-            if (place.name, place.axis) in seen:
+            if (axis.parameter, axis.dim) in taken:
                 raise DataError(
-                    f"units must not share a place, axis {place.axis} of {place.name!r} is named "
-                    "twice: mend the Units"
+                    f"units must not share an axis, axis {axis.dim} of {axis.parameter!r} is named "
+                    "twice: mend the PermutationGroup"
                 )
-            seen.add((place.name, place.axis))
+            taken.add((axis.parameter, axis.dim))
 
 
-# --- which units there are
+# --- groups of known architectures
 
 
 def _leaves(layers: nn.Sequential, prefix: str) -> Iterator[tuple[str, nn.Module]]:
@@ -226,43 +259,43 @@ def _leaves(layers: nn.Sequential, prefix: str) -> Iterator[tuple[str, nn.Module
             yield f"{prefix}{name}", layer
 
 
-def _outputs(name: str, layer: nn.Module) -> list[Place]:
-    """Where the outputs of a layer, or the units of a batch norm, stand in its parameters."""
-    return [Place(f"{name}.{key}", 0) for key, _ in layer.named_parameters()]
+def _outputs(name: str, layer: nn.Module) -> list[Axis]:
+    """The axes of a layer's parameters along which its outputs lie."""
+    return [Axis(f"{name}.{key}", 0) for key, _ in layer.named_parameters()]
 
 
-def _chain_units(layers: Sequence[tuple[str, nn.Module]]) -> Iterator[Units]:
-    """The units between the layers of a chain."""
-    count, places = 0, list[Place]()
+def _chain_groups(layers: Sequence[tuple[str, nn.Module]]) -> Iterator[PermutationGroup]:
+    """A group for each hidden layer of a chain."""
+    count, axes = 0, list[Axis]()
     for name, layer in layers:
         if isinstance(layer, (nn.Linear, *_CONVOLUTIONS)):
             weights = layer.weight.shape
             if getattr(layer, "groups", 1) != 1:
                 raise DataError(
-                    f"channels of grouped convolutions cannot change places freely, {name} has "
+                    f"channels of grouped convolutions cannot be permuted freely, {name} has "
                     f"{layer.groups} groups: name the units, align(minima, units=[...])"
                 )
-            if places and weights[1] % count:
+            if axes and weights[1] % count:
                 raise DataError(
                     f"a layer must take up all units of the one before it, {name} takes "
                     f"{weights[1]} inputs from {count} units: name the units, "
                     "align(minima, units=[...])"
                 )
-            if places:
-                places.append(Place(f"{name}.weight", 1, weights[1] // count))
-                yield Units(count, tuple(places))
-            count, places = weights[0], _outputs(name, layer)
-        elif isinstance(layer, _NORMS) and places:
-            places += _outputs(name, layer)
+            if axes:
+                axes.append(Axis(f"{name}.weight", 1, weights[1] // count))
+                yield PermutationGroup(count, tuple(axes))
+            count, axes = weights[0], _outputs(name, layer)
+        elif isinstance(layer, _NORMS) and axes:
+            axes += _outputs(name, layer)
         elif not isinstance(layer, _UNIT_BY_UNIT):
             raise DataError(
                 f"layers must be known to align networks, {name} is a {type(layer).__name__}: name "
-                "the units, align(minima, units=[Units(...), ...])"
+                "the units, align(minima, units=[PermutationGroup(...), ...])"
             )
 
 
-def _residual_units(model: ResNet) -> Iterator[Units]:
-    """Inside each block, and along each stream: where shortcuts add, channels stay together."""
+def _residual_groups(model: ResNet) -> Iterator[PermutationGroup]:
+    """A group inside each block, and one along each stream: shortcuts add channel to channel."""
     stream = _outputs_of("layers", model.layers, 0, 1)
     count = model.get_parameter("layers.0.weight").shape[0]
     for at, block in enumerate(model.layers):
@@ -272,18 +305,18 @@ def _residual_units(model: ResNet) -> Iterator[Units]:
         width = model.get_parameter(f"{name}.layers.0.weight").shape[0]
         inside = _outputs_of(f"{name}.layers", block.layers, 0, 1)
         outside = _outputs_of(f"{name}.layers", block.layers, 3, 4)
-        yield Units(width, (*inside, Place(f"{name}.layers.3.weight", 1)))
-        stream.append(Place(f"{name}.layers.0.weight", 1))
+        yield PermutationGroup(width, (*inside, Axis(f"{name}.layers.3.weight", 1)))
+        stream.append(Axis(f"{name}.layers.0.weight", 1))
         if isinstance(block.shortcut, nn.Identity):
             stream += outside
             continue
         if isinstance(block.shortcut, nn.Sequential):
-            stream.append(Place(f"{name}.shortcut.0.weight", 1))
+            stream.append(Axis(f"{name}.shortcut.0.weight", 1))
             outside += _outputs_of(f"{name}.shortcut", block.shortcut, 0, 1)
-        yield Units(count, tuple(stream))
+        yield PermutationGroup(count, tuple(stream))
         count, stream = width, outside
-    yield Units(count, (*stream, Place("classify.weight", 1)))
+    yield PermutationGroup(count, (*stream, Axis("classify.weight", 1)))
 
 
-def _outputs_of(prefix: str, layers: nn.Sequential, *places: int) -> list[Place]:
-    return [place for k in places for place in _outputs(f"{prefix}.{k}", layers[k])]
+def _outputs_of(prefix: str, layers: nn.Sequential, *positions: int) -> list[Axis]:
+    return [axis for k in positions for axis in _outputs(f"{prefix}.{k}", layers[k])]

@@ -90,7 +90,7 @@ def train_minima(
     progress = as_bool("progress", progress)
     check_recipe(recipe)
     if as_bool("align", align):
-        symmetry.units_of(loss.model())  # refused before anything is trained
+        symmetry.permutation_groups(loss.model())  # refused before anything is trained
     check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)

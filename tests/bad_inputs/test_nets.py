@@ -21,7 +21,7 @@ from nets import (
     load_fashion_mnist,
     train_minima,
 )
-from nets.symmetry import Place, Units
+from nets.symmetry import Axis, PermutationGroup
 from reduction import CapacityError, DataError, OptionError, ShapeError
 from simplicial import LossError, Minima, Recipe, RunError
 from tests.bad_inputs.table import (
@@ -195,10 +195,11 @@ MINIMA = (
     Row("align", lambda _, v: align(v), OptionError, "must be a Minima", (5, None, Minima, X)),
     Row("align", lambda _, v: align(Minima(torch.eye(2), v)), DataError, "networks can be aligned",
         (lambda points: points.sum(dim=1),)),
-    Row("align", lambda g, v: align(g.minima, units=v), DataError, "mend the Units",
-        (5, "ab", [5], [Units(3, 5)], [Units("3", ())], [Units(0, ())], [Units(3, (5,))],  # pyright: ignore
-         [Units(3, (Place("layers.1.weight", 5),))],
-         [Units(-3, (Place("layers.1.weight", 0, -1),))])),
+    Row("align", lambda g, v: align(g.minima, units=v), DataError, "mend the PermutationGroup",
+        (5, "ab", [5], [PermutationGroup(3, 5)], [PermutationGroup("3", ())],  # pyright: ignore
+         [PermutationGroup(0, ())], [PermutationGroup(3, (5,))],  # pyright: ignore
+         [PermutationGroup(3, (Axis("layers.1.weight", 5),))],
+         [PermutationGroup(-3, (Axis("layers.1.weight", 0, -1),))])),
     Row("align", lambda g, v: align(g.minima, seed=v), OptionError, "seed must be", NO_SEED),
     Row("align", lambda g, v: align(g.minima, memory=v), OptionError, "memory must be", NO_COUNT),
     Row("train_minima", lambda _, v: train_minima(v, 2), DataError, "trained on a NetworkLoss",

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nets import MLP, LeNet, NetworkLoss, ResNet, align, train_minima
-from nets.symmetry import Place, Units, permuted, units_of
+from nets import MLP, LeNet, NetworkLoss, ResNet, align, symmetry, train_minima
+from nets.symmetry import Axis, PermutationGroup, permutation_groups, permuted
 from reduction import DataError, OptionError
 from simplicial import Minima, Recipe
 
@@ -48,9 +48,9 @@ def random_point(loss: NetworkLoss, seed: int) -> Tensor:
 @pytest.mark.parametrize("name", CASES)
 def test_a_permuted_network_computes_the_same_function(name: str) -> None:
     loss, rng = loss_of(name), np.random.default_rng(20268)
-    units, point = units_of(loss.model()), random_point(loss, 1)
-    orders = [rng.permutation(each.count) for each in units]
-    other = permuted(point, loss, units, orders)
+    groups, point = permutation_groups(loss.model()), random_point(loss, 1)
+    orders = [rng.permutation(group.count) for group in groups]
+    other = permuted(point, loss, groups, orders)
     assert (other != point).float().mean() > 0.5
     outputs = []
     for p in (point, other):
@@ -61,23 +61,23 @@ def test_a_permuted_network_computes_the_same_function(name: str) -> None:
     scale = outputs[0].abs().max()
     assert (outputs[0] - outputs[1]).abs().max() <= 1e-5 * scale
     backwards = [np.argsort(order) for order in orders]
-    assert torch.equal(permuted(other, loss, units, backwards), point)
+    assert torch.equal(permuted(other, loss, groups, backwards), point)
 
 
 @pytest.mark.parametrize(
     ("name", "count"), [("mlp", 2), ("lenet", 4), ("normed", 2), ("resnet", 9), ("resnet-ns", 13)]
 )
-def test_every_hidden_layer_has_its_units(name: str, count: int) -> None:
+def test_every_hidden_layer_has_its_group(name: str, count: int) -> None:
     """ResNet-14: a group in each of 6 blocks, and three streams; without shortcuts 13 layers."""
-    assert len(units_of(CASES[name]())) == count
+    assert len(permutation_groups(CASES[name]())) == count
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_permuted_copy_is_put_right(name: str) -> None:
     loss, rng = loss_of(name), np.random.default_rng(20269)
-    units, point = units_of(loss.model()), random_point(loss, 2)
+    groups, point = permutation_groups(loss.model()), random_point(loss, 2)
     near = point + 1e-3 * random_point(loss, 3)
-    copy = permuted(near, loss, units, [rng.permutation(each.count) for each in units])
+    copy = permuted(near, loss, groups, [rng.permutation(group.count) for group in groups])
     aligned = align(Minima(torch.stack([point, copy]), loss))
     assert torch.equal(aligned.points[0], point)
     assert torch.equal(aligned.points[1], near)
@@ -87,11 +87,11 @@ def test_one_hidden_layer_is_matched_as_well_as_can_be() -> None:
     torch.manual_seed(12)
     loss = NetworkLoss(MLP(4, (5,), 3), images(9, 4), torch.arange(9) % 3)
     points = torch.stack([random_point(loss, seed) for seed in (5, 6, 7)])
-    units = units_of(loss.model())
+    groups = permutation_groups(loss.model())
     aligned = align(Minima(points, loss)).points
     for k in (1, 2):
         copies = [
-            permuted(points[k], loss, units, [np.array(order)]) for order in permutations(range(5))
+            permuted(points[k], loss, groups, [np.array(order)]) for order in permutations(range(5))
         ]
         nearest = min(float((points[0] - copy).norm()) for copy in copies)
         assert float((points[0] - aligned[k]).norm()) == pytest.approx(nearest, rel=1e-6)
@@ -133,18 +133,27 @@ def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
     minima = Minima(torch.stack([random_point(loss, seed) for seed in (1, 2)]), loss)
     with pytest.raises(DataError, match=r"Own is no nn\.Sequential: name its units"):
         align(minima)
-    places = (Place("inner.weight", 0), Place("inner.bias", 0), Place("outer.weight", 1))
-    aligned = align(minima, units=[Units(6, places)])
+    axes = (Axis("inner.weight", 0), Axis("inner.bias", 0), Axis("outer.weight", 1))
+    aligned = align(minima, units=[PermutationGroup(6, axes)])
     np.testing.assert_allclose(aligned.values, minima.values, rtol=1e-5)
     assert not torch.equal(aligned.points, minima.points)
     for wrong, message in (
-        (Units(5, places), "5 units of 1 along axis 0 of 'inner.weight' with shape"),
-        (Units(6, (Place("none", 0),)), "'none' is frozen, tied to another or not there"),
-        (Units(6, (*places, places[0])), "axis 0 of 'inner.weight' is named twice"),
-        (Units(6, places[:2]), "the loss of network 1 went from .* to .*: name the units"),
+        (PermutationGroup(5, axes), "5 units of 1 along axis 0 of 'inner.weight' with shape"),
+        (PermutationGroup(6, (Axis("none", 0),)), "'none' is frozen, tied to another or not there"),
+        (PermutationGroup(6, (*axes, axes[0])), "axis 0 of 'inner.weight' is named twice"),
+        (PermutationGroup(6, axes[:2]), "the loss of network 1 went from .* to .*: name the units"),
     ):
         with pytest.raises(DataError, match=message):
             align(minima, units=[wrong])
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [("Place", "Axis"), ("Units", "PermutationGroup"), ("units_of", "permutation_groups")],
+)
+def test_former_names_stay_for_a_release(former: str, name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{former} is called nets.symmetry.{name}: change"):
+        assert getattr(symmetry, former) is getattr(symmetry, name)
 
 
 def test_what_cannot_be_aligned_is_refused() -> None:
