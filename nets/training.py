@@ -33,7 +33,8 @@ from simplicial.loss import MEMORY, evaluate
 from simplicial.optimizers.algorithm1 import Simplices, Stage, descend
 from simplicial.optimizers.recipe import check_recipe
 from simplicial.options import byte_count, described
-from simplicial.run_folder.folder import Memo, Store
+from simplicial.run_folder.checkpoint import Checkpoint
+from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
 NAME = record_name(0)  # of trained networks in a run folder
@@ -55,7 +56,7 @@ def train_minima(
     align: bool = False,
     seed: int = 0,
     memory: int | str = MEMORY,
-    store: str | Path | Store | None = None,
+    store: str | Path | RunFolder | None = None,
     executor: Executor | None = None,
     batch: int | None = None,
     progress: bool = True,
@@ -97,18 +98,18 @@ def train_minima(
     work = partial(
         train_batch, recipe=recipe, seed=seed, memory=memory, threads=torch.get_num_threads()
     )
-    with Store.opened(store) as folder:
+    with RunFolder.opened(store) as folder:
         trained = {}
         if folder is not None:
-            folder.agree("minima", _settings(loss, points, recipe, seed), NAME)
+            folder.match_settings("minima", _settings(loss, points, recipe, seed), NAME)
             trained = _stored(folder, loss, n)
         alone = folder is None and executor is None
         parts = cut(np.arange(n), batch, alone=alone, executor=executor, done=trained)
         keys = [f"{NAME}: {part.tolist()}" for part in parts]
-        memos = [None if folder is None else folder.memo(key) for key in keys]
+        checkpoints = [None if folder is None else folder.checkpoint(key) for key in keys]
         calls = [
-            (loss, points[torch.as_tensor(which)], which, memo)
-            for which, memo in zip(parts, memos, strict=True)
+            (loss, points[torch.as_tensor(which)], which, checkpoint)
+            for which, checkpoint in zip(parts, checkpoints, strict=True)
         ]
         with progress_bar("minima: training", recipe.epochs * len(parts), progress) as bar:
             for row, (found, seen) in _trained(executor, work, calls, recipe.epochs, bar):
@@ -116,8 +117,8 @@ def train_minima(
                     trained[number] = (found[i], _alone(seen, i))
                     if folder is not None:
                         folder.put(NAME, number, _record(number, *trained[number]))
-                if (memo := memos[row]) is not None:
-                    memo.clear()
+                if (checkpoint := checkpoints[row]) is not None:
+                    checkpoint.clear()
     points = torch.stack([trained[i][0].to(points) for i in range(n)])
     minima = Minima(points, loss, seen=Evaluation.joined([trained[i][1] for i in range(n)]))
     return symmetry.align(minima, seed=seed, memory=memory) if align else minima
@@ -127,7 +128,7 @@ def train_batch(
     loss: NetworkLoss,
     points: Tensor,
     which: NDArray[np.int64],
-    memo: Memo | None,
+    checkpoint: Checkpoint | None,
     on_round: Callable[[], object] = lambda: None,
     *,
     recipe: Recipe,
@@ -137,14 +138,14 @@ def train_batch(
 ) -> Trained:
     """Networks (k, d) trained from `points`, those with the numbers `which` (k,), and the loss.
 
-    memo     where to keep how far they have come
+    checkpoint  of these networks; None: none is saved
     threads  that torch takes. Raises LossError where training does not stay finite.
     """
     torch.set_num_threads(threads)
     points = points.clone()
     rows = np.arange(len(which))[:, None]
     simplices = Simplices(which[:, None], rows, Barycentric())
-    stage = Stage(simplices, slice(0, len(which)), slice(0, 0), seed, memory, memo=memo)
+    stage = Stage(simplices, slice(0, len(which)), slice(0, 0), seed, memory, checkpoint=checkpoint)
     descend(loss, points, stage, stage.inside, recipe, on_round=on_round)
     return Trained(points, evaluate(loss, points, memory))
 
@@ -191,7 +192,7 @@ def _record(number: int, point: Tensor, seen: Evaluation) -> Record:
     return Record({"points": point.cpu()}, numbers)
 
 
-def _stored(store: Store, loss: NetworkLoss, n: int) -> dict[int, tuple[Tensor, Evaluation]]:
+def _stored(store: RunFolder, loss: NetworkLoss, n: int) -> dict[int, tuple[Tensor, Evaluation]]:
     """Trained networks by their number. Raises DataError for records of others."""
     found = {}
     for number in store.numbers(NAME):

@@ -26,7 +26,7 @@ from simplicial.minima import Minima, check_minima
 from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.options import byte_count, described
-from simplicial.run_folder.folder import Store
+from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
 ROOM = 4  # what a build may take, over its memory budget
@@ -44,7 +44,7 @@ def build_complex(
     saddles: bool = False,
     seed: int = 0,
     memory: int | str = MEMORY,
-    store: str | Path | Store | None = None,
+    store: str | Path | RunFolder | None = None,
     executor: Executor | None = None,
     batch: int | None = None,
     progress: bool = True,
@@ -112,23 +112,23 @@ def build_complex(
         progress=progress,
     )
     optimizer = optimizer.fitted(minima.loss, minima.points)
-    with Store.opened(store) as folder:
+    with RunFolder.opened(store) as folder:
         if folder is not None:
             settings = _settings(gauge, max_dim, optimizer, simplex_map)
-            folder.agree("complex", settings, record_name(1))
+            folder.match_settings("complex", settings, record_name(1))
         schedule = Schedule(optimizer, folder, executor, batch, progress)
         if optimizer.moves_faces:
             _train_with_faces(gauge, max_dim, optimizer, folder)
         for r in range(1, max_dim + 1):
             schedule.run(gauge, r, trains=not optimizer.moves_faces)
         if folder is not None:
-            folder.forget()
+            folder.clear_checkpoints()
     parts = (minima, simplex_map, resolution, layout.simplices, gauge.pool, tuple(gauge.interiors))
     return LossComplex(*parts, gauge.certificates() if certify else None)
 
 
 def _train_with_faces(
-    gauge: Gauge, max_dim: int, optimizer: Optimizer, store: Store | None
+    gauge: Gauge, max_dim: int, optimizer: Optimizer, store: RunFolder | None
 ) -> None:
     """Train what moves its faces: all simplices of a dimension at once, and measure none before all
     stand still. A store keeps all control points after each dimension.
@@ -139,11 +139,16 @@ def _train_with_faces(
         if store is not None and (record := store.get(TOGETHER, r)) is not None:
             pool[moving] = _points(record, pool[moving], store).to(pool)
             continue
-        sides, memo = slice(moving.start, layout.rows(r).start), None
+        sides, checkpoint = slice(moving.start, layout.rows(r).start), None
         if store is not None:
-            memo = store.memo(f"{TOGETHER}: {r}")
+            checkpoint = store.checkpoint(f"{TOGETHER}: {r}")
         stage = Stage(
-            layout.simplices[r], layout.rows(r), sides, gauge.seed, gauge.memory, memo=memo
+            layout.simplices[r],
+            layout.rows(r),
+            sides,
+            gauge.seed,
+            gauge.memory,
+            checkpoint=checkpoint,
         )
         rounds = optimizer.rounds(loss, pool, stage)
         with progress_bar(f"{dimension_name(r)}: training", rounds, gauge.progress) as bar:
@@ -152,7 +157,7 @@ def _train_with_faces(
             store.put(TOGETHER, r, Record({"points": pool[moving].cpu()}, {}))
 
 
-def _points(record: Record, like: Tensor, store: Store) -> Tensor:
+def _points(record: Record, like: Tensor, store: RunFolder) -> Tensor:
     """The control points of a record. Raises DataError for those of another complex."""
     points = record.tensors.get("points")
     if points is None or points.shape != like.shape:

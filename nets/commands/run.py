@@ -32,7 +32,7 @@ from reduction import Barcode, w_inf
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.loss import evaluate
 from simplicial.reports.status import RECORDS
-from simplicial.run_folder.folder import Store
+from simplicial.run_folder.folder import RunFolder
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -190,7 +190,7 @@ def run(dry_run: bool, **options: Any) -> None:
     if dry_run:
         click.echo(plan(model, images, settings).table())
         return
-    with Store(settings.out / RECORDS) as store, _workers(settings.workers) as executor:
+    with RunFolder(settings.out / RECORDS) as store, _workers(settings.workers) as executor:
         _run(settings, model, images, states, store, executor)
 
 
@@ -251,7 +251,7 @@ def _run(
     model: nn.Module,
     images: ImageData,
     states: list[dict[str, Tensor]],
-    store: Store,
+    store: RunFolder,
     executor: Executor | None,
 ) -> None:
     began = time.perf_counter()
@@ -271,7 +271,7 @@ def _run(
         )
     )
     memory = settings.room(loss).batches
-    store.agree("run", settings.lasting | {"data_sha256": images.digest})
+    store.match_settings("run", settings.lasting | {"data_sha256": images.digest})
     if states:
         minima = Minima.from_state_dicts(states, loss)
         if settings.align:

@@ -64,7 +64,7 @@ class Batch:
     def part(self, some: slice, name: str) -> Self:
         """Some of the simplices, as they are before they are trained.
 
-        name  of the part, by which its memo is told from others
+        name  of the part, by which its checkpoint is told from others
         """
         stage = self.stage
         first, own = stage.inside.start, self.own
@@ -83,7 +83,7 @@ class Batch:
                 simplices=simplices,
                 inside=slice(first, first + len(rows)),
                 floor=None if stage.floor is None else stage.floor[some],
-                memo=None if stage.memo is None else stage.memo.part(name),
+                checkpoint=None if stage.checkpoint is None else stage.checkpoint.part(name),
             ),
         )
 

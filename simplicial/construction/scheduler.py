@@ -16,7 +16,8 @@ from simplicial.construction.state import Gauge
 from simplicial.display import dimension_name, progress_bar
 from simplicial.loss import Evaluation
 from simplicial.optimizers.algorithm1 import Optimizer
-from simplicial.run_folder.folder import Memo, Store
+from simplicial.run_folder.checkpoint import Checkpoint
+from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
 Ints = NDArray[np.int64]
@@ -35,7 +36,7 @@ class Schedule:
     """
 
     optimizer: Optimizer
-    store: Store | None
+    store: RunFolder | None
     executor: Executor | None
     batch: int | None
     progress: bool
@@ -76,24 +77,25 @@ class Schedule:
         return found
 
     def _put(self, gauge: Gauge, r: int, which: Ints, finished: Finished) -> None:
-        """Store the simplices of a batch."""
+        """Save the simplices of a batch."""
         if self.store is None:
             return
         for row, number in enumerate(which.tolist()):
             one = finished.part(slice(row, row + 1))
             vertices = gauge.layout.simplices[r].vertices[number]
             self.store.put(record_name(r), number, _record(one, vertices))
-        self._memo(self.store, r, which).clear()
+        self._checkpoint(self.store, r, which).clear()
 
     def _batch(self, gauge: Gauge, r: int, which: Ints, trains: bool) -> Batch:
         batch = gauge.batch(r, which, trains=trains)
         if self.store is None:
             return batch
-        return replace(batch, stage=replace(batch.stage, memo=self._memo(self.store, r, which)))
+        checkpoint = self._checkpoint(self.store, r, which)
+        return replace(batch, stage=replace(batch.stage, checkpoint=checkpoint))
 
     @staticmethod
-    def _memo(store: Store, r: int, which: Ints) -> Memo:
-        return store.memo(f"{record_name(r)}: {which.tolist()}")
+    def _checkpoint(store: RunFolder, r: int, which: Ints) -> Checkpoint:
+        return store.checkpoint(f"{record_name(r)}: {which.tolist()}")
 
     def _rounds(self, gauge: Gauge, r: int, which: Ints) -> int:
         batch = gauge.batch(r, which, trains=True)
@@ -161,7 +163,7 @@ def _record(one: Finished, vertices: Ints) -> Record:
     return Record(tensors, numbers)
 
 
-def _finished(record: Record, gauge: Gauge, r: int, number: int, store: Store) -> Finished:
+def _finished(record: Record, gauge: Gauge, r: int, number: int, store: RunFolder) -> Finished:
     """The simplex of a record. Raises DataError for one that is no simplex of this complex."""
     vertices, tensors = gauge.layout.simplices[r].vertices, record.tensors
     own = (gauge.layout.starts[r + 1] - gauge.layout.starts[r]) // len(vertices)

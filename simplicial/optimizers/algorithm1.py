@@ -33,8 +33,7 @@ from simplicial.maps.base import Barycentric, SimplexMap
 from simplicial.maps.lattice import UniformPoints
 from simplicial.maxima.refined import Seen
 from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe
-from simplicial.run_folder.checkpoint import Keeper
-from simplicial.run_folder.folder import Memo
+from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 GENTLER = 0.1  # of a step, where steps did not stay finite
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
@@ -72,7 +71,7 @@ class Stage:
     floor      (m,) the largest loss on each simplex's faces; None for an optimizer that moves faces
     seen       the loss and its gradient at the rows before inside; None likewise, and for one that
                takes no gradients
-    memo       where training keeps how far it has come; None: nowhere
+    checkpoint  of its training; None: none is saved
     """
 
     simplices: Simplices
@@ -82,7 +81,7 @@ class Stage:
     memory: int = MEMORY
     floor: NDArray[np.float64] | None = None
     seen: Seen | None = None
-    memo: Memo | None = None
+    checkpoint: Checkpoint | None = None
 
 
 class Optimizer(Protocol):
@@ -244,8 +243,8 @@ def descend(
         g = torch.add(gradient(estimate, theta), theta, alpha=recipe.weight_decay)
         part.add(g / samples, grad, free)
 
-    keeper = Keeper(stage.memo, moving)
-    done, kept = keeper.resume()
+    checkpointer = Checkpointer(stage.checkpoint, moving)
+    done, kept = checkpointer.resume()
     if done:
         moving.copy_(kept["main"])
         optimizer.state[moving]["momentum_buffer"] = kept["momentum"].to(moving)
@@ -264,8 +263,8 @@ def descend(
             portions.of(len(pull.rows), partial(pulled, estimate, pull))
             optimizer.step()
         _check_finite(moving, stage.simplices, epoch, recipe)
-        if keeper.is_due:
-            keeper.keep(epoch + 1, {"main": moving, "momentum": _momentum(moving, optimizer)})
+        if checkpointer.is_due:
+            checkpointer.save(epoch + 1, {"main": moving, "momentum": _momentum(moving, optimizer)})
         on_round()
 
 

@@ -30,7 +30,7 @@ from simplicial.maxima.refined import Seen, highest, rounding
 from simplicial.optimizers.algorithm1 import GENTLER, Stage
 from simplicial.optimizers.fillings import harmonic, ruled
 from simplicial.optimizers.relaxation import TINY, nudge
-from simplicial.run_folder.folder import Memo
+from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.simplex import interpolate_each
 
 Floats = NDArray[np.float64]
@@ -124,8 +124,9 @@ class NudgedElastic:
         for group in _groups(loss, pool, stage):
             faces = _Faces.of(stage, group, mesh)
             rows = torch.as_tensor(stage.simplices.controls[group], device=pool.device)
-            memo = None if stage.memo is None else stage.memo.part(f"{group.start}-{group.stop}")
-            settling = _Settling(self, loss, mesh, faces, stage.memory, memo, on_round)
+            name = f"{group.start}-{group.stop}"
+            checkpoint = None if stage.checkpoint is None else stage.checkpoint.part(name)
+            settling = _Settling(self, loss, mesh, faces, stage.memory, checkpoint, on_round)
             settled = settling.lowest(pool[rows])
             pool[rows[:, torch.as_tensor(mesh.inside)]] = settled
 
@@ -180,7 +181,7 @@ class _Settling:
     mesh: Mesh
     faces: _Faces
     memory: int
-    memo: Memo | None
+    checkpoint: Checkpoint | None
     on_round: Callable[[], object]
     coarse: float = COARSE
 
@@ -291,7 +292,7 @@ class _Settling:
             steps=self.settings.steps,
             longest=self.settings.longest,
             memory=self.memory,
-            memo=None if self.memo is None else self.memo.part(name),
+            checkpoint=None if self.checkpoint is None else self.checkpoint.part(name),
             on_round=self.on_round,
         )
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from simplicial.loss import Loss, values_and_gradients
 from simplicial.maps.mesh import Mesh, along, frame
-from simplicial.run_folder.checkpoint import Keeper
-from simplicial.run_folder.folder import Memo
+from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 FIRST = 0.05  # length of a point's first step, over the mesh's spacing
 FAR = 1e6  # of a step before it is shortened, which float32 can square
@@ -36,7 +35,7 @@ def nudge(
     steps: int,
     longest: float,
     memory: int,
-    memo: Memo | None,
+    checkpoint: Checkpoint | None,
     on_round: Callable[[], object],
 ) -> Tensor:
     """Simplices relaxed across themselves and spread evenly along themselves, (m, c, d).
@@ -44,7 +43,7 @@ def nudge(
     heights  (m, c) the loss at the control points, of which those on faces count
     floor    (m,) the largest loss on each simplex's faces
     steps    at most, none longer than so many spacings of the mesh: longest
-    memo     where it is kept how far they have come; None: nowhere
+    checkpoint  of these steps; None: none is saved
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
     point climbs along it, unless it is below the floor. A simplex that no longer
@@ -57,8 +56,8 @@ def nudge(
     is_path = mesh.places.shape[1] == 2
     is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
     pace = _Pace(longest)
-    keeper = Keeper(memo, controls)
-    done, kept = keeper.resume()
+    checkpointer = Checkpointer(checkpoint, controls)
+    done, kept = checkpointer.resume()
     if done:
         controls, heights, moving = kept["main"], kept["heights"], kept["moving"]
         is_climbing = kept["is_climbing"]
@@ -87,10 +86,10 @@ def nudge(
         if not going.all():
             moving = moving[going]
             pace.keep(going)
-        last = keeper.has_kept and (step + 1 == steps or not len(moving))
-        if keeper.is_due or last:
+        last = checkpointer.has_saved and (step + 1 == steps or not len(moving))
+        if checkpointer.is_due or last:
             state = {"heights": heights, "moving": moving, "is_climbing": is_climbing}
-            keeper.keep(step + 1, {"main": controls, **state, **pace.state()})
+            checkpointer.save(step + 1, {"main": controls, **state, **pace.state()})
     return controls
 
 

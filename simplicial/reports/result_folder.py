@@ -7,7 +7,7 @@ repeated.
     *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides
 
 Everything is written under another name and renamed, run.json last: where that is, all is there. A
-run that can be taken up again keeps what it has finished in the folder `records` (`Store`).
+run that can be taken up again keeps what it has finished in the folder `records` (`RunFolder`).
 """
 
 import json

@@ -2,7 +2,7 @@
 
     lock                       held while a process works on the folder
     begun                      its time is when a process last took the folder up
-    unfinished/KEY/            how far a batch has come, now and then (`Memo`)
+    unfinished/NAME/           checkpoint of a batch (`Checkpoint`)
 
 Settings and records are described in `simplicial.run_folder.records`.
 """
@@ -11,14 +11,14 @@ import json
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from reduction import DataError, OptionError
+from reduction import OptionError
 from simplicial.errors import RunError
+from simplicial.run_folder.checkpoint import UNFINISHED, Checkpoint
 from simplicial.run_folder.records import (
     PARTIAL,
     SETTINGS,
@@ -34,11 +34,11 @@ from simplicial.run_folder.records import (
     write_record,
 )
 
-LOCK, BEGUN, UNFINISHED = "lock", "begun", "unfinished"
+LOCK, BEGUN = "lock", "begun"
 LOOKED_AT = 1.0  # seconds in which whoever only asks whether the lock is held has given it back
 
 
-class Store(Records):
+class RunFolder(Records):
     """The records in a folder, for as long as this process holds its lock.
 
     folder  made if it is not there
@@ -67,7 +67,9 @@ class Store(Records):
                     left.unlink(missing_ok=True)
 
     @classmethod
-    def opened(cls, store: "str | Path | Store | None") -> AbstractContextManager["Store | None"]:
+    def opened(
+        cls, store: "str | Path | RunFolder | None"
+    ) -> AbstractContextManager["RunFolder | None"]:
         """A store to work in: this one, which stays open, or that of a folder, or none."""
         if store is None or isinstance(store, cls):
             return nullcontext(store)
@@ -95,9 +97,10 @@ class Store(Records):
                     folder.rmdir()
         self._lock.release()
 
-    def agree(self, name: str, settings: Mapping[str, Any], records: str | None = None) -> None:
-        """Keep the settings of these records, or compare them with those that were kept, once there
-        are records.
+    def match_settings(
+        self, name: str, settings: Mapping[str, Any], records: str | None = None
+    ) -> None:
+        """Save the settings of these records or, once there are records, compare with those saved.
 
         settings  JSON values by name
         records   name of the first records that are made under them
@@ -126,12 +129,12 @@ class Store(Records):
                     "or choose another folder"
                 )
 
-    def forget(self) -> None:
-        """Leave nothing unfinished: all is finished."""
+    def clear_checkpoints(self) -> None:
+        """Remove the checkpoints of all batches: all is finished."""
         shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
 
     def put(self, name: str, number: int, record: Record) -> None:
-        """Store a record under the settings agreed on last.
+        """Write a record under the settings agreed on last.
 
         Raises RunError where the disk is full or cannot be written.
         """
@@ -145,58 +148,7 @@ class Store(Records):
         """
         return read_record(self.path(name, number), place(name, number, self._current))
 
-    def memo(self, key: str) -> "Memo":
-        """Where a batch with this key says how far it has come, under the settings agreed on."""
+    def checkpoint(self, key: str) -> Checkpoint:
+        """The checkpoint of the batch with this key, under the settings matched last."""
         whole = json.dumps([key, self._agreed], sort_keys=True)
-        return Memo(self.folder, digest(whole.encode())[:16])
-
-
-@dataclass(frozen=True, slots=True)
-class Memo:
-    """How far a batch has come: a record for the last step that was kept.
-
-    root  the run folder
-    name  of this batch alone; other processes than the store's may write to its folder
-    """
-
-    root: Path
-    name: str
-
-    @property
-    def folder(self) -> Path:
-        """Where the record is."""
-        return self.root / UNFINISHED / self.name
-
-    def part(self, name: str) -> "Memo":
-        """Where a part of the batch says how far it has come; cleared with the batch."""
-        return Memo(self.root, f"{self.name}/{name}")
-
-    def load(self) -> tuple[int, Record] | None:
-        """The last step that was kept whole, and its record; None where there is none."""
-        paths = self.folder.glob("[0-9]*.json")
-        for path in sorted(paths, key=lambda path: int(path.stem), reverse=True):
-            with suppress(DataError):  # two processes wrote it, one of them outlived its run
-                if (found := read_record(path, self._place(path))) is not None:
-                    return int(path.stem), found
-        return None
-
-    def save(self, step: int, record: Record) -> None:
-        """Keep this step in place of those before it.
-
-        Nothing is kept where the run folder is on another machine. Raises RunError where the disk
-        is full.
-        """
-        if not self.root.is_dir():
-            return
-        path = self.folder / f"{step:06}.json"
-        write_record(path, record, self._place(path))
-        for old in self.folder.glob("[0-9]*"):
-            if int(old.stem) < step:
-                old.unlink(missing_ok=True)
-
-    def _place(self, path: Path) -> str:
-        return digest(f"{self.name}: {path.stem}".encode())
-
-    def clear(self) -> None:
-        """Forget the batch: it is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return Checkpoint(self.folder, digest(whole.encode())[:16])

@@ -36,7 +36,7 @@ from nets.models.checkpoints import read_checkpoint
 from reduction import Barcode, FilteredComplex, TopologyError
 from simplicial import Algorithm1, LossComplex, Minima, NudgedElastic, Recipe, build_complex
 from simplicial.landscapes import himmelblau
-from simplicial.run_folder.folder import Memo
+from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.records import Record
 
 Content = dict[str, bytes]
@@ -309,18 +309,18 @@ def readers(scratch: Path) -> dict[str, Reader]:
             progress=False,
         )  # fmt: skip
 
-    def memo(folder: Path) -> Memo:
-        return Memo(folder, "0123456789abcdef")
+    def unfinished(folder: Path) -> Checkpoint:
+        return Checkpoint(folder, "0123456789abcdef")
 
-    def write_memo(folder: Path, seed: int) -> None:
+    def write_batch(folder: Path, seed: int) -> None:
         tensors = {"points": torch.randn(3, 4, generator=torch.Generator().manual_seed(seed))}
-        other = Memo(folder, f"{seed:016}")
-        for kept in (memo(folder), other):
+        other = Checkpoint(folder, f"{seed:016}")
+        for kept in (unfinished(folder), other):
             kept.folder.mkdir(parents=True)
             kept.save(7 + seed, Record(tensors, {}))
 
-    def read_memo(folder: Path) -> bytes:
-        found = memo(folder).load()
+    def read_batch(folder: Path) -> bytes:
+        found = unfinished(folder).load()
         if found is None:  # the batch begins anew
             raise FileNotFoundError
         return repr(found[0]).encode() + _bytes(found[1].tensors["points"])
@@ -356,7 +356,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
             read_barcode,
         ),
         "run folder": (run, read_run),
-        "unfinished batch": (write_memo, read_memo),
+        "unfinished batch": (write_batch, read_batch),
         "checkpoint": (
             lambda folder, seed: torch.save(networks[seed].state_dict(), folder / "file.pt"),
             read_weights,

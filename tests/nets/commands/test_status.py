@@ -24,7 +24,7 @@ from simplicial import Algorithm1, Minima, Recipe, build_complex
 from simplicial.display import duration
 from simplicial.reports.html import write_page
 from simplicial.reports.status import Progress
-from simplicial.run_folder.folder import Store
+from simplicial.run_folder.folder import RunFolder
 from tests.nets.cli_runner import SMALL, invoke, succeed
 
 RUN = ["run", "--subset", "100", "--minima", "4", "--epochs", "2", "--hidden", "4", "--quiet"]
@@ -85,7 +85,7 @@ def test_a_stopped_run_has_the_barcode_of_what_is_finished(whole: Path, stopped:
 
 
 def test_a_run_at_work_is_told_from_a_stopped_one(stopped: Path) -> None:
-    with Store(stopped / "records"):
+    with RunFolder(stopped / "records"):
         assert "running; time left: unknown" in succeed("status", stopped).stdout
     assert "stopped; time left: unknown" in succeed("status", stopped).stdout
 

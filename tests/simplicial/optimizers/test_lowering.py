@@ -134,7 +134,7 @@ def test_a_triangle_below_its_faces_is_left_at_once() -> None:
         steps=30,
         longest=0.5,
         memory=MEMORY,
-        memo=None,
+        checkpoint=None,
         on_round=lambda: None,
     )
     assert len(calls) == 1

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from reduction import DataError
 from simplicial import RunError
-from simplicial.run_folder.folder import Store
+from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
 RECORD = Record({"points": torch.arange(6.0).view(2, 3)}, {"loss": 0.1, "vertices": [0, 2]})
@@ -30,13 +30,13 @@ def test_a_record_comes_back_bit_for_bit(tmp_path: Path) -> None:
         {"points": torch.tensor([0.1, -0.0, 5e-324], dtype=torch.float64)},
         {"loss": 0.1 + 0.2, "largest": None, "vertices": [3, 1]},
     )
-    with Store(tmp_path / "run") as store:
+    with RunFolder(tmp_path / "run") as store:
         store.put("edges", 7, record)
         store.put("edges", 2, RECORD)
         assert store.numbers("edges") == [2, 7]
         assert store.numbers("triangles") == []
         assert store.get("edges", 3) is None
-    with Store(tmp_path / "run") as store:
+    with RunFolder(tmp_path / "run") as store:
         found = store.get("edges", 7)
     assert found is not None
     assert found.numbers == record.numbers
@@ -49,11 +49,11 @@ def test_a_record_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_a_folder_goes_on_with_its_own_settings(tmp_path: Path) -> None:
-    with Store(tmp_path / "run") as store:
-        store.agree("complex", {"seed": 0, "tolerance": 1e-7, "maps": ["a"]})
-        store.agree("complex", {"seed": 1, "tolerance": 1e-7})  # nothing is finished yet
+    with RunFolder(tmp_path / "run") as store:
+        store.match_settings("complex", {"seed": 0, "tolerance": 1e-7, "maps": ["a"]})
+        store.match_settings("complex", {"seed": 1, "tolerance": 1e-7})  # nothing is finished yet
         store.put("edges", 0, RECORD)
-        store.agree("complex", {"tolerance": 1e-7, "seed": 1})
+        store.match_settings("complex", {"tolerance": 1e-7, "seed": 1})
         for other, told in (
             ({"seed": 2, "tolerance": 1e-7}, "seed = 1, now seed = 2"),
             ({"seed": 1, "tolerance": None}, "tolerance = 1e-07, now tolerance = null"),
@@ -62,13 +62,15 @@ def test_a_folder_goes_on_with_its_own_settings(tmp_path: Path) -> None:
         ):
             before = (tmp_path / "run" / "complex.settings.json").read_bytes()
             with pytest.raises(RunError, match=told):
-                store.agree("complex", other)
+                store.match_settings("complex", other)
             assert (tmp_path / "run" / "complex.settings.json").read_bytes() == before
 
 
 def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
-    code = f"from simplicial.run_folder.folder import Store; Store({str(tmp_path / 'run')!r})"
-    with Store(tmp_path / "run") as store:
+    code = (
+        f"from simplicial.run_folder.folder import RunFolder; RunFolder({str(tmp_path / 'run')!r})"
+    )
+    with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         before = files(tmp_path)
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -76,7 +78,7 @@ def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
         assert "RunError: a run folder belongs to one process at a time" in second.stderr
         assert files(tmp_path) == before
         with pytest.raises(RunError, match="another one works on"):
-            Store(tmp_path / "run")
+            RunFolder(tmp_path / "run")
     assert not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
 
 
@@ -84,13 +86,13 @@ def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
 def test_a_store_in_which_nothing_was_kept_leaves_nothing(tmp_path: Path, was_there: bool) -> None:
     if was_there:
         (tmp_path / "a").mkdir()
-    with Store(tmp_path / "a" / "b" / "run"):
+    with RunFolder(tmp_path / "a" / "b" / "run"):
         assert (tmp_path / "a" / "b" / "run" / "lock").exists()
     assert list(tmp_path.iterdir()) == ([tmp_path / "a"] if was_there else [])
 
 
 def test_files_of_others_stay(tmp_path: Path) -> None:
-    with Store(tmp_path / "run"):
+    with RunFolder(tmp_path / "run"):
         (tmp_path / "run" / "notes.txt").write_text("mine")
     assert files(tmp_path) == {"run/notes.txt"}
 
@@ -111,7 +113,7 @@ def spoilt(content: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["json", "safetensors"])
 @pytest.mark.parametrize("how", list(spoilt(b"0123456789")))
 def test_a_file_that_was_changed_is_told(tmp_path: Path, kind: str, how: str) -> None:
-    with Store(tmp_path / "run") as store:
+    with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         path = tmp_path / "run" / "edges" / f"000000.{kind}"
         path.write_bytes(spoilt(path.read_bytes())[how])
@@ -120,7 +122,7 @@ def test_a_file_that_was_changed_is_told(tmp_path: Path, kind: str, how: str) ->
 
 
 def test_a_changed_number_with_valid_json_is_told(tmp_path: Path) -> None:
-    with Store(tmp_path / "run") as store:
+    with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         path = tmp_path / "run" / "edges" / "000000.json"
         body = json.loads(path.read_text())
@@ -131,7 +133,7 @@ def test_a_changed_number_with_valid_json_is_told(tmp_path: Path) -> None:
 
 
 def test_tensors_of_another_record_are_told(tmp_path: Path) -> None:
-    with Store(tmp_path / "run") as store:
+    with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         store.put("edges", 1, Record({"points": torch.zeros(2, 3)}, RECORD.numbers))
         folder = tmp_path / "run" / "edges"
@@ -152,7 +154,7 @@ def test_a_disk_that_takes_no_more(
     def refuse(_file: Any) -> None:
         raise OSError(code, os.strerror(code))
 
-    with Store(tmp_path / "run") as store:
+    with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         before = files(tmp_path)
         with monkeypatch.context() as patched:
@@ -167,14 +169,14 @@ def test_a_disk_that_takes_no_more(
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(RunError, match="must be one that can be written"):
-        Store(tmp_path / "run")
+        RunFolder(tmp_path / "run")
 
 
 def test_a_record_from_elsewhere_is_told(tmp_path: Path) -> None:
     """Another number, other records, other settings; each file is whole."""
     for name, seed in (("run", 0), ("other", 1)):
-        with Store(tmp_path / name) as store:
-            store.agree("complex", {"seed": seed})
+        with RunFolder(tmp_path / name) as store:
+            store.match_settings("complex", {"seed": seed})
             for records, number in (("edges", 0), ("edges", 1), ("triangles", 0)):
                 store.put(records, number, RECORD)
     places = [(tmp_path / "run" / "edges", 1), (tmp_path / "run" / "triangles", 0)]
@@ -182,8 +184,8 @@ def test_a_record_from_elsewhere_is_told(tmp_path: Path) -> None:
         for kind in ("json", "safetensors"):
             content = (folder / f"{number:06}.{kind}").read_bytes()
             (tmp_path / "run" / "edges" / f"000000.{kind}").write_bytes(content)
-        with Store(tmp_path / "run") as store:
-            store.agree("complex", {"seed": 0})
+        with RunFolder(tmp_path / "run") as store:
+            store.match_settings("complex", {"seed": 0})
             with pytest.raises(DataError, match="belongs elsewhere or was made under other sett"):
                 store.get("edges", 0)
             assert store.get("edges", 1) is not None
@@ -191,8 +193,8 @@ def test_a_record_from_elsewhere_is_told(tmp_path: Path) -> None:
 
 def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
     """What was kept for another batch, or is under another epoch's name, is passed over."""
-    with Store(tmp_path / "run") as store:
-        one, other = store.memo("edges: [0]"), store.memo("edges: [1]")
+    with RunFolder(tmp_path / "run") as store:
+        one, other = store.checkpoint("edges: [0]"), store.checkpoint("edges: [1]")
         other.save(4, RECORD)
         one.save(3, RECORD)
         found = one.load()
@@ -207,19 +209,19 @@ def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
 
 
 def test_a_memo_counts_beyond_six_digits(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
-        memo = store.memo("a batch")
+    with RunFolder(tmp_path) as store:
+        checkpoint = store.checkpoint("a batch")
         for step in (999_999, 1_000_000):
-            memo.save(step, Record({"main": torch.full((2,), float(step))}, {}))
-        found = memo.load()
+            checkpoint.save(step, Record({"main": torch.full((2,), float(step))}, {}))
+        found = checkpoint.load()
         assert found is not None
         assert found[0] == 1_000_000
-        assert len(list(memo.folder.glob("*.json"))) == 1
+        assert len(list(checkpoint.folder.glob("*.json"))) == 1
 
 
 def test_who_only_looks_at_the_lock_stops_nobody(tmp_path: Path) -> None:
     with FileLock(tmp_path / "lock"):
-        begun = Thread(target=lambda: Store(tmp_path).close())
+        begun = Thread(target=lambda: RunFolder(tmp_path).close())
         begun.start()
         begun.join(0.2)  # it waits
         assert begun.is_alive()
@@ -228,7 +230,7 @@ def test_who_only_looks_at_the_lock_stops_nobody(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+    with RunFolder(tmp_path) as store:
         store.put("edges", 3, RECORD)
     left = [
         tmp_path / ".run.settings.json.7.partial",
@@ -236,6 +238,6 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path: Path) -> No
     ]
     for path in left:
         path.write_bytes(b"{")
-    with Store(tmp_path) as store:
+    with RunFolder(tmp_path) as store:
         assert store.numbers("edges") == [3]
     assert not any(path.exists() for path in left)

@@ -23,7 +23,8 @@ from simplicial import (
     RunError,
     build_complex,
 )
-from simplicial.run_folder.folder import Memo, Store
+from simplicial.run_folder.checkpoint import Checkpoint
+from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 from tests.simplicial.schedules import OPTIMIZERS, POINTS, Counting, assert_same, built, loss
 
@@ -111,10 +112,10 @@ def test_records_of_another_complex_are_refused(tmp_path: Path) -> None:
     built("algorithm 1", store=tmp_path)
     settings = json.loads((tmp_path / "complex.settings.json").read_text())
     del settings["version"], settings["sha256"]
-    with Store(tmp_path) as store:
+    with RunFolder(tmp_path) as store:
         with pytest.raises(DataError, match="made under other settings"):
             store.get("simplices-1", 3)
-        store.agree("complex", settings)
+        store.match_settings("complex", settings)
         record = store.get("simplices-1", 3)
         assert record is not None
         store.put("simplices-1", 2, record)
@@ -168,8 +169,8 @@ def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
     for stop in (5, 4, 1):  # in epoch 2, in epoch 3, and there again
         with pytest.raises(KeyboardInterrupt):
             trained(stop, tmp_path)
-    memo = list((tmp_path / "unfinished").rglob("*.json"))
-    assert [path.stem for path in memo] == ["000002"]
+    checkpoint = list((tmp_path / "unfinished").rglob("*.json"))
+    assert [path.stem for path in checkpoint] == ["000002"]
     resumed, steps = trained(np.inf, tmp_path)
     assert steps == 12
     assert_same(resumed, alone)
@@ -201,8 +202,8 @@ def test_what_was_trained_before_a_stop_is_not_trained_again(
 
 def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
     alone = built("trainable", store=tmp_path)
-    with Store(tmp_path) as store:
-        store.agree("complex", store.settings("complex") or {})
+    with RunFolder(tmp_path) as store:
+        store.match_settings("complex", store.settings("complex") or {})
         store.put("trained-together", 2, Record({"points": alone.pool[:3]}, {}))
     with pytest.raises(DataError, match="trained-together are not: choose another folder"):
         built("trainable", store=tmp_path)
@@ -232,6 +233,6 @@ def test_an_epoch_of_other_points_is_refused(
     with pytest.raises(KeyboardInterrupt):
         built("algorithm 1", loss=Counting(100), store=tmp_path)
     folder = next((tmp_path / "unfinished").iterdir())
-    Memo(tmp_path, folder.name).save(9, Record({"main": torch.zeros(2, 3)}, {}))
+    Checkpoint(tmp_path, folder.name).save(9, Record({"main": torch.zeros(2, 3)}, {}))
     with pytest.raises(DataError, match="a batch goes on from its own control points"):
         built("algorithm 1", store=tmp_path)
