@@ -36,4 +36,4 @@ $(INSTALLED): pyproject.toml
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv demo docs/_build
+	rm -rf .venv .cache demo docs/_build

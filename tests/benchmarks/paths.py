@@ -11,9 +11,10 @@ time, 12 segments (11 images that move) each, from the straight line:
 
 The error is |barrier - exact value of the saddle| over the height of the saddle above the lower
 end. The barrier of string and CI-NEB is their highest image, as these methods report it; `honest`
-is the honest maximum on their polyline (`simplicial.maxima.refined`), whose evaluations count, once for
-each budget. Both have their numbers chosen for each function by the scans below, the best mean of
-log10 of the errors over budgets and paths; the scan is not counted. `elastic` has its defaults.
+is the refined maximum on their polyline (`simplicial.maxima.refined`), whose evaluations count,
+once for each budget. Both have their numbers chosen for each function by the scans below, the best
+mean of log10 of the errors over budgets and paths; the scan is not counted. `elastic` has its
+defaults.
 
 An evaluation is a point whose gradient was taken; a product of the Hessian and a vector counts as
 one more, so a Hessian as d, and so does a point where only the value was taken. Of `elastic`

@@ -51,12 +51,9 @@ def test_a_worker_that_dies_is_told() -> None:
         built("algorithm 1", loss=Dying(), executor=executor)
 
 
-def test_a_loss_that_cannot_be_sent_is_told() -> None:
-    with (
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
-        pytest.raises(OptionError, match="what goes to workers must be picklable"),
-    ):
-        built("algorithm 1", loss=lambda x: loss(x), executor=executor)
+def test_a_loss_that_cannot_be_sent_is_told(pools: dict[int, ProcessPoolExecutor]) -> None:
+    with pytest.raises(OptionError, match="what goes to workers must be picklable"):
+        built("algorithm 1", loss=lambda x: loss(x), executor=pools[1])
 
 
 def test_a_mistake_in_a_worker_is_not_hidden() -> None:

@@ -1,9 +1,6 @@
 """Batches and workers change nothing: the same bits."""
 
-from concurrent.futures import (
-    ProcessPoolExecutor,
-)
-from multiprocessing import get_context
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +29,12 @@ def test_a_batch_is_measured_alike(tolerance: float | None) -> None:
     assert_same(a, b)
 
 
-def test_workers_change_no_bit(whole: tuple[str, LossComplex]) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_workers_change_no_bit(
+    whole: tuple[str, LossComplex], count: int, pools: dict[int, ProcessPoolExecutor]
+) -> None:
     name, alone = whole
-    for count in (1, 2):
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as executor:
-            assert_same(built(name, executor=executor), alone)
+    assert_same(built(name, executor=pools[count]), alone)
 
 
 def test_a_worker_gets_a_batch_of_simplices() -> None:
