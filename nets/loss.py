@@ -23,7 +23,15 @@ from nets.execution.policy import Batching, Execution, Precision
 from nets.parameters import Coordinates
 from reduction import DataError, OptionError, ShapeError
 from reduction.validation import as_bool, as_integer, short_repr
-from simplicial.loss import Evaluation, Loss
+from simplicial.loss import (
+    DifferentiatedLoss,
+    Evaluation,
+    Loss,
+    ParametrizedLoss,
+    ScoredLoss,
+    SizedLoss,
+    StochasticLoss,
+)
 from simplicial.options import usable_device
 
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
@@ -32,7 +40,7 @@ MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
 
 
-class NetworkLoss:
+class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss):
     """The loss of an unmodified `nn.Module` on a fixed data set, on flat parameter vectors.
 
     model      any module; copied. Coordinates: parameters that require a gradient, tied weights

@@ -25,7 +25,7 @@ from nets.models.resnet import BasicBlock, ResNet
 from reduction import DataError
 from reduction.validation import as_integer, is_whole, short_repr
 from simplicial import Minima
-from simplicial.loss import MEMORY
+from simplicial.evaluation import MEMORY
 from simplicial.minima import check_minima
 from simplicial.options import byte_count
 

@@ -29,7 +29,7 @@ from simplicial import Barycentric, Evaluation, Minima, Recipe
 from simplicial.construction.executors import by_workers, check_workers, cut
 from simplicial.construction.scheduler import record_name
 from simplicial.display import progress_bar
-from simplicial.loss import MEMORY, evaluate
+from simplicial.evaluation import MEMORY, evaluate
 from simplicial.optimizers.algorithm1 import Simplices, Stage, descend
 from simplicial.optimizers.recipe import check_recipe
 from simplicial.options import byte_count, described

@@ -19,7 +19,8 @@ from simplicial.construction.state import Gauge
 from simplicial.critical_points.search import with_saddles
 from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import NotFiniteError
-from simplicial.loss import MEMORY, Loss, evaluate
+from simplicial.evaluation import MEMORY, evaluate
+from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap, pool_size
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.minima import Minima, check_minima

@@ -20,7 +20,8 @@ from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.validation import as_integer, as_path
 from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
-from simplicial.loss import Evaluation, Loss, check_callable, evaluate
+from simplicial.evaluation import evaluate
+from simplicial.loss import Evaluation, Loss, check_callable
 from simplicial.maps.base import Barycentric, Edgewise, SimplexMap, pool_size
 from simplicial.maps.control_points import lay_out
 from simplicial.maxima.lattice_maximum import Interior

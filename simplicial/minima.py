@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,13 +12,10 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from reduction.validation import short_repr
 from simplicial.errors import LossError
-from simplicial.loss import MEMORY, Evaluation, Loss, check_callable, evaluate
+from simplicial.evaluation import MEMORY, evaluate
+from simplicial.loss import Evaluation, Loss, ParametrizedLoss, check_callable
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one
-
-
-class _Network(Protocol):
-    def flatten(self, network: Mapping[str, Tensor]) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,20 +123,20 @@ class Minima:
         """Minima from networks that somebody else trained.
 
         networks  state dicts of the loss's own architecture; buffers in them are not coordinates
-        loss      a loss with `flatten(state_dict) -> (d,)`, as nets.NetworkLoss has
+        loss      a `simplicial.loss.ParametrizedLoss`, as nets.NetworkLoss is
         Raises LossError where the loss cannot flatten a state dict, OptionError for what is no
         list of them, and what `flatten` raises.
         """
-        if not hasattr(loss, "flatten"):
+        if not isinstance(loss, ParametrizedLoss):
             raise LossError(
-                f"state dicts need a loss that can flatten them, {type(loss).__name__} has no "
-                "`flatten`: use nets.NetworkLoss, or Minima(points, loss)"
+                f"state dicts need a ParametrizedLoss, whose `flatten` makes points of them, "
+                f"{type(loss).__name__} is none: use nets.NetworkLoss, or Minima(points, loss)"
             )
         if not isinstance(networks, Iterable):
             raise OptionError(
                 f"networks must be state dicts, got {short_repr(networks)}: pass a list of them"
             )
-        vectors = [cast(_Network, loss).flatten(network) for network in networks]
+        vectors = [loss.flatten(network) for network in networks]
         if not vectors:
             raise ShapeError("minima need at least one point, got no state dict: give one or more")
         return cls(torch.stack(vectors), loss)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from reduction import ShapeError
 from reduction.validation import as_integer
-from simplicial.loss import MEMORY, Evaluation, Loss, evaluate
+from simplicial.evaluation import MEMORY, evaluate
+from simplicial.loss import Evaluation, Loss
 from simplicial.maps.base import SimplexMap, coordinates
 from simplicial.maps.lattice import lattice
 

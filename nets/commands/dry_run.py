@@ -19,7 +19,7 @@ from nets.data.images import ImageData
 from nets.loss import NetworkLoss
 from simplicial import NudgedElastic
 from simplicial.display import dimension_name, duration
-from simplicial.loss import evaluate, gradient, values_and_gradients
+from simplicial.evaluation import evaluate, gradient, values_and_gradients
 from simplicial.maps.base import interior_controls
 from simplicial.maps.lattice import interior_lattice
 

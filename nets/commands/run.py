@@ -30,7 +30,7 @@ from nets.symmetry import align
 from nets.training import train_minima
 from reduction import Barcode, w_inf
 from simplicial import LossComplex, Minima, build_complex
-from simplicial.loss import evaluate
+from simplicial.evaluation import evaluate
 from simplicial.reports.status import RECORDS
 from simplicial.run_folder.folder import RunFolder
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.errors import NotFiniteError
-from simplicial.loss import Evaluation, Loss, evaluate, values_and_gradients
+from simplicial.evaluation import evaluate, values_and_gradients
+from simplicial.loss import Evaluation, Loss
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.lattice_maximum import refined, sample_interiors
 from simplicial.maxima.refined import Highest, Seen, rounding

@@ -11,7 +11,7 @@ from simplicial.construction.batches import Batch, Finished
 from simplicial.critical_points.certificates import Certificates, certify
 from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import LossWarning, NotFiniteError
-from simplicial.loss import values_and_gradients
+from simplicial.evaluation import values_and_gradients
 from simplicial.maps.control_points import Layout
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.lattice_maximum import Interior, on_facets

@@ -20,7 +20,8 @@ from reduction import Barcode, BarEnds, Ends
 from reduction.filtrations.colex import complete_positions
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE, TINY
-from simplicial.loss import Loss, values_and_gradients
+from simplicial.evaluation import values_and_gradients
+from simplicial.loss import Loss
 from simplicial.optimizers.algorithm1 import Simplices
 
 Floats = NDArray[np.float64]

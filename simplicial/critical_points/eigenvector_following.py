@@ -39,7 +39,8 @@ from simplicial.critical_points.quadratic_model import (
     Rows,
     Step,
 )
-from simplicial.loss import MEMORY, Loss, points_at_once
+from simplicial.evaluation import MEMORY, points_at_once
+from simplicial.loss import Loss
 
 ITERATIONS = 200
 ATTEMPTS = 20  # at a step, each with a quarter of the radius; 4^-20 is beyond rounding

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, minres
 from torch import Tensor
 
-from simplicial.loss import Loss, derivatives, hessian_operator
+from simplicial.evaluation import derivatives, hessian_operator
+from simplicial.loss import Loss
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.filtrations.colex import complete_positions
-from simplicial.loss import Evaluation, Loss, evaluate, points_at_once
+from simplicial.evaluation import evaluate, points_at_once
+from simplicial.loss import Evaluation, Loss
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.refined import Highest, Lattice, Seen, highest

@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.loss import Loss, evaluate, points_at_once, values_and_gradients
+from simplicial.evaluation import evaluate, points_at_once, values_and_gradients
+from simplicial.loss import Loss
 from simplicial.maps.mesh import INSIDE, Mesh
 
 Floats = NDArray[np.float64]

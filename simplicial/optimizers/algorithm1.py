@@ -19,16 +19,14 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from reduction.validation import as_integer, short_repr
 from simplicial.errors import NotFiniteError
-from simplicial.loss import (
+from simplicial.evaluation import (
     MEMORY,
-    Loss,
-    Portions,
-    StochasticLoss,
-    check_callable,
+    AdaptiveBatches,
     gradient,
     points_at_once,
     steepest_curvature,
 )
+from simplicial.loss import Loss, StochasticLoss, check_callable
 from simplicial.maps.base import Barycentric, SimplexMap
 from simplicial.maps.lattice import UniformPoints
 from simplicial.maxima.refined import Seen
@@ -235,7 +233,7 @@ def descend(
     )
     points = UniformPoints(stage.seed, stage.simplices.vertices, samples)
     batches = np.random.default_rng([stage.seed, stage.simplices.dim])
-    portions = Portions(points_at_once(loss, pool, stage.memory))
+    batches_of_points = AdaptiveBatches(points_at_once(loss, pool, stage.memory))
 
     def pulled(estimate: Loss, pull: _Pull, portion: slice) -> None:
         part = pull.part(portion)
@@ -260,7 +258,7 @@ def descend(
         for estimate in _estimates(loss, recipe.batch_size, batches):
             grad.zero_()
             pull = _Pull.of(pool, stage.simplices, points.draw())
-            portions.of(len(pull.rows), partial(pulled, estimate, pull))
+            batches_of_points.map(partial(pulled, estimate, pull), len(pull.rows))
             optimizer.step()
         _check_finite(moving, stage.simplices, epoch, recipe)
         if checkpointer.is_due:

@@ -23,7 +23,8 @@ from torch import Tensor
 from reduction import OptionError
 from reduction.validation import as_integer, is_number, short_repr
 from simplicial.errors import NotFiniteError
-from simplicial.loss import Loss, points_at_once, values_and_gradients
+from simplicial.evaluation import points_at_once, values_and_gradients
+from simplicial.loss import Loss
 from simplicial.maps.base import Edgewise
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.refined import Seen, highest, rounding

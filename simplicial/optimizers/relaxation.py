@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from simplicial.loss import Loss, values_and_gradients
+from simplicial.evaluation import values_and_gradients
+from simplicial.loss import Loss
 from simplicial.maps.mesh import Mesh, along, frame
 from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 

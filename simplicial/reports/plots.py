@@ -14,7 +14,7 @@ from reduction.barcodes.bars import as_text
 from reduction.plots import check_drawn
 from reduction.validation import as_bool, short_repr
 from simplicial.errors import LossError, NotFiniteError
-from simplicial.loss import evaluate
+from simplicial.evaluation import evaluate
 from simplicial.maps.base import Floats, coordinates
 from simplicial.simplex import OptimisedSimplex, Samples
 

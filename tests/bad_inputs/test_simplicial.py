@@ -132,7 +132,7 @@ VERTICES = (
     Row("Minima.joined", lambda g, v: g.minima.joined(Minima(torch.zeros(1, v), square)),
         LossError, "share their loss", (2,)),
     Row("Minima.from_state_dicts", lambda _, v: Minima.from_state_dicts(v, square), LossError,
-        "can flatten", ([], 5)),
+        "ParametrizedLoss", ([], 5)),
     *(Row(name, call, error, piece, bad)
       for name, search in {"find_minima": find_minima,
                            "find_critical_points": find_critical_points}.items()

@@ -26,7 +26,7 @@ from nets import (
     train_minima,
 )
 from simplicial import Minima
-from simplicial.loss import evaluate
+from simplicial.evaluation import evaluate
 
 POINTS = 25
 

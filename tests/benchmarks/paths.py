@@ -40,6 +40,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from simplicial import Edgewise, Minima, NudgedElastic, build_complex
+from simplicial.evaluation import MEMORY, derivatives
 from simplicial.landscapes import (
     Landscape,
     himmelblau,
@@ -47,7 +48,6 @@ from simplicial.landscapes import (
     simplex_wells,
     six_hump_camel,
 )
-from simplicial.loss import MEMORY, derivatives
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.refined import Seen, highest
 

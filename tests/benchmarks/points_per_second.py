@@ -31,7 +31,7 @@ from torch.nn.functional import cross_entropy
 
 from nets import LeNet, NetworkLoss, ResNet
 from nets.execution.policy import PRECISIONS, Precision
-from simplicial.loss import evaluate, gradient
+from simplicial.evaluation import evaluate, gradient
 
 BATCH = 128
 STEPS = 4  # of training in a row, as workers do them

@@ -24,6 +24,7 @@ from simplicial import (
 )
 from simplicial.errors import LossError
 from simplicial.landscapes import double_well, himmelblau
+from simplicial.loss import ScoredLoss
 from simplicial.maps.base import SimplexMap
 
 RNG = np.random.default_rng(100)
@@ -34,7 +35,7 @@ def wavy(x: Tensor) -> Tensor:
     return torch.sin(3 * x).sum(dim=1) + x.square().sum(dim=1) / 3
 
 
-class Counting:
+class Counting(ScoredLoss):
     """A loss with an accuracy, which counts the points that it is asked for."""
 
     def __init__(self) -> None:

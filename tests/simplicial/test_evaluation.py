@@ -12,8 +12,8 @@ from torch import Tensor
 
 from reduction import OptionError
 from simplicial import Algorithm1, LossError, Minima, Recipe, build_complex
-from simplicial.loss import (
-    Portions,
+from simplicial.evaluation import (
+    AdaptiveBatches,
     derivatives,
     evaluate,
     steepest_curvature,
@@ -86,13 +86,13 @@ def test_a_complex_is_the_same_where_memory_runs_out(sides: Literal["fixed", "tr
 
 LIMITED = """
 import resource, torch
-from simplicial.loss import Portions
-done = Portions(8).of(8, lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()))
+from simplicial.evaluation import AdaptiveBatches
+done = AdaptiveBatches(8).map(lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()), 8)
 room = 3 * 2**28 + int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
-portions = Portions(8)
-again = portions.of(8, lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()))
-print(sum(done) == sum(again), portions.size)
+batches = AdaptiveBatches(8)
+again = batches.map(lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()), 8)
+print(sum(done) == sum(again), batches.size)
 """
 
 
@@ -106,8 +106,8 @@ def test_the_memory_of_a_cpu_runs_out_alike() -> None:
     assert int(size) < 8
 
 
-def test_no_points_make_no_portions() -> None:
-    assert Portions(4).of(0, lambda part: part) == []
+def test_no_points_make_no_batches() -> None:
+    assert AdaptiveBatches(4).map(lambda part: part, 0) == []
     none = POINTS[:0]
     assert evaluate(bowl, none).loss.shape == (0,)
     assert values_and_gradients(bowl, none)[1].shape == (0, 3)

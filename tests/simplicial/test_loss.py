@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from simplicial import Evaluation, Minima, find_minima
+from simplicial import Algorithm1, Evaluation, Minima, Recipe, build_complex, find_minima
 from simplicial.errors import LossError
+from simplicial.evaluation import evaluate, gradient, steepest_curvature, values_and_gradients
 from simplicial.landscapes import double_well
-from simplicial.loss import evaluate, gradient, steepest_curvature, values_and_gradients
+from simplicial.loss import ScoredLoss
 
 POINTS = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
 
@@ -30,7 +31,7 @@ def test_a_numpy_array_is_no_loss() -> None:
 
 
 def test_a_scored_loss_evaluates_to_numpy_arrays() -> None:
-    class Scored:
+    class Scored(ScoredLoss):
         def __call__(self, x: Tensor) -> Tensor:
             return square(x)
 
@@ -60,6 +61,31 @@ def test_a_gradient_that_is_not_finite_is_called_one() -> None:
 def test_curvature_is_finite_where_one_vertex_has_none(dtype: torch.dtype) -> None:
     points = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=dtype)
     assert steepest_curvature(lambda x: x.pow(4).sum(dim=1), points) == pytest.approx(12)
+
+
+class Undeclared:
+    """A loss whose methods have the names of abilities, and are its own business."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return square(x)
+
+    def _own(self, *given: object, **named: object) -> Any:
+        raise AssertionError(f"a method of the user's own was called with {given}, {named}")
+
+    evaluate = estimates = point_bytes = values_and_gradients = flatten = _own
+
+
+def test_methods_that_are_named_like_abilities_are_not_taken_for_them() -> None:
+    points = torch.tensor([[0.0, 1.0], [2.0, 0.5], [1.0, 1.0]])
+    optimizer = Algorithm1(recipe=Recipe(epochs=3, learning_rate=0.01))
+    bars = [
+        build_complex(Minima(points, loss), max_dim=2, optimizer=optimizer).barcode()
+        for loss in (Undeclared(), square)
+    ]
+    for r in range(2):
+        np.testing.assert_array_equal(bars[0][r], bars[1][r])
+    with pytest.raises(LossError, match=r"need a ParametrizedLoss, .* Undeclared is none"):
+        Minima.from_state_dicts([], Undeclared())
 
 
 def test_points_and_loss_of_double_wells_are_still_taken() -> None:

@@ -8,8 +8,9 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from simplicial import Minima, find_minima
 from simplicial.errors import LossError, SearchError
+from simplicial.evaluation import derivatives, steepest_curvature
 from simplicial.landscapes import NAMES, by_name, double_well, himmelblau, simplex_wells
-from simplicial.loss import Evaluation, derivatives, steepest_curvature
+from simplicial.loss import Evaluation, ScoredLoss
 
 
 def square(x: Tensor) -> Tensor:
@@ -157,11 +158,11 @@ def test_a_loss_without_gradient_is_refused_in_training() -> None:
 
 
 def test_state_dicts_need_a_loss_that_can_flatten_them() -> None:
-    with pytest.raises(LossError, match=r"needs? a loss that can flatten them, function has no"):
+    with pytest.raises(LossError, match=r"need a ParametrizedLoss, .* function is none"):
         Minima.from_state_dicts([{"w": torch.zeros(2)}], square)
 
 
-class Scored:
+class Scored(ScoredLoss):
     """A loss that counts how often it is asked."""
 
     def __init__(self) -> None:

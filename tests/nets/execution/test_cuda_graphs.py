@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from nets import MLP, LeNet, NetworkLoss, ResNet
 from nets.execution.policy import BATCHINGS, Batching
-from simplicial.loss import evaluate, gradient
+from simplicial.evaluation import evaluate, gradient
 from tests.nets.networks import TOKENS, Scaled, Sequences, at, dropout, numbers, points_near, seeded
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

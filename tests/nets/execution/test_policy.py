@@ -13,7 +13,7 @@ from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits
 from nets.execution.policy import PRECISIONS, Batching, Precision
 from nets.loss import BATCH
 from reduction import DataError, OptionError
-from simplicial.loss import evaluate, gradient, values_and_gradients
+from simplicial.evaluation import evaluate, gradient, values_and_gradients
 from tests.nets.networks import TOKENS, Sequences, X, Y, at, numbers, points_near, seeded
 
 IMAGES = numbers(150, 1, 12, 12, seed=21)
@@ -302,12 +302,12 @@ def test_a_point_has_the_same_bits_in_every_batch(threads: int) -> None:
             generator = torch.Generator().manual_seed(trial)
             points = 0.3 * torch.randn(16, loss.dim, generator=generator)
             estimate = next(iter(loss.estimates(size, np.random.default_rng(trial))))
-            whole = (gradient(estimate, points), *values_and_gradients(loss, points))
+            descent, whole = gradient(estimate, points), values_and_gradients(loss, points)
             for count in (1, 3, 5, 8):
                 split = points.split(count)
                 exact = [values_and_gradients(loss, part) for part in split]
-                assert torch.equal(torch.cat([gradient(estimate, p) for p in split]), whole[0])
-                np.testing.assert_array_equal(np.concatenate([v for v, _ in exact]), whole[1])
-                assert torch.equal(torch.cat([g for _, g in exact]), whole[2])
+                assert torch.equal(torch.cat([gradient(estimate, p) for p in split]), descent)
+                np.testing.assert_array_equal(np.concatenate([v for v, _ in exact]), whole.values)
+                assert torch.equal(torch.cat([g for _, g in exact]), whole.gradients)
     finally:
         torch.set_num_threads(before)

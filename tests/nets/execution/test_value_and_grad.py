@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from nets import LeNet, NetworkLoss
 from nets.execution.value_and_grad import differentiable
-from simplicial.loss import evaluate, gradient, hessian_operator
+from simplicial.evaluation import evaluate, gradient, hessian_operator
 from tests.nets.networks import numbers, points_near, seeded
 
 IMAGES = numbers(40, 1, 12, 12, seed=31)

@@ -21,8 +21,9 @@ from simplicial import (
 )
 from simplicial.critical_points.certificates import Certificates, _carrier, certify
 from simplicial.critical_points.eigenvector_following import DENSE
+from simplicial.evaluation import MEMORY
 from simplicial.landscapes import Landscape, double_well, mueller_brown, simplex_wells
-from simplicial.loss import MEMORY, Loss
+from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.optimizers.nudged_elastic import LEVEL
 

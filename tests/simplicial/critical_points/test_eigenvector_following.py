@@ -12,8 +12,8 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from simplicial.critical_points.eigenvector_following import DENSE, Arrival, follow
 from simplicial.errors import LossError
+from simplicial.evaluation import derivatives, hessian_operator
 from simplicial.landscapes import double_well, himmelblau, simplex_wells, six_hump_camel
-from simplicial.loss import derivatives, hessian_operator
 
 NEGATIVE = 3
 

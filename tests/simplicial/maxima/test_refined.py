@@ -10,7 +10,8 @@ from torch import Tensor
 
 from simplicial import Algorithm1, Barycentric, Edgewise, Minima, Recipe, build_complex
 from simplicial.construction.batches import REFINED_BYTES
-from simplicial.loss import MEMORY, Evaluation, values_and_gradients
+from simplicial.evaluation import MEMORY, values_and_gradients
+from simplicial.loss import Evaluation
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import lay_out
 from simplicial.maps.control_points import straight as straight_pool

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from simplicial import Edgewise
-from simplicial.loss import MEMORY, values_and_gradients
+from simplicial.evaluation import MEMORY, values_and_gradients
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.refined import Highest, Seen, _bernstein, highest
 

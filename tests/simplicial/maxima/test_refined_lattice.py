@@ -14,7 +14,7 @@ from simplicial import (
     build_complex,
     find_minima,
 )
-from simplicial.loss import MEMORY, values_and_gradients
+from simplicial.evaluation import MEMORY, values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maps.mesh import Mesh

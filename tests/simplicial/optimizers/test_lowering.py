@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from simplicial import Edgewise, NudgedElastic
-from simplicial.loss import MEMORY, Loss, values_and_gradients
+from simplicial.evaluation import MEMORY, values_and_gradients
+from simplicial.loss import Loss
 from simplicial.maps.mesh import Mesh
 from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Lowest, _Settling
 from simplicial.optimizers.relaxation import nudge

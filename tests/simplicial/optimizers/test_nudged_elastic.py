@@ -20,8 +20,9 @@ from simplicial import (
     build_complex,
     find_minima,
 )
+from simplicial.evaluation import values_and_gradients
 from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_brown, simplex_wells
-from simplicial.loss import Loss, values_and_gradients
+from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.maxima.lattice_maximum import on_facets
 from simplicial.maxima.refined import Seen

@@ -23,6 +23,7 @@ from simplicial import (
     RunError,
     build_complex,
 )
+from simplicial.loss import StochasticLoss
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
@@ -123,7 +124,7 @@ def test_records_of_another_complex_are_refused(tmp_path: Path) -> None:
         built("algorithm 1", store=tmp_path)
 
 
-class Stochastic:
+class Stochastic(StochasticLoss):
     """A loss over 24 examples, with random mini-batches, that breaks when told to."""
 
     def __init__(self, until: float = np.inf) -> None:
