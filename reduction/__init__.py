@@ -16,7 +16,7 @@ from reduction.errors import (
     TopologyError,
 )
 from reduction.persistence.canonical import CanonicalForm
-from reduction.persistence.chains import Chain
+from reduction.persistence.cycles import Chain
 from reduction.plots import plot_barcode, plot_diagram
 
 __all__ = [

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from reduction.barcodes.barcode import Barcode
+from reduction.barcodes.compute import persistence
 from reduction.errors import DataError, DimensionError, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.filtrations.cliques import clique_filtration
@@ -30,7 +31,6 @@ from reduction.filtrations.rips import rips_filtration
 from reduction.filtrations.simplices import Simplices
 from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
-from reduction.persistence.cohomology import persistence
 from reduction.validation import as_bool, as_path, is_whole, length_of, short_repr
 
 FORMAT = "loss-barcodes filtered complex"  # of its file, a NumPy archive (npz)
@@ -183,17 +183,17 @@ class FilteredComplex:
     @property
     def dim(self) -> int:
         """The top dimension."""
-        return len(self.values) - 1
+        return self._filtration.dim
 
     @property
     def counts(self) -> tuple[int, ...]:
         """The number of simplices of each dimension."""
-        return tuple(values.size for values in self.values)
+        return self._filtration.counts
 
     def facets(self, r: int) -> NDArray[np.integer]:
-        """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, r = 1..dim."""
+        """(m_r, r+1): position in dimension r-1 of the facet that omits vertex i, r = 1..dim."""
         self._check_dimension(r, lowest=1)
-        return self.vertices.facets(r)
+        return self._filtration.facets(r)
 
     def order(self, r: int) -> NDArray[np.int64]:
         """(m_r,): positions of the r-simplices in filtration order, by value, then position."""
@@ -225,7 +225,7 @@ class FilteredComplex:
         top = self.dim - 1 if max_index is None else max_index
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)
-        return persistence(self, field, top, keep_zero=keep_zero)
+        return persistence(self._filtration, field, top, keep_zero=keep_zero)
 
     def canonical_form(self, field: int = 2) -> CanonicalForm:
         """A basis of the chains in which the boundary operator over Z/field is a matching.
@@ -246,7 +246,7 @@ class FilteredComplex:
         Raises FieldError, CapacityError. Source: Barannikov (1994), see
         `reduction.persistence.canonical`.
         """
-        return canonical_form(self, field)
+        return canonical_form(self._filtration, field)
 
     def to_networkx(self) -> "nx.Graph[int]":
         """The vertices and edges as a graph; each node and edge has its `value`."""
@@ -269,6 +269,10 @@ class FilteredComplex:
     def _hold(self, checked: Filtration) -> None:
         object.__setattr__(self, "vertices", checked.simplices)
         object.__setattr__(self, "values", checked.values)
+
+    @property
+    def _filtration(self) -> Filtration:
+        return Filtration(self.vertices, self.values)
 
     def _check_dimension(self, r: int, lowest: int) -> None:
         if not is_whole(r):

@@ -1,7 +1,9 @@
 """Arguments that must be of one kind: whole numbers, numbers, switches, sequences, names of files;
 and how a wrong one is shown."""
 
+import difflib
 import os
+from collections.abc import Sequence
 from numbers import Real
 from operator import index
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reduction.errors import OptionError, ShapeError
+from reduction.errors import DataError, OptionError, ShapeError
 
 
 def as_integer(name: str, value: int, least: int) -> int:
@@ -45,12 +47,23 @@ def as_bool(name: str, value: bool) -> bool:
     return bool(value)
 
 
-def length_of(name: str, given: Any, cure: str) -> int:
+def length_of(name: str, given: Any, remedy: str) -> int:
     """The length of a sequence. Raises ShapeError for what has none."""
     try:
         return len(given)
     except TypeError:
-        raise ShapeError(f"{name} must be a sequence, got {short_repr(given)}; {cure}") from None
+        raise ShapeError(f"{name} must be a sequence, got {short_repr(given)}; {remedy}") from None
+
+
+def check_name(kind: str, name: str, names: Sequence[str]) -> None:
+    """Raise DataError, with the nearest of `names`, unless `name` is one of them."""
+    if name in names:
+        return
+    nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
+    raise DataError(
+        f"there is no {kind} {name!r}; choose from {', '.join(names)}"
+        + (f": did you mean {nearest[0]}?" if nearest else "")
+    )
 
 
 def as_path(path: Any) -> Path:

@@ -5,8 +5,6 @@ from Debian's package `dataset-fashion-mnist` or as torchvision leaves them; `lo
 binary version of CIFAR-10.
 """
 
-import difflib
-from collections.abc import Sequence
 from pathlib import Path
 
 from nets.data.cifar10 import load_cifar10
@@ -14,11 +12,11 @@ from nets.data.digits import load_digits
 from nets.data.fashion_mnist import load_fashion_mnist
 from nets.data.images import ImageData
 from reduction.errors import DataError
+from reduction.validation import check_name
 
 __all__ = [
     "NAMES",
     "ImageData",
-    "check_name",
     "load",
     "load_cifar10",
     "load_digits",
@@ -47,14 +45,3 @@ def load(name: str, folder: str | Path | None = None, download: bool = False) ->
             "fashion-mnist or cifar-10"
         )
     return load_digits()
-
-
-def check_name(kind: str, name: str, names: Sequence[str]) -> None:
-    """Raise DataError, with the nearest of `names`, unless `name` is one of them."""
-    if name in names:
-        return
-    nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
-    raise DataError(
-        f"there is no {kind} {name!r}; choose from {', '.join(names)}"
-        + (f": did you mean {nearest[0]}?" if nearest else "")
-    )

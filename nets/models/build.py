@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nets.data import check_name
 from nets.models.lenet import LeNet
 from nets.models.mlp import MLP
 from nets.models.resnet import ResNet
 from reduction.errors import DataError
+from reduction.validation import check_name
 
 NAMES = ("mlp", "lenet", "resnet")
 

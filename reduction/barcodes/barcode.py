@@ -17,8 +17,7 @@ from reduction.barcodes.text_table import table
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.files import refusing
 from reduction.filtrations.simplices import Simplices
-from reduction.persistence.chains import Chain
-from reduction.persistence.cycles import Cycles
+from reduction.persistence.cycles import Chain, Cycles
 from reduction.persistence.fields import prime
 from reduction.validation import as_path, is_whole, length_of
 
@@ -247,7 +246,7 @@ class Barcode:
 
         Where there are ends, it marks those that are not certified.
         """
-        return table(self)
+        return table(self.field, self.bars, [self.pairs(r) for r in range(len(self))], self._ends)
 
     def _hold(
         self,

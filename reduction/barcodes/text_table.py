@@ -1,16 +1,17 @@
 """The text table of a barcode: index by index, then bar after bar."""
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.barcodes.bars import as_text
+from reduction.barcodes.bars import Bars, as_text, finite_bars
+from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, uncertified
 
-if TYPE_CHECKING:
-    from reduction.barcodes.barcode import Barcode
+Rows = NDArray[np.int64]
 
 LEGEND = (
     "?: not certified; Morse index and |grad| at the critical points of birth and death, "
@@ -18,26 +19,30 @@ LEGEND = (
 )
 
 
-def table(barcode: "Barcode") -> str:
+def table(
+    field: int,
+    bars: Sequence[Bars],
+    pairs: Sequence[tuple[Rows, Rows]],
+    ends: Sequence[BarEnds],
+) -> str:
     """Index by index count, essential, longest and W_inf; then bar after bar.
 
-    Where the barcode has ends, also how many births and finite deaths of each index are certified,
-    a mark on each that is not, and Morse index and gradient norm at both ends of each bar.
+    pairs  vertex labels of the birth and death simplices of each index
+    ends   of each index, or empty
+    Where there are ends, also how many births and finite deaths of each index are certified, a mark
+    on each that is not, and Morse index and gradient norm at both ends of each bar.
     """
-    lines = [f"coefficients Z/{barcode.field}", "", *_summary(barcode)]
-    for r in range(len(barcode)):
-        lines += ["", f"index {r}" + ("" if len(barcode[r]) else ": no bars")]
-        if len(barcode[r]):
-            lines += _rows(barcode, r)
-    return "\n".join([*lines, "", LEGEND] if _examined(barcode) else lines)
-
-
-def _examined(barcode: "Barcode") -> bool:
-    return any(barcode.ends(r) is not None for r in range(len(barcode)))
+    lines = [f"coefficients Z/{field}", "", *_summary(bars, ends)]
+    precision = _precision(bars)
+    for r, (rows, simplices) in enumerate(zip(bars, pairs, strict=True)):
+        lines += ["", f"index {r}" + ("" if len(rows) else ": no bars")]
+        if len(rows):
+            lines += _rows(rows, simplices, ends[r] if ends else None, *precision)
+    return "\n".join([*lines, "", LEGEND] if ends else lines)
 
 
 class Summary(NamedTuple):
-    """What there is to say of one index: counts of bars, and lengths in units of the loss.
+    """Counts of bars of one index, and lengths in units of the loss.
 
     longest  of the bars that end, as text; "-" where there are none
     """
@@ -48,20 +53,21 @@ class Summary(NamedTuple):
     w_inf: float
 
 
-def summary(barcode: "Barcode", r: int) -> Summary:
-    """Of index r."""
-    finite, bars = barcode.finite(r), len(barcode[r])
+def summary(r: int, bars: Bars) -> Summary:
+    """The summary of the bars of index r."""
+    finite = finite_bars(bars)
     longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
-    return Summary(bars, bars - len(finite), longest, barcode.w_inf(r))
+    distance = w_inf(bars, essential=1 if r == 0 else 0)
+    return Summary(len(bars), len(bars) - len(finite), longest, distance)
 
 
-def _summary(barcode: "Barcode") -> list[str]:
+def _summary(bars: Sequence[Bars], ends: Sequence[BarEnds]) -> list[str]:
     """A header, and one line for each index."""
     header = "index   bars  essential     longest       W_inf"
-    lines = [header + ("  certified" if _examined(barcode) else "")]
-    for r, bars in enumerate(barcode):
-        ends, found = barcode.ends(r), summary(barcode, r)
-        share = f"{ends.certified.sum()}/{np.isfinite(bars).sum()}" if ends else ""
+    lines = [header + ("  certified" if ends else "")]
+    for r, rows in enumerate(bars):
+        found = summary(r, rows)
+        share = f"{ends[r].certified.sum()}/{np.isfinite(rows).sum()}" if ends else ""
         lines.append(
             f"{r:5} {found.bars:6} {found.essential:10} "
             f"{found.longest:>11} {found.w_inf:11.6g}" + (f"{share:>11}" if ends else "")
@@ -69,11 +75,11 @@ def _summary(barcode: "Barcode") -> list[str]:
     return lines
 
 
-def _rows(barcode: "Barcode", r: int) -> list[str]:
-    """A header, and one line for each bar of index r."""
-    bars, ends = barcode[r], barcode.ends(r)
-    scale, digits = _precision(barcode)
-    longest = float(np.diff(barcode.finite(r)).max(initial=0.0))  # beside which lengths may vanish
+def _rows(
+    bars: Bars, pairs: tuple[Rows, Rows], ends: BarEnds | None, scale: float, digits: int
+) -> list[str]:
+    """A header, and one line for each bar of an index; values of a size and digits of them."""
+    longest = float(np.diff(finite_bars(bars)).max(initial=0.0))  # beside which lengths may vanish
     marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
     middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
     blank = " " if ends else ""
@@ -89,7 +95,7 @@ def _rows(barcode: "Barcode", r: int) -> list[str]:
     head = (f"{name:>{width}}" for name in ("birth", "death", "length"))
     lines = [f"{blank} ".join(head) + f"  {middle[0]}born with -> dies with"]
     for (birth, death, length), mark, shown, born, dies in zip(
-        texts, marks.tolist(), middle[1:], *barcode.pairs(r), strict=True
+        texts, marks.tolist(), middle[1:], *pairs, strict=True
     ):
         end = f" -> {_name(dies)}" if dies[0] >= 0 else ""
         lines.append(
@@ -99,17 +105,17 @@ def _rows(barcode: "Barcode", r: int) -> list[str]:
     return lines
 
 
-def _precision(barcode: "Barcode") -> tuple[float, int]:
+def _precision(bars: Sequence[Bars]) -> tuple[float, int]:
     """The largest size of a value, and digits: six of the differences, however far all are from
     0."""
-    values = np.concatenate([np.zeros((0, 2)), *barcode])
+    values = np.concatenate([np.zeros((0, 2)), *bars])
     values = values[np.isfinite(values)]
     scale = float(np.abs(values).max(initial=0.0))
     spread = float(np.ptp(values)) if values.size else 0.0
     return scale, min(15, 6 + int(np.log10(scale / spread))) if spread else 6
 
 
-def _critical(bars: NDArray[np.float64], ends: BarEnds) -> list[str]:
+def _critical(bars: Bars, ends: BarEnds) -> list[str]:
     """A header, and for each bar Morse index and gradient norm at its birth and its death."""
     births, deaths = _known(ends.births), _known(ends.deaths)
     deaths = [

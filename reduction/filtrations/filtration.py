@@ -16,8 +16,8 @@ from reduction.filtrations.colex import complete_positions
 from reduction.filtrations.simplex_tree import colex_order, facets, level, tails, vertex_level
 from reduction.filtrations.simplices import Complete, Listed, Simplices
 from reduction.filtrations.sorting import ascending_order
+from reduction.kernels.rows import first_violation
 from reduction.kernels.simplex_tree import Level, first_disordered, first_lower, first_repeated
-from reduction.kernels.streams import first_violation
 from reduction.memory import require
 from reduction.threads import spread, top_bounds
 from reduction.validation import length_of
@@ -28,6 +28,20 @@ class Filtration(NamedTuple):
 
     simplices: Simplices
     values: tuple[NDArray[np.float64], ...]  # (m_r,)
+
+    @property
+    def dim(self) -> int:
+        """The top dimension."""
+        return len(self.values) - 1
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of simplices of each dimension."""
+        return tuple(values.size for values in self.values)
+
+    def facets(self, r: int) -> NDArray[np.integer]:
+        """(m_r, r+1): position in dimension r-1 of the facet that omits vertex i, r = 1..dim."""
+        return self.simplices.facets(r)
 
 
 def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Filtration:

@@ -20,17 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.coboundary import (
+    NEXT,
     Coboundary,
+    Scan,
     earliest_cofacet,
     find_sign,
     latest_facet,
+    next_cofacets,
 )
-from reduction.kernels.cofacets import NEXT, Scan, next_cofacets
 from reduction.kernels.compilation import Float, Int, njit, njit_inline, njit_step
 from reduction.kernels.first_cofacets import FIRST
 from reduction.kernels.heap import Heap, pop, precedes, push
 from reduction.kernels.sparse_columns import inverse
-from reduction.kernels.tables import find_place
 
 COEFFICIENT, PLACE = 0, 1
 AT_BITS = 4
@@ -179,6 +180,16 @@ def take_earliest(cursors: Cursors, heap: Heap, p: Int) -> tuple[Int, Int]:
         else:
             stand(simplex, 0, cursors)
     return total % p, standers
+
+
+@njit_step
+def find_place(key: Int, table: NDArray[np.int32], keys: NDArray[np.int64]) -> Int:
+    """Where in the table the index of the key stands, or where it would have to."""
+    mask = table.size - 1
+    place = (((key ^ key >> 31) & 0x7FFFFFFF) * 0x9E3779B1 >> 24) & mask  # below 2**63
+    while table[place] >= 0 and keys[table[place]] != key:
+        place = (place + 1) & mask
+    return place
 
 
 @njit_inline

@@ -1,12 +1,96 @@
-"""Lengths of the longest edges of all simplices on some points, in colexicographic order."""
+"""One pass over all simplices of a dimension of a complete complex, in colexicographic order.
+
+Fix the tail v1 < ... < vr of an r-simplex. Its simplices follow each other as v0 = 0, 1, ..., v1 -
+1 does, and so do their facets, but for the one that omits v0, which is the tail itself. So a pass
+reads and writes rows of contiguous numbers.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.compilation import Int, njit
-from reduction.kernels.streams import first_row, next_row
+from reduction.kernels.compilation import Int, njit, njit_step
 
 Values = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+
+@njit
+def first_row(r: Int, top: Int, binomials: Positions) -> tuple[Positions, Positions]:
+    """The first row of r-simplices whose top vertex is `top`, and its facets.
+
+    vertices  (r+1,) the tail v1 < ... < vr, v0 unset
+    facets    (r+1,) where the facets that omit vertex i begin, with v0 = 0; for i = 0 the only one
+    """
+    vertices, facets = np.arange(r + 1), np.empty(r + 1, np.int64)
+    vertices[r] = top
+    find_facets(vertices, facets, binomials)
+    return vertices, facets
+
+
+@njit_step
+def find_facets(vertices: Positions, facets: Positions, binomials: Positions) -> None:
+    """Write where the facets of a row begin."""
+    for omitted in range(vertices.size):
+        facets[omitted] = 0
+        for k in range(1, vertices.size):
+            if k != omitted:
+                facets[omitted] += binomials[k + 1 if k < omitted else k, vertices[k]]
+
+
+@njit_step
+def next_row(vertices: Positions, facets: Positions, binomials: Positions) -> None:
+    """Move on to the next row: v1 alone, mostly, and facets by what that adds to C(v1, 2)."""
+    v1, k = vertices[1], 1
+    if k + 1 == vertices.size or v1 + 1 < vertices[k + 1]:
+        vertices[1] = v1 + 1
+        facets[0] += 1
+        for omitted in range(2, vertices.size):
+            facets[omitted] += v1
+        return
+    while k + 1 < vertices.size and vertices[k] + 1 == vertices[k + 1]:
+        vertices[k] = k
+        k += 1
+    vertices[k] += 1
+    find_facets(vertices, facets, binomials)
+
+
+@njit
+def first_violation(
+    r: Int, first: Int, last: Int, binomials: Positions, below: Values, values: Values
+) -> Int:
+    """The first r-simplex with top vertex in first..last-1 below a facet or not finite; -1: none.
+
+    A facet whose value is no number is above everything.
+    """
+    vertices, facets = first_row(r, first, binomials)
+    begin = binomials[r + 1, first]
+    while vertices[r] < last:
+        if count_violations(begin, vertices, facets, below, values):
+            for position in range(begin, begin + vertices[1]):
+                violated = not (below[facets[0]] <= values[position] < np.inf)
+                for omitted in range(1, r + 1):
+                    facet = facets[omitted] + position - begin
+                    violated |= not (below[facet] <= values[position])
+                if violated:
+                    return position
+        begin += vertices[1]
+        next_row(vertices, facets, binomials)
+    return np.int64(-1)
+
+
+@njit_step
+def count_violations(
+    begin: Int, vertices: Positions, facets: Positions, below: Values, values: Values
+) -> Int:
+    """How often a simplex of the row that begins there is below a facet, or not finite."""
+    row, facet, violations = values[begin : begin + vertices[1]], below[facets[0]], 0
+    for k in range(row.size):
+        violations += not (facet <= row[k] < np.inf)
+    for omitted in range(1, vertices.size):
+        heights = below[facets[omitted] : facets[omitted] + row.size]
+        for k in range(row.size):
+            violations += not (heights[k] <= row[k])
+    return violations
 
 
 @njit
@@ -14,7 +98,7 @@ def longest_edges(
     r: Int,
     first: Int,
     last: Int,
-    binomials: NDArray[np.int64],
+    binomials: Positions,
     distances: Values,
     below: Values,
     values: Values,
@@ -22,7 +106,7 @@ def longest_edges(
     """Write the values of the r-simplices with top vertex in first..last-1, r >= 1.
 
     distances (n, n), below those of dimension r - 1. Every edge but (v0, v1) is in the facet that
-    omits v0 or in the one that omits v1; rows of contiguous numbers, as in `kernels.streams`.
+    omits v0 or in the one that omits v1; rows of contiguous numbers, as above.
     """
     vertices, facets = first_row(r, first, binomials)
     begin = binomials[r + 1, first]

@@ -20,8 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.kernels.coboundary import Coboundary
-from reduction.kernels.cofacets import Scan, find_cofacets
+from reduction.kernels.coboundary import Coboundary, Scan, find_cofacets
 from reduction.kernels.compilation import Int, njit_inline, njit_step
 from reduction.kernels.cursors import Chains
 from reduction.kernels.residues import (

@@ -11,13 +11,12 @@ In the symbols of `boundary`, R = D V: the reduced column of a simplex that ends
 of that class, and the column of V of an essential simplex is a cycle of its class.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.filtrations.simplices import Simplices
+from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import filtration_order
 from reduction.kernels.boundary_columns import (
     DONE,
@@ -54,7 +53,6 @@ class Column(NamedTuple):
 class ReducedBoundary:
     """The columns of R, and of V if `chains`, of the r-simplices that end a class of index r - 1.
 
-    values   of every dimension
     pairing  of index r - 1; that of index -1 has no pairs
     A column is scaled to have 1 at its pivot. It is kept once it is reduced: this is no value but
     a store that grows, and not for two threads at once.
@@ -65,18 +63,17 @@ class ReducedBoundary:
 
     def __init__(
         self,
-        simplices: Simplices,
-        values: Sequence[NDArray[np.float64]],
+        filtration: Filtration,
         r: int,
         pairing: Pairing,
         p: int,
         *,
         chains: bool,
     ) -> None:
-        below = values[r - 1] if r else np.empty(0)
+        below = filtration.values[r - 1] if r else np.empty(0)
         m, count = below.size, pairing.deaths.size
         require(33 * m + (8 * r + 50) * count, f"reducing {count} boundary columns")
-        self._simplices, self._r = simplices, r
+        self._simplices, self._r = filtration.simplices, r
         self._columns = np.append(pairing.deaths, -1)  # the last is of any other r-simplex
         self._latest = filtration_order(below)[::-1]  # (r-1)-simplices by row
         self._row = np.empty_like(self._latest)

@@ -15,13 +15,13 @@ column of V is its chain.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from reduction.errors import DimensionError
+from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import filtration_order
 from reduction.memory import require
 from reduction.persistence.boundary_reduction import ReducedBoundary, Terms
@@ -29,9 +29,6 @@ from reduction.persistence.cohomology import pairings
 from reduction.persistence.fields import prime
 from reduction.persistence.pairs import UNPAIRED, Pairing
 from reduction.validation import is_whole
-
-if TYPE_CHECKING:
-    from reduction.complex import FilteredComplex
 
 BYTES = 512  # for a simplex: columns as they are collected, with one term each, and the matrices
 
@@ -106,17 +103,18 @@ class CanonicalForm:
         return self.ends[r]
 
 
-def canonical_form(complex: "FilteredComplex", field: int) -> CanonicalForm:
+def canonical_form(filtration: Filtration, field: int) -> CanonicalForm:
     """A basis in which the boundary operator is a matching. Raises FieldError, CapacityError."""
     p = prime(field)
-    require(BYTES * len(complex), f"the canonical form of {len(complex)} simplices")
-    paired = pairings(complex, p, complex.dim)
-    ranks = [_ranks(values) for values in complex.values]
+    count = sum(filtration.counts)
+    require(BYTES * count, f"the canonical form of {count} simplices")
+    paired = pairings(filtration, p, filtration.dim)
+    ranks = [_ranks(values) for values in filtration.values]
     bases: list[sparse.csc_array] = []
     below: dict[int, Terms] = {}  # the chains of r - 1, by simplex
-    for r in range(complex.dim + 1):
+    for r in range(filtration.dim + 1):
         above = paired[r - 1] if r else UNPAIRED
-        reduced = ReducedBoundary(complex.vertices, complex.values, r, above, p, chains=True)
+        reduced = ReducedBoundary(filtration, r, above, p, chains=True)
         chains: dict[int, Terms] = {}
         for birth, death in zip(above.births.tolist(), above.deaths.tolist(), strict=False):
             below[birth], chains[death] = reduced.ending(birth)

@@ -17,71 +17,15 @@ pairs are unique. Any correct reduction finds the same: `complete` for complete 
 `matrix` for all others.
 """
 
-from functools import partial
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
-
-from reduction.barcodes.barcode import Barcode, Located
+from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete
-from reduction.filtrations.sorting import bars_order
-from reduction.persistence.cycles import Cycles
-from reduction.persistence.explicit import matrix_pairings
-from reduction.persistence.fields import prime
-from reduction.persistence.implicit import complete_pairings
+from reduction.persistence.explicit import explicit_pairings
+from reduction.persistence.implicit import implicit_pairings
 from reduction.persistence.pairs import Pairing
-from reduction.threads import even_bounds, spread
-
-if TYPE_CHECKING:
-    from reduction.complex import FilteredComplex
 
 
-def persistence(
-    complex: "FilteredComplex", field: int, max_index: int, *, keep_zero: bool
-) -> Barcode:
-    """The barcode of a complex, for the indices 0..max_index <= dim.
-
-    Values are copied from the complex, never computed, so equal bars are equal bits.
-    Raises FieldError, CapacityError.
-    """
-    p = prime(field)
-    bars: list[NDArray[np.float64]] = []
-    located: list[Located] = []
-    for r, pairing in enumerate(pairings(complex, p, max_index)):
-        births, deaths, values = _bars(complex, r, pairing, keep_zero=keep_zero)
-        bars.append(values)
-        located.append(Located(complex.vertices, r, births, deaths))
-    return Barcode.located(bars, located, p, Cycles(complex, p, partial(pairings, complex, p)))
-
-
-def _bars(
-    complex: "FilteredComplex", r: int, pairing: Pairing, *, keep_zero: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Births, their deaths, -1 for none, and their values (m, 2), in the order of a barcode."""
-    births, deaths = pairing.births, np.full(pairing.births.size, -1)
-    deaths[: pairing.deaths.size] = pairing.deaths
-    born, died = complex.values[r][births], np.full(births.size, np.inf)
-    if pairing.deaths.size:
-        died[: pairing.deaths.size] = complex.values[r + 1][pairing.deaths]
-    if not keep_zero and not (born < died).all():
-        long = born < died
-        births, deaths, born, died = births[long], deaths[long], born[long], died[long]
-    order = bars_order(born, died, births)
-    values = np.empty((order.size, 2))
-
-    def arrange(begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        rows = order[begin:end]
-        values[begin:end, 0], values[begin:end, 1] = born[rows], died[rows]
-        return births[rows], deaths[rows]
-
-    parts = spread(arrange, even_bounds(order.size))
-    births, deaths = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return births, deaths, values
-
-
-def pairings(complex: "FilteredComplex", field: int, max_index: int) -> list[Pairing]:
-    """Who ends whom, for the indices 0..max_index."""
-    if isinstance(complex.vertices, Complete):
-        return complete_pairings(complex.vertices, complex.values, field, max_index)
-    return matrix_pairings(complex, field, max_index)
+def pairings(filtration: Filtration, field: int, max_index: int) -> list[Pairing]:
+    """The persistence pairs of the indices 0..max_index."""
+    if isinstance(filtration.simplices, Complete):
+        return implicit_pairings(filtration.simplices, filtration.values, field, max_index)
+    return explicit_pairings(filtration, field, max_index)

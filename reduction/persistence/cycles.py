@@ -7,38 +7,65 @@ chain bounds before tau only if its latest simplex begins a class that ended ear
 ends with tau: so the cycle is the boundary of something from tau on, and of nothing before.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from reduction.filtrations.filtration import Filtration
 from reduction.persistence.boundary_reduction import ReducedBoundary
-from reduction.persistence.chains import Chain
+from reduction.persistence.cohomology import pairings
 from reduction.persistence.pairs import UNPAIRED, Pairing
 
-if TYPE_CHECKING:
-    from reduction.complex import FilteredComplex
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Chain:
+    """An r-chain with coefficients in Z/p: the sum of coefficients[i] times simplices[i].
+
+    simplices     (k, r+1) int64, vertex labels, ascending in each row; rows in colexicographic
+                  order
+    coefficients  (k,) int64, in 1..p-1
+    field         the prime p
+
+    A simplex is oriented by the order of its labels. Arrays are read-only.
+    """
+
+    simplices: NDArray[np.int64]
+    coefficients: NDArray[np.int64]
+    field: int
+
+    def __post_init__(self) -> None:
+        for array in (self.simplices, self.coefficients):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        """The number of simplices."""
+        return len(self.coefficients)
+
+    def __repr__(self) -> str:
+        return (
+            f"Chain(dim={self.simplices.shape[1] - 1}, simplices={len(self)}, field={self.field})"
+        )
 
 
 class Cycles:
-    """The cycles of the bars of a complex over Z/p, found when they are asked for.
+    """Representative cycles of the bars of a filtration over Z/p, found when they are asked for.
 
-    pairings  gives the pairs of the indices 0..r for any r. They are found anew at the first
-              request of an index and kept from then on, as the columns are that are reduced.
+    Pairs are found anew at the first request of an index and kept from then on, as the columns are
+    that are reduced.
     """
 
-    def __init__(
-        self, complex: "FilteredComplex", p: int, pairings: Callable[[int], list[Pairing]]
-    ) -> None:
-        self._complex, self._p, self._pairings = complex, p, pairings
+    def __init__(self, filtration: Filtration, p: int) -> None:
+        self._filtration, self._p = filtration, p
         self._known: list[Pairing] = []
         self._reduced: dict[int, ReducedBoundary] = {}
         self._with_chains: dict[int, ReducedBoundary] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._complex, self._p, self._pairings)
+        return type(self), (self._filtration, self._p)
 
     def cycle(self, r: int, birth: int, death: int) -> Chain:
         """The cycle of the bar between two positions, in dimensions r and r + 1; -1: essential.
@@ -51,7 +78,7 @@ class Cycles:
             else:
                 found = self._boundary(r + 1, chains=False).ending(birth).boundary
         order = np.argsort(found.positions)
-        rows = self._complex.vertices.rows(r, found.positions[order])
+        rows = self._filtration.simplices.rows(r, found.positions[order])
         return Chain(rows, found.coefficients[order], self._p)
 
     def _boundary(self, r: int, *, chains: bool) -> ReducedBoundary:
@@ -59,10 +86,9 @@ class Cycles:
         kept = self._with_chains if chains else self._reduced
         if r not in kept:
             if r > len(self._known):
-                self._known = self._pairings(r - 1)
+                self._known = pairings(self._filtration, self._p, r - 1)
             kept[r] = ReducedBoundary(
-                self._complex.vertices,
-                self._complex.values,
+                self._filtration,
                 r,
                 self._known[r - 1] if r else UNPAIRED,
                 self._p,

@@ -13,11 +13,11 @@ were, room for them is doubled.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import index_type
 from reduction.filtrations.sorting import filtration_order
 from reduction.kernels.bit_tree import no_bits
@@ -31,34 +31,32 @@ from reduction.kernels.sparse_columns import (
     reduce_columns,
 )
 from reduction.memory import require
-from reduction.persistence.components import components
-from reduction.persistence.pairs import Pairing
-
-if TYPE_CHECKING:
-    from reduction.complex import FilteredComplex
+from reduction.persistence.pairs import Pairing, components
 
 
-def matrix_pairings(
-    complex: "FilteredComplex", p: int, max_index: int, *, clearing: bool = True
+def explicit_pairings(
+    filtration: Filtration, p: int, max_index: int, *, clearing: bool = True
 ) -> list[Pairing]:
     """Who ends whom in any complex over Z/p. `clearing` changes the time, nothing else.
 
     Raises CapacityError.
     """
     result: list[Pairing] = []
-    cleared = np.zeros(complex.counts[0], np.bool_)  # r-simplices that end a class of index r - 1
+    cleared = np.zeros(
+        filtration.counts[0], np.bool_
+    )  # r-simplices that end a class of index r - 1
     order = np.empty(0, np.int64)  # of the r-simplices
     for r in range(max_index + 1):
-        if r == complex.dim:
+        if r == filtration.dim:
             result.append(Pairing(np.flatnonzero(~cleared), np.empty(0, np.int64)))
             break
-        _require(complex.counts, r, p)
-        above = filtration_order(complex.values[r + 1])
+        _require(filtration.counts, r, p)
+        above = filtration_order(filtration.values[r + 1])
         if r == 0:
-            pairing = components(complex.vertices, complex.values[0], above)
+            pairing = components(filtration.simplices, filtration.values[0], above)
         else:
             skipped = cleared if clearing else np.zeros_like(cleared)
-            facets = complex.facets(r + 1)
+            facets = filtration.facets(r + 1)
             pairing = _pair(facets, order, above, skipped, cleared, p)
         result.append(pairing)
         order = above

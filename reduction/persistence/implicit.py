@@ -40,10 +40,9 @@ from reduction.kernels.first_cofacets import FIRST, first_cofacets
 from reduction.kernels.residues import SMALL, room_for_windows
 from reduction.kernels.windows import MOST_ROWS
 from reduction.memory import available, require
-from reduction.persistence.components import components
 from reduction.persistence.implicit_columns import earliest, reduce_by_cursors
 from reduction.persistence.implicit_windows import reduce_packed
-from reduction.persistence.pairs import Pairing
+from reduction.persistence.pairs import Pairing, components
 from reduction.threads import cores, even_bounds, spread, top_bounds
 
 FEWEST_MOVES = 1 << 16  # of cursors, for which ranks do not pay
@@ -55,7 +54,7 @@ RANKED = 32  # bytes for each (r+1)-simplex that gets a rank, lists included
 WINDOWED = 1 / 8  # windows for each (r+1)-simplex
 
 
-def complete_pairings(
+def implicit_pairings(
     simplices: Complete,
     values: Sequence[NDArray[np.float64]],
     p: int,

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.kernels.buffers import enlarged, records
-from reduction.kernels.coboundary import Coboundary, write_signs
-from reduction.kernels.cofacets import NEXT, Scan
+from reduction.kernels.coboundary import NEXT, Coboundary, Scan, write_signs
 from reduction.kernels.cursors import (
     COLUMNS_FULL,
     Chains,

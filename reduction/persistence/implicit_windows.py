@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.filtrations.sorting import filtration_order
-from reduction.kernels.coboundary import Coboundary
-from reduction.kernels.cofacets import Scan
+from reduction.kernels.coboundary import Coboundary, Scan
 from reduction.kernels.cursors import Chains
 from reduction.kernels.residues import ROWS, room_for_windows
 from reduction.kernels.windows import (

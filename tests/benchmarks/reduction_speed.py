@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from reduction import FilteredComplex
 from reduction.filtrations.simplices import Complete
 from reduction.kernels.compilation import njit
-from reduction.kernels.streams import first_row, next_row
+from reduction.kernels.rows import first_row, next_row
 
 Values = list[NDArray[np.float64]]
 

@@ -6,6 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from reduction import FilteredComplex
+from reduction.filtrations.filtration import Filtration
 from reduction.persistence.pairs import Pairing
 from tests.oracles.complexes import Arrays, filtered, full
 
@@ -18,6 +20,11 @@ def positions(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def arranged(arrays: Arrays) -> list[NDArray[np.float64]]:
     """Values of a complete complex in the order in which `complete` takes them."""
     return [values[np.argsort(positions(rows))] for rows, values in zip(*arrays, strict=True)]
+
+
+def filtration_of(complex: FilteredComplex) -> Filtration:
+    """The filtration of a complex, as its reductions take it."""
+    return Filtration(complex.vertices, complex.values)
 
 
 @st.composite

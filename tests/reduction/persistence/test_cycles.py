@@ -19,9 +19,11 @@ from reduction import (
     DimensionError,
     FilteredComplex,
 )
+from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete
 from reduction.persistence.boundary_reduction import ReducedBoundary
 from reduction.persistence.cohomology import pairings
+from reduction.persistence.pairs import Pairing
 from tests.oracles.complexes import (
     PROJECTIVE_PLANE,
     Arrays,
@@ -211,24 +213,21 @@ def test_what_was_asked_before_does_not_matter(arrays: Arrays) -> None:
 def test_columns_are_reduced_on_request_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
     found: list[int] = []
-    reduce_one, find = ReducedBoundary._reduce, pairings
+    reduce_one = ReducedBoundary._reduce
 
     def count(self: ReducedBoundary, column: int) -> None:
         reduce_one(self, column)
         opened.append(int((self._reduced.begin >= 0).sum()))
 
-    def search(complex: FilteredComplex, field: int, max_index: int) -> list[object]:
+    def search(filtration: Filtration, field: int, max_index: int) -> list[Pairing]:
         found.append(max_index)
-        return list(find(complex, field, max_index))
+        return pairings(filtration, field, max_index)
 
     monkeypatch.setattr(ReducedBoundary, "_reduce", count)
     arrays = filtered(full(12, 3), np.random.default_rng(2), 0)
     barcode = FilteredComplex(*arrays).barcode(keep_zero=True)
     assert not opened
-    assert barcode._cycles is not None
-    monkeypatch.setattr(
-        barcode._cycles, "_pairings", lambda r: search(FilteredComplex(*arrays), 2, r)
-    )
+    monkeypatch.setattr("reduction.persistence.cycles.pairings", search)
     bars = len(barcode[2])
     first = [barcode.cycle(2, i) for i in range(bars)]
     assert opened[0] < bars / 4

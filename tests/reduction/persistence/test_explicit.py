@@ -12,8 +12,9 @@ from reduction import CapacityError, FilteredComplex
 from reduction.filtrations.sorting import ascending_order
 from reduction.kernels.bit_tree import least, no_bits, toggle
 from reduction.kernels.sparse_columns import inverse
-from reduction.persistence.explicit import matrix_pairings
+from reduction.persistence.explicit import explicit_pairings
 from tests.oracles.complexes import Arrays, closure, filtered, sparse, sparse_complexes
+from tests.reduction.complete import filtration_of
 from tests.reduction.persistence.test_persistence import (
     FIELDS,
     LARGEST_PRIME,
@@ -74,11 +75,13 @@ def test_wide_positions_change_nothing(arrays: Arrays, field: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reduction.filtrations.simplices.FEWEST_WIDE", 0)
         wide = FilteredComplex(*arrays)
-        found = matrix_pairings(wide, field, wide.dim)
+        found = explicit_pairings(filtration_of(wide), field, wide.dim)
     for r in range(1, wide.dim + 1):
         assert wide.facets(r).dtype == np.int64
         np.testing.assert_array_equal(wide.facets(r), narrow.facets(r))
-    for pairing, expected in zip(found, matrix_pairings(narrow, field, narrow.dim), strict=True):
+    for pairing, expected in zip(
+        found, explicit_pairings(filtration_of(narrow), field, narrow.dim), strict=True
+    ):
         np.testing.assert_array_equal(pairing.births, expected.births)
         np.testing.assert_array_equal(pairing.deaths, expected.deaths)
 

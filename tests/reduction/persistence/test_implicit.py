@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.filtrations.simplices import Complete
 from reduction.kernels.buffers import enlarged
-from reduction.kernels.tables import find_place
-from reduction.persistence.explicit import matrix_pairings
-from reduction.persistence.implicit import coboundary, complete_pairings
+from reduction.kernels.cursors import find_place
+from reduction.persistence.explicit import explicit_pairings
+from reduction.persistence.implicit import coboundary, implicit_pairings
 from tests.oracles.complexes import Arrays, filtered, full
-from tests.reduction.complete import arranged, complete_arrays, positions, summary
+from tests.reduction.complete import arranged, complete_arrays, filtration_of, positions, summary
 from tests.reduction.persistence.test_persistence import gudhi_bars
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -34,9 +34,11 @@ WAYS: list[dict[str, Any]] = [
 
 def assert_all_ways_agree(complex: FilteredComplex, p: int) -> None:
     assert isinstance(complex.vertices, Complete)
-    expected = [summary(pairing) for pairing in matrix_pairings(complex, p, complex.dim)]
+    expected = [
+        summary(pairing) for pairing in explicit_pairings(filtration_of(complex), p, complex.dim)
+    ]
     for way in WAYS:
-        found = complete_pairings(complex.vertices, complex.values, p, complex.dim, **way)
+        found = implicit_pairings(complex.vertices, complex.values, p, complex.dim, **way)
         assert [summary(pairing) for pairing in found] == expected, way
 
 
@@ -82,7 +84,7 @@ def test_terms_that_outgrow_the_memory_are_refused(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("reduction.persistence.implicit_columns.enlarged", short)
     with pytest.raises(CapacityError, match=r"[0-9]+ terms of columns needs .* GB of memory"):
-        complete_pairings(complex.vertices, complex.values, 2, 2, threads=1, patience=np.inf)
+        implicit_pairings(complex.vertices, complex.values, 2, 2, threads=1, patience=np.inf)
 
 
 @pytest.mark.parametrize("levels", [0, 40])
@@ -104,12 +106,12 @@ def test_positions_beyond_32_bits_take_64(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(complex.vertices, Complete)
     d = coboundary(complex.vertices, complex.values, 2, 2, 1)
     assert d.first["note"].dtype == np.int64
-    found = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    found = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
     monkeypatch.undo()
     narrow = coboundary(complex.vertices, complex.values, 2, 2, 1)
     assert narrow.first["note"].dtype == np.int32
     np.testing.assert_array_equal(narrow.first["note"], d.first["note"])
-    expected = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
     assert list(map(summary, found)) == list(map(summary, expected))
 
 

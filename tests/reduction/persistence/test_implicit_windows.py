@@ -21,12 +21,12 @@ from reduction.kernels.residues import (
     room_for_windows,
 )
 from reduction.kernels.windows import END, MOST_ROWS, Summands
-from reduction.persistence.explicit import matrix_pairings
-from reduction.persistence.implicit import complete_pairings
+from reduction.persistence.explicit import explicit_pairings
+from reduction.persistence.implicit import implicit_pairings
 from reduction.persistence.implicit_windows import _summands as summands_of
 from reduction.persistence.implicit_windows import reduce_packed
 from tests.oracles.complexes import PROJECTIVE_PLANE, Arrays, filtered, full
-from tests.reduction.complete import arranged, summary
+from tests.reduction.complete import arranged, filtration_of, summary
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 FIELDS = (2, 3, 127, 2**31 - 1)  # windows hold bits, bytes and 32-bit numbers
@@ -44,10 +44,10 @@ def test_windows_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> Non
     values[0][:] = 0
     complex = FilteredComplex.complete(n, values)
     assert isinstance(complex.vertices, Complete)
-    expected = list(map(summary, matrix_pairings(complex, 2, dim)))
+    expected = list(map(summary, explicit_pairings(filtration_of(complex), 2, dim)))
     for threads in (1, 2, 3):
         for patience in (10, 30, 100, 300, 1000):
-            found = complete_pairings(
+            found = implicit_pairings(
                 complex.vertices, complex.values, 2, dim, threads=threads, patience=patience
             )
             assert list(map(summary, found)) == expected, (threads, patience)
@@ -61,7 +61,7 @@ def test_windows_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     complex = FilteredComplex.complete(9, values)
     assert isinstance(complex.vertices, Complete)
     for p in FIELDS:
-        complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
         assert found == [True, True]
         found.clear()
 
@@ -83,8 +83,8 @@ def test_pivots_other_than_one_are_normalised(
     values[0][:] = 0
     complex = FilteredComplex.complete(n, arranged(Arrays(vertices, values)))
     assert isinstance(complex.vertices, Complete)
-    expected = matrix_pairings(complex, p, 2)
-    pairings = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    expected = explicit_pairings(filtration_of(complex), p, 2)
+    pairings = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
     assert list(map(summary, pairings)) == list(map(summary, expected))
     assert found == [True, True]
 
@@ -112,7 +112,7 @@ def test_cursors_go_on_where_windows_outgrow_their_room(
     values[0][:] = 0
     complex = FilteredComplex.complete(n, values)
     assert isinstance(complex.vertices, Complete)
-    expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    expected = implicit_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
 
     outcomes = watched_windows(monkeypatch)
     lists = 4 * values[2].size * (n - 2)
@@ -120,7 +120,7 @@ def test_cursors_go_on_where_windows_outgrow_their_room(
         monkeypatch.setattr(
             "reduction.persistence.implicit_windows.available", lambda free=lists + 2**k: free
         )
-        found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        found = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
         assert list(map(summary, found)) == list(map(summary, expected)), k
     assert set(outcomes) == {True, False}
 
@@ -134,7 +134,7 @@ def test_a_column_of_more_summands_than_there_is_room_for_is_left_to_cursors(
     values[0][:] = 0
     complex = FilteredComplex.complete(12, values)
     assert isinstance(complex.vertices, Complete)
-    expected = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    expected = implicit_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
 
     def bounded(size: int, most: int, chains: Chains, room: int) -> Summands:
         rooms.append(most)
@@ -144,7 +144,7 @@ def test_a_column_of_more_summands_than_there_is_room_for_is_left_to_cursors(
         monkeypatch.setattr(
             "reduction.persistence.implicit_windows._summands", partial(bounded, room=room)
         )
-        found = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        found = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
         assert list(map(summary, found)) == list(map(summary, expected)), room
     assert outcomes == [True, False] * 3 + [True, True]
 
@@ -157,9 +157,9 @@ def test_an_error_of_memory_leaves_columns_to_cursors(monkeypatch: pytest.Monkey
     values[0][:] = 0
     complex = FilteredComplex.complete(9, values)
     assert isinstance(complex.vertices, Complete)
-    expected = complete_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
     monkeypatch.setattr("reduction.persistence.implicit_windows._room", short)
-    found = complete_pairings(complex.vertices, complex.values, 2, 2, patience=0)
+    found = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=0)
     assert list(map(summary, found)) == list(map(summary, expected))
 
 
@@ -199,6 +199,6 @@ def test_cursors_and_windows_find_the_same_pairs(p: int) -> None:
     arrays = filtered(full(n, 3), np.random.default_rng(4), 0)
     complex = FilteredComplex.complete(n, arranged(arrays))
     assert isinstance(complex.vertices, Complete)
-    short = complete_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
-    packed = complete_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    short = implicit_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    packed = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
     assert list(map(summary, short)) == list(map(summary, packed))

@@ -1,0 +1,54 @@
+"""The barcode of a filtration: its persistence pairs, with the values of their simplices."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction.barcodes.barcode import Barcode, Located
+from reduction.filtrations.filtration import Filtration
+from reduction.filtrations.sorting import bars_order
+from reduction.persistence.cohomology import pairings
+from reduction.persistence.cycles import Cycles
+from reduction.persistence.fields import prime
+from reduction.persistence.pairs import Pairing
+from reduction.threads import even_bounds, spread
+
+
+def persistence(filtration: Filtration, field: int, max_index: int, *, keep_zero: bool) -> Barcode:
+    """The barcode of a filtration, for the indices 0..max_index <= dim.
+
+    Values are copied from the filtration, never computed, so equal bars are equal bits.
+    Raises FieldError, CapacityError.
+    """
+    p = prime(field)
+    bars: list[NDArray[np.float64]] = []
+    located: list[Located] = []
+    for r, pairing in enumerate(pairings(filtration, p, max_index)):
+        births, deaths, values = _bars(filtration, r, pairing, keep_zero=keep_zero)
+        bars.append(values)
+        located.append(Located(filtration.simplices, r, births, deaths))
+    return Barcode.located(bars, located, p, Cycles(filtration, p))
+
+
+def _bars(
+    filtration: Filtration, r: int, pairing: Pairing, *, keep_zero: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Births, their deaths, -1 for none, and their values (m, 2), in the order of a barcode."""
+    births, deaths = pairing.births, np.full(pairing.births.size, -1)
+    deaths[: pairing.deaths.size] = pairing.deaths
+    born, died = filtration.values[r][births], np.full(births.size, np.inf)
+    if pairing.deaths.size:
+        died[: pairing.deaths.size] = filtration.values[r + 1][pairing.deaths]
+    if not keep_zero and not (born < died).all():
+        long = born < died
+        births, deaths, born, died = births[long], deaths[long], born[long], died[long]
+    order = bars_order(born, died, births)
+    values = np.empty((order.size, 2))
+
+    def arrange(begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows = order[begin:end]
+        values[begin:end, 0], values[begin:end, 1] = born[rows], died[rows]
+        return births[rows], deaths[rows]
+
+    parts = spread(arrange, even_bounds(order.size))
+    births, deaths = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return births, deaths, values
