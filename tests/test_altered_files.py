@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.benchmarks.altered import OUTCOMES, Reader, counted, readers
+from tests.alterations import OUTCOMES, Reader, counted
+from tests.benchmarks.altered import readers
 
 COUNT = 60
 
