@@ -1,26 +1,5 @@
 """Networks: their loss as a function of one vector, their training, and the command line."""
 
-from nets.data import ImageData, load_cifar10, load_digits, load_fashion_mnist
-from nets.loss import NetworkLoss
-from nets.models.lenet import LeNet
-from nets.models.mlp import MLP
-from nets.models.recipes import DIGITS_MLP, LENET, RESNET
-from nets.models.resnet import ResNet
-from nets.symmetry import align
-from nets.training import train_minima
+from reduction.lazy import attach
 
-__all__ = [
-    "DIGITS_MLP",
-    "LENET",
-    "MLP",
-    "RESNET",
-    "ImageData",
-    "LeNet",
-    "NetworkLoss",
-    "ResNet",
-    "align",
-    "load_cifar10",
-    "load_digits",
-    "load_fashion_mnist",
-    "train_minima",
-]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -11,13 +11,14 @@ from nets.commands.report import report
 from nets.commands.run import run
 from nets.commands.status import status
 from reduction import TopologyError
-from simplicial import LossWarning
+from simplicial import LossWarning, configure_process
 
 
 class _Refusing(click.Group):
     """Shows what is wrong with the input as one sentence, without a traceback, and warnings so."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        configure_process()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always", LossWarning)

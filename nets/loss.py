@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from nets.data.examples import read_examples, read_statistics
 from nets.execution.checks import PROBES, LossFunction, has_classes, plain_gradient, refusing
 from nets.execution.functional import Networks, Pass
-from nets.execution.policy import Batching, Execution, Precision
+from nets.execution.policy import Batching, Execution
+from nets.names import Precision
 from nets.parameters import Coordinates
 from reduction import DataError, OptionError, ShapeError
 from reduction.validation import as_bool, as_integer, short_repr

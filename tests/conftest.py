@@ -1,7 +1,8 @@
 """Settings of every run of the tests, and the worker processes that tests share.
 
 HYPOTHESIS_PROFILE=quick draws fewer examples; all are the same in each run. Tensors of the tests
-are tiny: threads of torch would only wait for each other.
+are tiny: threads of torch would only wait for each other. MKL computes the same bits in batches of
+every size, as for the commands.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ import matplotlib
 import pytest
 import torch
 from hypothesis import settings
+
+from simplicial import configure_process
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +38,7 @@ def compiled_kernels() -> Path:
 
 os.environ["NUMBA_CACHE_DIR"] = str(compiled_kernels())  # Numba is not imported yet
 matplotlib.use("Agg")
+configure_process()
 torch.set_num_threads(1)
 settings.register_profile("full", deadline=None, derandomize=True, max_examples=150)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)

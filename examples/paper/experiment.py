@@ -95,10 +95,14 @@ class Experiment:
     @cached_property
     def images(self) -> ImageData:
         """The data set at this scale."""
-        images = load(self.scale.data, self.data_dir, self.download)
-        if self.scale.subset is not None:
-            images = images.subset(self.scale.subset)
-        return images if self.scale.image_size is None else images.resized(self.scale.image_size)
+        scale = self.scale
+        return load(
+            scale.data,
+            self.data_dir,
+            self.download,
+            subset=scale.subset,
+            image_size=scale.image_size,
+        )
 
     @property
     def recipe(self) -> Recipe:

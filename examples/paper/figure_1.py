@@ -54,11 +54,13 @@ SIDES: tuple[Literal["fixed", "trainable"], ...] = ("fixed", "trainable")
 
 def network_loss(scale: Scale, given: argparse.Namespace) -> NetworkLoss:
     """Of LeNet, on the training images."""
-    images = load(scale.data, given.data_dir, given.download)
-    if scale.subset is not None:
-        images = images.subset(scale.subset)
-    if scale.image_size is not None:
-        images = images.resized(scale.image_size)
+    images = load(
+        scale.data,
+        given.data_dir,
+        given.download,
+        subset=scale.subset,
+        image_size=scale.image_size,
+    )
     channels, size, _ = images.shape
     model = LeNet(channels, size, images.classes)
     return NetworkLoss(model, images.train_inputs, images.train_targets, precision=given.precision)

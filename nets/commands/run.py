@@ -17,15 +17,15 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from nets import data as data_sets
 from nets.commands.dry_run import plan
 from nets.commands.options import shared_options, write
 from nets.commands.settings import NetworkSettings, record
 from nets.data.images import ImageData
-from nets.execution.policy import PRECISIONS
+from nets.data.loading import load
 from nets.loss import NetworkLoss
 from nets.models import build as models
 from nets.models.checkpoints import make_model, read_checkpoint
+from nets.names import DATA_SETS, MODELS, PRECISIONS
 from nets.symmetry import align
 from nets.training import train_minima
 from reduction import Barcode, w_inf
@@ -50,7 +50,7 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.command(short_help="Train networks, and compute the barcodes of their loss.")
 @click.option(
     "--data",
-    type=click.Choice(data_sets.NAMES),
+    type=click.Choice(DATA_SETS),
     default="digits",
     show_default=True,
     help="Images.",
@@ -65,7 +65,7 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.option("--image-size", type=int, help="Images resized to N x N pixels.")
 @click.option(
     "--model",
-    type=click.Choice(models.NAMES),
+    type=click.Choice(MODELS),
     help="Network; lenet takes images of 12 x 12 pixels or more, so not the digits."
     "  [default: mlp]",
 )
@@ -226,10 +226,13 @@ def _end_with_parent() -> None:
 
 
 def _images(settings: NetworkSettings) -> ImageData:
-    images = data_sets.load(settings.data, settings.data_dir, settings.download)
-    if settings.subset is not None:
-        images = images.subset(settings.subset)
-    return images if settings.image_size is None else images.resized(settings.image_size)
+    return load(
+        settings.data,
+        settings.data_dir,
+        settings.download,
+        subset=settings.subset,
+        image_size=settings.image_size,
+    )
 
 
 def _model(settings: NetworkSettings, images: ImageData) -> nn.Module:

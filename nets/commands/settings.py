@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from nets.execution.policy import Precision
 from nets.loss import NetworkLoss
 from nets.models.recipes import RECIPES
+from nets.names import Precision
 from reduction import Barcode, OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime

@@ -49,8 +49,8 @@ def read_examples(
     else:
         if not (isinstance(data, DataLoader | IterableDataset) or hasattr(data, "__getitem__")):
             raise DataError(
-                f"data must be inputs with targets, a Dataset or a DataLoader, got {short_repr(data)}: "
-                "NetworkLoss(model, inputs, targets)"
+                "data must be inputs with targets, a Dataset or a DataLoader, got "
+                f"{short_repr(data)}: NetworkLoss(model, inputs, targets)"
             )
         inputs, targets = _read_pairs(_ordered(data))
     for name, values in (("inputs", inputs), ("targets", targets)):
@@ -129,8 +129,8 @@ def _read_pairs(loader: "DataLoader[Any]") -> tuple[Tensor, Tensor]:
             )
         if not all(isinstance(part, Tensor) for part in batch):
             raise DataError(
-                f"data must be pairs of tensors or numbers, a batch is {short_repr(batch)}: convert "
-                "what the data set gives"
+                f"data must be pairs of tensors or numbers, a batch is {short_repr(batch)}: "
+                "convert what the data set gives"
             )
         inputs.append(batch[0])
         targets.append(batch[1])

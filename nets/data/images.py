@@ -122,7 +122,8 @@ def _check_part(name: str, part: str, inputs: Tensor, targets: Tensor, classes: 
     for what, given in ((f"{part}_inputs", inputs), (f"{part}_targets", targets)):
         if not isinstance(given, Tensor):
             raise DataError(
-                f"{what} of {name} is {short_repr(given)}; need a tensor: convert by torch.as_tensor"
+                f"{what} of {name} is {short_repr(given)}; need a tensor: convert by "
+                "torch.as_tensor"
             )
     if inputs.dtype != torch.float32 or inputs.ndim != 4 or inputs.numel() == 0:
         raise DataError(

@@ -3,6 +3,6 @@
 `Precision` and its `PRECISIONS` are what `NetworkLoss(precision=)` takes.
 """
 
-from nets.execution.policy import PRECISIONS, Precision
+from nets.names import PRECISIONS, Precision
 
 __all__ = ["PRECISIONS", "Precision"]

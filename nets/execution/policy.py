@@ -17,14 +17,13 @@ from torch import Tensor, nn
 
 from nets.execution.rng import global_generators, undisturbed
 from nets.execution.unfolded_convolution import UnfoldedConvolutions
+from nets.names import PRECISIONS, Precision
 from reduction import OptionError
 
 Batching = Literal["vmap", "loop"]
-Precision = Literal["full", "bfloat16"]
 Layout = Literal["given", "channels_last"]
 
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batch
 ALONE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d)
 """Modules that vmap can batch on a CPU, but convolutions not fast, and batch norm not to the same

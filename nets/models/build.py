@@ -6,10 +6,9 @@ from typing import Any
 from nets.models.lenet import LeNet
 from nets.models.mlp import MLP
 from nets.models.resnet import ResNet
+from nets.names import MODELS
 from reduction.errors import DataError
 from reduction.validation import check_name
-
-NAMES = ("mlp", "lenet", "resnet")
 
 
 def build(
@@ -22,13 +21,13 @@ def build(
     width: int | None = None,
     shortcuts: bool | None = None,
 ) -> MLP | LeNet | ResNet:
-    """A new network called `name`, one of NAMES, for images of shape (channels, height, width).
+    """A new network called `name`, one of MODELS, for images of shape (channels, height, width).
 
     `hidden`, the widths of the hidden layers, belongs to `mlp` (its default is (32,)); `depth`,
     `width` and `shortcuts` to `resnet` (20, 1, True). They are refused elsewhere. Raises DataError,
     OptionError.
     """
-    check_name("network", name, NAMES)
+    check_name("network", name, MODELS)
     channels, rows, columns = data_shape
     residual: dict[str, Any] = {"depth": depth, "width": width, "shortcuts": shortcuts}
     residual = {option: value for option, value in residual.items() if value is not None}

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import LeNet, NetworkLoss, ResNet
-from nets.execution.policy import PRECISIONS, Precision
+from nets.execution import PRECISIONS, Precision
 from simplicial.evaluation import evaluate, gradient
 
 BATCH = 128

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits
-from nets.execution.policy import PRECISIONS, Batching, Precision
+from nets.execution import PRECISIONS, Precision
+from nets.execution.policy import Batching
 from nets.loss import BATCH
 from reduction import DataError, OptionError
 from simplicial.evaluation import evaluate, gradient, values_and_gradients

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from nets import MLP, LeNet
-from nets.models.build import NAMES, build
+from nets.models.build import build
+from nets.names import MODELS
 from reduction.errors import DataError, OptionError
 
 
@@ -93,7 +94,7 @@ def test_networks_have_no_state_beside_their_parameters(model: nn.Module):
     assert torch.equal(model.train()(images), model.eval()(images))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_build_fits_the_network_to_the_data(name: str):
     model = build(name, (3, 32, 32), 7)
     assert model(random_images(2, 3, 32, 32)).shape == (2, 7)

@@ -1,0 +1,42 @@
+from reduction.barcodes.barcode import Barcode, Pairs
+from reduction.barcodes.distances import bottleneck, w_inf, wasserstein
+from reduction.barcodes.endpoints import BarEnds, Ends
+from reduction.complex import FilteredComplex
+from reduction.errors import (
+    BarcodeError,
+    CapacityError,
+    DataError,
+    DimensionError,
+    FieldError,
+    FiltrationError,
+    OptionError,
+    ShapeError,
+    TopologyError,
+)
+from reduction.persistence.canonical import CanonicalForm
+from reduction.persistence.cycles import Chain
+from reduction.plots import plot_barcode, plot_diagram
+
+__all__ = [
+    "BarEnds",
+    "Barcode",
+    "BarcodeError",
+    "CanonicalForm",
+    "CapacityError",
+    "Chain",
+    "DataError",
+    "DimensionError",
+    "Ends",
+    "FieldError",
+    "FilteredComplex",
+    "FiltrationError",
+    "OptionError",
+    "Pairs",
+    "ShapeError",
+    "TopologyError",
+    "bottleneck",
+    "plot_barcode",
+    "plot_diagram",
+    "w_inf",
+    "wasserstein",
+]

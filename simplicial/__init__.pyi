@@ -1,0 +1,50 @@
+from simplicial.build import build_complex
+from simplicial.complex import LossComplex
+from simplicial.configuration import configure_process
+from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
+from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
+from simplicial.loss import Evaluation, Loss
+from simplicial.maps.base import Barycentric, Edgewise, SimplexMap
+from simplicial.minima import Minima, Search
+from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Simplices, Stage
+from simplicial.optimizers.nudged_elastic import NudgedElastic
+from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
+from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle
+from simplicial.simplex import Maximum, OptimisedSimplex, Samples
+
+__all__ = [
+    "EXACT",
+    "Algorithm1",
+    "Barycentric",
+    "Edgewise",
+    "Evaluation",
+    "Loss",
+    "LossComplex",
+    "LossError",
+    "LossWarning",
+    "Maximum",
+    "Minima",
+    "NotFiniteError",
+    "NudgedElastic",
+    "OptimisedSimplex",
+    "Optimizer",
+    "Recipe",
+    "RunError",
+    "Samples",
+    "Search",
+    "SearchError",
+    "SimplexMap",
+    "Simplices",
+    "Stage",
+    "build_complex",
+    "configure_process",
+    "constant",
+    "find_critical_points",
+    "find_minima",
+    "garipov",
+    "plot_barrier_tree",
+    "plot_edge",
+    "plot_samples",
+    "plot_triangle",
+    "with_saddles",
+]
