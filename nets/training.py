@@ -198,7 +198,7 @@ def _stored(store: RunFolder, loss: NetworkLoss, n: int) -> dict[int, tuple[Tens
     for number in store.numbers(NAME):
         record = store.get(NAME, number)
         assert record is not None, "its file was just listed"
-        point, numbers = record.tensors.get("points"), record.numbers
+        point, numbers = record.tensors.get("points"), record.values
         right = (
             number < n and numbers.get("number") == number and {"loss", "accuracy"} <= {*numbers}
         )

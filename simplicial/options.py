@@ -24,15 +24,16 @@ def byte_count(memory: int | str) -> int:
     found = SIZE.fullmatch(memory.strip())
     if found is None or not (count := int(float(found[1]) * UNITS[found[2]])):
         raise OptionError(
-            f'memory must be a number of {", ".join(UNITS)}, got {short_repr(memory)}: write "4GB", say'
+            f"memory must be a number of {', '.join(UNITS)}, got {short_repr(memory)}: "
+            'write "4GB", say'
         )
     return count
 
 
 def described(option: Any) -> Any:
-    """An option as JSON values, the same in every process: numbers and words as they are, a frozen
-    dataclass by its fields, a function by its name. Raises OptionError for one without a name of
-    its own.
+    """JSON values of an option, the same in every process: numbers and text as they are, a frozen
+    dataclass by its fields, a function by its bare name. Raises OptionError for a function without
+    a name of its own.
     """
     if option is None or isinstance(option, bool | int | float | str):
         return option
@@ -42,10 +43,10 @@ def described(option: Any) -> Any:
     name = getattr(option, "__qualname__", repr(option))
     if "<" in name:
         raise OptionError(
-            f"what a run folder keeps must be told apart by its name, got {short_repr(option)}: define "
-            "it at the top level of a module"
+            f"an option of a run folder must have a name of its own, got {short_repr(option)}: "
+            "define it at the top level of a module"
         )
-    return f"{option.__module__}.{name}" if hasattr(option, "__qualname__") else name
+    return name
 
 
 def usable_device(name: torch.device | str) -> torch.device:

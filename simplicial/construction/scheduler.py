@@ -175,9 +175,9 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: RunFolde
         shapes["loss"] = (1, points)
     if "accuracy" in tensors:
         shapes["accuracy"] = (1, points)
-    right = number < len(vertices) and record.numbers.get("vertices") == vertices[number].tolist()
+    right = number < len(vertices) and record.values.get("vertices") == vertices[number].tolist()
     kinds = {"evaluations": int, "retried": bool, "failed": str}
-    right = right and all(isinstance(record.numbers.get(k), kind) for k, kind in kinds.items())
+    right = right and all(isinstance(record.values.get(k), kind) for k, kind in kinds.items())
     if not right or {name: tuple(t.shape) for name, t in tensors.items()} != shapes:
         raise DataError(
             f"records of {store.folder} must be those of this complex, number {number} of "
@@ -192,8 +192,8 @@ def _finished(record: Record, gauge: Gauge, r: int, number: int, store: RunFolde
         largest=tensors["largest"].numpy(),
         place=tensors["place"].numpy(),
         samples=None if seen is None else Evaluation(seen, score),
-        evaluations=np.array([record.numbers["evaluations"]]),
+        evaluations=np.array([record.values["evaluations"]]),
         slack=tensors["slack"].numpy(),
-        retried=np.array([record.numbers["retried"]]),
-        failed=np.array([record.numbers["failed"]], object),
+        retried=np.array([record.values["retried"]]),
+        failed=np.array([record.values["failed"]], object),
     )

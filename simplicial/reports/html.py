@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from reduction.barcodes.text_table import summary
+from reduction.files import write
 from simplicial.reports.plots import plot_barrier_tree
 from simplicial.reports.status import RECORDS, Progress
-from simplicial.run_folder.records import write
+from simplicial.run_folder.records import system_errors
 
 SETTING = 200  # characters of a setting that are shown
 STATES = {
@@ -76,7 +77,8 @@ def write_page(progress: Progress, path: Path, field: int | None = None) -> None
         pictures=pictures,
         settings={name: _settings(kept) for name, kept in progress.settings.items()},
     )
-    write(path, page.encode())
+    with system_errors(path.parent):
+        write(path, page.encode())
 
 
 def _drawn(result: Path) -> list[_Picture]:

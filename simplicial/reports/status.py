@@ -197,7 +197,7 @@ def _values(
 
 def _figures(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
     """The numbers of the records of r-simplices, of which there are m at most."""
-    figures = records.figures(record_name(r), "complex" if r else "minima")
+    figures = records.values(record_name(r), "complex" if r else "minima")
     if figures and max(figures) >= m:
         raise DataError(
             f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "

@@ -14,7 +14,8 @@ from pathlib import Path
 from torch import Tensor
 
 from reduction import DataError
-from simplicial.run_folder.records import Record, digest, read_record, write_record
+from reduction.files import digest
+from simplicial.run_folder.records import Record, read_record, write_record
 
 UNFINISHED = "unfinished"
 PERIOD = 30.0  # seconds between the steps after which a batch is saved

@@ -1,8 +1,8 @@
-"""A run folder: what is finished is stored as it ends, so that a run that was stopped goes on.
+"""A run folder: results are stored as they are finished, so that a run that was stopped goes on.
 
     lock                       held while a process works on the folder
     begun                      its time is when a process last took the folder up
-    unfinished/NAME/           checkpoint of a batch (`Checkpoint`)
+    unfinished/NAME/           checkpoint of a batch (`simplicial.run_folder.checkpoint`)
 
 Settings and records are described in `simplicial.run_folder.records`.
 """
@@ -17,43 +17,45 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from reduction import OptionError
+from reduction.files import PARTIAL, digest
 from simplicial.errors import RunError
 from simplicial.run_folder.checkpoint import UNFINISHED, Checkpoint
 from simplicial.run_folder.records import (
-    PARTIAL,
     SETTINGS,
+    VERSION,
     Record,
     Records,
-    digest,
-    place,
-    read_numbers,
+    read_json,
     read_record,
-    sealed,
-    telling,
-    write,
+    record_digest,
+    system_errors,
+    write_json,
     write_record,
 )
 
 LOCK, BEGUN = "lock", "begun"
-LOOKED_AT = 1.0  # seconds in which whoever only asks whether the lock is held has given it back
+LOCK_TIMEOUT = 1.0  # seconds, after which a reader has given a lock back that it only tried
 
 
 class RunFolder(Records):
     """The records in a folder, for as long as this process holds its lock.
 
     folder  made if it is not there
-    Raises RunError where another process holds the folder, or it cannot be made. A context manager:
-    leaving it gives the lock back, as does the end of the process, however it comes.
+    Raises RunError where another process holds the folder, or it cannot be made, DataError for one
+    of an older version, or with spoilt settings. A context manager: leaving it gives the lock back,
+    as does the end of the process, however it comes.
     """
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder)
-        self._agreed: dict[str, Any] = {}
-        self._current: list[Any] = []  # the name and the settings agreed on last
-        with telling(self.folder):
+        self._matched: dict[str, Any] = {}
+        self._current: list[Any] = []  # name and settings that were matched last
+        for path in self.folder.glob(f"*{SETTINGS}"):
+            read_json(path, (VERSION,))  # an older folder is refused before anything is changed
+        with system_errors(self.folder):
             self._new = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / LOCK, timeout=LOOKED_AT)
+            self._lock = FileLock(self.folder / LOCK, timeout=LOCK_TIMEOUT)
             try:
                 self._lock.acquire()
             except Timeout:
@@ -70,7 +72,7 @@ class RunFolder(Records):
     def opened(
         cls, store: "str | Path | RunFolder | None"
     ) -> AbstractContextManager["RunFolder | None"]:
-        """A store to work in: this one, which stays open, or that of a folder, or none."""
+        """A run folder to work in: this one, which stays open, or that at a path, or none."""
         if store is None or isinstance(store, cls):
             return nullcontext(store)
         if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):
@@ -84,13 +86,10 @@ class RunFolder(Records):
         self.close()
 
     def close(self) -> None:
-        """Give the lock back; folders that were made, and in which nothing is kept, go."""
+        """Give the lock back, and remove folders that were made if they hold no record."""
         if self._new and not any(self.folder.rglob("[0-9]*.json")):
-            for path in [
-                *self.folder.glob(f"*{SETTINGS}"),
-                self.folder / LOCK,
-                self.folder / BEGUN,
-            ]:
+            own = (self.folder / LOCK, self.folder / BEGUN)
+            for path in [*self.folder.glob(f"*{SETTINGS}"), *own]:
                 path.unlink(missing_ok=True)
             for folder in self._new:
                 with suppress(OSError):  # something else was put there
@@ -109,19 +108,22 @@ class RunFolder(Records):
         """
         path = self.folder / f"{name}{SETTINGS}"
         given = json.loads(json.dumps(settings, allow_nan=False))
-        self._agreed[name], self._current = given, [name, given]
-        kept = read_numbers(path)
+        saved = read_json(path)
         has_records = any(self.folder.glob("*/[0-9]*.json"))
         is_begun = records is not None and bool(self.numbers(records))
-        if not has_records or (kept is None and not is_begun):
-            write(path, sealed(given))
-            return
-        if kept is None:
+        if not has_records or (saved is None and not is_begun):
+            write_json(path, given)
+        elif saved is None:
             raise RunError(
                 f"records must have their settings, {path} is not there: choose another folder"
             )
-        for key in [*kept, *given]:
-            before, now = kept.get(key), given.get(key)
+        else:
+            self._compare(saved, given)
+        self._matched[name], self._current = given, [name, given]
+
+    def _compare(self, saved: dict[str, Any], given: dict[str, Any]) -> None:
+        for key in [*saved, *given]:
+            before, now = saved.get(key), given.get(key)
             if before != now:
                 raise RunError(
                     f"a run folder goes on with its own settings, {self.folder} was made with "
@@ -129,26 +131,26 @@ class RunFolder(Records):
                     "or choose another folder"
                 )
 
-    def clear_checkpoints(self) -> None:
-        """Remove the checkpoints of all batches: all is finished."""
-        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
-
     def put(self, name: str, number: int, record: Record) -> None:
-        """Write a record under the settings agreed on last.
+        """Write a record under the settings matched last.
 
         Raises RunError where the disk is full or cannot be written.
         """
-        write_record(self.path(name, number), record, place(name, number, self._current))
+        write_record(self.path(name, number), record, record_digest(name, number, self._current))
 
     def get(self, name: str, number: int) -> Record | None:
         """A finished record, or None where there is none.
 
         Raises DataError where its files are not as they were written, or were written for another
-        place, or under other settings than those agreed on last.
+        name or number, or under other settings than those matched last.
         """
-        return read_record(self.path(name, number), place(name, number, self._current))
+        return read_record(self.path(name, number), record_digest(name, number, self._current))
 
     def checkpoint(self, key: str) -> Checkpoint:
-        """The checkpoint of the batch with this key, under the settings matched last."""
-        whole = json.dumps([key, self._agreed], sort_keys=True)
-        return Checkpoint(self.folder, digest(whole.encode())[:16])
+        """The checkpoint of the batch with this key, under the settings matched so far."""
+        batch = json.dumps([key, self._matched], sort_keys=True)
+        return Checkpoint(self.folder, digest(batch.encode())[:16])
+
+    def clear_checkpoints(self) -> None:
+        """Remove the checkpoints of all batches: all is finished."""
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)

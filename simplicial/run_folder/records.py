@@ -1,19 +1,20 @@
-"""The files of a run folder: records of what is finished, and the settings that they were made
-with.
+"""The files of a run folder: records of finished results, and the settings of the run.
 
-    NAME.settings.json         what the records of this name were made with
+    NAME.settings.json         settings under which the records of this name were made
     NAME/NUMBER.safetensors    tensors of one record
-    NAME/NUMBER.json           its numbers, and the checksums of both files
+    NAME/NUMBER.json           its other values, and the checksums of both files
 
-A file is written under another name, synced and renamed, a record's numbers after its tensors: a
-record whose numbers are there is whole, however the process ended. Its numbers say where it belongs
-and under which settings it was made, so that one from elsewhere is told. Nothing is ever unpickled.
+Files are written whole or not at all (`reduction.files`), a record's values after its tensors: a
+record whose values are there is whole, however the process ended. Among the values is a digest of
+the record's name, number and settings, by which one from another folder is refused. Nothing is ever
+unpickled.
+
+Versions: 3 names functions by their bare names, 2 named their modules, too. Version 2 can be read,
+but no run goes on from it.
 """
 
 import errno
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,26 +24,27 @@ import safetensors.torch
 from torch import Tensor
 
 from reduction import DataError
+from reduction.files import digest, json_digest, sealed, unsealed, write
 from simplicial.errors import RunError
 
-VERSION = 2
+VERSION = 3
+READABLE = (2, VERSION)
 DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
-PARTIAL = ".partial"  # ends the name of a file that is being written
-BELONGS = "belongs"  # the number of a record that is a digest of its place and its settings
-CURE = "move both files of that number away, and it is computed again"
+BELONGS = "belongs"  # the value of a record that is the digest of its name, number and settings
+REMEDY = "move both files of that number away, and it is computed again"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Record(NamedTuple):
-    """Something finished: tensors by name, and numbers, JSON values by name."""
+    """A finished result: tensors by name, and JSON values by name."""
 
     tensors: Mapping[str, Tensor]
-    numbers: Mapping[str, Any]
+    values: Mapping[str, Any]
 
 
 class Records:
-    """What there is in a run folder, for reading alone, whoever works on it.
+    """The records of a run folder, for reading only, also while a run writes to it.
 
     folder  need not be there
     """
@@ -55,17 +57,17 @@ class Records:
 
         Raises DataError for a spoilt file.
         """
-        return read_numbers(self.folder / f"{name}{SETTINGS}")
+        return read_json(self.folder / f"{name}{SETTINGS}")
 
     def numbers(self, name: str) -> list[int]:
-        """Which records of this name are finished, ascending."""
+        """Numbers of the finished records of this name, ascending."""
         return sorted(int(path.stem) for path in self._paths(name))
 
-    def figures(self, name: str, under: str) -> dict[int, Mapping[str, Any]]:
-        """The numbers alone of all records of this name, which were made under these settings.
+    def values(self, name: str, under: str) -> dict[int, Mapping[str, Any]]:
+        """Values of all records of this name by number, without their tensors.
 
-        under  the name of the settings
-        Raises DataError where a file is not as it was written, or from elsewhere.
+        under  name of the settings under which they were made
+        Raises DataError where a file is not as it was written, or from another folder.
         """
         found, settings, numbers = {}, [under, self.settings(under)], self.numbers(name)
         if numbers and settings[1] is None:
@@ -75,17 +77,17 @@ class Records:
             )
         for number in numbers:
             path = self.path(name, number)
-            if (figures := read_numbers(path)) is not None:
-                check_place(path, figures, place(name, number, settings))
-                found[number] = figures
+            if (values := read_json(path)) is not None:
+                check_digest(path, values, record_digest(name, number, settings))
+                found[number] = values
         return found
 
     def times(self, name: str) -> list[float]:
-        """When each record of this name was finished, ascending, in seconds since the epoch."""
+        """Times when records of this name were written, ascending, in seconds since 1970."""
         return sorted(path.stat().st_mtime for path in self._paths(name))
 
     def path(self, name: str, number: int) -> Path:
-        """Where the numbers of a record are."""
+        """The file of a record's values."""
         return self.folder / name / f"{number:0{DIGITS}}.json"
 
     def _paths(self, name: str) -> list[Path]:
@@ -95,116 +97,85 @@ class Records:
         ]
 
 
-def place(name: str, number: int, settings: list[Any]) -> str:
-    """A digest of where a record belongs: its name and number, and the settings with their name."""
-    return _seal({"record": [name, number], "settings": settings})
+def record_digest(name: str, number: int, settings: list[Any]) -> str:
+    """Digest of a record's name and number, and of its settings with their name."""
+    return json_digest({"record": [name, number], "settings": settings})
 
 
-def check_place(path: Path, numbers: dict[str, Any], here: str) -> None:
-    """Take its place out of a record's numbers. Raises DataError for another one."""
-    if numbers.pop(BELONGS, None) != here:
+def check_digest(path: Path, values: dict[str, Any], expected: str) -> None:
+    """Take the digest out of a record's values. Raises DataError for another one than expected."""
+    if values.pop(BELONGS, None) != expected:
         raise DataError(
             f"{path} must be where a run wrote it, it belongs elsewhere or was made under other "
-            f"settings: {CURE}"
+            f"settings: {REMEDY}"
         )
 
 
-def write_record(path: Path, record: Record, here: str) -> None:
-    """Write a record's tensors, then its numbers, with where it belongs, at `path`."""
+def write_record(path: Path, record: Record, belongs: str) -> None:
+    """Write a record's tensors, then its values with its digest at `path`.
+
+    Raises RunError where the disk is full or cannot be written.
+    """
     content = safetensors.torch.save({k: t.contiguous() for k, t in record.tensors.items()})
-    with telling(path.parent):
+    with system_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write(path.with_suffix(".safetensors"), content)
-    write(path, sealed({**record.numbers, BELONGS: here, "tensors": digest(content)}))
+        write(path.with_suffix(".safetensors"), content)
+    write_json(path, {**record.values, BELONGS: belongs, "tensors": digest(content)})
 
 
-def read_record(path: Path, here: str) -> Record | None:
-    """The record whose numbers are at `path`; None where they are not. Raises DataError."""
-    numbers = read_numbers(path)
-    if numbers is None:
+def read_record(path: Path, belongs: str) -> Record | None:
+    """The record whose values are at `path`; None where there are none.
+
+    Raises DataError where its files are not as they were written, or its digest is another one.
+    """
+    values = read_json(path)
+    if values is None:
         return None
     file = path.with_suffix(".safetensors")
     content = file.read_bytes() if file.is_file() else b""
-    if numbers.pop("tensors", None) != digest(content):
+    if values.pop("tensors", None) != digest(content):
         raise _spoilt(file)
-    check_place(path, numbers, here)
-    return Record(safetensors.torch.load(content), numbers)
+    check_digest(path, values, belongs)
+    return Record(safetensors.torch.load(content), values)
 
 
-def sealed(values: Mapping[str, Any]) -> bytes:
-    """JSON values as text, with their own checksum."""
-    body = {"version": VERSION, **values}
-    return (json.dumps({**body, "sha256": _seal(body)}, indent=1) + "\n").encode()
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON values with version and checksum. Raises RunError as `write_record` does."""
+    text = json.dumps(sealed({"version": VERSION, **values}), indent=1) + "\n"
+    with system_errors(path.parent):
+        write(path, text.encode())
 
 
-def read_numbers(path: Path) -> dict[str, Any] | None:
-    """What `sealed` made of JSON values; None without a file."""
+def read_json(path: Path, versions: tuple[int, ...] = READABLE) -> dict[str, Any] | None:
+    """The values that `write_json` wrote; None without a file.
+
+    Raises DataError for a file that was altered or is of another version.
+    """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        body = json.loads(text)
-        whole = body.pop("sha256") == _seal(body)
+        body = unsealed(json.loads(text))
         version = body.pop("version")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        whole, version, body = False, None, {}
-    if not whole:
-        raise _spoilt(path)
-    if version != VERSION:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _spoilt(path) from error
+    if version not in versions:
         raise DataError(
-            f"{path} must be of version {VERSION} of run folders, it is of {version}: choose "
-            "another folder, or the loss-barcodes that wrote it"
+            f"{path} must be of version {' or '.join(map(str, versions))} of run folders, it is of "
+            f"{version}: choose another folder, or the loss-barcodes that wrote it"
         )
     return body
 
 
-def _seal(body: Mapping[str, Any]) -> str:
-    return digest(json.dumps(body, sort_keys=True).encode())
-
-
-def digest(content: bytes) -> str:
-    """SHA-256, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def _spoilt(path: Path) -> DataError:
-    cure = CURE
-    if path.name.endswith(SETTINGS):
-        cure = "choose another folder"
-    return DataError(f"{path} must be as a run wrote it, its checksum is another one: {cure}")
-
-
-def write(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all, whatever happens."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
-    with telling(path.parent):
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a renaming last; a system that cannot open folders needs none."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    remedy = "choose another folder" if path.name.endswith(SETTINGS) else REMEDY
+    return DataError(f"{path} must be as a run wrote it, its checksum is another one: {remedy}")
 
 
 @contextmanager
-def telling(folder: Path) -> Iterator[None]:
-    """What the system says, as one sentence."""
+def system_errors(folder: Path) -> Iterator[None]:
+    """Turn an OSError about files in `folder` into one RunError."""
     try:
         yield
     except OSError as error:

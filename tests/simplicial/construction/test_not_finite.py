@@ -169,7 +169,7 @@ def test_neither_batches_nor_a_store_change_what_is_missing(
 ) -> None:
     alone, _ = told(built, hole)
     stored, _ = told(built, hole, tmp_path, batch=batch)
-    figures = Records(tmp_path).figures("simplices-1", "complex")[0]
+    figures = Records(tmp_path).values("simplices-1", "complex")[0]
     assert figures["failed"].startswith("training must stay finite")
     assert figures["largest"] is None
     progress = Progress.read(tmp_path)

@@ -1,6 +1,7 @@
 """A run folder keeps what is finished, whole, and is one process's at a time."""
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -10,11 +11,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from filelock import FileLock
 
 from reduction import DataError
 from simplicial import RunError
+from simplicial.reports.status import Progress as RunStatus
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
@@ -31,19 +34,22 @@ def test_a_record_comes_back_bit_for_bit(tmp_path: Path) -> None:
         {"loss": 0.1 + 0.2, "largest": None, "vertices": [3, 1]},
     )
     with RunFolder(tmp_path / "run") as store:
+        store.match_settings("complex", {})
         store.put("edges", 7, record)
         store.put("edges", 2, RECORD)
         assert store.numbers("edges") == [2, 7]
         assert store.numbers("triangles") == []
         assert store.get("edges", 3) is None
     with RunFolder(tmp_path / "run") as store:
+        store.match_settings("complex", {})
         found = store.get("edges", 7)
     assert found is not None
-    assert found.numbers == record.numbers
+    assert found.values == record.values
     assert found.tensors["points"].numpy().tobytes() == record.tensors["points"].numpy().tobytes()
     assert files(tmp_path / "run") == {
         "begun",
         "lock",
+        "complex.settings.json",
         *(f"edges/{n:06}.{kind}" for n in (2, 7) for kind in ("json", "safetensors")),
     }
 
@@ -64,6 +70,59 @@ def test_a_folder_goes_on_with_its_own_settings(tmp_path: Path) -> None:
             with pytest.raises(RunError, match=told):
                 store.match_settings("complex", other)
             assert (tmp_path / "run" / "complex.settings.json").read_bytes() == before
+
+
+def sealed(values: dict[str, Any]) -> str:
+    """JSON with the checksum of version 2."""
+    text = json.dumps(values, sort_keys=True).encode()
+    return json.dumps({**values, "sha256": hashlib.sha256(text).hexdigest()})
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """A run folder of version 2 with two minima and the edge between them."""
+    folder, tensors = tmp_path / "older", safetensors.torch.save({"points": torch.zeros(1, 3)})
+    schedule = {"kind": "Recipe", "schedule": "simplicial.recipe.garipov"}
+    settings = {"max_dim": 1, "values at the minima": [0.25, 0.5], "recipe": schedule}
+    where = {"record": ["simplices-1", 0], "settings": ["complex", settings]}
+    values = {
+        "version": 2,
+        "vertices": [0, 1],
+        "largest": 1.5,
+        "failed": "",
+        "belongs": hashlib.sha256(json.dumps(where, sort_keys=True).encode()).hexdigest(),
+        "tensors": hashlib.sha256(tensors).hexdigest(),
+    }
+    (folder / "simplices-1").mkdir(parents=True)
+    (folder / "lock").touch()
+    (folder / "begun").touch()
+    (folder / "complex.settings.json").write_text(sealed({"version": 2, **settings}))
+    (folder / "simplices-1" / "000000.json").write_text(sealed(values))
+    (folder / "simplices-1" / "000000.safetensors").write_bytes(tensors)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Bytes and time of each file."""
+    return {n: ((folder / n).read_bytes(), (folder / n).stat().st_mtime_ns) for n in files(folder)}
+
+
+def test_a_folder_of_the_version_before_is_read_and_no_run_goes_on_from_it(older: Path) -> None:
+    status = RunStatus.read(older)
+    assert status.state == "finished"
+    assert [values.tolist() for values in status.values] == [[0.25, 0.5], [1.5]]
+    before = contents(older)
+    with pytest.raises(DataError) as refusal:
+        RunFolder(older)
+    told = "must be of version 3 of run folders, it is of 2: choose another folder, or the loss-"
+    assert told in str(refusal.value)
+    assert contents(older) == before
+
+
+def test_folders_of_other_versions_are_refused(older: Path) -> None:
+    (older / "complex.settings.json").write_text(sealed({"version": 1, "max_dim": 1}))
+    with pytest.raises(DataError, match="must be of version 2 or 3 of run folders, it is of 1"):
+        RunStatus.read(older)
 
 
 def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
@@ -135,7 +194,7 @@ def test_a_changed_number_with_valid_json_is_told(tmp_path: Path) -> None:
 def test_tensors_of_another_record_are_told(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
-        store.put("edges", 1, Record({"points": torch.zeros(2, 3)}, RECORD.numbers))
+        store.put("edges", 1, Record({"points": torch.zeros(2, 3)}, RECORD.values))
         folder = tmp_path / "run" / "edges"
         (folder / "000000.safetensors").replace(folder / "000001.safetensors")
         for number in (0, 1):
@@ -200,7 +259,7 @@ def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
         found = one.load()
         assert found is not None
         assert found[0] == 3
-        assert found[1].numbers == RECORD.numbers
+        assert found[1].values == RECORD.values
         for kind in ("json", "safetensors"):
             content = (other.folder / f"000004.{kind}").read_bytes()
             (one.folder / f"000004.{kind}").write_bytes(content)
