@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from math import comb
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.compute import persistence
@@ -32,6 +30,10 @@ from reduction.filtrations.simplices import Simplices
 from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
 from reduction.validation import as_bool, as_path, is_whole, length_of, short_repr
+
+if TYPE_CHECKING:  # loaded where they are used
+    import networkx as nx
+    from scipy import sparse
 
 FORMAT = "loss-barcodes filtered complex"  # of its file, a NumPy archive (npz)
 VERSION = 1
@@ -200,7 +202,7 @@ class FilteredComplex:
         self._check_dimension(r, lowest=0)
         return np.argsort(self.values[r], kind="stable")
 
-    def boundary(self, r: int) -> sparse.csc_array:
+    def boundary(self, r: int) -> "sparse.csc_array":
         """The boundary operator of the r-simplices, r = 1..dim: D of `persistence.boundary`.
 
         returns (m_{r-1}, m_r) int8, (-1)^i for the facet that omits vertex i; rows and columns both
@@ -250,6 +252,8 @@ class FilteredComplex:
 
     def to_networkx(self) -> "nx.Graph[int]":
         """The vertices and edges as a graph; each node and edge has its `value`."""
+        import networkx as nx
+
         graph: nx.Graph[int] = nx.Graph()
         for (label,), value in zip(self.vertices[0].tolist(), self.values[0].tolist(), strict=True):
             graph.add_node(label, value=value)

@@ -3,19 +3,19 @@
 The colours tell the indices apart, for colour-blind readers too (Okabe & Ito 2008).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.endpoints import uncertified
 from reduction.errors import OptionError
 from reduction.validation import short_repr
+
+if TYPE_CHECKING:  # loaded where it is used
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
@@ -24,13 +24,15 @@ DASHES = (0, (2, 1))  # of a bar with an end that is not certified
 SEEN = 0.01  # share of the diagram's width below which two points look like one
 
 
-def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
+def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """One horizontal line for each bar, index above index; arrows for bars that never end.
 
     A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
     dashed unless they are certified. Returns the axes, new ones unless `ax` is given. Raises
     OptionError for what is no barcode, or no axes.
     """
+    from matplotlib.lines import Line2D
+
     ax = _axes(barcode, ax)
     low, high = _limits(barcode)
     height = 0
@@ -52,13 +54,16 @@ def plot_barcode(barcode: Barcode, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
+def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """The persistence diagram: a point (birth, death) for each bar, at ∞ if it never ends.
 
     A number beside a point says how many bars the eye cannot tell apart there. Where the barcode
     has ends, a point is hollow unless they are certified. Returns the axes, new ones unless `ax` is
     given. Raises OptionError for what is no barcode, or no axes.
     """
+    from matplotlib.colors import to_rgba
+    from matplotlib.lines import Line2D
+
     ax = _axes(barcode, ax)
     low, high = _limits(barcode)
     ax.plot([low, high], [low, high], color="0.6", linewidth=1)
@@ -96,6 +101,8 @@ def plot_diagram(barcode: Barcode, ax: Axes | None = None) -> Axes:
 
 def check_drawn(name: str, given: Any, kind: type, ax: Any) -> None:
     """Raise OptionError unless what is drawn is of its kind, and goes on axes or None."""
+    from matplotlib.axes import Axes
+
     for what, value, wanted, fits in (
         (name, given, kind, isinstance(given, kind)),
         ("ax", ax, Axes, ax is None or isinstance(ax, Axes)),
@@ -107,9 +114,13 @@ def check_drawn(name: str, given: Any, kind: type, ax: Any) -> None:
             )
 
 
-def _axes(barcode: Barcode, ax: Axes | None) -> Axes:
+def _axes(barcode: Barcode, ax: "Axes | None") -> "Axes":
     check_drawn("barcode", barcode, Barcode, ax)
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]
 
 
 def _limits(barcode: Barcode) -> tuple[float, float]:
@@ -130,8 +141,10 @@ def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
     return births | deaths
 
 
-def _legend(ax: Axes, barcode: Barcode, doubtful: Line2D) -> None:
+def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D") -> None:
     """Above the picture, where it hides no bar; `doubtful` if some bars are so."""
+    from matplotlib.lines import Line2D
+
     handles = [
         Line2D([], [], color=COLOURS[r % len(COLOURS)], linewidth=4, label=f"index {r}")
         for r in range(len(barcode))

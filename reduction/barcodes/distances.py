@@ -16,9 +16,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
 from reduction.errors import BarcodeError
@@ -98,6 +95,8 @@ def wasserstein(a: ArrayLike, b: ArrayLike, q: float, *, norm: float = math.inf)
             (between, 1),
         )
     )
+    from scipy.optimize import linear_sum_assignment
+
     gains = np.minimum(lengths - to_a[:, None] - to_b, 0.0)
     rows, columns = linear_sum_assignment(gains)
     used = gains[rows, columns] < 0
@@ -137,5 +136,8 @@ def _covers(within: NDArray[np.bool_]) -> bool:
     """Whether all rows can be matched at once, each with its own column where `within`."""
     if not within.size:
         return not len(within)
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
     matched = maximum_bipartite_matching(csr_array(within), perm_type="column")
     return bool((matched >= 0).all())

@@ -2,7 +2,7 @@
 
 The flag complex of a filtered graph; its simplices are as high as their highest edge. Dimension by
 dimension the cliques are counted, room is made for so many, and they are written
-(`kernels.cliques`).
+(`kernels.simplex_tree`).
 """
 
 import numpy as np
@@ -12,8 +12,7 @@ from reduction.errors import DimensionError
 from reduction.filtrations.filtration import Filtration, listed_or_complete
 from reduction.filtrations.simplex_tree import level, vertex_level
 from reduction.filtrations.simplices import index_type
-from reduction.kernels.cliques import Cliques, count_children, fill_children
-from reduction.kernels.simplex_tree import Level
+from reduction.kernels.simplex_tree import Cliques, Level, count_children, fill_children
 from reduction.memory import require
 from reduction.validation import is_whole
 

@@ -1,57 +1,82 @@
-"""How kernels are compiled: cached on disk where Numba finds a folder, free of the GIL."""
+"""Compilation of kernels by Numba: at their first call, free of the GIL, cached on disk.
 
+Numba takes longer to import than all else here together, so importing kernels leaves it alone. At
+the first call of a kernel it and the kernels that it calls are given to Numba.
+"""
+
+from functools import update_wrapper
+from threading import RLock
 from typing import Any, TypeVar
-
-import numba
 
 # A whole number and a real one in a kernel. NumPy's stubs cannot tell that an array indexed by a
 # number of either library gives a number, and Numba does not read annotations.
 Int = Any
 Float = Any
-Kernel = TypeVar("Kernel")
+Function = TypeVar("Function")
+
+LOCK = RLock()  # first calls may come from several threads
 
 
-def _compiled(function: Kernel, **options: Any) -> Kernel:
-    compiler: Any = numba  # its types turn a function into a Dispatcher, which has lost its own
+class Kernel:
+    """A function that is compiled when it is called."""
+
+    def __init__(self, function: Any, options: dict[str, Any]) -> None:
+        self._function, self._options = function, options
+        self._dispatcher: Any = None
+        self._ready: Any = None  # the dispatcher, once all that it calls are dispatchers, too
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function, compiled."""
+        if self._ready is None:
+            with LOCK:
+                self._ready = self._compiled()
+        return self._ready(*arguments)
+
+    def _compiled(self) -> Any:
+        """Numba's dispatcher; those of the kernels in its module take their places there."""
+        if self._dispatcher is None:
+            self._dispatcher = _njit(self._function, self._options)
+            names = self._function.__globals__
+            for name, value in list(names.items()):
+                if isinstance(value, Kernel):
+                    names[name] = value._compiled()
+        return self._dispatcher
+
+
+def _njit(function: Any, options: dict[str, Any]) -> Any:
+    import numba
+
+    compiler: Any = numba
     try:
         return compiler.njit(cache=True, nogil=True, **options)(function)
-    except RuntimeError:  # no such folder: each process compiles anew
+    except RuntimeError:  # Numba finds no folder to write to: each process compiles anew
         return compiler.njit(nogil=True, **options)(function)
 
 
-def njit(function: Kernel) -> Kernel:
-    """Compile, and keep the machine code on disk where Numba finds a folder to write to."""
-    return _compiled(function)
+def _deferred(function: Function, **options: Any) -> Function:
+    kernel: Any = Kernel(function, options)  # to those who call it, the function
+    return kernel
 
 
-def njit_step(function: Kernel) -> Kernel:
+def njit(function: Function) -> Function:
+    """Compile a kernel, which may make arrays."""
+    return _deferred(function)
+
+
+def njit_step(function: Function) -> Function:
     """Compile a step of a kernel, which makes no arrays.
 
     So it need not count who holds the arrays that it is given. Numba would, array by array, in
     each call that passes them on: four fifths of the time of a reduction by cursors.
     """
-    return _compiled(function, _nrt=False)
+    return _deferred(function, _nrt=False)
 
 
-def njit_inline(function: Kernel) -> Kernel:
+def njit_inline(function: Function) -> Function:
     """Compile a step as part of the kernels that call it.
 
     Else each call would pass on all numbers that make up its arrays, a hundred or so: a third of
     the time of a reduction by cursors.
     """
-    return _compiled(function, _nrt=False, inline="always")
-
-
-def njit_sums(function: Kernel) -> Kernel:
-    """Compile loops over real numbers, which may be added in another order than is written.
-
-    So that processors add many at a time; the order is the same in each call. NaN and infinities
-    are kept, and come of divisions by zero.
-    """
-    fastmath = {"contract", "nsz", "reassoc"}
-    return _compiled(function, _nrt=False, fastmath=fastmath, error_model="numpy")
-
-
-def njit_parallel(function: Kernel) -> Kernel:
-    """Compile a loop over `numba.prange`."""
-    return _compiled(function, parallel=True)
+    return _deferred(function, _nrt=False, inline="always")

@@ -16,14 +16,18 @@ V is the canonical form of a framed Morse complex; Cohen-Steiner, Edelsbrunner &
 the symbols.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+if TYPE_CHECKING:  # loaded where it is used
+    from scipy import sparse
 
 
 def boundary_matrix(
     facets: NDArray[np.integer], order: NDArray[np.int64], facet_order: NDArray[np.int64]
-) -> sparse.csc_array:
+) -> "sparse.csc_array":
     """The matrix D of the r-simplices.
 
     facets       (m, r+1)  position of the facet that omits vertex i, among the facets' dimension
@@ -31,6 +35,8 @@ def boundary_matrix(
     facet_order  (n,)      the same for their facets
     returns      (n, m)    int8, entries (-1)^i; the rows of each column ascend
     """
+    from scipy import sparse
+
     rank = np.empty_like(facet_order)
     rank[facet_order] = np.arange(facet_order.size)
     m, width = facets.shape

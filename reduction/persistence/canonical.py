@@ -15,10 +15,10 @@ column of V is its chain.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from reduction.errors import DimensionError
 from reduction.filtrations.filtration import Filtration
@@ -29,6 +29,9 @@ from reduction.persistence.cohomology import pairings
 from reduction.persistence.fields import prime
 from reduction.persistence.pairs import UNPAIRED, Pairing
 from reduction.validation import is_whole
+
+if TYPE_CHECKING:  # loaded where it is used
+    from scipy import sparse
 
 BYTES = 512  # for a simplex: columns as they are collected, with one term each, and the matrices
 
@@ -49,7 +52,7 @@ class CanonicalForm:
     D_r V_r = V_{r-1} P_r modulo p. Arrays are read-only.
     """
 
-    bases: tuple[sparse.csc_array, ...]
+    bases: "tuple[sparse.csc_array, ...]"
     ends: tuple[NDArray[np.int64], ...]
     field: int
 
@@ -64,7 +67,7 @@ class CanonicalForm:
         counts = tuple(ends.size for ends in self.ends)
         return f"CanonicalForm(field={self.field}, counts={counts})"
 
-    def matching(self, r: int) -> sparse.csc_array:
+    def matching(self, r: int) -> "sparse.csc_array":
         """P_r, for r = 1..dim: (m_{r-1}, m_r) int64, 1 where a chain is the boundary of another.
 
         Each row and each column has one entry at most. Raises DimensionError.
@@ -74,6 +77,8 @@ class CanonicalForm:
                 f"the boundary operator goes from the dimensions 1..{len(self.ends) - 1}, but "
                 f"dimension {r!r} is asked for; take one of these"
             )
+        from scipy import sparse
+
         births, deaths = self.pairs(r - 1).T
         shape = (self.ends[r - 1].size, self.ends[r].size)
         return sparse.csc_array((np.ones(births.size, np.int64), (births, deaths)), shape=shape)
@@ -135,8 +140,10 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return ranks
 
 
-def _matrix(chains: dict[int, Terms], ranks: NDArray[np.int64]) -> sparse.csc_array:
+def _matrix(chains: dict[int, Terms], ranks: NDArray[np.int64]) -> "sparse.csc_array":
     """The chains of one dimension, by their latest simplices, as columns in filtration order."""
+    from scipy import sparse
+
     m = ranks.size
     terms = [chains[simplex] for simplex in np.argsort(ranks).tolist()]
     indptr = np.cumsum([0, *(chain.positions.size for chain in terms)])
