@@ -8,6 +8,7 @@ over batches of the same data, since at a point between trained networks they be
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,15 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
-from nets.execution.checks import PROBES, LossFunction, has_classes, plain_gradient, refusing
-from nets.execution.functional import Networks, Pass
+from nets.execution.checks import first_use, fitted, refusing
+from nets.execution.functional import (
+    EVALUATION,
+    Examples,
+    ForwardMode,
+    FunctionalModel,
+    LossFunction,
+)
+from nets.execution.point_bytes import PointBytes
 from nets.execution.policy import Batching, Execution
 from nets.names import Precision
 from nets.parameters import Coordinates
@@ -37,8 +45,6 @@ from simplicial.options import usable_device
 
 BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
 ON_CUDA = 1024  # the same where there are no such statistics, on a device that takes more at once
-MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
-LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
 
 
 class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss):
@@ -62,8 +68,10 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     statistics inputs (m, ...) over which batch norm's running statistics are computed anew at
                every point: for test data the training inputs, or a fixed part of the data, which
                is faster; None: all inputs of the data
-    Raises DataError for a model, data or loss_fn that do not fit together, OptionError for a
-    device, a batching or a precision that is not there or does not fit.
+    The forward is called three times at most, on a few examples, to see that model, data and
+    loss_fn fit together; the first value, gradient or estimate is preceded by the checks that need
+    more calls. Raises DataError for those that do not fit, OptionError for a device, a batching or
+    a precision that is not there or does not fit.
     """
 
     def __init__(
@@ -91,26 +99,22 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         self.loss_fn = loss_fn
         model.to(self.device)
         inputs, labels = read_examples(data, targets)
-        self._inputs, self._targets = inputs.to(self.device), labels.to(self.device)
-        self._normed_by = self._inputs
+        self._examples = Examples(inputs.to(self.device), labels.to(self.device))
+        self._normed_by = self._examples.inputs
         if statistics is not None:
             self._normed_by = read_statistics(statistics, inputs).to(self.device)
-        some, dtype = self._inputs[:PROBES], self.coordinates.dtype
-        execution = Execution.of(model, some, dtype, batching, precision)
-        scored = has_classes(model, self._inputs, self._targets, loss_fn, execution.batching)
-        self.networks = Networks(model, self.coordinates, execution, loss_fn, scored)
-        self._point_bytes = self._measure()
-        self._check_gradient()
-        points = self.flatten(model.state_dict()).repeat(2, 1)
-        self.networks.record(points, self._inputs[:PROBES], self._targets[:PROBES])
+        dtype = self.coordinates.dtype
+        execution = Execution.of(model, self._examples.inputs, dtype, batching, precision)
+        unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn)
+        self._model = fitted(unchecked, self._examples, self._normed_by)
 
     def __len__(self) -> int:
         """The number of examples."""
-        return len(self._targets)
+        return len(self._examples.targets)
 
     def __repr__(self) -> str:
         return (
-            f"NetworkLoss({self._name}, {len(self._targets)} examples, "
+            f"NetworkLoss({self._model.name}, {len(self)} examples, "
             f"dim={self.dim}, {self.execution})"
         )
 
@@ -119,12 +123,12 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
 
         In no particular mode: call `train` or `eval` on it.
         """
-        return copy.deepcopy(self.networks.model)
+        return copy.deepcopy(self._model.model)
 
     @property
     def execution(self) -> Execution:
-        """How the network is run."""
-        return self.networks.execution
+        """The execution policy: batching, precision and layout."""
+        return self._model.execution
 
     @property
     def dim(self) -> int:
@@ -148,7 +152,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         """
         with torch.no_grad():
             loss, accuracy = self._exact(points)
-        score = accuracy.cpu().numpy() if self.networks.scored else None
+        score = accuracy.cpu().numpy() if self._model.scored else None
         return Evaluation(loss.cpu().numpy(), score)
 
     def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,15 +162,13 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         the gradient takes the statistics at a point as constants. Raises ShapeError.
         """
         self._check_points(points)
-        with torch.no_grad():
-            buffers = self._statistics(points)
-        n = len(self._targets)
+        buffers = self._statistics(points)
         values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         gradients = torch.zeros_like(points)
         with torch.enable_grad():
-            for x, y in self._parts():
+            for part, share in self._parts():
                 at = points.detach().requires_grad_()
-                each = self.networks.run(at, buffers, Pass(x, y, "evaluation"))[0] * (len(y) / n)
+                each = self._model.run(at, buffers, part, EVALUATION)[0] * share
                 gradients += torch.autograd.grad(each.sum(), at)[0]
                 values += each.detach().double()
         return values, gradients
@@ -177,7 +179,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         All points of a call see the same mini-batch, and the same draws of what the network draws
         itself (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
-        n, batch_size = len(self._targets), as_integer("batch_size", batch_size, 1)
+        n, batch_size = len(self), as_integer("batch_size", batch_size, 1)
         if not isinstance(rng, np.random.Generator):
             raise OptionError(
                 f"rng must be a numpy.random.Generator, got {short_repr(rng)}: pass "
@@ -187,8 +189,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             self._check_alone(batch_size)
         order = torch.as_tensor(rng.permutation(n), device=self.device)
         for batch in order.split(batch_size):
-            x, y = self._inputs[batch], self._targets[batch]
-            yield self._estimate(x, y, int(rng.integers(2**63)))
+            yield self._estimate(batch, int(rng.integers(2**63)))
 
     def point_bytes(self, *, gradients: bool = True) -> int:
         """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch.
@@ -197,7 +198,8 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         are to be differentiated. Without gradients: the largest that is passed from layer to layer.
         Raises OptionError for what is no bool.
         """
-        return self._point_bytes[0 if as_bool("gradients", gradients) else 1]
+        with_gradient = as_bool("gradients", gradients)
+        return self._first_use.with_gradient if with_gradient else self._first_use.without
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
@@ -218,19 +220,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             )
         self._check_points(point[None])
         point = point.detach().to(self.device, self.coordinates.dtype)
-        state = {k: v.clone() for k, v in self.networks.model.state_dict().items()}
-        parameters = self.coordinates.views(point)
-        for alias, name in self.coordinates.aliases.items():
-            parameters[alias] = parameters[name]
-        with torch.no_grad():
-            buffers = self._statistics(point[None])
-        state |= {k: v.clone() for k, v in parameters.items()}
-        module = self.networks.model
-        first = {id(buffer): name for name, buffer in module.named_buffers()}
-        for name, buffer in module.named_buffers(remove_duplicate=False):
-            if buffers and name in state:
-                state[name] = buffers[first[id(buffer)]][0].clone()
-        return state
+        return self._model.state_dict(point, self._statistics(point[None]))
 
     def _exact(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (batch,), float64, over all examples."""
@@ -238,35 +228,20 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         buffers = self._statistics(points)
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         accuracy = torch.zeros_like(loss)
-        n = len(self._targets)
-        for x, y in self._parts():
-            values, correct = self.networks.run(points, buffers, Pass(x, y, "evaluation"))
-            loss = loss + values.double() * (len(y) / n)
-            accuracy = accuracy + correct.double() * (len(y) / n)
+        for part, share in self._parts():
+            values, correct = self._model.run(points, buffers, part, EVALUATION)
+            loss = loss + values.double() * share
+            accuracy = accuracy + correct.double() * share
         return loss, accuracy
 
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
-        """Buffers at points, each (batch, ...); empty for a network without running statistics.
+        """Buffers (batch, ...) with batch norm's statistics at points; see the class."""
+        return self._model.statistics(points, self._split(self._normed_by))
 
-        Running statistics are the means over evaluation's batches, weighted by their sizes, and
-        over all calls of a module in a forward.
-        """
-        if not self.networks.norms:
-            return {}
-        buffers = self.networks.copies(len(points))
-        seen = 0
-        with torch.no_grad():
-            for part in self._split(self._normed_by):
-                seen += len(part)
-                x = self.execution.arranged(part)
-                asked = Pass(x, x[:0], "statistics", momentum=len(x) / seen)
-                self.networks.run(points, buffers, asked)
-        return buffers
-
-    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The examples in parts."""
-        for x, y in zip(self._split(self._inputs), self._split(self._targets), strict=True):
-            yield self.execution.arranged(x), y
+    def _parts(self) -> Iterator[tuple[Examples, float]]:
+        """The examples in parts, each with its share of all."""
+        for part in map(Examples, *map(self._split, self._examples)):
+            yield self._model.arranged(part), len(part.targets) / len(self)
 
     def _split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Parts of nearly equal size: batch norm cannot take a last part of one."""
@@ -274,11 +249,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
 
     def _check_alone(self, batch_size: int) -> None:
         """Raises DataError where the network cannot be trained on one example."""
-        x, y = self._inputs[:1], self._targets[:1]
-        point = self.flatten(self.networks.model.state_dict())[None]
+        one = torch.zeros(1, dtype=torch.long, device=self.device)
         try:
-            with torch.no_grad(), refusing(self._name, self.execution.batching, x, y):
-                self._estimate(x, y, 0)(point)
+            shown = Examples(*(tensor[:1] for tensor in self._examples))
+            with torch.no_grad(), refusing(self._model, shown):
+                self._estimate(one, 0)(self._model.own_point[None])
         except DataError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -287,23 +262,26 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"examples in batches of {batch_size} leave one alone: change batch_size"
             ) from error
 
-    def _estimate(self, x: Tensor, y: Tensor, seed: int) -> Loss:
-        asked = Pass(self.execution.arranged(x), y, "training", seed)
+    def _estimate(self, batch: Tensor, seed: int) -> Loss:
+        """The loss on the examples with these indices, in training mode."""
+        examples = self._model.arranged(Examples(*(tensor[batch] for tensor in self._examples)))
+        mode = ForwardMode("training", seed)
 
         def estimate(points: Tensor) -> Tensor:
             self._check_points(points)
-            return self.networks.run(points, self.networks.copies(len(points)), asked)[0]
+            return self._model.run(points, self._model.own_buffers(len(points)), examples, mode)[0]
 
         return estimate
 
     @property
     def _at_once(self) -> int:
         """Examples, at most, of a part."""
-        return BATCH if self.networks.norms or self.device.type == "cpu" else ON_CUDA
+        return BATCH if self._model.norms or self.device.type == "cpu" else ON_CUDA
 
-    @property
-    def _name(self) -> str:
-        return type(self.networks.model).__name__
+    @cached_property
+    def _first_use(self) -> PointBytes:
+        """The memory of a point, from the checks that come before the first value."""
+        return first_use(self._model, self._examples, self._normed_by, self._at_once)
 
     def _check_points(self, points: Tensor) -> None:
         if not isinstance(points, Tensor) or not points.is_floating_point():
@@ -311,84 +289,12 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"a tensor of {points.dtype}" if isinstance(points, Tensor) else short_repr(points)
             )
             raise ShapeError(
-                f"the loss of {self._name} takes points as a tensor of floats, got {got}: convert "
-                "it by torch.as_tensor or .float()"
+                f"the loss of {self._model.name} takes points as a tensor of floats, got "
+                f"{got}: convert it by torch.as_tensor or .float()"
             )
         if points.ndim != 2 or points.shape[1] != self.dim or not len(points):
             raise ShapeError(
-                f"the loss of {self._name} takes points (batch, {self.dim}), got shape "
+                f"the loss of {self._model.name} takes points (batch, {self.dim}), got shape "
                 f"{tuple(points.shape)}: make points of state dicts by `flatten`"
             )
-
-    def _measure(self) -> tuple[int, int]:
-        """Bytes that a point takes, see `point_bytes`; on the way, that both modes can be batched.
-
-        What a gradient keeps is linear in the number of examples: two numbers give the line.
-        """
-        points = self.flatten(self.networks.model.state_dict()).repeat(2, 1).requires_grad_()
-        n = len(self._targets)
-        few, more = min(PROBES, n), min(2 * PROBES, n)
-        x, y = self._inputs[:more], self._targets[:more]
-        with refusing(self._name, self.execution.batching, x, y):
-            sizes = [
-                self.networks.sizes(
-                    points, Pass(self.execution.arranged(x[:count]), y[:count], "evaluation")
-                )
-                for count in (few, more)
-            ]
-            self._check_state(points, x, y)
-            if self.networks.norms:
-                z = self.execution.arranged(self._normed_by[:more])
-                asked = Pass(z, z[:0], "statistics", momentum=1.0)
-                self.networks.run(points.detach(), self.networks.copies(len(points)), asked)
-        tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
-        size, smaller = sizes[1][:tensors], sizes[0][:tensors]
-        grown = (size - smaller) / max(1, more - few)  # by each example
-        kept = size[0] + grown[0] * (min(n, MEASURED) - more)
-        largest = (size[1:] + grown[1:] * (min(n, self._at_once) - more)).max()
-        parameters = 4 * self.dim * points.element_size()
-        return int(kept) + parameters, int(min(kept, LAYERS * largest)) + parameters
-
-    def _check_state(self, points: Tensor, x: Tensor, y: Tensor) -> None:
-        """Train on examples; raises DataError where that changes how networks are evaluated."""
-
-        def values() -> Tensor:
-            with torch.no_grad():
-                asked = Pass(self.execution.arranged(x), y, "evaluation")
-                return self.networks.run(points, self.networks.copies(len(points)), asked)[0]
-
-        before = values()
-        self._estimate(x, y, 0)(points)
-        after = values()
-        if not torch.allclose(before, after, rtol=1e-5, equal_nan=True):
-            raise DataError(
-                "a network must keep its state in buffers, which belong to a point, the loss of "
-                f"{self._name} went from {before[0]:.6g} to {after[0]:.6g} by training at the same "
-                "point: use register_buffer, and no torch.utils.checkpoint around batch norm"
-            )
-
-    def _check_gradient(self) -> None:
-        """Compare with a plain network's, far from the model's own parameters, if there it has one.
-
-        Raises DataError where they differ.
-        """
-        x, y = self._inputs[:PROBES], self._targets[:PROBES]
-        noise = torch.randn(self.dim, generator=torch.Generator().manual_seed(0))
-        own = self.flatten(self.networks.model.state_dict())
-        point = own * noise.to(own)  # where no symmetry makes another point's gradient the same
-        try:
-            parameters = self.coordinates.views(point)
-            with self.execution.exactly():
-                expected = plain_gradient(self.networks.model, parameters, self.loss_fn, x, y)
-        except Exception:  # some are not defined there, cuDNN's recurrent layers in training alone
-            return
-        at = point[None].requires_grad_()
-        asked = Pass(self.execution.arranged(x), y, "evaluation")
-        value, _ = self.networks.run(at, self.networks.copies(1), asked)
-        (gradient,) = torch.autograd.grad(value.sum(), at)
-        if (gradient[0] - expected).norm() > 0.02 * expected.norm():
-            raise DataError(
-                "a gradient must be that at the parameters that a network is called with, that of "
-                f"{self._name} is another: leave out what runs parts of a network again for "
-                "gradients, as torch.utils.checkpoint does"
-            )
+        _ = self._first_use

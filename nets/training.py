@@ -95,6 +95,7 @@ def train_minima(
     check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
     points = initial_points(loss, n, init, seed)
+    loss.point_bytes()  # its first use, which refuses what no training could end well with
     work = partial(
         train_batch, recipe=recipe, seed=seed, memory=memory, threads=torch.get_num_threads()
     )

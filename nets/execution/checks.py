@@ -1,57 +1,155 @@
-"""Whether a model, data and a loss_fn fit together: tried on a few examples before anything is
-trained.
+"""Checks that a model, data and a loss_fn fit together, before anything is trained.
+
+At construction (`fitted`) the model's forward is called three times at most, on a few examples: by
+plain torch; as a functional model, whose loss and gradient must be the same; and in the mode that
+updates running statistics or trains. What needs more calls is checked at the first use
+(`first_use`): that training changes no state beside buffers, and how much memory a point takes.
 """
 
 import copy
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import Tensor
 
-from nets.execution.policy import Batching
+from nets.execution.functional import EVALUATION, Examples, ForwardMode, FunctionalModel
+from nets.execution.point_bytes import PointBytes, point_bytes
+from nets.execution.rng import all_undisturbed
 from reduction import DataError
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 PROBES = 16  # examples on which model, data and loss_fn are tried
+GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is another
+VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
 
 
-def has_classes(
-    model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    loss_fn: LossFunction,
-    batching: Batching,
-) -> bool:
-    """Check that model, data and loss_fn fit together; whether targets are class indices.
+def fitted(model: FunctionalModel, examples: Examples, normed_by: Tensor) -> FunctionalModel:
+    """The model with `scored`, and a layout in which it runs.
 
-    inputs (n, ...) and targets (n, ...) lie on the model's device. Raises DataError.
+    examples   all of them
+    normed_by  inputs (m, ...) of running statistics
+    Calls the model's forward three times at most. Raises DataError where model, data and loss_fn do
+    not fit together.
     """
-    chosen, name = _chosen(targets), type(model).__name__
-    x, y = inputs[chosen], targets[chosen]
-    model.eval()
-    with torch.no_grad(), refusing(name, batching, x, y):
-        outputs, again = model(x.clone()), model(x.clone())
-    if not isinstance(outputs, Tensor):
-        raise DataError(
-            f"a network must return one tensor of outputs, {name} gives a "
-            f"{type(outputs).__name__}: wrap it in a module that returns what loss_fn takes"
-        )
-    if not torch.allclose(outputs, again, rtol=1e-4, atol=1e-6, equal_nan=True):
-        raise DataError(
-            f"in evaluation mode a network must be a function, {name} gave two outputs "
-            "for the same inputs: let it draw at random in training mode only"
-        )
-    scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
-    if scored:
-        _check_classes(targets, outputs.shape[1])
-    with torch.no_grad(), refusing(name, batching, x, y):
-        together = loss_fn(outputs.clone(), y.clone())
-        parts = zip(outputs.clone().split(1), y.clone().split(1), strict=True)
-        alone = [loss_fn(*part) for part in parts]
+    chosen = _chosen(examples.targets)
+    some = Examples(*(tensor[chosen] for tensor in examples))
+    with all_undisturbed(model.execution.device), torch.enable_grad():
+        plain = _plain(model, some, examples.targets)
+        model = replace(model, scored=plain.scored)
+        found = _functional(model, plain, some)
+        agrees, spare = _agree(found, plain), plain.calls == 1
+        if agrees and spare:
+            model = _tried_in_other_mode(model, some, normed_by)
+        elif not agrees and spare:
+            model, found = _repeated(model, plain, some, found)
+        elif not agrees:
+            return _with_given_layout(model, found)
+    _check_gradient(model, plain, found)
+    return model
+
+
+def first_use(
+    model: FunctionalModel, examples: Examples, normed_by: Tensor, at_once: int
+) -> PointBytes:
+    """Checks that need more calls of the forward than `fitted` has, and the memory of a point.
+
+    examples   all of them
+    at_once    examples, at most, of a part
+    Raises DataError where training changes state beside buffers, or what fails in training alone.
+    """
+    few = Examples(*(tensor[: 2 * PROBES] for tensor in examples))
+    with all_undisturbed(model.execution.device), torch.enable_grad(), refusing(model, few):
+        _check_state(model, few)
+        if model.norms:
+            model.statistics(model.own_point[None], [normed_by[: 2 * PROBES]])
+        found = point_bytes(model, few, len(examples.targets), at_once)
+        points = model.own_point.repeat(2, 1)
+        model.allow_cuda_graphs(points, Examples(*(tensor[:PROBES] for tensor in few)))
+    return found
+
+
+# --- at construction
+
+
+class _Plain(NamedTuple):
+    """A plain network at a point (d,): its loss, and the gradient (d,) if it has one."""
+
+    point: Tensor
+    scored: bool
+    scale: float  # largest output
+    loss: float
+    gradient: Tensor | None
+    calls: int  # of the forward, so far
+
+
+class _Functional(NamedTuple):
+    """The functional model's loss at a point, and the gradient (d,)."""
+
+    loss: float
+    gradient: Tensor | None
+
+
+def _plain(model: FunctionalModel, examples: Examples, targets: Tensor) -> _Plain:
+    """A copy of the model far from its own parameters, if it is defined there, else at them.
+
+    Far away no symmetry makes another point's gradient the same.
+    """
+    own = model.own_point
+    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
+    try:
+        found = _plain_at(model, own * noise, examples, targets)
+        if np.isfinite(found.loss):
+            return found
+    except Exception:  # a network may refuse parameters that are not its own, in its own words
+        pass
+    with refusing(model, examples):
+        return _plain_at(model, own, examples, targets)._replace(calls=2)
+
+
+def _plain_at(model: FunctionalModel, point: Tensor, examples: Examples, targets: Tensor) -> _Plain:
+    """One call of a plain network's forward, and what follows from its outputs."""
+    network = copy.deepcopy(model.model).eval()
+    own = dict(network.named_parameters())
+    parameters = [own[name] for name in model.coordinates.names]
+    with torch.no_grad():
+        for parameter, value in zip(
+            parameters, model.coordinates.views(point).values(), strict=True
+        ):
+            parameter.copy_(value)
+    y = examples.targets
+    with model.execution.exactly():
+        outputs = network(examples.inputs.clone())
+        if not isinstance(outputs, Tensor):
+            raise DataError(
+                f"a network must return one tensor of outputs, {model.name} gives a "
+                f"{type(outputs).__name__}: wrap it in a module that returns what loss_fn takes"
+            )
+        scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
+        if scored:
+            _check_classes(targets, outputs.shape[1])
+        _check_mean(model, outputs.detach(), y)
+        loss = model.loss_fn(outputs.clone(), y.clone())
+        if not loss.requires_grad:
+            raise DataError(
+                "loss_fn must be differentiable by torch, its value carries no gradient: compute "
+                "it from the outputs with torch operations, without detach"
+            )
+        try:
+            slopes = torch.autograd.grad(loss, parameters, materialize_grads=True)
+            gradient = torch.cat([slope.flatten() for slope in slopes])
+        except RuntimeError:  # cuDNN's recurrent layers have gradients in training alone
+            gradient = None
+    scale = float(outputs.detach().abs().max())
+    return _Plain(point, scored, scale, float(loss.detach()), gradient, calls=1)
+
+
+def _check_mean(model: FunctionalModel, outputs: Tensor, targets: Tensor) -> None:
+    together = model.loss_fn(outputs.clone(), targets.clone())
+    parts = zip(outputs.clone().split(1), targets.clone().split(1), strict=True)
+    alone = [model.loss_fn(*part) for part in parts]
     if not isinstance(together, Tensor) or together.ndim:
         got = f"shape {tuple(together.shape)}" if isinstance(together, Tensor) else together
         raise DataError(
@@ -65,72 +163,96 @@ def has_classes(
             f"{mean:.6g} one by one but {float(together):.6g} together: use reduction='mean' "
             "without class weights"
         )
-    return scored
 
 
-def plain_gradient(
-    model: nn.Module,
-    parameters: Mapping[str, Tensor],
-    loss_fn: LossFunction,
-    x: Tensor,
-    y: Tensor,
-) -> Tensor:
-    """The gradient (d,) with respect to parameters of a copy of the model that has them."""
-    network = copy.deepcopy(model).eval()
-    own = dict(network.named_parameters())
-    with torch.no_grad():
-        for name, value in parameters.items():
-            own[name].copy_(value)
-    gradients = torch.autograd.grad(
-        loss_fn(network(x.clone()), y.clone()),
-        [own[name] for name in parameters],
-        materialize_grads=True,
-    )
-    return torch.cat([gradient.flatten() for gradient in gradients])
+def _functional(
+    model: FunctionalModel, plain: _Plain, examples: Examples
+) -> _Functional | DataError:
+    """One call of the functional model in evaluation mode, or the error that it ends with."""
+    leaf = plain.point[None].clone().requires_grad_()
+    try:
+        with refusing(model, examples):
+            own = model.own_buffers(1)
+            losses, _ = model.values(leaf, own, model.arranged(examples), EVALUATION)
+            gradient = None
+            if plain.gradient is not None:
+                gradient = torch.autograd.grad(losses.sum(), leaf)[0][0]
+    except DataError as error:
+        return error
+    return _Functional(float(losses[0].detach()), gradient)
 
 
-class _Made(TorchDispatchMode):
-    """While it is entered, notes the bytes of each tensor that torch makes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = list[int]()
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, list | tuple) else (made,):
-            if isinstance(tensor, Tensor):
-                size = tensor.numel() * tensor.element_size()
-                self.bytes.append(min(size, tensor.untyped_storage().nbytes()))
-        return made
+def _agree(found: _Functional | DataError, other: _Plain | _Functional, scale: float = 0.0) -> bool:
+    """Whether losses of one point are equal up to rounding; scale: of outputs."""
+    if isinstance(found, DataError):
+        return False
+    scale = other.scale if isinstance(other, _Plain) else scale
+    limit = VALUE_ERROR * max(abs(other.loss), 0.1 * scale)
+    return bool(np.isclose(found.loss, other.loss, rtol=0, atol=limit, equal_nan=True))
 
 
-def made_bytes(values: Callable[[], object]) -> list[int]:
-    """Bytes of each tensor on the way to some values, without gradients."""
-    with torch.no_grad(), _Made() as made:
-        values()
-    return made.bytes
+def _repeated(
+    model: FunctionalModel, plain: _Plain, examples: Examples, before: _Functional | DataError
+) -> tuple[FunctionalModel, _Functional]:
+    """A further call of the functional model, on images as they are given, where the one `before`
+    failed, or differs from the plain network: it minds strides, it rounds, or it draws at random.
+    """
+    if isinstance(before, DataError) and model.execution.layout == "given":
+        raise before
+    model = _with_given_layout(model)
+    found = _functional(model, plain, examples)
+    if isinstance(found, DataError):
+        raise found
+    same_twice = isinstance(before, _Functional) and _agree(found, before, plain.scale)
+    if not (same_twice or _agree(found, plain)):
+        raise _random_outputs(model)
+    return model, found
 
 
-def kept_bytes(values: Callable[[], Tensor]) -> int:
-    """Bytes that a gradient of some values keeps. Raises DataError where they carry none."""
-    kept = 0
+def _tried_in_other_mode(
+    model: FunctionalModel, examples: Examples, normed_by: Tensor
+) -> FunctionalModel:
+    """One call in the mode that updates running statistics or, without any, trains."""
+    point = model.own_point[None]
+    if model.norms:
+        examples = examples._replace(inputs=normed_by[:PROBES])
+    try:
+        with refusing(model, examples):
+            if model.norms:
+                model.statistics(point, [examples.inputs])
+            else:
+                mode, batch = ForwardMode("training", seed=0), model.arranged(examples)
+                model.run(point.requires_grad_(), model.own_buffers(1), batch, mode)
+    except DataError as error:
+        return _with_given_layout(model, error)
+    return model
 
-    def count(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.numel() * tensor.element_size()
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        found = values()
-    if not found.requires_grad:
+def _with_given_layout(
+    model: FunctionalModel, failed: _Functional | DataError | None = None
+) -> FunctionalModel:
+    """The model on images as they are given; raises DataError if that is how it failed."""
+    if model.execution.layout == "given" and failed is not None:
+        raise failed if isinstance(failed, DataError) else _random_outputs(model)
+    return replace(model, execution=replace(model.execution, layout="given"))
+
+
+def _check_gradient(model: FunctionalModel, plain: _Plain, found: _Functional | DataError) -> None:
+    if isinstance(found, DataError) or plain.gradient is None or found.gradient is None:
+        return
+    if (found.gradient - plain.gradient).norm() > GRADIENT_ERROR * plain.gradient.norm():
         raise DataError(
-            "loss_fn must be differentiable by torch, its value carries no gradient: compute "
-            "it from the outputs with torch operations, without detach"
+            "a gradient must be that at the parameters that a network is called with, that of "
+            f"{model.name} is another: leave out what runs parts of a network again for "
+            "gradients, as torch.utils.checkpoint does"
         )
-    return kept
+
+
+def _random_outputs(model: FunctionalModel) -> DataError:
+    return DataError(
+        f"in evaluation mode a network must be a function, {model.name} gave two outputs "
+        "for the same inputs: let it draw at random in training mode only"
+    )
 
 
 def _check_classes(targets: Tensor, classes: int) -> None:
@@ -151,21 +273,45 @@ def _chosen(targets: Tensor) -> Tensor:
     return torch.as_tensor(np.unique(chosen), device=targets.device)
 
 
+# --- at the first use
+
+
+def _check_state(model: FunctionalModel, examples: Examples) -> None:
+    """Train on examples; raises DataError where that changes how the model is evaluated."""
+    point, batch = model.own_point[None], model.arranged(examples)
+
+    def value() -> float:
+        with torch.no_grad():
+            return float(model.run(point, model.own_buffers(1), batch, EVALUATION)[0])
+
+    before = value()
+    training = ForwardMode("training", seed=0)
+    model.run(point.clone().requires_grad_(), model.own_buffers(1), batch, training)
+    after = value()
+    if not np.isclose(before, after, rtol=1e-5, equal_nan=True):
+        raise DataError(
+            "a network must keep its state in buffers, which belong to a point, the loss of "
+            f"{model.name} went from {before:.6g} to {after:.6g} by training at the same "
+            "point: use register_buffer, and no torch.utils.checkpoint around batch norm"
+        )
+
+
+# --- errors
+
+
 @contextmanager
-def refusing(name: str, batching: Batching, x: Tensor, y: Tensor) -> Generator[None]:
-    """Torch's errors on examples (x, y) as one sentence of DataError."""
+def refusing(model: FunctionalModel, examples: Examples) -> Generator[None]:
+    """Torch's errors on examples as one sentence of DataError."""
+    x, y = examples
     try:
         yield
     except DataError:
         raise
     except Exception as error:  # whatever a user's forward or loss_fn raises
-        unbatched = ", or pass batching='loop'" if batching == "vmap" else ""
+        unbatched = ", or pass batching='loop'" if model.execution.batching == "vmap" else ""
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
-            f"model, data and loss_fn must fit together, {name} on inputs "
+            f"model, data and loss_fn must fit together, {model.name} on inputs "
             f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
-            f"{_first_line(error)}: change the shapes or types of the data{unbatched}"
+            f"{lines[0]}: change the shapes or types of the data{unbatched}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,160 +1,220 @@
-"""Networks of one architecture, at points of parameter space, run on some examples."""
+"""A model as a function of its parameters and buffers: its loss at points of parameter space."""
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from nets.execution.checks import LossFunction, kept_bytes, made_bytes
-from nets.execution.cuda_graphs import Recordings, waits
+from nets.execution.batch_norm import accumulating, momentum_of, running_modules
+from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.policy import Execution
-from nets.execution.rng import drawn, global_generators, seeded
+from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable
 from nets.parameters import Coordinates
 
-Mode = Literal["evaluation", "statistics", "training"]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Pass:
-    """What is asked of networks: to be run on some examples.
+class Examples(NamedTuple):
+    """Inputs (n, ...) and targets (n, ...), on the device."""
 
-    y     nothing in a pass for statistics, of which values are zeros
-    mode  "evaluation"; "statistics": evaluation in which running statistics take up each batch's;
-          "training"
-    seed  of torch's global generators, for each point anew, so that what is drawn does not depend
-          on the points beside it; None: nothing is drawn
-    momentum  with which running statistics take up each batch's, in "statistics"
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardMode:
+    """The mode of a forward pass.
+
+    name      "evaluation"; "statistics": evaluation in which running statistics are updated;
+              "training"
+    seed      of torch's global generators, for each point anew, so that random draws do not depend
+              on the points beside it; None: the model draws nothing
+    momentum  of running statistics, in "statistics"
     """
 
-    x: Tensor
-    y: Tensor
-    mode: Mode
+    name: Literal["evaluation", "statistics", "training"]
     seed: int | None = None
     momentum: float = 0.0
 
 
-class Networks:
-    """A model, which is called with other parameters and buffers than its own.
+EVALUATION = ForwardMode("evaluation")
 
-    model        on the device, and this object's alone
+
+@dataclass(eq=False)
+class FunctionalModel:
+    """The loss and accuracy of a model on examples, as functions of points (batch, d).
+
+    model        on the device, and this object's alone; its own tensors are never changed
     coordinates  its parameters
-    execution    how it is run
+    execution    policy by which it is run
     loss_fn      (outputs, targets) -> scalar, the mean over examples
-    scored       whether targets are class indices
+    scored       whether targets are class indices; else accuracies are 0
 
     A model gets copies of examples, so one that changes its inputs in place changes no data.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        coordinates: Coordinates,
-        execution: Execution,
-        loss_fn: LossFunction,
-        scored: bool,
-    ) -> None:
-        self.model, self.coordinates, self.execution = model, coordinates, execution
-        self.loss_fn, self.scored = loss_fn, scored
-        self.norms = [m for m in model.modules() if _has_running_statistics(m)]
-        self._ties = _ties(model)
-        self._buffers = {k: b.detach() for k, b in model.named_buffers()}
-        self._generators = global_generators(execution.device)
-        self._recordings: Recordings | None = None
+    model: nn.Module
+    coordinates: Coordinates
+    execution: Execution
+    loss_fn: LossFunction
+    scored: bool = False
+    norms: list[nn.Module] = field(init=False)
+    _ties: dict[str, str] = field(init=False)
+    _graphs: CudaGraphs | None = field(init=False, default=None)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = vars(self).copy()
-        del state["_generators"]
-        return state | {"_recordings": self._recordings and Recordings(self.execution.device)}
+    def __post_init__(self) -> None:
+        self.norms, self._ties = running_modules(self.model), _ties(self.model)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)  # another process draws from its own global generators
-        self._generators = global_generators(self.execution.device)
+    @property
+    def name(self) -> str:
+        """The model's, in messages."""
+        return type(self.model).__name__
 
-    def record(self, points: Tensor, x: Tensor, y: Tensor) -> None:
-        """From now on record work on a CUDA device, if it is the same each time.
+    @property
+    def own_point(self) -> Tensor:
+        """The point (d,) of the model's own parameters."""
+        return self.coordinates.flatten(self.model.state_dict(), self.execution.device)
 
-        points  (batch, d) at which networks are tried, on examples x and y
-        """
-        if self.execution.device.type != "cuda":
-            return
-        asked = Pass(x, y, "training")
+    def own_buffers(self, count: int) -> dict[str, Tensor]:
+        """Copies (count, ...) of the model's own buffers, by name."""
+        buffers = self.model.named_buffers()
+        return {k: b.detach().expand(count, *b.shape).clone() for k, b in buffers}
 
-        def work() -> None:
-            self._gradients(points, self.copies(len(points)), asked)
+    def arranged(self, examples: Examples) -> Examples:
+        """Examples whose inputs have the layout that the model reads fastest."""
+        return examples._replace(inputs=self.execution.arranged(examples.inputs))
 
-        if not drawn(self._generators, work) and not waits(work):
-            self._recordings = Recordings(self.execution.device)
-
-    def copies(self, count: int) -> dict[str, Tensor]:
-        """The model's own buffers, so many times."""
-        return {k: b.expand(count, *b.shape).clone() for k, b in self._buffers.items()}
-
-    def run(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
+    def run(
+        self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
+    ) -> tuple[Tensor, Tensor]:
         """Loss and accuracy, (batch,) each, at points (batch, d).
 
-        Differentiable by `torch.autograd` with respect to the points. buffers (batch, ...) by name
-        stay as they are, but that a pass for statistics changes running statistics in place.
+        Differentiable by `torch.autograd` with respect to the points, in the memory of one point
+        where they come one after another. buffers (batch, ...) by name stay as they are.
         """
         points = points.to(self.execution.device, self.coordinates.dtype)
-        if asked.mode == "statistics":
-            return self._values(points, buffers, asked)
-        works = self._values, self._gradients
-        values, gradients = (partial(self._work, work, buffers, asked) for work in works)
+        works = self.values, self._gradients
+        values, gradients = (partial(self._replay, work, buffers, examples, mode) for work in works)
         return differentiable(points, values, gradients)
 
-    def sizes(self, points: Tensor, asked: Pass) -> NDArray[np.int64]:
-        """Bytes that one of points (batch, d), batch >= 2, takes of the examples.
+    def statistics(self, points: Tensor, parts: Iterable[Tensor]) -> dict[str, Tensor]:
+        """Buffers (batch, ...) at points (batch, d), with running statistics of the inputs.
 
-        What its gradient keeps; then each tensor that is made without. Raises DataError where
-        values carry no gradient.
+        parts  of the inputs, each (n, ...)
+        Running statistics are the means over parts, weighted by their sizes, and over all calls of
+        a module in a forward. Empty for a model without running statistics.
         """
-        some = points if self.execution.batching == "vmap" else points[:1]
-        kept = kept_bytes(lambda: self._values(some, self.copies(len(some)), asked)[0])
-        parameters = self._parameters(points[0].detach())
-        self.model.eval()
-        made = made_bytes(lambda: self._outputs(parameters, asked.x))
-        return np.array([kept // len(some), *made])
+        if not self.norms:
+            return {}
+        points = points.detach().to(self.execution.device, self.coordinates.dtype)
+        buffers, count = self.own_buffers(len(points)), 0
+        with torch.no_grad():
+            for part in parts:
+                inputs, count = self.execution.arranged(part), count + len(part)
+                mode = ForwardMode("statistics", momentum=len(inputs) / count)
+                self.values(points, buffers, Examples(inputs, inputs[:0]), mode)
+        return buffers
 
-    def _work(self, work: Callable[..., Any], buffers: Buffers, asked: Pass, points: Tensor) -> Any:
-        """Work at points, from a recording where it is the same each time."""
+    def values(
+        self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
+    ) -> tuple[Tensor, Tensor]:
+        """As `run`, for points of the coordinates' dtype on the device, by torch's own graph.
 
-        def done(points: Tensor, x: Tensor, y: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-            copies = {name: b.clone() for name, b in zip(buffers, state, strict=True)}
-            return work(points, copies, replace(asked, x=x, y=y))
-
-        tensors = points, asked.x, asked.y, *buffers.values()
-        if self._recordings is None or torch.is_grad_enabled():
-            return done(*tensors)
-        asked = replace(asked, seed=None)  # what is recorded draws nothing
-        return self._recordings.replay((work.__name__, asked.mode), done, tensors)
-
-    def _values(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
-        """As `run`; all buffers may change in place."""
-        with self.execution.exactly(), self._momentum(asked.momentum):
+        Buffers may change in place. Losses and accuracies are 0 in "statistics".
+        """
+        with self.execution.exactly(), momentum_of(self.norms, mode.momentum):
             if self.execution.batching == "vmap":
-                return self._batched(points, buffers, asked)
+                return self._batched(points, buffers, examples, mode)
             losses, accuracies = zip(
                 *(
-                    self._one(self._parameters(point), {k: b[i] for k, b in buffers.items()}, asked)
+                    self._one(
+                        self.parameters(point),
+                        {k: b[i] for k, b in buffers.items()},
+                        examples,
+                        mode,
+                    )
                     for i, point in enumerate(points.unbind())  # else each gradient has all rows
                 ),
                 strict=True,
             )
             return torch.stack(losses), torch.stack(accuracies)
 
+    def parameters(self, point: Tensor) -> dict[str, Tensor]:
+        """Those of one network (d,), copied for cuDNN, whose kernels may need aligned memory."""
+        on_cuda = self.execution.device.type == "cuda"
+        return self.coordinates.views(point, copied=on_cuda)
+
+    def outputs(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """Outputs of the model with other parameters and buffers, by name.
+
+        Ties are told apart here: torch, where one module has two names, leaves it changed.
+        """
+        tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
+        return functional_call(
+            self.model, {**tensors, **tied}, (inputs.clone(),), tie_weights=False
+        )
+
+    def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
+        """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""
+        state = {k: v.clone() for k, v in self.model.state_dict().items()}
+        parameters = self.coordinates.views(point)
+        for alias, name in self.coordinates.aliases.items():
+            parameters[alias] = parameters[name]
+        state |= {k: v.clone() for k, v in parameters.items()}
+        first = {id(buffer): name for name, buffer in self.model.named_buffers()}
+        for name, buffer in self.model.named_buffers(remove_duplicate=False):
+            if buffers and name in state:
+                state[name] = buffers[first[id(buffer)]][0].clone()
+        return state
+
+    def allow_cuda_graphs(self, points: Tensor, examples: Examples) -> None:
+        """From now on capture work on a CUDA device, if it is the same each time.
+
+        points (batch, d) and examples on which that is tried.
+        """
+        if self.execution.device.type != "cuda":
+            return
+
+        def work() -> None:
+            self._gradients(
+                points, self.own_buffers(len(points)), examples, ForwardMode("training")
+            )
+
+        if not draws(self.execution.device, work) and not synchronizes(work):
+            self._graphs = CudaGraphs(self.execution.device)
+
+    def _replay(
+        self,
+        work: Callable[..., Any],
+        buffers: Buffers,
+        examples: Examples,
+        mode: ForwardMode,
+        points: Tensor,
+    ) -> Any:
+        """Work at points, by a CUDA graph where it is the same each time."""
+
+        def done(
+            points: Tensor, inputs: Tensor, targets: Tensor, *state: Tensor
+        ) -> tuple[Tensor, ...]:
+            copies = {name: b.clone() for name, b in zip(buffers, state, strict=True)}
+            return work(points, copies, Examples(inputs, targets), mode)
+
+        tensors = points, *examples, *buffers.values()
+        if self._graphs is None or torch.is_grad_enabled():
+            return done(*tensors)
+        mode = replace(mode, seed=None)  # work that is captured draws nothing
+        return self._graphs.replay((work.__name__, mode.name), done, tensors)
+
     def _gradients(
-        self, points: Tensor, buffers: Buffers, asked: Pass
+        self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `_values`, and the losses' gradients (batch, d).
+        """As `values`, and the losses' gradients (batch, d).
 
         Where points come one after another, so do gradients: what one keeps is kept for one point.
         """
@@ -165,15 +225,17 @@ class Networks:
             with torch.enable_grad(), self.execution.exactly():
                 leaf = points[part].detach().requires_grad_()
                 state = {name: buffer[part] for name, buffer in buffers.items()}
-                losses, accuracies = self._values(leaf, state, asked)
+                losses, accuracies = self.values(leaf, state, examples, mode)
                 (gradients[part],) = torch.autograd.grad(losses.sum(), leaf)
             found.append((losses.detach(), accuracies))
         losses, accuracies = map(torch.cat, zip(*found, strict=True))
         return losses, accuracies, gradients
 
-    def _batched(self, points: Tensor, buffers: Buffers, asked: Pass) -> tuple[Tensor, Tensor]:
-        """As `_values`, all points at once."""
-        batched = vmap(partial(self._one, asked=asked), randomness="same")
+    def _batched(
+        self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
+    ) -> tuple[Tensor, Tensor]:
+        """As `values`, all points at once."""
+        batched = vmap(partial(self._one, examples=examples, mode=mode), randomness="same")
         if len(points) > 1:
             return batched(self.coordinates.views(points), dict(buffers))
         # products of one matrix are summed otherwise than those of several
@@ -183,91 +245,33 @@ class Networks:
             buffer.copy_(twice[name][:1])
         return values[:1], correct[:1]
 
-    @contextmanager
-    def _momentum(self, momentum: float) -> Generator[None]:
-        """Batch norms have this momentum.
-
-        A number, since the cumulative mean of momentum=None cannot be batched.
-        """
-        before = [norm.momentum for norm in self.norms]
-        try:
-            for norm in self.norms:
-                norm.momentum = momentum  # pyright: ignore
-            yield
-        finally:
-            for norm, own in zip(self.norms, before, strict=True):
-                norm.momentum = own
-
-    def _parameters(self, point: Tensor) -> dict[str, Tensor]:
-        """Those of one network (d,), copied for cuDNN, whose kernels may need aligned memory."""
-        on_cuda = self.execution.device.type == "cuda"
-        return self.coordinates.views(point, copied=on_cuda)
-
     def _one(
-        self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: Pass
+        self,
+        parameters: dict[str, Tensor],
+        state: dict[str, Tensor],
+        examples: Examples,
+        mode: ForwardMode,
     ) -> tuple[Tensor, Tensor]:
         """Loss and accuracy of one network."""
-        training = asked.mode == "training"
+        training, device = mode.name == "training", self.execution.device
         self.model.train(training)
-        if asked.mode == "statistics":
-            return self._take_up(parameters, state, asked)
-        with seeded(self._generators, asked.seed):
+        tensors = {**parameters, **state}
+        with seeded(device, mode.seed):
+            if mode.name == "statistics":
+                with accumulating(self.norms, mode.momentum), self.execution.arithmetic(False):
+                    zero = self.outputs(tensors, examples.inputs).new_zeros(())
+                return zero, zero.clone()
             with self.execution.arithmetic(training):
-                outputs = self._outputs({**parameters, **state}, asked.x)
+                outputs = self.outputs(tensors, examples.inputs)
             if training and self.execution.precision == "bfloat16":
                 outputs = outputs.float()
-            correct = self._correct(outputs.detach(), asked.y)
-            return self.loss_fn(outputs, asked.y.clone()), correct
+            correct = self._correct(outputs.detach(), examples.targets)
+            return self.loss_fn(outputs, examples.targets.clone()), correct
 
-    def _take_up(
-        self, parameters: dict[str, Tensor], state: dict[str, Tensor], asked: Pass
-    ) -> tuple[Tensor, Tensor]:
-        """Let running statistics take up those of examples: means over all calls of a module."""
-        for norm in self.norms:
-            norm.train()  # dropout and the like stay in evaluation mode
-        hooks = [norm.register_forward_pre_hook(_Turns(asked.momentum)) for norm in self.norms]
-        try:
-            with seeded(self._generators, asked.seed), self.execution.arithmetic(training=False):
-                outputs = self._outputs({**parameters, **state}, asked.x)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return outputs.new_zeros(()), outputs.new_zeros(())
-
-    def _outputs(self, tensors: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Of the model with other parameters and buffers, by name.
-
-        Ties are told apart here: torch, where one module has two names, leaves it changed.
-        """
-        tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
-        return functional_call(self.model, tensors | tied, (x.clone(),), tie_weights=False)
-
-    def _correct(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def _correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if not self.scored:
             return outputs.new_zeros(())
-        return (outputs.argmax(dim=1) == y).to(outputs.dtype).mean()
-
-
-class _Turns:
-    """Before each call of a batch norm in one forward: its calls are to count alike, and all of
-    them together as much as a momentum says.
-    """
-
-    def __init__(self, momentum: float) -> None:
-        self.momentum, self.turn = momentum, 0
-        self.before = list[Tensor]()
-
-    def __call__(self, norm: Any, _inputs: Any) -> None:
-        self.turn += 1
-        norm.momentum = self.momentum / self.turn
-        running = norm.running_mean, norm.running_var
-        if self.turn == 1:
-            self.before = [statistic.clone() for statistic in running]
-            return
-        for statistic, before in zip(running, self.before, strict=True):
-            # b + f mean(x_1 .. x_j) of b + f mean(x_1 .. x_{j-1}), where b is (1 - f) before
-            statistic.mul_(1 - 1 / self.turn).add_((1 - self.momentum) / self.turn * before)
-            statistic.div_(1 - norm.momentum)
+        return (outputs.argmax(dim=1) == targets).to(outputs.dtype).mean()
 
 
 def _ties(model: nn.Module) -> dict[str, str]:
@@ -279,7 +283,3 @@ def _ties(model: nn.Module) -> dict[str, str]:
                 if first.setdefault(id(tensor), own) != own:
                     ties[own] = first[id(tensor)]
     return ties
-
-
-def _has_running_statistics(module: nn.Module) -> bool:
-    return isinstance(getattr(module, "running_mean", None), Tensor)

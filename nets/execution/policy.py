@@ -1,12 +1,10 @@
-"""How networks are run: batching, precision and layout, which change a loss's speed and, but for
-training's precision and rounding, nothing else.
+"""Execution policy: batching, precision and memory layout of networks.
 
-They are rules on the architecture and the device, found by measurement (docs/networks/speed.md),
-not timings at run time, so that the same seed gives the same result on the same machine. Whether a
-pass is recorded as a CUDA graph is chosen in nets/execution/functional.py.
+Policies change a loss's speed and, but for training's precision and rounding, nothing else. They
+are rules on the architecture and the device, found by measurement (docs/networks/speed.md), not
+timings at run time, so that the same seed gives the same result on the same machine.
 """
 
-import copy
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from nets.execution.rng import global_generators, undisturbed
 from nets.execution.unfolded_convolution import UnfoldedConvolutions
 from nets.names import PRECISIONS, Precision
 from reduction import OptionError
@@ -32,14 +29,14 @@ bits for every number of points."""
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How one architecture is run on one device.
+    """The execution policy of one architecture on one device.
 
-    device         where
-    batching       "vmap": all points at once; "loop": one after another
-    precision      of training's arithmetic: "full", the parameters' own, or "bfloat16" where
-                   torch's autocast allows it. Parameters, gradients and evaluation keep their type
-    layout         of images in memory: as they are given, or with their channels last, as torch's
-                   convolutions read them fastest
+    device     of parameters and examples
+    batching   "vmap": all points at once; "loop": one after another
+    precision  of training's arithmetic: "full", the parameters' own, or "bfloat16" where torch's
+               autocast allows it. Parameters, gradients and evaluation keep their type
+    layout     of images in memory: as they are given, or with their channels last, as torch's
+               convolutions read them fastest
     """
 
     device: torch.device
@@ -56,11 +53,13 @@ class Execution:
         batching: Batching | None,
         precision: Precision,
     ) -> Self:
-        """What is asked for, and the rule where `batching` is None; see `NetworkLoss`.
+        """The options of `NetworkLoss`, and its rule where `batching` is None.
 
         inputs  (n, ...) some of the examples, on the device
         dtype   of the model's coordinates
-        Raises OptionError for a batching or a precision that is not there or does not fit.
+        Images of convolutions that run one network after another have their channels last; whether
+        the model allows that is not tried here. Raises OptionError for a batching or a precision
+        that is not there or does not fit.
         """
         _check("batching", batching, (*BATCHINGS, None))
         _check("precision", precision, PRECISIONS)
@@ -78,12 +77,13 @@ class Execution:
                 "torch's autocast does not reach convolutions under vmap, got precision='bfloat16' "
                 "with batching='vmap': pass batching='loop', or choose precision='full'"
             )
-        layout = "given" if batching == "vmap" else _layout(model, inputs)
+        convolves = inputs.ndim == 4 and any(isinstance(m, nn.Conv2d) for m in modules)
+        layout = "channels_last" if convolves and batching == "loop" else "given"
         return cls(device, batching, precision, layout)
 
     @contextmanager
     def exactly(self) -> Generator[None]:
-        """Products and convolutions of float32 as such, and the same bits each time.
+        """Products and convolutions of float32 are rounded to float32, to the same bits each time.
 
         On a CUDA device torch rounds convolutions to TF32 unless told otherwise, three digits, and
         products where it was told to; and some gradients of convolutions are sums in no fixed
@@ -93,16 +93,16 @@ class Execution:
             yield
             return
         cudnn: Any = torch.backends.cudnn
-        places: list[Any] = [cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul]
-        before = [place.fp32_precision for place in places], cudnn.deterministic
+        backends: list[Any] = [cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul]
+        before = [backend.fp32_precision for backend in backends], cudnn.deterministic
         try:
-            for place in places:
-                place.fp32_precision = "ieee"
+            for backend in backends:
+                backend.fp32_precision = "ieee"
             cudnn.deterministic = True
             yield
         finally:
-            for place, precision in zip(places, before[0], strict=True):
-                place.fp32_precision = precision
+            for backend, precision in zip(backends, before[0], strict=True):
+                backend.fp32_precision = precision
             cudnn.deterministic = before[1]
 
     def __str__(self) -> str:
@@ -110,22 +110,19 @@ class Execution:
         return f"{self.batching}{arithmetic}, {self.device}"
 
     def arranged(self, inputs: Tensor) -> Tensor:
-        """Inputs (n, ...) in the order in memory in which the network reads them fastest.
-
-        Weights of convolutions follow the images.
-        """
+        """Inputs (n, ...) in the policy's layout; weights of convolutions follow the images."""
         return _channels_last(inputs) if self.layout == "channels_last" else inputs
 
     @contextmanager
     def arithmetic(self, training: bool) -> Generator[None]:
-        """Autocast to bfloat16 for training that was asked to, and to nothing for all else; on
-        CUDA devices, unfolded convolutions for gradients of several networks at once.
+        """Autocast to bfloat16 for training with that precision, and none otherwise; unfolded
+        convolutions for gradients of several networks at once on a CUDA device.
         """
         narrow = training and self.precision == "bfloat16"
         several = self.device.type == "cuda" and self.batching == "vmap"
         unfolded = several and torch.is_grad_enabled()
-        own = UnfoldedConvolutions() if unfolded else nullcontext()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow), own:
+        convolutions = UnfoldedConvolutions() if unfolded else nullcontext()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow), convolutions:
             yield
 
 
@@ -135,41 +132,12 @@ def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None
         raise OptionError(f"{name} is {known}, got {value!r}: choose one")
 
 
-def _layout(model: nn.Module, images: Tensor) -> Layout:
-    if images.ndim != 4 or not any(isinstance(m, nn.Conv2d) for m in model.modules()):
-        return "given"
-    return "channels_last" if _takes_channels_last(model, images) else "given"
-
-
 def _channels_last(images: Tensor) -> Tensor:
-    """Images (n, channels, height, width); `contiguous` would leave those of one channel as they
-    are, and convolutions choose their layout by the strides.
+    """Images (n, channels, height, width) whose channels lie last in memory.
+
+    torch's `contiguous` leaves images of one channel as they are, and convolutions choose their
+    layout by the strides.
     """
     if images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last):
         return images
     return torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
-
-
-def _takes_channels_last(model: nn.Module, images: Tensor) -> bool:
-    """Whether the network runs on rearranged images as on these, with gradients, in training too.
-
-    One that calls `view` may not, and one that reads memory by strides of its own gives other
-    values.
-    """
-    network = copy.deepcopy(model)
-    try:
-        with undisturbed(global_generators(images.device)):
-            for training in (False, True):
-                network.train(training)
-                with torch.enable_grad():
-                    outputs = network(_channels_last(images).clone())
-                outputs.sum().backward()
-            network.eval()
-            with torch.no_grad():
-                expected = network(images.clone())
-                found = network(_channels_last(images).clone())
-            return bool((found - expected).abs().max() <= 1e-4 * expected.abs().max())
-    except (
-        Exception
-    ):  # whatever it is: what fails on these images too is told by `nets.execution.checks`
-        return False

@@ -1,4 +1,4 @@
-"""Torch's global generators: what networks draw from, seeded for a while and left as they were."""
+"""Torch's global generators, which networks draw from: seeded for a while, and restored."""
 
 import random
 from collections.abc import Callable, Generator
@@ -18,7 +18,7 @@ def global_generators(device: torch.device) -> list[torch.Generator]:
 
 @contextmanager
 def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
-    """Leave the generators as they were (`fork_rng` and `manual_seed` cost ten times as much)."""
+    """Restore the generators' states (`fork_rng` and `manual_seed` cost ten times as much)."""
     states = [generator.get_state() for generator in generators]
     try:
         yield
@@ -28,30 +28,38 @@ def undisturbed(generators: list[torch.Generator]) -> Generator[None]:
 
 
 @contextmanager
-def seeded(generators: list[torch.Generator], seed: int | None) -> Generator[None]:
-    """Generators begin at a seed, and are left as they were; None: they are not touched."""
+def all_undisturbed(device: torch.device) -> Generator[None]:
+    """Restore all global generators that a network may draw from: torch's, Python's, NumPy's."""
+    pythons, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with undisturbed(global_generators(device)):
+            yield
+    finally:
+        random.setstate(pythons)
+        np.random.set_state(numpys)  # noqa: NPY002
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int | None) -> Generator[None]:
+    """Generators begin at a seed, and are restored; None: they are not touched."""
     if seed is None:
         yield
         return
+    generators = global_generators(device)
     with undisturbed(generators):
         for generator in generators:
             generator.manual_seed(seed)
         yield
 
 
-def drawn(generators: list[torch.Generator], work: Callable[[], object]) -> bool:
-    """Whether work draws at random, from these generators or from Python's or NumPy's.
+def draws(device: torch.device, work: Callable[[], object]) -> bool:
+    """Whether work draws from a global generator: torch's, Python's or NumPy's; all restored."""
 
-    They are left as they were.
-    """
-    pythons, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002  # a network's, maybe
-    try:
-        with undisturbed(generators):
-            before = [generator.get_state() for generator in generators]
-            work()
-            after = [generator.get_state() for generator in generators]
-        same = random.getstate() == pythons and str(np.random.get_state()) == str(numpys)  # noqa: NPY002
-        return not (same and all(map(torch.equal, before, after)))
-    finally:
-        random.setstate(pythons)
-        np.random.set_state(numpys)  # noqa: NPY002
+    def states() -> tuple[object, ...]:
+        torchs = [g.get_state().tolist() for g in global_generators(device)]
+        return torchs, random.getstate(), str(np.random.get_state())  # noqa: NPY002
+
+    with all_undisturbed(device):
+        before = states()
+        work()
+        return states() != before

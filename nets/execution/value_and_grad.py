@@ -1,8 +1,8 @@
-"""Values at points whose gradients come with them.
+"""Values that are computed together with their gradients.
 
-So what a gradient keeps of the examples is gone once it is taken, and whatever must surround both,
-as the arithmetic that torch is told to use, can. Where a gradient is to be differentiated in its
-turn, values are computed again, and all is kept.
+What a gradient keeps of the examples is freed as soon as it is taken, and both are computed under
+one set of torch's numerical options. A gradient that is to be differentiated in its turn is taken
+of values that are computed again, with torch's whole graph.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,24 @@ from torch import Tensor
 from torch.autograd import Function
 
 Values = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Points (batch, d) -> losses and accuracies (batch,); the losses can be differentiated as often as
-one likes, by `torch.autograd` with respect to points alone."""
+"""Points (batch, d) -> losses and accuracies (batch,); losses are differentiable to any order by
+`torch.autograd`, with respect to points alone."""
 
 Gradients = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 """Points (batch, d) -> losses and accuracies (batch,), and the losses' gradients (batch, d)."""
 
 
 def differentiable(points: Tensor, values: Values, gradients: Gradients) -> tuple[Tensor, Tensor]:
-    """Losses and accuracies (batch,) at points (batch, d)."""
+    """Losses and accuracies (batch,) at points (batch, d), by `gradients` where those are asked
+    for, else by `values`.
+    """
     if torch.is_grad_enabled() and points.requires_grad:
-        return _Differentiable.apply(points, values, gradients)
+        return _ValueAndGradient.apply(points, values, gradients)
     return values(points)
 
 
-class _Differentiable(Function):
-    """`values`, with `gradients`."""
+class _ValueAndGradient(Function):
+    """Losses whose backward pass multiplies the gradients that were computed with them."""
 
     @staticmethod
     def forward(
@@ -45,6 +47,6 @@ class _Differentiable(Function):
         points, found = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return outer[0][:, None] * found, None, None
-        # asked for a gradient that can be differentiated in its turn
+        # create_graph: the gradient is to be differentiated in its turn
         losses, _ = ctx.values(points)
         return *torch.autograd.grad(losses, points, outer[0], create_graph=True), None, None

@@ -187,8 +187,9 @@ def numbered(n: int) -> tuple[Tensor, Tensor]:
 
 
 def batches_of(loss: NetworkLoss, recorder: Recorder, seed: int, size: int) -> list[list[int]]:
-    recorder.batches.clear()
     points = torch.zeros(1, loss.dim)
+    loss(points)  # the first use, which is preceded by checks
+    recorder.batches.clear()
     for estimate in loss.estimates(size, np.random.default_rng(seed)):
         estimate(points)
     return copy.deepcopy(recorder.batches)
@@ -208,8 +209,9 @@ def test_one_epoch_visits_every_example_once_in_an_order_of_the_seed():
 def test_a_second_epoch_of_one_generator_has_another_order():
     recorder = Recorder()
     loss = NetworkLoss(nn.Linear(6, 1), *numbered(70), loss_fn=recorder)
-    recorder.batches.clear()
     rng, points = np.random.default_rng(5), torch.zeros(1, loss.dim)
+    loss(points)
+    recorder.batches.clear()
     for _ in range(2):
         (estimate,) = loss.estimates(70, rng)
         estimate(points)
@@ -329,6 +331,7 @@ def test_point_bytes_are_those_of_a_whole_mini_batch(make: Callable[[], nn.Modul
     model = seeded(make)
     model.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
     loss = NetworkLoss(model, images.flatten(1) if isinstance(model, MLP) else images, classes)
+    assert loss.point_bytes() > loss.point_bytes(gradients=False)
     assert max(seen) <= 32
     point = loss.flatten(model.state_dict())[None].requires_grad_()
     kept = list[int]()

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from nets import NetworkLoss, ResNet
 from nets.execution.policy import BATCHINGS, Batching
 from reduction import DataError
+from simplicial import Minima
 from tests.nets.networks import X, Y, at, bound, numbers, points_near, seeded, trainable
 
 PAIRS, LABELS = numbers(360, 2, 6, seed=81).double() * torch.tensor([[1.0], [3.0]]), Y[::3][:360]
@@ -218,5 +219,6 @@ def test_state_beside_buffers_is_refused(batching: Batching) -> None:
             self.calls += self.training
             return super().forward(input) * (1 + self.calls)
 
+    loss = NetworkLoss(Counting(6, 3), X, Y, batching=batching)  # needs more than three calls
     with pytest.raises(DataError, match=r"must keep its state in buffers, .* the loss of Counting"):
-        NetworkLoss(Counting(6, 3), X, Y, batching=batching)
+        Minima(points_near(Counting(6, 3)), loss)

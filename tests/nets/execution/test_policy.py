@@ -132,6 +132,7 @@ def strides_of(model: nn.Module, images: Tensor, precision: Precision = "full") 
     first.register_forward_pre_hook(lambda _, x: seen.append(x[0].stride()))
     loss = NetworkLoss(model, images, CLASSES, batching="loop", precision=precision)
     points = points_near(model, 1)
+    evaluate(loss, points)  # the first use, which is preceded by checks
     seen.clear()
     evaluate(loss, points)
     gradient(next(loss.estimates(50, np.random.default_rng(0))), points)

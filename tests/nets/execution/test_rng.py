@@ -1,4 +1,4 @@
-"""What networks draw from."""
+"""Global generators that networks draw from."""
 
 import random
 from collections.abc import Callable
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from nets.execution.rng import drawn, global_generators
+from nets.execution.rng import draws
 
 
 @pytest.mark.parametrize(
-    ("work", "draws"),
+    ("work", "expected_draws"),
     [
         (lambda: torch.ones(3).sum(), False),
         (lambda: np.random.default_rng(0).random(), False),  # one of its own
@@ -20,7 +20,9 @@ from nets.execution.rng import drawn, global_generators
         (lambda: np.random.rand(), True),  # noqa: NPY002
     ],
 )
-def test_what_draws_is_told_and_leaves_no_trace(work: Callable[[], object], draws: bool) -> None:
+def test_what_draws_is_told_and_leaves_no_trace(
+    work: Callable[[], object], expected_draws: bool
+) -> None:
     def following() -> tuple[object, ...]:
         return torch.rand(2).tolist(), random.random(), np.random.rand()  # noqa: NPY002
 
@@ -32,5 +34,5 @@ def test_what_draws_is_told_and_leaves_no_trace(work: Callable[[], object], draw
     begin()
     expected = following()
     begin()
-    assert drawn(global_generators(torch.device("cpu")), work) == draws
+    assert draws(torch.device("cpu"), work) == expected_draws
     assert following() == expected

@@ -62,6 +62,7 @@ def test_what_a_point_keeps_is_gone_when_the_next_is_begun() -> None:
     model = seeded(Watched)
     loss = NetworkLoss(model, IMAGES, CLASSES)
     assert loss.execution.batching == "loop"
+    evaluate(loss, points_near(model, 1))  # the first use, which is preceded by checks
     is_watched = True
     values = loss(points_near(model, 3).requires_grad_())
     values.sum().backward()
@@ -142,5 +143,6 @@ def test_torch_func_and_forward_mode_are_refused() -> None:
     """As `NetworkLoss` says: it is differentiable by torch.autograd."""
     loss = NetworkLoss(seeded(lambda: LeNet(size=12)), IMAGES, CLASSES)
     points = points_near(LeNet(size=12), 1)
+    evaluate(loss, points)
     with pytest.raises(RuntimeError, match="setup_context"):
         torch.func.grad(lambda points: loss(points).sum())(points)

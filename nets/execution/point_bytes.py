@@ -1,0 +1,79 @@
+"""The memory of a point: what a gradient keeps of the examples, and what evaluation makes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nets.execution.functional import EVALUATION, Examples, FunctionalModel
+
+MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
+LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
+
+
+class PointBytes(NamedTuple):
+    """Bytes that one more point takes, with its gradient and without."""
+
+    with_gradient: int
+    without: int
+
+
+def point_bytes(model: FunctionalModel, examples: Examples, total: int, at_once: int) -> PointBytes:
+    """The memory of a point, measured on a few examples.
+
+    total    examples in all
+    at_once  examples, at most, of a part
+
+    What a gradient keeps is linear in the number of examples: two numbers give the line.
+    """
+    counts = [-(-len(examples.targets) // 2), len(examples.targets)]
+    sizes = [_sizes(model, Examples(*(t[:count] for t in examples))) for count in counts]
+    tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
+    size, smaller = sizes[1][:tensors], sizes[0][:tensors]
+    grown = (size - smaller) / max(1, counts[1] - counts[0])  # by each example
+    kept = size[0] + grown[0] * (min(total, MEASURED) - counts[1])
+    largest = (size[1:] + grown[1:] * (min(total, at_once) - counts[1])).max()
+    parameters = 4 * model.coordinates.dim * model.coordinates.dtype.itemsize
+    return PointBytes(int(kept) + parameters, int(min(kept, LAYERS * largest)) + parameters)
+
+
+def _sizes(model: FunctionalModel, examples: Examples) -> NDArray[np.int64]:
+    """Bytes that one point takes of the examples: what its gradient keeps; then each tensor that is
+    made without.
+    """
+    batch, count = model.arranged(examples), 2 if model.execution.batching == "vmap" else 1
+    points = model.own_point.repeat(count, 1).requires_grad_()
+    kept = 0
+
+    def pack(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model.values(points, model.own_buffers(count), batch, EVALUATION)
+    with torch.no_grad(), _TensorBytes() as made:
+        model.outputs(model.parameters(points[0]), batch.inputs)  # in evaluation mode, since above
+    return np.array([kept // count, *made.bytes])
+
+
+class _TensorBytes(TorchDispatchMode):
+    """A mode that lists the bytes of each tensor that torch makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = list[int]()
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, list | tuple) else (made,):
+            if isinstance(tensor, Tensor):
+                size = tensor.numel() * tensor.element_size()
+                self.bytes.append(min(size, tensor.untyped_storage().nbytes()))
+        return made
