@@ -124,6 +124,7 @@ def test_steps_are_those_of_torchs_sgd_on_each_network(batching: str):
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1)).double()
     loss = NetworkLoss(model, x, y, loss_fn=recorder, batching=batching)  # pyright: ignore
     recipe = Recipe(epochs=10, batch_size=40, learning_rate=0.05, momentum=0.8, weight_decay=0.02)
+    loss.point_bytes()  # the first use, which is preceded by checks
     recorder.batches.clear()
     found = train_minima(loss, 1, recipe=recipe, seed=3, progress=False)
     batches = recorder.batches[:30]  # 40, 40, 10; then the exact values
