@@ -6,7 +6,7 @@ import click
 
 from nets.commands.options import folder_argument, folder_field
 from simplicial.reports.html import write_page
-from simplicial.reports.status import Progress
+from simplicial.reports.status import RunStatus
 
 
 @click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")
@@ -25,5 +25,5 @@ def report(folder: Path, field: int | None, out: Path | None) -> None:
     loss-barcodes report runs/digits
     """
     path = folder / "report.html" if out is None else out
-    write_page(Progress.read(folder), path, field)
+    write_page(RunStatus.read(folder), path, field)
     click.echo(path)

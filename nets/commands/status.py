@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from nets.commands.options import folder_argument, folder_field
-from simplicial.reports.status import Progress
+from simplicial.reports.status import RunStatus
 
 
 @click.command(short_help="Say how far a run has come, and its barcodes so far.")
@@ -18,11 +18,11 @@ def status(folder: Path, field: int | None) -> None:
     \b
     loss-barcodes status runs/digits
     """
-    progress = Progress.read(folder)
-    barcode = progress.barcode(field)
-    left = "" if progress.state == "finished" else f"; time left: {progress.duration()}"
-    click.echo(f"{folder}: {progress.state}{left}\n\n{progress.table()}")
-    for simplex, reason in progress.failed.items():
+    run = RunStatus.read(folder)
+    barcode = run.barcode(field)
+    left = "" if run.state == "finished" else f"; time left: {run.time_left()}"
+    click.echo(f"{folder}: {run.state}{left}\n\n{run.table()}")
+    for simplex, reason in run.failed.items():
         click.echo(f"missing {simplex}, and all with this face: {reason}")
     if barcode is not None:
         click.echo("\n" + barcode.table())

@@ -1,5 +1,5 @@
-"""A run as one page of HTML that stands alone: how far it has come, the barcodes of what is
-finished, its pictures.
+"""A run as one page of HTML that stands alone: its status, the barcodes of the simplices that are
+finished, and pictures.
 """
 
 import base64
@@ -9,19 +9,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from reduction.barcodes.text_table import summary
 from reduction.files import write
 from simplicial.reports.plots import plot_barrier_tree
-from simplicial.reports.status import RECORDS, Progress
+from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.records import system_errors
 
-SETTING = 200  # characters of a setting that are shown
+SETTING = 200  # characters of a setting, at most
 STATES = {
     "running": "A process works on it",
     "stopped": "It is not finished, and no process works on it: the same command goes on",
@@ -36,53 +34,53 @@ DRAWN = {  # by `write_report`, beside the records
 
 class _Picture(NamedTuple):
     title: str
-    url: str  # the picture itself
+    url: str  # with the picture as data
 
 
 class _Bar(NamedTuple):
     birth: str
     death: str
     length: str
-    born: str
-    dies: str
+    birth_simplex: str
+    death_simplex: str
 
 
-def write_page(progress: Progress, path: Path, field: int | None = None) -> None:
+def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
     """Write the page of a run to `path`, in place of what is there.
 
-    field  of the barcode's coefficients; see `Progress.barcode`
+    field  of the barcode's coefficients; see `RunStatus.barcode`
     Where all is finished it has the result's pictures too. Raises FieldError, RunError where the
     page cannot be written, DataError for spoilt files.
     """
-    whole, filtration = progress.state == "finished", progress.filtration()
-    barcode = progress.barcode(field)
+    is_finished, filtration = status.state == "finished", status.filtration()
+    barcode = status.barcode(field)
     indices = range(0 if barcode is None else len(barcode))
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
-    if whole and progress.result is not None:
-        pictures += _drawn(progress.result)
+    if is_finished and status.result is not None:
+        pictures += _result_pictures(status.result)
     template = Environment(
         loader=PackageLoader("simplicial", "reports"), autoescape=True, undefined=StrictUndefined
     ).get_template("page.html")
     page = template.render(
-        title=_title(progress.folder),
-        state=STATES[progress.state],
-        left=None if whole else f"time left: {progress.duration()}",
-        at=_as_of(progress),
-        turns=progress.turns,
-        failed={_name(list(simplex)): why for simplex, why in progress.failed.items()},
-        whole=whole,
+        title=_title(status.folder),
+        state=STATES[status.state],
+        left=None if is_finished else f"time left: {status.time_left()}",
+        at=_as_of(status),
+        dimensions=status.dimensions,
+        failed={_name(list(simplex)): reason for simplex, reason in status.failed.items()},
+        is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
         bars=[_bars(barcode, r) for r in indices if barcode is not None],
         pictures=pictures,
-        settings={name: _settings(kept) for name, kept in progress.settings.items()},
+        settings={name: _settings(values) for name, values in status.settings.items()},
     )
     with system_errors(path.parent):
         write(path, page.encode())
 
 
-def _drawn(result: Path) -> list[_Picture]:
-    """Pictures of a result."""
+def _result_pictures(result: Path) -> list[_Picture]:
+    """Pictures in the folder of a result."""
     paths = {title: result / f"{name}.png" for name, title in DRAWN.items()}
     return [
         _Picture(title, _url("png", path.read_bytes()))
@@ -92,6 +90,10 @@ def _drawn(result: Path) -> list[_Picture]:
 
 
 def _pictures(filtration: FilteredComplex, barcode: Barcode) -> list[_Picture]:
+    """Pictures of the simplices that are finished."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     drawn = {
         "Barcode": lambda axes: plot_barcode(barcode, axes),
         "Persistence diagram": lambda axes: plot_diagram(barcode, axes),
@@ -117,8 +119,8 @@ def _title(folder: Path) -> str:
     return folder.parent.name if folder.name == RECORDS else folder.name
 
 
-def _as_of(progress: Progress) -> str | None:
-    times = [turn.at for turn in progress.turns if turn.at is not None]
+def _as_of(status: RunStatus) -> str | None:
+    times = [dimension.at for dimension in status.dimensions if dimension.at is not None]
     if not times:
         return None
     return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -132,10 +134,10 @@ def _bars(barcode: Barcode, r: int) -> list[_Bar]:
             f"{birth:.6g}",
             f"{death:.6g}",
             f"{death - birth:.6g}",
-            _name(born),
-            "" if dies[0] < 0 else _name(dies),
+            _name(birth_simplex),
+            "" if death_simplex[0] < 0 else _name(death_simplex),
         )
-        for (birth, death), born, dies in zip(
+        for (birth, death), birth_simplex, death_simplex in zip(
             barcode[r].tolist(), births.tolist(), deaths.tolist(), strict=True
         )
     ]
@@ -147,9 +149,9 @@ def _name(simplex: list[int]) -> str:
     return f"({', '.join(map(str, simplex))})"
 
 
-def _settings(kept: dict[str, Any]) -> dict[str, str]:
-    """Settings as text, long ones cut."""
-    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in kept.items()}
+def _settings(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings as text of at most `SETTING` characters."""
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in settings.items()}
     return {
         key: text if len(text) <= SETTING else f"{text[:SETTING]} ..."
         for key, text in texts.items()

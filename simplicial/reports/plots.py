@@ -1,12 +1,8 @@
-"""Pictures of a loss between its minima: inside a triangle, along an edge, and as a barrier
-tree."""
+"""Pictures of a loss between its minima: in a triangle, along an edge, and as a barrier tree."""
 
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import networkx as nx
 import numpy as np
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from reduction import DimensionError, FilteredComplex, ShapeError
@@ -18,6 +14,10 @@ from simplicial.evaluation import evaluate
 from simplicial.maps.base import Floats, coordinates
 from simplicial.simplex import OptimisedSimplex, Samples
 
+if TYPE_CHECKING:
+    import networkx as nx
+    from matplotlib.axes import Axes
+
 Quantity = Literal["loss", "accuracy"]
 RESOLUTION = 24  # of pictures of simplices whose samples were not kept
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
@@ -25,11 +25,12 @@ _COLOURS = {"loss": "viridis", "accuracy": "cividis"}
 
 
 def plot_triangle(
-    simplex: OptimisedSimplex, quantity: Quantity = "loss", ax: Axes | None = None
-) -> Axes:
+    simplex: OptimisedSimplex, quantity: Quantity = "loss", ax: "Axes | None" = None
+) -> "Axes":
     """The loss, or the accuracy, inside an optimised triangle, drawn equilateral (Figure 1).
 
-    Draws what Algorithm 2 saw; where that was not kept, evaluates a lattice of 24 steps to a side.
+    Draws the samples of Algorithm 2; where these were not kept, evaluates a lattice of 24 steps to
+    a side.
     A star marks the largest loss.
     Raises DimensionError for a simplex that is no triangle, LossError for an accuracy that is not
     there, OptionError for what is no simplex, or no axes.
@@ -43,28 +44,28 @@ def plot_samples(
     samples: Samples,
     place: NDArray[np.float64],
     quantity: Quantity = "loss",
-    ax: Axes | None = None,
+    ax: "Axes | None" = None,
     vertices: tuple[int, ...] = (0, 1, 2),
-) -> Axes:
-    """The picture of `plot_triangle` from what was seen on a triangle, without its networks.
+) -> "Axes":
+    """The picture of `plot_triangle` from the samples on a triangle, without its networks.
 
     samples   of a triangle
     place     (3,) barycentric coordinates of the largest loss
     vertices  the labels of its corners
     Raises LossError for an accuracy that is not there, DimensionError for samples of no triangle,
-    ShapeError for a place off it, OptionError for what are no samples, or no axes.
+    ShapeError for coordinates off it, OptionError for what are no samples, or no axes.
     """
     check_drawn("samples", samples, Samples, ax)
     place = _check_triangle(samples, place, vertices)
-    heights = _quantity(samples, quantity)
+    values = _quantity(samples, quantity)
     ax = _axes((5.4, 4.2)) if ax is None else ax
     x, y = (samples.barycentric @ CORNERS).T
     colours = ax.tripcolor(
-        x, y, heights, shading="gouraud", cmap=_COLOURS[quantity], rasterized=True
+        x, y, values, shading="gouraud", cmap=_COLOURS[quantity], rasterized=True
     )
-    if np.ptp(heights) > 0:
+    if np.ptp(values) > 0:
         ax.tricontour(
-            x, y, heights, levels=10, colors="white", linewidths=0.5, alpha=0.7, linestyles="solid"
+            x, y, values, levels=10, colors="white", linewidths=0.5, alpha=0.7, linestyles="solid"
         )
     ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
     (star,) = ax.plot(
@@ -75,7 +76,7 @@ def plot_samples(
     for i, (corner, side) in enumerate(zip(CORNERS, ("top", "top", "bottom"), strict=True)):
         at = samples.barycentric[:, i].argmax()
         ax.annotate(
-            f"minimum {vertices[i]}\n{as_text(heights[at], np.abs(heights).max())}",
+            f"minimum {vertices[i]}\n{as_text(values[at], np.abs(values).max())}",
             corner,
             xytext=(0, -6 if side == "top" else 6),
             textcoords="offset points",
@@ -92,11 +93,11 @@ def plot_samples(
 def plot_edge(
     simplex: OptimisedSimplex,
     quantity: Quantity = "loss",
-    ax: Axes | None = None,
+    ax: "Axes | None" = None,
     *,
     straight: bool = False,
-) -> Axes:
-    """The loss, or the accuracy, along an optimised edge: what Algorithm 2 saw, as in a triangle.
+) -> "Axes":
+    """The loss, or the accuracy, along an optimised edge, at the samples as in a triangle.
 
     straight  draw the straight segment between the minima too; evaluates the loss along it
     Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
@@ -105,19 +106,19 @@ def plot_edge(
     check_drawn("simplex", simplex, OptimisedSimplex, ax)
     straight = as_bool("straight", straight)
     samples = _samples(simplex, 1, "edge")
-    heights = _quantity(samples, quantity)
+    values = _quantity(samples, quantity)
     ax = _axes((5.4, 3.6)) if ax is None else ax
     t = samples.barycentric[:, 1]
     along = np.argsort(t)
     a, b = simplex.vertices
-    (line,) = ax.plot(t[along], heights[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
+    (line,) = ax.plot(t[along], values[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
     if straight:
         ends = simplex(np.eye(2))
         share = ends.new_tensor(t[along])[:, None]
         label, chord = f"straight line {a}-{b}", np.full(len(t), np.nan)
         try:
-            seen = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
-            chord = _quantity(Samples(samples.barycentric, *seen), quantity)
+            on_chord = evaluate(simplex.loss, (1 - share) * ends[0] + share * ends[1])
+            chord = _quantity(Samples(samples.barycentric, *on_chord), quantity)
         except NotFiniteError:
             label += ": not finite"
         ax.plot(t[along], chord, "--", color=line.get_color(), label=label)
@@ -128,14 +129,14 @@ def plot_edge(
 
 
 class _Branch(NamedTuple):
-    """A basin of the barrier tree: its leaves, where it hangs, and its height."""
+    """A basin of the barrier tree: its leaves, its abscissa, and the value at which it begins."""
 
     leaves: list[int]
     x: float
-    height: float
+    value: float
 
 
-def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Axes:
+def plot_barrier_tree(filtration: FilteredComplex, ax: "Axes | None" = None) -> "Axes":
     """The tree of basins (disconnectivity graph; Becker & Karplus 1997).
 
     A leaf is a vertex at its value; two branches join at the lowest barrier between them, which is
@@ -147,12 +148,12 @@ def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Ax
     graph = filtration.to_networkx()
     order = [leaf for tree in _trees(graph) for leaf in tree]
     branch = {v: _Branch([v], float(i), graph.nodes[v]["value"]) for i, v in enumerate(order)}
-    for a, b, height in _joins(graph):
+    for a, b, value in _joins(graph):
         left, right = branch[a], branch[b]
         for arm in (left, right):
-            ax.plot([arm.x, arm.x], [arm.height, height], color="tab:blue", solid_capstyle="round")
-        ax.plot([left.x, right.x], [height, height], color="tab:blue", solid_capstyle="round")
-        joined = _Branch(left.leaves + right.leaves, (left.x + right.x) / 2, height)
+            ax.plot([arm.x, arm.x], [arm.value, value], color="tab:blue", solid_capstyle="round")
+        ax.plot([left.x, right.x], [value, value], color="tab:blue", solid_capstyle="round")
+        joined = _Branch(left.leaves + right.leaves, (left.x + right.x) / 2, value)
         branch |= dict.fromkeys(joined.leaves, joined)
     ax.plot(
         range(len(order)),
@@ -169,6 +170,8 @@ def plot_barrier_tree(filtration: FilteredComplex, ax: Axes | None = None) -> Ax
 
 def _joins(graph: "nx.Graph[int]") -> list[tuple[int, int, float]]:
     """Edges of a minimum spanning forest, lowest barrier first; ties by the vertices."""
+    import networkx as nx
+
     edges = nx.minimum_spanning_edges(graph, weight="value", data=True)
     return sorted(((a, b, d["value"]) for a, b, d in edges), key=lambda e: (e[2], e[0], e[1]))
 
@@ -182,7 +185,9 @@ def _trees(graph: "nx.Graph[int]") -> list[list[int]]:
     return list({id(tree): tree for tree in leaves.values()}.values())
 
 
-def _axes(size: tuple[float, float]) -> Axes:
+def _axes(size: tuple[float, float]) -> "Axes":
+    from matplotlib import pyplot as plt
+
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
@@ -196,7 +201,7 @@ def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:
 
 
 def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats:
-    """The place as coordinates of a point of the triangle. Raises DimensionError, ShapeError."""
+    """Barycentric coordinates (3,) in the triangle. Raises DimensionError, ShapeError."""
     shape = np.shape(samples.barycentric)
     if len(shape) != 2 or shape[1] != 3 or not isinstance(samples.barycentric, np.ndarray):
         raise DimensionError(
@@ -204,25 +209,26 @@ def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats
             "those of a simplex of dimension 2"
         )
     for name in ("loss", "accuracy"):
-        seen = getattr(samples, name)
-        if seen is None and name == "accuracy":
+        given = getattr(samples, name)
+        if given is None and name == "accuracy":
             continue
-        values = np.asarray(seen)
+        values = np.asarray(given)
         known = values.dtype.kind in "fiu" and values.shape == shape[:1]
         if not (known and np.isfinite(values).all()):
             raise ShapeError(
-                f"samples have a finite {name} at each of {shape[0]} points, got {short_repr(seen)}: "
-                "take those of a simplex"
+                f"samples have a finite {name} at each of {shape[0]} points, got "
+                f"{short_repr(given)}: take those of a simplex"
             )
     at = coordinates(place)
     if at.shape != (3,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
         raise ShapeError(
-            f"the place of a maximum is three barycentric coordinates with sum 1, got "
+            "a maximum has three barycentric coordinates with sum 1, got "
             f"{short_repr(place)}: pass maximum.barycentric"
         )
     if not isinstance(vertices, tuple | list) or len(vertices) != 3:
         raise ShapeError(
-            f"a triangle has three vertices, got {short_repr(vertices)}: give their labels, (0, 1, 2)"
+            f"a triangle has three vertices, got {short_repr(vertices)}: give their labels, "
+            "(0, 1, 2)"
         )
     return at
 

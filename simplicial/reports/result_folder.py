@@ -1,13 +1,12 @@
-"""A folder that holds a result: barcodes, complex, pictures, and the record by which it is
-repeated.
+"""The folder of a result: barcodes, complex, pictures, and the settings by which it is repeated.
 
     barcodes.json   the bars of every index with the simplices that begin and end them
     complex.npz     control points, maxima and samples: `LossComplex.load`
     run.json        every setting, seed and version
     *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides
 
-Everything is written under another name and renamed, run.json last: where that is, all is there. A
-run that can be taken up again keeps what it has finished in the folder `records` (`RunFolder`).
+Files are written in a folder of their own and renamed, run.json last: where that is, all is there.
+A run that can be taken up again has its records in the folder `records` (`RunFolder`).
 """
 
 import json
@@ -16,10 +15,9 @@ import tempfile
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
@@ -28,6 +26,9 @@ from simplicial.errors import RunError
 from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_triangle
 from simplicial.reports.status import RECORDS
 from simplicial.run_folder.folder import LOCK
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 130
 PARTIAL = ".result."
@@ -41,10 +42,10 @@ def check_folder(folder: Path, *, goes_on: bool = False) -> None:
     folder = folder.resolve()
     goes_on = goes_on and (folder / RECORDS / LOCK).is_file()
     if folder.is_dir() and any(folder.iterdir()) and not goes_on:
-        what = "another run" if (folder / "run.json").exists() else "other files"
+        content = "another run" if (folder / "run.json").exists() else "other files"
         raise RunError(
-            f"an output folder must be new or empty, {folder} holds {what}: choose another folder, "
-            "or move it away"
+            f"an output folder must be new or empty, {folder} holds {content}: choose another "
+            "folder, or move it away"
         )
     if folder.exists() and not folder.is_dir():
         raise RunError(
@@ -52,7 +53,7 @@ def check_folder(folder: Path, *, goes_on: bool = False) -> None:
         )
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     try:
-        with tempfile.TemporaryDirectory(dir=parent):  # some systems tell by refusing it alone
+        with tempfile.TemporaryDirectory(dir=parent):  # on some systems permissions are no proof
             pass
     except OSError as error:
         raise RunError(
@@ -70,17 +71,17 @@ def write_report(
     goes_on: bool = False,
     progress: bool = True,
 ) -> list[str]:
-    """Write a result, and return the names of its files.
+    """Write a result; returns the names of its files.
 
     folder    new or empty, or with a run's records where it goes on
     record    settings, seeds, versions: JSON values
-    progress  a bar on stderr while the loss is evaluated on straight lines, which the pictures show
-    Raises RunError for a folder that holds something else.
+    progress  show a bar while the loss is evaluated on the straight lines of the pictures
+    Raises RunError as `check_folder` does.
     """
     check_folder(folder, goes_on=goes_on)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{PARTIAL}*"):  # by a process that was killed
+    for left in folder.glob(f"{PARTIAL}*"):  # of a process that was killed
         shutil.rmtree(left)
     partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     try:
@@ -91,7 +92,7 @@ def write_report(
         for name, figure in _figures(loss_complex, barcode, progress).items():
             figure.savefig(partial / f"{name}.png", dpi=DPI)
         names = sorted(path.name for path in partial.iterdir())
-        for name in sorted(names, key="run.json".__eq__):  # last what says that all is there
+        for name in sorted(names, key="run.json".__eq__):  # it says that all is there: the last
             (partial / name).replace(folder / name)
         partial.rmdir()
     except BaseException:
@@ -110,8 +111,10 @@ def longest_triangle(loss_complex: LossComplex, barcode: Barcode) -> tuple[int, 
     return tuple(int(v) for v in loss_complex.simplices[2].vertices[lowest])
 
 
-def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Figure:
+def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> "Figure":
     """Figure 1 for one triangle: the loss above, the accuracy below where there is one."""
+    from matplotlib.figure import Figure
+
     simplex = loss_complex[triangle]
     scored = simplex.samples is not None and simplex.samples.accuracy is not None
     rows = 2 if scored else 1
@@ -123,7 +126,10 @@ def triangle_figure(loss_complex: LossComplex, triangle: tuple[int, ...]) -> Fig
     return figure
 
 
-def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> dict[str, Figure]:
+def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> "dict[str, Figure]":
+    """Pictures of a result by name."""
+    from matplotlib.figure import Figure
+
     names = ("barcode", "diagram", "tree", "edges")
     figures = {name: Figure(figsize=(6, 4.5), layout="constrained") for name in names}
     axes = {name: figure.subplots() for name, figure in figures.items()}

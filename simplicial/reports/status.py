@@ -1,7 +1,6 @@
-"""How far a run folder has come: what is done and left, and the filtration of what is done.
+"""Status of a run: simplices finished and left, and the filtration of those that are finished.
 
-Only settings and the numbers of records are read, so that it may be looked at while a run works on
-it.
+Only settings and the values of records are read, so that a run may work on its folder meanwhile.
 """
 
 import math
@@ -29,46 +28,46 @@ Floats = NDArray[np.float64]
 State = Literal["running", "stopped", "finished", "unknown"]
 
 
-class Turn(NamedTuple):
-    """One dimension's share of a run.
+class DimensionStatus(NamedTuple):
+    """Simplices of one dimension in a run.
 
-    total   simplices
-    done    of them
-    pace    seconds that one took since the folder was last taken up; None where none was done then
-    at      when the last one was done, in seconds since 1970; None where there is none
+    total         number of simplices
+    done          number of those that are finished
+    seconds_each  of a simplex since the folder was last taken up; None where none was finished then
+    at            when the last one was finished, in seconds since 1970; None where there is none
     """
 
     name: str
     total: int
     done: int
-    pace: float | None
+    seconds_each: float | None
     at: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Progress:
-    """What a run folder holds.
+class RunStatus:
+    """Status of a run folder.
 
     folder      of the records
     state       whether a process works on it; else whether all is finished, the result of a
-                command included; "unknown" where the folder cannot be asked for a process
+                command included; "unknown" where the lock of the folder cannot be tried
     settings    of the run, the minima and the complex, JSON values by name
-    turns       dimension by dimension
-    values      for each dimension (m_r,) what the filtration has for each simplex, colexicographic;
-                NaN where it is not finished, inf where the loss is not finite on it
-    failed      why there is no finite loss, by simplex; those with such a face are not in it
+    dimensions  from that of the minima on
+    values      for each dimension (m_r,) filtration values of all simplices, colexicographic; NaN
+                where one is not finished, inf where the loss is not finite on it
+    failed      reasons for a loss that is not finite, by simplex, but for those with such a face
     """
 
     folder: Path
     state: State
     settings: dict[str, dict[str, Any]]
-    turns: tuple[Turn, ...]
+    dimensions: tuple[DimensionStatus, ...]
     values: tuple[Floats, ...]
     failed: dict[tuple[int, ...], str]
 
     @classmethod
-    def read(cls, folder: str | Path) -> "Progress":
-        """Of the folder of a run, or of a `store=`.
+    def read(cls, folder: str | Path) -> "RunStatus":
+        """Status of the folder of a run, or of a `store=`.
 
         Raises RunError where there is no run, DataError where a file was changed.
         """
@@ -84,22 +83,22 @@ class Progress:
             )
         n, max_dim = _size(settings)
         values, failed = _values(records, settings, n, max_dim)
-        turns = tuple(_turns(records, values, n, max_dim))
+        dimensions = tuple(_dimensions(records, values, n, max_dim))
         state = _state(records.folder / LOCK)
-        whole = all(turn.total == turn.done for turn in turns)
+        is_done = all(dimension.total == dimension.done for dimension in dimensions)
         by_command = records.folder.name == RECORDS
-        if state == "stopped" and whole and (not by_command or _result(records.folder).is_file()):
+        if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        return cls(records.folder, state, settings, turns, values, failed)
+        return cls(records.folder, state, settings, dimensions, values, failed)
 
     @property
     def result(self) -> Path | None:
-        """The folder of what the command wrote when all was finished; None where it did not."""
+        """The folder of a command's result; None where it is not written."""
         is_there = self.folder.name == RECORDS and _result(self.folder).is_file()
         return self.folder.parent if is_there else None
 
     def barcode(self, field: int | None = None) -> Barcode | None:
-        """Over Z/field, of what is finished; None before there is an edge.
+        """Barcode over Z/field of the finished simplices; None before there is an edge.
 
         field  a prime; None: that of the result, 2 where there is none
         Where there is a result over Z/field it is that, certificates included. Raises FieldError,
@@ -113,52 +112,53 @@ class Progress:
         return None if filtration is None else filtration.barcode(2 if field is None else field)
 
     def filtration(self) -> FilteredComplex | None:
-        """The simplices that are finished, up to the highest dimension that has any, or that is
-        finished; None before there is an edge.
+        """Finished simplices, up to the highest dimension that has any, or that is finished; None
+        before there is an edge.
         """
         n = len(self.values[0])
         if np.isnan(self.values[0]).any():
             return None
         every = complete_simplices(n, len(self.values) - 1)
-        there = [np.isfinite(values) for values in self.values]
-        top = len(there) - 1
-        while top and np.isnan(self.values[top]).any() and not there[top].any():
+        finite = [np.isfinite(values) for values in self.values]
+        top = len(finite) - 1
+        while top and np.isnan(self.values[top]).any() and not finite[top].any():
             top -= 1
-        if not top or not there[1].any():
+        if not top or not finite[1].any():
             return None
         return FilteredComplex(
-            [of[finite] for of, finite in zip(every[: top + 1], there, strict=False)],
-            [of[finite] for of, finite in zip(self.values[: top + 1], there, strict=False)],
+            [vertices[rows] for vertices, rows in zip(every[: top + 1], finite, strict=False)],
+            [values[rows] for values, rows in zip(self.values[: top + 1], finite, strict=False)],
         )
 
-    def left(self) -> float | None:
-        """Seconds that the rest may take, if a simplex takes as long as the last ones, and one of a
-        dimension not begun as one of the dimension below; None where nothing tells."""
-        seconds, pace = 0.0, None
-        for turn in self.turns:
-            pace = turn.pace if turn.pace is not None else pace
-            if turn.done < turn.total and pace is None:
+    def seconds_left(self) -> float | None:
+        """Estimated seconds of the rest, at the last seconds of a simplex of its dimension or, in a
+        dimension not begun, of the one below; None where there is no estimate.
+        """
+        seconds, each = 0.0, None
+        for dimension in self.dimensions:
+            each = each if dimension.seconds_each is None else dimension.seconds_each
+            if dimension.done < dimension.total and each is None:
                 return None
-            seconds += (turn.total - turn.done) * (pace or 0.0)
+            seconds += (dimension.total - dimension.done) * (each or 0.0)
         return seconds
 
-    def duration(self) -> str:
-        """What `left` says, for people."""
-        left = self.left()
+    def time_left(self) -> str:
+        """The estimate of `seconds_left` as text."""
+        left = self.seconds_left()
         return "unknown" if left is None else f"about {duration(left)}"
 
     def table(self) -> str:
-        """Dimension by dimension what is done, and how long the rest may take."""
-        width = max(len(turn.name) for turn in self.turns)
+        """Finished simplices, all simplices and seconds of one, dimension by dimension."""
+        width = max(len(dimension.name) for dimension in self.dimensions)
         lines = [f"{'':{width}}     done       of   seconds each"]
-        for turn in self.turns:
-            pace = "-" if turn.pace is None else f"{turn.pace:.3g}"
-            lines.append(f"{turn.name:{width}} {turn.done:8} {turn.total:8}   {pace:>12}")
+        for name, total, done, seconds_each, _ in self.dimensions:
+            each = "-" if seconds_each is None else f"{seconds_each:.3g}"
+            lines.append(f"{name:{width}} {done:8} {total:8}   {each:>12}")
         return "\n".join(lines)
 
 
 def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
-    """How many minima, and the top dimension where it is known yet."""
+    """Number of minima, and the top dimension where it is known yet."""
     complex_, run = settings.get("complex", {}), settings.get("run", {})
     try:
         max_dim = complex_.get("max_dim", run.get("max_dim"))
@@ -175,40 +175,40 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
 def _values(
     records: Records, settings: dict[str, dict[str, Any]], n: int, max_dim: int | None
 ) -> tuple[tuple[Floats, ...], dict[tuple[int, ...], str]]:
-    """Values of all simplices by dimension, and why some failed."""
+    """Values of all simplices by dimension, and reasons of failures by simplex."""
     values, failed = [np.full(n, np.nan)], {}
     if "complex" in settings:
         values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
     else:
-        for number, figures in _figures(records, 0, n).items():
-            values[0][number] = figures["loss"]
+        for number, record in _record_values(records, 0, n).items():
+            values[0][number] = record["loss"]
     for r in range(1, (max_dim or 0) + 1):
         inside = np.full(comb(n, r + 1), np.nan)
-        for number, figures in _figures(records, r, len(inside)).items():
-            largest = figures["largest"]
-            if figures["failed"]:
-                failed[tuple(figures["vertices"])] = figures["failed"]
+        for number, record in _record_values(records, r, len(inside)).items():
+            largest = record["largest"]
+            if record["failed"]:
+                failed[tuple(record["vertices"])] = record["failed"]
                 largest = math.inf
             inside[number] = -math.inf if largest is None else largest
-        floor = on_facets(values[-1], complete_simplices(n, r)[r])
-        values.append(np.where(np.isinf(floor), np.inf, np.maximum(inside, floor)))
+        faces = on_facets(values[-1], complete_simplices(n, r)[r])
+        values.append(np.where(np.isinf(faces), np.inf, np.maximum(inside, faces)))
     return tuple(values), failed
 
 
-def _figures(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
-    """The numbers of the records of r-simplices, of which there are m at most."""
-    figures = records.values(record_name(r), "complex" if r else "minima")
-    if figures and max(figures) >= m:
+def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
+    """Values of the records of r-simplices, at most m of them, by number."""
+    values = records.values(record_name(r), "complex" if r else "minima")
+    if values and max(values) >= m:
         raise DataError(
             f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "
-            f"number {max(figures)}: choose another folder"
+            f"number {max(values)}: choose another folder"
         )
-    return figures
+    return values
 
 
-def _turns(
+def _dimensions(
     records: Records, values: tuple[Floats, ...], n: int, max_dim: int | None
-) -> Iterator[Turn]:
+) -> Iterator[DimensionStatus]:
     try:
         begun = (records.folder / BEGUN).stat().st_mtime
     except FileNotFoundError:
@@ -217,19 +217,19 @@ def _turns(
     for r in range((max_dim or 0) + 1):
         times = records.times(record_name(r))
         since = [time for time in times if time >= begun]
-        pace = (since[-1] - max(begun, before)) / len(since) if since else None
-        yield Turn(
+        seconds_each = (since[-1] - max(begun, before)) / len(since) if since else None
+        yield DimensionStatus(
             name=dimension_name(r),
             total=comb(n, r + 1),
             done=int((~np.isnan(values[r])).sum()),
-            pace=pace,
+            seconds_each=seconds_each,
             at=times[-1] if times else None,
         )
         before = max([before, *times])
 
 
 def _result(folder: Path) -> Path:
-    """What a command writes last, beside the records in `folder`."""
+    """The file that a command writes last, beside the records in `folder`."""
     return folder.parent / "run.json"
 
 

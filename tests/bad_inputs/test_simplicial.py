@@ -300,7 +300,7 @@ SIMPLICES_AND_PICTURES = (
     Row("plot_triangle", lambda g, v: plot_triangle(g.triangle, ax=v), OptionError,
         "of type Axes", NO_AXES),
     Row("Maximum", lambda g, v: plot_triangle(replace(g.triangle, maximum=v)), ShapeError,
-        "the place of a maximum", (Maximum(1.0, np.ones(2), torch.zeros(2)),)),
+        "three barycentric coordinates", (Maximum(1.0, np.ones(2), torch.zeros(2)),)),
     Row("plot_edge", lambda _, v: plot_edge(v), OptionError, "of type OptimisedSimplex",
         (5, None, (0, 1), OptimisedSimplex)),
     Row("plot_edge", lambda g, _: plot_edge(g.triangle), DimensionError, "of dimension 1"),

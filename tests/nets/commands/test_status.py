@@ -23,7 +23,7 @@ from reduction import Barcode, FilteredComplex
 from simplicial import Algorithm1, Minima, Recipe, build_complex
 from simplicial.display import duration
 from simplicial.reports.html import write_page
-from simplicial.reports.status import Progress
+from simplicial.reports.status import RunStatus
 from simplicial.run_folder.folder import RunFolder
 from tests.nets.cli_runner import SMALL, invoke, succeed
 
@@ -57,13 +57,13 @@ def test_a_finished_run_has_the_barcode_of_its_result(whole: Path) -> None:
     said = succeed("status", whole).stdout
     assert said.startswith(f"{whole}: finished\n")
     assert everything(whole) == before
-    progress, barcode = Progress.read(whole), Barcode.load(whole / "barcodes.json")
-    filtration = progress.filtration()
+    status, barcode = RunStatus.read(whole), Barcode.load(whole / "barcodes.json")
+    filtration = status.filtration()
     assert filtration is not None
     for ours, theirs in zip(filtration.barcode(), barcode, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert barcode.table() in said
-    assert progress.left() == 0
+    assert status.seconds_left() == 0
 
 
 def test_a_stopped_run_has_the_barcode_of_what_is_finished(whole: Path, stopped: Path) -> None:
@@ -74,14 +74,14 @@ def test_a_stopped_run_has_the_barcode_of_what_is_finished(whole: Path, stopped:
         if number not in (1, 4):  # each of the triangles has one of these two edges
             kept[edge] = max(largest[number], *values[list(edge)])
     expected = FilteredComplex.from_simplices(kept).barcode()
-    progress = Progress.read(stopped)
-    assert progress.state == "stopped"
-    filtration = progress.filtration()
+    status = RunStatus.read(stopped)
+    assert status.state == "stopped"
+    filtration = status.filtration()
     assert filtration is not None
     assert filtration.counts == (4, 4)
     for ours, theirs in zip(filtration.barcode(), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert [(turn.done, turn.total) for turn in progress.turns] == [(4, 4), (4, 6), (0, 4)]
+    assert [(d.done, d.total) for d in status.dimensions] == [(4, 4), (4, 6), (0, 4)]
 
 
 def test_a_run_at_work_is_told_from_a_stopped_one(stopped: Path) -> None:
@@ -101,10 +101,10 @@ def test_the_pace_is_that_since_the_run_was_taken_up(whole: Path, tmp_path: Path
             path = folder / "records" / name / f"{number:06}.json"
             os.utime(path, (begun + moment, begun + moment))
     shutil.rmtree(folder / "records" / "simplices-2")
-    progress = Progress.read(folder)
-    assert [turn.pace for turn in progress.turns] == [10.0, 10.0, None]
-    assert progress.left() == 40.0  # four triangles, each as long as an edge
-    assert progress.duration() == "about 40 s"
+    status = RunStatus.read(folder)
+    assert [dimension.seconds_each for dimension in status.dimensions] == [10.0, 10.0, None]
+    assert status.seconds_left() == 40.0  # four triangles, each as long as an edge
+    assert status.time_left() == "about 40 s"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_page_of_a_stopped_run_says_so(stopped: Path) -> None:
     assert "Barcodes of what is finished" in page
     assert len(pictures(page)) == 3
     succeed(*RUN, "--out", stopped)  # goes on beside the page
-    assert Progress.read(stopped).state == "finished"
+    assert RunStatus.read(stopped).state == "finished"
 
 
 def test_the_page_of_a_store_takes_nothing_from_beside_it(whole: Path, tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_the_page_of_a_store_takes_nothing_from_beside_it(whole: Path, tmp_path:
     shutil.copy(whole / "triangle.png", tmp_path)
     for name in ("barcodes.json", "run.json"):
         (tmp_path / name).write_text("of another run")
-    progress = Progress.read(tmp_path / "mine")
-    assert progress.state == "finished"
-    assert progress.result is None
-    write_page(progress, tmp_path / "page.html")
+    status = RunStatus.read(tmp_path / "mine")
+    assert status.state == "finished"
+    assert status.result is None
+    write_page(status, tmp_path / "page.html")
     assert len(pictures((tmp_path / "page.html").read_text(encoding="utf-8"))) == 3
 
 
@@ -199,8 +199,8 @@ def test_a_run_that_was_killed_before_its_result_is_not_finished(
     whole: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(whole / "records", tmp_path / "records")
-    assert Progress.read(tmp_path).state == "stopped"
-    assert Progress.read(tmp_path).left() == 0.0
+    assert RunStatus.read(tmp_path).state == "stopped"
+    assert RunStatus.read(tmp_path).seconds_left() == 0.0
 
 
 def test_a_complex_of_some_of_the_networks_is_read(tmp_path: Path) -> None:
@@ -208,16 +208,16 @@ def test_a_complex_of_some_of_the_networks_is_read(tmp_path: Path) -> None:
     loss = NetworkLoss(MLP(64, (3,), 10), data.train_inputs, data.train_targets)
     recipe = Recipe(epochs=1)
     minima = train_minima(loss, 4, recipe=recipe, store=tmp_path, progress=False)
-    progress = Progress.read(tmp_path)
-    assert progress.state == "finished"
-    assert progress.barcode() is None
+    status = RunStatus.read(tmp_path)
+    assert status.state == "finished"
+    assert status.barcode() is None
     some = Minima(minima.points[1:], loss)
     complex_ = build_complex(
         some, 2, optimizer=Algorithm1(recipe=recipe), store=tmp_path, tolerance=None, progress=False
     )
-    progress = Progress.read(tmp_path)
-    assert progress.state == "finished"
-    for seen, values in zip(progress.values, complex_.values, strict=True):
+    status = RunStatus.read(tmp_path)
+    assert status.state == "finished"
+    for seen, values in zip(status.values, complex_.values, strict=True):
         np.testing.assert_array_equal(seen, values)
 
 
@@ -232,7 +232,7 @@ def test_a_certified_run_has_its_own_barcode(tmp_path: Path) -> None:
 def test_names_are_text_on_the_page(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "<script>alert(1)<"
     shutil.copytree(whole, folder)
-    write_page(Progress.read(folder), tmp_path / "page.html")
+    write_page(RunStatus.read(folder), tmp_path / "page.html")
     assert "<script" not in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ from simplicial import (
     build_complex,
 )
 from simplicial.maps.lattice import interior_lattice
-from simplicial.reports.status import Progress
+from simplicial.reports.status import RunStatus
 from simplicial.run_folder.records import Records
 
 RECIPE = Recipe(epochs=40, learning_rate=0.05, weight_decay=0.0)
@@ -132,7 +132,7 @@ def test_a_finished_run_has_a_barcode_of_an_index_of_which_all_simplices_are_mis
     options: dict[str, Any] = {"optimizer": straight, "tolerance": None, "progress": False}
     minima = Minima(POINTS[:3], only_edges)
     complex_, _ = told(build_complex, minima, 2, store=tmp_path, **options)
-    barcode = Progress.read(tmp_path).barcode()
+    barcode = RunStatus.read(tmp_path).barcode()
     assert barcode is not None
     for ours, theirs in zip(barcode, complex_.barcode(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -172,10 +172,10 @@ def test_neither_batches_nor_a_store_change_what_is_missing(
     figures = Records(tmp_path).values("simplices-1", "complex")[0]
     assert figures["failed"].startswith("training must stay finite")
     assert figures["largest"] is None
-    progress = Progress.read(tmp_path)
-    assert progress.state == "finished"
-    assert list(progress.failed) == [(0, 1)]
-    for seen, values in zip(progress.values, stored.values, strict=True):
+    status = RunStatus.read(tmp_path)
+    assert status.state == "finished"
+    assert list(status.failed) == [(0, 1)]
+    for seen, values in zip(status.values, stored.values, strict=True):
         np.testing.assert_array_equal(seen, values)
     calls: list[int] = []
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from reduction import DataError
 from simplicial import RunError
-from simplicial.reports.status import Progress as RunStatus
+from simplicial.reports.status import RunStatus
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
