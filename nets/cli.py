@@ -1,5 +1,9 @@
 """The command `loss-barcodes`: barcodes of trained networks, and of functions whose barcode is
-known."""
+known.
+
+Nothing heavy is imported here: help and a wrong option load no torch, and what torch must be told
+before it computes is told before a command imports it.
+"""
 
 import warnings
 from typing import Any
@@ -10,12 +14,13 @@ from nets.commands.analytic import analytic
 from nets.commands.report import report
 from nets.commands.run import run
 from nets.commands.status import status
-from reduction import TopologyError
-from simplicial import LossWarning, configure_process
+from reduction.errors import TopologyError
+from simplicial.configuration import configure_process
+from simplicial.errors import LossWarning
 
 
-class _Refusing(click.Group):
-    """Shows what is wrong with the input as one sentence, without a traceback, and warnings so."""
+class _Commands(click.Group):
+    """Shows an error of the input as one sentence, without a traceback, and warnings likewise."""
 
     def invoke(self, ctx: click.Context) -> Any:
         configure_process()
@@ -35,14 +40,14 @@ class _Refusing(click.Group):
 
 
 def _warn(message: Warning | str, category: type[Warning], *where: Any) -> None:
-    """Show what is wrong with simplices as a sentence, and other warnings as Python does."""
+    """Show a warning about simplices as a sentence, and all others as Python does."""
     if issubclass(category, LossWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)
 
 
-@click.group(cls=_Refusing, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="loss-barcodes")
 def main() -> None:
     """How far is a loss surface from convex?
@@ -54,10 +59,8 @@ def main() -> None:
     """
 
 
-main.add_command(run)
-main.add_command(analytic)
-main.add_command(status)
-main.add_command(report)
+for _command in (run, analytic, status, report):
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

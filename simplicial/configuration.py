@@ -1,12 +1,13 @@
-"""What a process should be told before torch computes in it: the only place that sets it.
+"""Settings of a whole process, changed here alone: MKL's rounding, glibc's memory, torch's threads.
 
-The commands and the initialisers of their workers call `configure_process`; nothing is set by an
-import.
+The commands and the initialisers of their workers call `configure_process`; an import sets nothing.
 """
 
 import os
 import sys
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from ctypes import CDLL
 from pathlib import Path
 
@@ -48,3 +49,16 @@ def _mkl_is_off() -> bool:
         if ask is not None:
             return ask(-1) == _OFF  # -1: of all settings; asking makes MKL read its variable
     return False
+
+
+@contextmanager
+def torch_threads(count: int) -> Generator[None]:
+    """As many threads of torch as given in this block, and the former number behind it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

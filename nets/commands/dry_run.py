@@ -1,11 +1,11 @@
-"""What a run will take: its evaluations of loss and gradient counted, one of each timed.
+"""The cost of a run: its evaluations of loss and gradient counted, one of each timed.
 
 Nothing is trained. Times are those of this machine, now, for points that are evaluated together as
 a run does.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import comb
 from typing import NamedTuple
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nets.commands.settings import GIGABYTE, NetworkSettings, Room
+from nets.commands.settings import GIGABYTE, MemoryBudget, NetworkSettings
 from nets.data.images import ImageData
 from nets.loss import NetworkLoss
 from simplicial import NudgedElastic
@@ -36,8 +36,8 @@ class Costs(NamedTuple):
     gradient: float
 
 
-class Planned(NamedTuple):
-    """One dimension's share of a run.
+class DimensionPlan(NamedTuple):
+    """Evaluations of a run in one dimension.
 
     steps      gradients on a mini-batch
     losses     losses on all images
@@ -51,55 +51,54 @@ class Planned(NamedTuple):
     gradients: int
 
     def seconds(self, costs: Costs) -> float:
-        """By one process."""
+        """Time by one process."""
         return self.steps * costs.step + self.losses * costs.loss + self.gradients * costs.gradient
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will take.
+    """Evaluations, time and memory of a run.
 
-    turns     dimension by dimension
-    costs     of what they count
-    notes     in which way the counts are bounds
-    workers   processes
-    room      bytes for each process
+    dimensions  from the minima upwards
+    costs       of one evaluation
+    bounds      sentences on the counts that are bounds
+    workers     processes
+    memory      bytes for each process
     """
 
-    turns: tuple[Planned, ...]
+    dimensions: tuple[DimensionPlan, ...]
     costs: Costs
-    notes: tuple[str, ...]
+    bounds: tuple[str, ...]
     workers: int
-    room: Room
+    memory: MemoryBudget
 
     def table(self) -> str:
-        """Counts and time, dimension by dimension; memory; when a first barcode is known."""
-        counted = [(t.name, *t[1:], duration(self._seconds(t))) for t in (*self.turns, self._all())]
-        rows = [("", "simplices", "steps", "losses", "gradients", "time"), *counted]
-        columns = zip(*rows, strict=True)
-        widths = [max(len(str(cell)) for cell in column) for column in columns]
+        """Counts and time, dimension by dimension; memory; the time of the first barcode."""
+        rows = [("", "simplices", "steps", "losses", "gradients", "time")]
+        rows += [(*d, duration(self._seconds(d))) for d in (*self.dimensions, self._total())]
+        widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
         lines = [
             "   ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows
         ]
         return "\n".join([*lines, "", *self._remarks()])
 
-    def _all(self) -> Planned:
-        counts = zip(*(turn[1:] for turn in self.turns), strict=True)
-        return Planned("in all", *map(sum, counts))
+    def _total(self) -> DimensionPlan:
+        counts = zip(*(dimension[1:] for dimension in self.dimensions), strict=True)
+        return DimensionPlan("in all", *map(sum, counts))
 
-    def _seconds(self, turn: Planned) -> float:
-        return turn.seconds(self.costs) / self.workers
+    def _seconds(self, dimension: DimensionPlan) -> float:
+        return dimension.seconds(self.costs) / self.workers
 
     def _remarks(self) -> list[str]:
-        minima, edges = self.turns[:2]
+        minima, edges = self.dimensions[:2]
         # the edges at the lowest minimum come first
         cone = (minima.simplices - 1) / edges.simplices
         first = duration(self._seconds(minima) + cone * self._seconds(edges))
-        program, controls, batches = (f"{size / GIGABYTE:.3g} GB" for size in self.room)
+        program, controls, batches = (f"{size / GIGABYTE:.3g} GB" for size in self.memory)
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return [
             "steps: gradients on one mini-batch; losses and gradients: on all images",
-            *self.notes,
+            *self.bounds,
             f"time: on this machine, now, by {processes}; a first Barcode\u2070 after {first}",
             f"memory of a process: {program} for the program and its data, {controls} for control "
             f"points, and up to {batches} for batches of networks",
@@ -107,31 +106,10 @@ class Plan:
 
 
 def plan(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Plan:
-    """Count what a run with these settings takes, and time one step, one loss and one gradient.
+    """Count the evaluations of a run with these settings; time one step, one loss, one gradient.
 
-    Raises what `NetworkLoss` and `NetworkSettings.room` raise.
+    Raises the errors of `NetworkLoss` and of `NetworkSettings.memory_budget`.
     """
-    build, n, recipe = settings.build, settings.count, settings.recipe
-    optimizer, simplex_map = build["optimizer"], build["simplex_map"]
-    elastic, honest = isinstance(optimizer, NudgedElastic), build["tolerance"] is not None
-    batches = -(-len(images.train_targets) // recipe.batch_size)
-    trained = recipe.epochs * batches
-    exact = int(honest or elastic)  # gradients at control points, once
-    turns = [Planned("minima", n, 0 if settings.checkpoints else n * trained, n, exact * n)]
-    for r in range(1, settings.max_dim + 1):
-        own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
-        steps = trained if own and not elastic else 0
-        rounds = optimizer.most_rounds(r) if elastic else 0
-        losses = len(interior_lattice(r, settings.resolution))
-        gradients = own * (exact + rounds)
-        turns.append(Planned(dimension_name(r), m, m * steps, m * losses, m * gradients))
-    notes = []
-    if honest:
-        notes.append(
-            "losses, gradients: at least; honest maxima take more, often many times as many"
-        )
-    if elastic:
-        notes.append("gradients: of all steps; fillings that are compared take more of both")
     loss, mini = (
         NetworkLoss(
             model,
@@ -140,22 +118,43 @@ def plan(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Plan
             device=settings.device,
             precision=settings.precision,
         )
-        for size in (IMAGES, recipe.batch_size)
+        for size in (IMAGES, settings.recipe.batch_size)
     )
+    bounds = []
+    if not settings.sampled:
+        bounds.append(
+            "losses, gradients: at least; refined maxima take more, often many times as many"
+        )
+    if settings.optimizer == "elastic":
+        bounds.append("gradients: of all steps; fillings that are compared take more of both")
     return Plan(
-        turns=tuple(turns),
+        dimensions=tuple(_counts(settings, len(images.train_targets))),
         costs=_costs(loss, mini, len(images.train_targets)),
-        notes=tuple(notes),
+        bounds=tuple(bounds),
         workers=settings.workers or 1,
-        room=settings.room(loss),
+        memory=settings.memory_budget(loss),
     )
+
+
+def _counts(settings: NetworkSettings, images: int) -> Iterator[DimensionPlan]:
+    """Evaluations, dimension by dimension; images: number of training images."""
+    n, recipe = settings.count, settings.recipe
+    optimizer, simplex_map = settings.build["optimizer"], settings.build["simplex_map"]
+    elastic = isinstance(optimizer, NudgedElastic)
+    trained = recipe.epochs * -(-images // recipe.batch_size)
+    exact = int(elastic or not settings.sampled)  # gradients at control points, once
+    yield DimensionPlan("minima", n, 0 if settings.checkpoints else n * trained, n, exact * n)
+    for r in range(1, settings.max_dim + 1):
+        own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
+        steps = trained if own and not elastic else 0
+        rounds = optimizer.most_rounds(r) if elastic else 0
+        losses = len(interior_lattice(r, settings.resolution))
+        gradients = own * (exact + rounds)
+        yield DimensionPlan(dimension_name(r), m, m * steps, m * losses, m * gradients)
 
 
 def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:
-    """By the clock, in proportion to all images.
-
-    loss  on some of them, mini on a mini-batch
-    """
+    """Costs by the clock; `loss` is on a part of the images, `mini` on a mini-batch."""
     point = loss.flatten(loss.model().state_dict())
     noise = torch.randn((POINTS, loss.dim), generator=torch.Generator().manual_seed(0))
     points = point + NEAR * noise.to(point)
@@ -169,7 +168,7 @@ def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """For one of the points, the second time."""
+    """Time for one of the points, at the second call."""
 
     def done() -> float:
         work()

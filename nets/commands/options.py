@@ -1,14 +1,10 @@
-"""Options that the commands share, and the folder that they write."""
+"""Options that the commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
-
-from reduction import Barcode
-from simplicial import LossComplex
-from simplicial.reports.result_folder import write_report
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -38,6 +34,12 @@ def shared_options(command: Command) -> Command:
             help="Most steps of each relaxation of the elastic optimizer.  [default: 200]",
         ),
         click.option(
+            "--resolution",
+            default=12,
+            show_default=True,
+            help="Steps along an edge of the lattice on which maxima are sought first.",
+        ),
+        click.option(
             "--tolerance",
             type=float,
             help="How far below the true one a maximum may be, as a share of the loss's range."
@@ -52,24 +54,3 @@ def shared_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
-
-
-def write(
-    folder: Path,
-    loss_complex: LossComplex,
-    barcode: Barcode,
-    written: dict[str, Any],
-    *,
-    goes_on: bool,
-    progress: bool,
-) -> None:
-    """Write a result to the folder, and say which files and what is missing; see `write_report`."""
-    missing = [simplex.tolist() for of in loss_complex.missing for simplex in of]
-    if missing:
-        click.echo(
-            f"\n{len(missing)} simplices are missing, since the loss is not finite on them or on a "
-            "face: bars that only they could end have no end, as with these simplices at +inf"
-        )
-    written = written | {"missing": missing}
-    names = write_report(folder, loss_complex, barcode, written, goes_on=goes_on, progress=progress)
-    click.echo(f"\n{folder}: {', '.join(names)}")

@@ -5,8 +5,6 @@ from pathlib import Path
 import click
 
 from nets.commands.options import folder_argument, folder_field
-from simplicial.reports.html import write_page
-from simplicial.reports.status import RunStatus
 
 
 @click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")
@@ -24,6 +22,9 @@ def report(folder: Path, field: int | None, out: Path | None) -> None:
     \b
     loss-barcodes report runs/digits
     """
+    from simplicial.reports.html import write_page
+    from simplicial.reports.status import RunStatus
+
     path = folder / "report.html" if out is None else out
     write_page(RunStatus.read(folder), path, field)
     click.echo(path)

@@ -1,38 +1,12 @@
-"""`loss-barcodes run`: barcodes of trained networks."""
+"""`loss-barcodes run`: its options."""
 
-import os
-import time
-from collections.abc import Generator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import click
-import numpy as np
-import torch
-from numpy.typing import ArrayLike
-from torch import Tensor, nn
 
-from nets.commands.dry_run import plan
-from nets.commands.options import shared_options, write
-from nets.commands.settings import NetworkSettings, record
-from nets.data.images import ImageData
-from nets.data.loading import load
-from nets.loss import NetworkLoss
-from nets.models import build as models
-from nets.models.checkpoints import make_model, read_checkpoint
+from nets.commands.options import shared_options
 from nets.names import DATA_SETS, MODELS, PRECISIONS
-from nets.symmetry import align
-from nets.training import train_minima
-from reduction import Barcode, w_inf
-from simplicial import LossComplex, Minima, build_complex
-from simplicial.evaluation import evaluate
-from simplicial.reports.status import RECORDS
-from simplicial.run_folder.folder import RunFolder
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -118,12 +92,6 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     type=int,
     help="Edgewise map with so many segments.  [default: the paper's map; elastic: 12]",
 )
-@click.option(
-    "--resolution",
-    default=12,
-    show_default=True,
-    help="Steps along an edge of the lattice on which maxima are sought first.",
-)
 @click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option(
@@ -165,7 +133,9 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
 )
 @shared_options
-def run(dry_run: bool, **options: Any) -> None:
+def run(
+    dry_run: bool, checkpoint: tuple[Path, ...], more: tuple[Path, ...], **options: Any
+) -> None:
     """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
 
     The recipe of mlp is for the digits, that of lenet is the paper's, that of resnet Li et al.'s
@@ -181,165 +151,10 @@ def run(dry_run: bool, **options: Any) -> None:
 
     What is finished is kept in --out as it ends: the same command goes on where it stopped.
     """
-    settings = NetworkSettings(checkpoints=_checkpoints(options), **options)
-    settings.check()
-    torch.set_num_threads(settings.cores)
-    images = _images(settings)
-    model = _model(settings, images)
-    states = [read_checkpoint(path) for path in settings.checkpoints]
-    if dry_run:
-        click.echo(plan(model, images, settings).table())
-        return
-    with RunFolder(settings.out / RECORDS) as store, _workers(settings.workers) as executor:
-        _run(settings, model, images, states, store, executor)
-
-
-@contextmanager
-def _workers(count: int | None) -> Generator[Executor | None]:
-    """Processes that begin anew, since torch's threads do not outlive a fork; none lives longer
-    than this one, or than what it does with them.
-    """
-    if count is None:
-        yield None
-        return
-    executor = ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent)
-    try:
-        yield executor
-    except BaseException:
-        for process in active_children():
-            process.terminate()
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this worker when the process that began it ends, however that comes."""
-    parent = parent_process()
-    assert parent is not None, "a worker has been started"
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
-
-
-def _images(settings: NetworkSettings) -> ImageData:
-    return load(
-        settings.data,
-        settings.data_dir,
-        settings.download,
-        subset=settings.subset,
-        image_size=settings.image_size,
-    )
-
-
-def _model(settings: NetworkSettings, images: ImageData) -> nn.Module:
-    if settings.factory is not None:
-        return make_model(settings.factory)
-    return models.build(
-        settings.network,
-        images.shape,
-        images.classes,
-        hidden=settings.hidden,
-        depth=settings.depth,
-        width=settings.width,
-        shortcuts=settings.shortcuts,
-    )
-
-
-def _run(
-    settings: NetworkSettings,
-    model: nn.Module,
-    images: ImageData,
-    states: list[dict[str, Tensor]],
-    store: RunFolder,
-    executor: Executor | None,
-) -> None:
-    began = time.perf_counter()
-    recipe, build = settings.recipe, settings.build
-    loss, test = (
-        NetworkLoss(
-            model,
-            inputs,
-            targets,
-            device=settings.device,
-            precision=settings.precision,
-            statistics=images.train_inputs,
-        )
-        for inputs, targets in (
-            (images.train_inputs, images.train_targets),
-            (images.test_inputs, images.test_targets),
-        )
-    )
-    memory = settings.room(loss).batches
-    store.match_settings("run", settings.lasting | {"data_sha256": images.digest})
-    if states:
-        minima = Minima.from_state_dicts(states, loss)
-        if settings.align:
-            minima = align(minima, seed=settings.seed, memory=memory)
-    else:
-        minima = train_minima(
-            loss,
-            settings.count,
-            recipe=recipe,
-            align=settings.align,
-            seed=settings.seed,
-            memory=memory,
-            store=store,
-            executor=executor,
-            batch=settings.batch,
-            progress=not settings.quiet,
-        )
-    loss_complex = build_complex(
-        minima,
-        settings.max_dim,
-        memory=memory,
-        store=store,
-        executor=executor,
-        batch=settings.batch,
-        **build,
-    )
-    barcode = loss_complex.barcode(settings.field)
-    scores = evaluate(test, minima.points, memory).accuracy
-    _say(settings, len(images.train_targets), loss_complex, barcode, scores)
-    written = record(settings, recipe, barcode, time.perf_counter() - began)
-    written |= {"data_sha256": images.digest, "loss": repr(loss)}
-    write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
-
-
-def _checkpoints(options: dict[str, Any]) -> tuple[Path, ...]:
-    """Those of `--checkpoint a.pt b.pt c.pt`: click takes b.pt and c.pt for arguments."""
-    given, more = options.pop("checkpoint"), options.pop("more")
-    if more and not given:
+    if more and not checkpoint:
         raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
-    return (*given, *more)
+    from nets.commands.network_run import compute
+    from nets.commands.settings import NetworkSettings
 
-
-def _say(
-    settings: NetworkSettings,
-    images: int,
-    loss_complex: LossComplex,
-    barcode: Barcode,
-    test_accuracy: ArrayLike | None,
-) -> None:
-    """What a run found."""
-    minima = loss_complex.minima
-    click.echo(f"{len(minima)} minima of {settings.network} on {images} images")
-    rows = {"loss": minima.values, "accuracy": minima.accuracy, "test accuracy": test_accuracy}
-    for name, values in rows.items():
-        click.echo(f"{name:14} {_span(values)}")
-    click.echo("\n" + barcode.table())
-    if loss_complex.max_dim >= 2:
-        click.echo("\n" + _triplets(loss_complex))
-
-
-def _triplets(loss_complex: LossComplex) -> str:
-    """Eq. 3, which the paper's Table 1a reports."""
-    bars = loss_complex.triplet_barcode()
-    return f"eq. 3, each triple of minima by itself: {len(bars)} bars, W_inf {w_inf(bars):.6g}"
-
-
-def _span(values: ArrayLike | None) -> str:
-    return "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"
+    # of `--checkpoint a.pt b.pt c.pt` click takes b.pt and c.pt for arguments
+    compute(NetworkSettings(checkpoints=(*checkpoint, *more), **options), dry_run=dry_run)

@@ -1,10 +1,8 @@
-"""The settings of `run` and `analytic`, as values: what a record holds, and what repeats a run."""
+"""The settings of `run` and `analytic`, as values: each holds all that repeats its run."""
 
 import math
-import platform
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -14,7 +12,7 @@ from torch import Tensor
 from nets.loss import NetworkLoss
 from nets.models.recipes import RECIPES
 from nets.names import Precision
-from reduction import Barcode, OptionError
+from reduction import OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime
 from reduction.validation import as_integer
@@ -22,10 +20,6 @@ from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, R
 from simplicial.build import check_build, check_options, pool_bytes
 from simplicial.reports.result_folder import check_folder
 
-PACKAGES = (
-    "loss-barcodes", "matplotlib", "networkx", "numba", "numpy", "scikit-learn", "scipy",
-    "torchvision",
-)  # fmt: skip
 GIGABYTE = 10**9
 SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
 DIGITS = 3  # binary, of what is left for batches: a program does not always take the same
@@ -36,7 +30,7 @@ MODEL, MINIMA = "mlp", 6  # of `run`, where nothing else is said
 MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
 
 
-class Room(NamedTuple):
+class MemoryBudget(NamedTuple):
     """Bytes for the program with its data, for all control points, and for batches of networks."""
 
     program: int
@@ -45,8 +39,89 @@ class Room(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSettings:
-    """What `loss-barcodes run` was asked for; None stands for the recipe's or the model's own.
+class ComplexSettings:
+    """Settings of a complex and its barcode, those of both commands; None: the default."""
+
+    command: ClassVar[str]
+    only_algorithm1: ClassVar[tuple[str, ...]] = ()
+    """Settings that belong to Algorithm 1, beside the sides."""
+
+    optimizer: Literal["algorithm1", "elastic"]
+    epochs: int | None
+    learning_rate: float | None
+    sides: Literal["fixed", "trainable"]
+    steps: int | None
+    segments: int | None
+    resolution: int
+    tolerance: float | None
+    sampled: bool
+    certify: bool
+    field: int
+    seed: int
+    quiet: bool
+
+    @property
+    def maximum_tolerance(self) -> float | None:
+        """`tolerance` of `build_complex`. Raises OptionError where `sampled` would ignore it."""
+        if not self.sampled:
+            return TOLERANCE if self.tolerance is None else self.tolerance
+        if self.tolerance is not None:
+            raise OptionError(
+                f"--tolerance is for refined maxima, got {self.tolerance:g} with --sampled: "
+                "leave one of them out"
+            )
+        return None
+
+    @property
+    def gpu(self) -> str | None:
+        """The name of the CUDA device of the networks, if there is one."""
+        return None
+
+    def check_complex(self) -> None:
+        """Refuse a field that is none, and options that the optimizer would ignore."""
+        prime(self.field)
+        if self.optimizer == "elastic":
+            owner, foreign = "algorithm1", {n: getattr(self, n) for n in self.only_algorithm1}
+            foreign = {"sides": None if self.sides == "fixed" else self.sides} | foreign
+        else:
+            owner, foreign = "elastic", {"steps": self.steps}
+        for name, value in foreign.items():
+            if value is not None:
+                raise OptionError(
+                    f"--{name.replace('_', '-')} belongs to --optimizer {owner}, got {value} with "
+                    f"--optimizer {self.optimizer}: leave it out, or choose the other optimizer"
+                )
+
+    def build_arguments(
+        self, algorithm1: Algorithm1, simplex_map: Barycentric | Edgewise
+    ) -> dict[str, Any]:
+        """Arguments of `build_complex`; the map is Algorithm 1's where no segments are given."""
+        if self.optimizer == "elastic":
+            numbers = {"segments": self.segments, "steps": self.steps}
+            optimizer = NudgedElastic(**_given(numbers))
+            simplex_map = optimizer.simplex_map
+        else:
+            optimizer = algorithm1
+            if self.segments is not None:
+                simplex_map = Edgewise(self.segments)
+        return {
+            "optimizer": optimizer,
+            "simplex_map": simplex_map,
+            "resolution": self.resolution,
+            "tolerance": self.maximum_tolerance,
+            "certify": self.certify,
+            "seed": self.seed,
+            "progress": not self.quiet,
+        }
+
+    def as_record(self) -> dict[str, Any]:
+        """Settings as JSON values."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings(ComplexSettings):
+    """Settings of `loss-barcodes run`; None stands for the recipe's or the model's own.
 
     model    None: mlp, or what the factory makes
     minima   None: as many as there are checkpoints, MINIMA without
@@ -69,37 +144,24 @@ class NetworkSettings:
     minima: int | None
     align: bool
     max_dim: int
-    epochs: int | None
     batch_size: int | None
-    learning_rate: float | None
     momentum: float | None
     weight_decay: float | None
-    optimizer: Literal["algorithm1", "elastic"]
-    sides: Literal["fixed", "trainable"]
-    steps: int | None
-    segments: int | None
-    resolution: int
-    tolerance: float | None
-    sampled: bool
-    certify: bool
-    field: int
-    seed: int
     device: str
     precision: Precision
     memory: float
     threads: int | None
     workers: int | None
     batch: int | None
-    quiet: bool
     out: Path
 
     def check(self) -> None:
         """Refuse what can be refused before data are read and networks trained."""
         check_folder(self.out, goes_on=True)
         self._check_networks()
-        check_build(self.count, self.max_dim, self.resolution, self.seed, _tolerance(self))
-        prime(self.field)
-        _check_optimizer(self)
+        tolerance = self.maximum_tolerance
+        check_build(self.count, self.max_dim, self.resolution, self.seed, tolerance)
+        self.check_complex()
         for name in ("threads", "workers", "batch"):
             if getattr(self, name) is not None:
                 as_integer(f"--{name}", getattr(self, name), 1)
@@ -118,41 +180,56 @@ class NetworkSettings:
 
     @property
     def lasting(self) -> dict[str, Any]:
-        """What a run that is taken up again must have in common with itself."""
+        """Settings that a run which is taken up again must have in common with itself."""
         passing = {"data_dir", "download", "memory", "threads", "workers", "batch", "quiet", "out"}
         passing |= {"field", "certify"}  # of what the records give
-        kept = {k: v for k, v in _written(self).items() if k not in passing}
+        kept = {k: v for k, v in self.as_record().items() if k not in passing}
         digests = [sha256(path.read_bytes()).hexdigest() for path in self.checkpoints]
         return kept | {"checkpoints": digests}
 
     @property
     def recipe(self) -> Recipe:
-        """The model's recipe, with what the settings change in it."""
+        """The model's recipe, with the settings that change it."""
         names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         recipe = Recipe() if self.factory else RECIPES[self.network]
-        return recipe.changed(**given)
+        return recipe.changed(**_given({name: getattr(self, name) for name in names}))
 
     @property
     def network(self) -> str:
-        """What the networks are called."""
+        """The name of the network's family, or its factory's."""
         return self.factory or self.model or MODEL
 
     @property
     def count(self) -> int:
-        """How many minima there will be."""
+        """Number of minima."""
         return len(self.checkpoints) or (MINIMA if self.minima is None else self.minima)
 
     @property
-    def build(self) -> dict[str, Any]:
-        """What `build_complex` is to be told."""
-        return _build(self, Algorithm1(recipe=self.recipe, sides=self.sides), Barycentric())
+    def gpu(self) -> str | None:
+        """The name of the CUDA device of the networks, if there is one."""
+        if torch.device(self.device).type != "cuda":
+            return None
+        return torch.cuda.get_device_name(self.device)
 
-    def room(self, loss: NetworkLoss) -> Room:
-        """What takes the memory budget, and what is left for batches.
+    @property
+    def build(self) -> dict[str, Any]:
+        """Arguments of `build_complex`."""
+        algorithm1 = Algorithm1(recipe=self.recipe, sides=self.sides)
+        return self.build_arguments(algorithm1, Barycentric())
+
+    def as_record(self) -> dict[str, Any]:
+        """Settings as JSON values, with the network and the number of minima that they come to."""
+        return ComplexSettings.as_record(self) | {
+            "checkpoints": [str(path) for path in self.checkpoints],
+            "model": None if self.factory else self.network,
+            "minima": self.count,
+        }
+
+    def memory_budget(self, loss: NetworkLoss) -> MemoryBudget:
+        """Bytes by their use.
 
         loss  with its data where networks are run: a device's memory, or this process's, is meant
-        Raises OptionError where there is no room for one network.
+        Raises OptionError where one network does not fit into memory.
         """
         on_cpu = loss.device.type == "cpu"
         program = resident() + SPARE if on_cpu else torch.cuda.memory_allocated(loss.device)
@@ -166,7 +243,7 @@ class NetworkSettings:
                 f"training, {needed / GIGABYTE:.3g} GB, got {self.memory:g}: raise --memory"
             )
         step = 1 << max(0, left.bit_length() - DIGITS)
-        return Room(program, controls, max(left // step * step, loss.point_bytes()))
+        return MemoryBudget(program, controls, max(left // step * step, loss.point_bytes()))
 
     def _check_networks(self) -> None:
         """Refuse options that other options would leave without effect."""
@@ -185,13 +262,14 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyticSettings:
-    """What `loss-barcodes analytic` was asked for; None stands for what suits the function.
+class AnalyticSettings(ComplexSettings):
+    """Settings of `loss-barcodes analytic`; None stands for what suits the function.
 
     max_dim  None: the number of variables, at most 3 and at most what the vertices found allow
     """
 
     command: ClassVar[str] = "analytic"
+    only_algorithm1: ClassVar[tuple[str, ...]] = ("epochs", "learning_rate", "samples")
 
     name: str
     dim: int | None
@@ -200,147 +278,38 @@ class AnalyticSettings:
     starts: int | None
     function_seed: int | None
     saddles: bool
-    optimizer: Literal["algorithm1", "elastic"]
-    steps: int | None
-    epochs: int | None
-    learning_rate: float | None
     samples: int | None
-    sides: Literal["fixed", "trainable"]
-    segments: int | None
-    resolution: int
-    tolerance: float | None
-    sampled: bool
-    certify: bool
-    field: int
-    seed: int
-    quiet: bool
     out: Path | None
 
     def check(self) -> None:
         """Refuse what can be refused before the search."""
         if self.out is not None:
             check_folder(self.out)
-        check_options(self.resolution, self.seed, _tolerance(self))
+        check_options(self.resolution, self.seed, self.maximum_tolerance)
         if self.function_seed is not None:
             as_integer("--function-seed", self.function_seed, 0)
-        prime(self.field)
-        _check_optimizer(self)
+        self.check_complex()
 
-    def top(self, variables: int, vertices: int) -> int:
-        """The dimension of the complex of a function of so many variables on so many vertices."""
+    def top_dimension(self, variables: int, vertices: int) -> int:
+        """The dimension of the complex of a function, by its number of variables and vertices."""
         if self.max_dim is not None:
             return self.max_dim
         return min(TOP, variables, vertices - 1)
 
     def recipe(self, loss: Loss, vertices: Tensor) -> Recipe | None:
-        """How Algorithm 1 trains simplices of this loss on vertices (n, d), if it does."""
+        """Algorithm 1's recipe for simplices of this loss on vertices (n, d), if it trains them."""
         if self.optimizer != "algorithm1":
             return None
         numbers = {"epochs": self.epochs, "learning_rate": self.learning_rate}
-        given = {name: number for name, number in numbers.items() if number is not None}
-        return Algorithm1().recipe_for(loss, vertices).changed(**given)
+        return Algorithm1().recipe_for(loss, vertices).changed(**_given(numbers))
 
     def build(self, recipe: Recipe | None) -> dict[str, Any]:
-        """What `build_complex` is to be told."""
+        """Arguments of `build_complex`."""
         samples = SAMPLES if self.samples is None else self.samples
-        return _build(self, Algorithm1(recipe=recipe, sides=self.sides, samples=samples), MAP)
+        algorithm1 = Algorithm1(recipe=recipe, sides=self.sides, samples=samples)
+        return self.build_arguments(algorithm1, MAP)
 
 
-def _build(
-    settings: NetworkSettings | AnalyticSettings,
-    algorithm1: Algorithm1,
-    simplex_map: Barycentric | Edgewise,
-) -> dict[str, Any]:
-    """Arguments of `build_complex`; the map is Algorithm 1's where no segments are given."""
-    if settings.optimizer == "elastic":
-        numbers = {"segments": settings.segments, "steps": settings.steps}
-        given = {name: number for name, number in numbers.items() if number is not None}
-        optimizer = NudgedElastic(**given)
-        simplex_map = optimizer.simplex_map
-    else:
-        optimizer = algorithm1
-        if settings.segments is not None:
-            simplex_map = Edgewise(settings.segments)
-    return {
-        "optimizer": optimizer,
-        "simplex_map": simplex_map,
-        "resolution": settings.resolution,
-        "tolerance": _tolerance(settings),
-        "certify": settings.certify,
-        "seed": settings.seed,
-        "progress": not settings.quiet,
-    }
-
-
-def _tolerance(settings: NetworkSettings | AnalyticSettings) -> float | None:
-    """What `build_complex` is to be told. Raises OptionError where `sampled` would ignore it."""
-    if settings.sampled:
-        if settings.tolerance is not None:
-            raise OptionError(
-                f"--tolerance is for honest maxima, got {settings.tolerance:g} with --sampled: "
-                "leave one of them out"
-            )
-        return None
-    return TOLERANCE if settings.tolerance is None else settings.tolerance
-
-
-def _check_optimizer(settings: NetworkSettings | AnalyticSettings) -> None:
-    """Refuse options that the optimizer would ignore."""
-    elastic = settings.optimizer == "elastic"
-    foreign = {"steps": settings.steps}
-    if elastic:
-        foreign = {"sides": None if settings.sides == "fixed" else settings.sides}
-        if isinstance(settings, AnalyticSettings):
-            names = ("epochs", "learning_rate", "samples")
-            foreign |= {name: getattr(settings, name) for name in names}
-    for name, value in foreign.items():
-        if value is not None:
-            owner = "algorithm1" if elastic else "elastic"
-            raise OptionError(
-                f"--{name.replace('_', '-')} belongs to --optimizer {owner}, got {value} with "
-                f"--optimizer {settings.optimizer}: leave it out, or choose the other optimizer"
-            )
-
-
-def _written(settings: NetworkSettings | AnalyticSettings) -> dict[str, Any]:
-    """Settings as JSON values."""
-    given = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
-    if isinstance(settings, NetworkSettings):
-        given["checkpoints"] = [str(path) for path in settings.checkpoints]
-        given |= {"model": None if settings.factory else settings.network, "minima": settings.count}
-    return given
-
-
-def _gpu(settings: NetworkSettings | AnalyticSettings) -> str | None:
-    """The name of the CUDA device that networks were run on; None where there was none."""
-    if isinstance(settings, AnalyticSettings) or torch.device(settings.device).type != "cuda":
-        return None
-    return torch.cuda.get_device_name(settings.device)
-
-
-def record(
-    settings: NetworkSettings | AnalyticSettings,
-    recipe: Recipe | None,
-    barcode: Barcode,
-    seconds: float,
-) -> dict[str, Any]:
-    """What repeats a run, and what it gave: JSON values; no recipe where none trained anything, no
-    W_inf where it is inf.
-    """
-    return {
-        "command": settings.command,
-        "settings": _written(settings),
-        "recipe": None if recipe is None else recipe.as_record(),
-        "max_dim": len(barcode),
-        "w_inf": [w if math.isfinite(w) else None for w in map(barcode.w_inf, range(len(barcode)))],
-        "versions": {name: version(name) for name in PACKAGES}
-        | {"torch": torch.__version__, "python": platform.python_version()},
-        "machine": {
-            "system": platform.system(),
-            "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
-            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
-            "gpu": _gpu(settings),
-        },
-        "seconds": round(seconds, 1),
-    }
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings but those that are None."""
+    return {name: value for name, value in settings.items() if value is not None}

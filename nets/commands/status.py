@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from nets.commands.options import folder_argument, folder_field
-from simplicial.reports.status import RunStatus
 
 
 @click.command(short_help="Say how far a run has come, and its barcodes so far.")
@@ -18,6 +17,8 @@ def status(folder: Path, field: int | None) -> None:
     \b
     loss-barcodes status runs/digits
     """
+    from simplicial.reports.status import RunStatus
+
     run = RunStatus.read(folder)
     barcode = run.barcode(field)
     left = "" if run.state == "finished" else f"; time left: {run.time_left()}"

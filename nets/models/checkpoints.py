@@ -1,9 +1,11 @@
-"""Networks that somebody else trained: the function that makes them, and their files."""
+"""Users' own networks: the function that makes them, and the checkpoints of trained ones."""
 
 import importlib
+import os
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,47 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
 """Under which of its keys a checkpoint may hold the state dict, beside an optimizer's, say."""
 
 
+@contextmanager
+def working_directory_importable() -> Generator[None]:
+    """Imports in this block find modules of the working directory, as those of `python -m` do.
+
+    So do worker processes that are begun in it, which multiprocessing tells the paths of this one.
+    """
+    folder = os.getcwd()
+    if folder in sys.path:
+        yield
+        return
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a user's module may have taken it out
+            sys.path.remove(folder)
+
+
 def make_model(factory: str) -> nn.Module:
     """What the function of a module returns: `factory` is "module:function", the function takes no
     arguments and returns an untrained network.
 
-    The module is imported as by `python -c`, so from the working directory too. Raises DataError.
+    The module is imported as by `python -m`, so from the working directory too. Raises DataError.
     """
     module, _, function = factory.partition(":")
     if not module or not function:
         raise DataError(
             f"a factory is named as module:function, got {factory!r}: give my_module:make_model"
         )
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    with working_directory_importable():
+        model = _made(factory, module, function)
+    if not isinstance(model, nn.Module):
+        raise DataError(
+            f"a factory must return a torch.nn.Module, {factory!r} gives a "
+            f"{type(model).__name__}: return an untrained network"
+        )
+    return model
+
+
+def _made(factory: str, module: str, function: str) -> Any:
+    """What the factory returns, whatever that is. Raises DataError where it fails."""
     try:
         make: Any = getattr(importlib.import_module(module), function)
     except Exception as error:  # a user's module raises what it likes
@@ -39,18 +69,12 @@ def make_model(factory: str) -> nn.Module:
             "path, or in the working directory, that imports without an error, and a function in it"
         ) from error
     try:
-        model = make() if callable(make) else make
+        return make() if callable(make) else make
     except Exception as error:
         raise DataError(
             f"a factory must return a network when it is called without arguments, {factory!r} "
             f"fails ({_reason(error)}): mend the function, or give its arguments defaults"
         ) from error
-    if not isinstance(model, nn.Module):
-        raise DataError(
-            f"a factory must return a torch.nn.Module, {factory!r} gives a "
-            f"{type(model).__name__}: return an untrained network"
-        )
-    return model
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

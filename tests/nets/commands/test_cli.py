@@ -260,7 +260,7 @@ def test_an_analytic_complex_has_dimension_3_at_most_unless_asked(
     def built(_minima: Minima, max_dim: int, **_options: object) -> NoReturn:
         raise OptionError(f"asked for dimension {max_dim}")
 
-    monkeypatch.setattr("nets.commands.analytic.build_complex", built)
+    monkeypatch.setattr("nets.commands.analytic_run.build_complex", built)
     for dim, options, max_dim in ((5, (), 3), (2, (), 2), (1, (), 1), (4, ("--max-dim", 4), 4)):
         result = invoke("analytic", "double-well", "--dim", dim, *options)
         assert f"asked for dimension {max_dim}" in result.stderr

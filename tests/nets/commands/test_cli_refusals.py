@@ -32,8 +32,12 @@ def assert_refused(result: Result, sentence: str) -> None:
 
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("train_minima", "build_complex"):
-        monkeypatch.setattr(f"nets.commands.run.{name}", forbidden)
+    for name in (
+        "network_run.train_minima",
+        "network_run.build_complex",
+        "analytic_run.build_complex",
+    ):
+        monkeypatch.setattr(f"nets.commands.{name}", forbidden)
 
 
 @pytest.mark.usefixtures("untrained")
@@ -95,7 +99,10 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--device quantum", r"device 'quantum' cannot be used .*: take cpu"),
         ("--device meta", r"device 'meta' cannot be used .*: take cpu"),
         ("--sides open", "'--sides': 'open' is not one of 'fixed', 'trainable'"),
-        ("--sampled --tolerance 1e-3", r"--tolerance is for honest maxima, got 0\.001 with --samp"),
+        (
+            "--sampled --tolerance 1e-3",
+            r"--tolerance is for refined maxima, got 0\.001 with --samp",
+        ),
     ],
 )
 def test_run_refuses_bad_input_before_any_training(options: str, sentence: str, tmp_path: Path):

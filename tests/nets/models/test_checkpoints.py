@@ -1,5 +1,6 @@
 """Networks of a user's own: the factory, the files, and what is refused."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,27 @@ def test_a_factory_is_found_in_the_working_directory(
         "from torch import nn\n\ndef make_model():\n    return nn.Linear(3, 2)\n"
     )
     monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
     assert isinstance(make_model("their_module_20270:make_model"), nn.Linear)
+    assert sys.path == before
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_workers_find_the_networks_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_network_81.py").write_text(
+        "from nets import MLP\n\nclass Theirs(MLP):\n"
+        "    def __init__(self):\n        super().__init__(64, (3,))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    run = ["run", "--factory", "their_network_81:Theirs", "--minima", 2, "--max-dim", 1]
+    run += ["--subset", 40, "--epochs", 1, "--threads", 1, "--quiet", "--out"]
+    succeed(*run, tmp_path / "workers", "--workers", 1)
+    succeed(*run, tmp_path / "alone")
+    assert_same_complex(tmp_path / "workers", tmp_path / "alone")
+    assert sys.path == before
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""The work of `loss-barcodes analytic`: barcodes of functions, beside the exact ones."""
+
+import time
+
+import click
+import numpy as np
+
+from nets.commands.result import record, write
+from nets.commands.settings import AnalyticSettings
+from reduction import Barcode, bottleneck
+from reduction.barcodes.bars import as_text
+from simplicial import SearchError, build_complex, find_minima, with_saddles
+from simplicial.landscapes import Landscape, by_name
+
+
+def compute(settings: AnalyticSettings) -> None:
+    """Find minima, print the barcodes beside the exact ones, write them to a folder where asked."""
+    began = time.perf_counter()
+    settings.check()
+    landscape = by_name(settings.name, settings.dim, settings.curved, seed=settings.function_seed)
+    minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
+    vertices = with_saddles(minima, seed=settings.seed) if settings.saddles else minima
+    if len(vertices) < 2:
+        raise SearchError(
+            f"a complex needs two vertices or more, the search found one minimum from "
+            f"{minima.search}: raise --starts"
+        )
+    max_dim = settings.top_dimension(landscape.dim, len(vertices))
+    recipe = settings.recipe(landscape, vertices.points)
+    loss_complex = build_complex(vertices, max_dim, **settings.build(recipe))
+    barcode = loss_complex.barcode(settings.field)
+    click.echo(
+        f"{landscape.name} in {landscape.dim} variables: {len(minima)} minima from {minima.search}"
+    )
+    if settings.saddles:
+        click.echo(f"{len(vertices) - len(minima)} saddles as further vertices")
+    click.echo(f"{loss_complex.evaluations} evaluations of the loss to find the maxima")
+    click.echo("\n" + barcode.table())
+    click.echo("\n" + _beside_exact(landscape, barcode))
+    if settings.out is not None:
+        seconds = time.perf_counter() - began
+        written = record(settings, recipe, barcode, seconds)
+        write(
+            settings.out, loss_complex, barcode, written, goes_on=False, progress=not settings.quiet
+        )
+
+
+def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:
+    """Index by index the exact bars, and how far the computed ones are from them."""
+    if landscape.exact_bars is None:
+        return f"no formula for the exact barcode of {landscape.name} is known"
+    exact = [*landscape.exact_bars, *[np.empty((0, 2))] * len(barcode)][: len(barcode)]
+    ends = np.concatenate([np.zeros((0, 2)), *exact])
+    ends = ends[np.isfinite(ends)]
+    scale, spread = float(np.abs(ends).max(initial=0.0)), float(np.ptp(ends)) if ends.size else 0.0
+    lines = ["index   bars  exact  error (bottleneck distance)  share of range"]
+    for r, bars in enumerate(barcode):
+        error = bottleneck(bars, exact[r])
+        share = f"{error / spread:.3g}" if spread else "-"
+        lines.append(f"{r:5} {len(bars):6} {len(exact[r]):6}  {error:<27.6g}  {share}")
+    for r, bars in enumerate(exact):
+        lines += ["", f"exact index {r}" + ("" if len(bars) else ": no bars")]
+        rows = [[as_text(x, scale) for x in (b, d, d - b)] for b, d in bars.tolist()]
+        lines += ["{:>11} {:>11} {:>11}".format(*row) for row in rows]
+    return "\n".join(lines)

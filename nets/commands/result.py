@@ -1,0 +1,74 @@
+"""The record of a command, and the folder that it writes."""
+
+import math
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from nets.commands.settings import AnalyticSettings, NetworkSettings
+from reduction import Barcode
+from simplicial import LossComplex, Recipe
+from simplicial.reports.result_folder import write_report
+
+PACKAGES = (
+    "loss-barcodes", "matplotlib", "networkx", "numba", "numpy", "scikit-learn", "scipy",
+    "torchvision",
+)  # fmt: skip
+
+
+def record(
+    settings: NetworkSettings | AnalyticSettings,
+    recipe: Recipe | None,
+    barcode: Barcode,
+    seconds: float,
+) -> dict[str, Any]:
+    """Settings, versions and W_inf by index, as JSON values.
+
+    recipe  None where nothing was trained
+    An infinite W_inf is None.
+    """
+    return {
+        "command": settings.command,
+        "settings": settings.as_record(),
+        "recipe": None if recipe is None else recipe.as_record(),
+        "max_dim": len(barcode),
+        "w_inf": [w if math.isfinite(w) else None for w in map(barcode.w_inf, range(len(barcode)))],
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"torch": torch.__version__, "python": platform.python_version()},
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+            "gpu": settings.gpu,
+        },
+        "seconds": round(seconds, 1),
+    }
+
+
+def write(
+    folder: Path,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    written: dict[str, Any],
+    *,
+    goes_on: bool,
+    progress: bool,
+) -> None:
+    """Write a result to the folder, and print its files and the number of missing simplices.
+
+    See `write_report`.
+    """
+    missing = [simplex.tolist() for of in loss_complex.missing for simplex in of]
+    if missing:
+        click.echo(
+            f"\n{len(missing)} simplices are missing, since the loss is not finite on them or on a "
+            "face: bars that only they could end have no end, as with these simplices at +inf"
+        )
+    written = written | {"missing": missing}
+    names = write_report(folder, loss_complex, barcode, written, goes_on=goes_on, progress=progress)
+    click.echo(f"\n{folder}: {', '.join(names)}")
