@@ -1,14 +1,13 @@
-"""What an import changes in its process: `python -m tests.structure.process_state MODULE...`.
+"""Changes that imports make to their process: `python -m tests.structure.process_state MODULE...`.
 
-Each module is imported in a process of its own, forked off one that has imported PyTorch, Numba,
-NumPy, SciPy and matplotlib but none of the three packages. Printed as JSON: for each module the
-parts of the state that differ, before and after. `--bare MODULE` imports one module in this very
-process, into which nothing else was imported, and compares what Python itself knows.
+Modules are imported one after another, and printed as JSON: for each the parts of the process's
+state that differ, before and after. PyTorch, Numba, NumPy, SciPy and matplotlib are imported first,
+so that their own changes are not counted. With `--bare` nothing is imported first, and only what
+Python itself knows is compared: code might act only where no library has read a setting yet.
 """
 
 import importlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -73,7 +72,7 @@ def of_libraries() -> State:
     }
 
 
-def changes(module: str, state: Callable[[], State] = of_libraries) -> dict[str, list[str]]:
+def changes(module: str, state: Callable[[], State]) -> dict[str, list[str]]:
     """The parts of the state that an import changes, their values before and after."""
     before = state()
     importlib.import_module(module)
@@ -82,15 +81,14 @@ def changes(module: str, state: Callable[[], State] = of_libraries) -> dict[str,
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def main(*names: str) -> None:
-    """Compare, and print what differs."""
-    if names[0] == "--bare":
-        print(json.dumps(changes(names[1], of_python)))
-        return
-    for library in ("matplotlib", "numba", "scipy.sparse", "scipy.special", "torch"):
-        importlib.import_module(library)
-    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        print(json.dumps(dict(zip(names, pool.map(changes, names, 1), strict=True))))
+def main(*arguments: str) -> None:
+    """Import, compare and print."""
+    bare, names = arguments[0] == "--bare", [name for name in arguments if name != "--bare"]
+    if not bare:
+        for library in ("matplotlib", "numba", "scipy.sparse", "scipy.special", "torch"):
+            importlib.import_module(library)
+    state = of_python if bare else of_libraries
+    print(json.dumps({name: changes(name, state) for name in names}))
 
 
 if __name__ == "__main__":
