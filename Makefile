@@ -1,11 +1,17 @@
-# `make demo` and `make test` set up what they need: a virtual environment and the install, once.
+# Each target sets up what it needs: a virtual environment and the install, once.
+#
+# test      formatter, linter, types, contracts, the site, and tests: those that are quick
+# test-all  all of that with all tests, and those of reduction interpreted and with bounds checked
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-QUICK := HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest tests/reduction -q
+QUICK := HYPOTHESIS_PROFILE=quick
+WORKERS ?= 2
+# A file stays in one process, whose fixtures its tests share.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test test-all lint docs bench clean
 
 demo: $(INSTALLED)
 	rm -rf demo
@@ -13,9 +19,12 @@ demo: $(INSTALLED)
 	$(BIN)/loss-barcodes analytic himmelblau --out demo/himmelblau
 
 test: lint docs
-	$(BIN)/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(QUICK)
-	NUMBA_BOUNDSCHECK=1 $(QUICK)
+	$(QUICK) $(PYTEST) -m "not (engine or browser or kill or long)"
+
+test-all: lint docs
+	$(PYTEST)
+	$(QUICK) NUMBA_DISABLE_JIT=1 $(PYTEST) tests/reduction
+	$(QUICK) NUMBA_BOUNDSCHECK=1 $(PYTEST) tests/reduction
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

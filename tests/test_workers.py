@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parent.parent
 COMMANDS = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 

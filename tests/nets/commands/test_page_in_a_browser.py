@@ -12,7 +12,10 @@ from selenium.webdriver.common.by import By
 from tests.nets.cli_runner import SMALL, succeed
 
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(DRIVER is None, reason="chromedriver is not installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(DRIVER is None, reason="chromedriver is not installed"),
+]
 
 
 @pytest.fixture(scope="module")

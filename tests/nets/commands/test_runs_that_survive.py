@@ -43,6 +43,7 @@ def written(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in records}
 
 
+@pytest.mark.kill
 def test_killed_at_random_moments_it_ends_with_the_same_bits(whole: Path, tmp_path: Path) -> None:
     """tests/benchmarks/kills.py does so fifty times."""
     moments, out = random.Random(81), tmp_path / "out"
@@ -104,6 +105,7 @@ def test_workers_give_the_same_bits(whole: Path, tmp_path: Path, count: int) -> 
     assert_same_complex(tmp_path / "out", whole)
 
 
+@pytest.mark.kill
 def test_a_second_run_leaves_the_folder_alone(tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = start(out)
@@ -155,6 +157,7 @@ def test_a_folder_of_that_name_is_not_a_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed in /proc")
+@pytest.mark.kill
 def test_workers_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
     command = [*RUN, "--epochs", "100000", "--workers", "2", "--out", str(tmp_path / "out")]
     run = subprocess.Popen([sys.executable, "-m", "nets.cli", *command], start_new_session=True)
@@ -202,6 +205,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.kill
 def test_a_full_disk_stops_it_and_with_room_it_goes_on(whole: Path, small_disk: Path) -> None:
     result = invoke(*RUN, "--out", small_disk)
     assert result.exit_code == 1

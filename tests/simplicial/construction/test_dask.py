@@ -16,6 +16,7 @@ from torch import Tensor
 from reduction import OptionError
 from simplicial import Minima, NudgedElastic, RunError, build_complex
 
+pytestmark = pytest.mark.engine
 POINTS = np.random.default_rng(73).uniform(-2, 2, (5, 3))
 
 
