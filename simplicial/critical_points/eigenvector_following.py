@@ -32,11 +32,11 @@ from reduction import OptionError, ShapeError
 from simplicial.critical_points.quadratic_model import (
     DENSE,
     TINY,
-    Array,
-    Dense,
-    Local,
-    Products,
-    Rows,
+    DenseModel,
+    Floats,
+    Ints,
+    MatrixFreeModel,
+    QuadraticModel,
     Step,
 )
 from simplicial.evaluation import MEMORY, points_at_once
@@ -46,13 +46,13 @@ ITERATIONS = 200
 ATTEMPTS = 20  # at a step, each with a quarter of the radius; 4^-20 is beyond rounding
 NOISE = 32  # rounding of a loss's value, in units of the last place of its largest value so far
 REJECTED = 0.75  # relative disagreement with the model at which a step is not taken
-POLISHED = 2  # plain Newton steps at the end
-LOWEST = 30  # steps; most starts that ever arrive have done so by then
+POLISHING = 2  # plain Newton steps at the end
+LOWEST = 30  # steps; most starts that ever converge have done so by then
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """Where s starts in d variables ended.
+    """End points of s starts in d variables.
 
     points          (s, d), dtype and device of the starts
     values          (s,) float64, the loss there
@@ -60,26 +60,26 @@ class Arrival:
     eigenvalues     (s, e) float64, the lowest of the Hessian, ascending: all d of them up to
                     `DENSE` variables, above two more than the largest index looked for; NaN where
                     the start or Lanczos' method did not converge
-    morse           (s,) int64, how many eigenvalues are negative: the Morse index; -1 where it is
-                    not known, because the start did not converge, or all e eigenvalues of fewer
-                    than d are negative, or because an eigenvalue is 0 within rounding, so that the
-                    point is degenerate
+    morse           (s,) int64, number of negative eigenvalues: the Morse index; -1 where it is not
+                    known, because the start did not converge, or all e eigenvalues of fewer than d
+                    are negative, or because an eigenvalue is 0 within rounding, so that the point
+                    is degenerate
     converged       (s,) bool; at a critical point, of whatever index
     """
 
     points: Tensor
-    values: Array
-    gradient_norms: Array
-    eigenvalues: Array
-    morse: Rows
+    values: Floats
+    gradient_norms: Floats
+    eigenvalues: Floats
+    morse: Ints
     converged: NDArray[np.bool_]
 
 
 def follow(
     loss: Loss,
     starts: Tensor,
-    index: int | Rows,
-    reach: float | Array,
+    index: int | Ints,
+    reach: float | Floats,
     iterations: int = ITERATIONS,
     *,
     leash: float = np.inf,
@@ -92,10 +92,10 @@ def follow(
     index       Morse index looked for, or (s,) one for each start, at most d, and d // 2 above
                 `DENSE` variables; a start that symmetry holds at a point of another index ends
                 there: `Arrival.morse` tells
-    reach       the longest step, or (s,) one for each start; also the scale of distances: at
+    reach       largest trust radius, or (s,) one for each start; also the scale of distances: at
                 convergence Newton's step is below sqrt(eps) reach, or changes f by rounding only
     iterations  steps, at most
-    leash       distance from where it began, over its reach, beyond which a start is given up
+    leash       distance from the start, over its reach, beyond which a start is given up
     memory      bytes for a batch of points, Hessians and what differentiates twice included; a
                 product with the Hessian takes what the loss needs at one point
     A start that leaves where the loss is finite, or runs to infinity, has not converged.
@@ -113,136 +113,138 @@ def follow(
         # Hessians, and what differentiates twice, take far more than a gradient
         size = points_at_once(loss, starts, max(1, memory // 16))
 
-        def at(points: Tensor, index: Rows, before: Array | None = None) -> Local:
-            return Dense(loss, points, index, before)
+        def model(points: Tensor, index: Ints, before: Floats | None = None) -> QuadraticModel:
+            return DenseModel(loss, points, index, before)
     else:
         size, count = 1, int(indices.max()) + 2
 
-        def at(points: Tensor, index: Rows, before: Array | None = None) -> Local:
-            return Products(loss, points, int(index[0]), count, before)
+        def model(points: Tensor, index: Ints, before: Floats | None = None) -> QuadraticModel:
+            return MatrixFreeModel(loss, points, int(index[0]), count, before)
 
     chunks = [slice(i, i + size) for i in range(0, len(starts), size)]
     parts = [
-        _follow(loss, at, _Run.begin(starts[part], indices[part], reaches[part], leash), iterations)
+        _follow(
+            loss, model, _Run.begin(starts[part], indices[part], reaches[part], leash), iterations
+        )
         for part in chunks
     ]
     joined = [[getattr(part, field.name) for part in parts] for field in fields(Arrival)]
     return Arrival(torch.cat(joined[0]), *(np.concatenate(arrays) for arrays in joined[1:]))
 
 
-class _At(Protocol):
-    def __call__(self, points: Tensor, index: Rows, before: Array | None = None) -> Local:
-        """The loss at points; `before`, (m, d, q), are modes to go on with, None: the lowest."""
+class _Model(Protocol):
+    def __call__(self, points: Tensor, index: Ints, before: Floats | None = None) -> QuadraticModel:
+        """Models at points; `before`, (m, d, q), are modes to go on with, None: the lowest."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """Where s starts have come to; the arrays are written into."""
+    """State of s starts on their way; the arrays are written into."""
 
     x: Tensor  # (s, d)
-    begun: Tensor  # (s, d)
-    leash: Array  # (s,) the largest distance between these two
-    index: Rows  # (s,)
-    reach: Array  # (s,)
-    scale: Array  # (s,) largest |eigenvalue| at the start
-    radius: Array  # (s,) of trust
-    slope: Array  # (s,) norm of the gradient one step before
-    peak: Array  # (s,) largest |f| on the way
+    begin_at: Tensor  # (s, d)
+    leash: Floats  # (s,) the largest distance between these two
+    index: Ints  # (s,)
+    reach: Floats  # (s,)
+    curvature: Floats  # (s,) largest |eigenvalue| at the start
+    radius: Floats  # (s,) of trust
+    last_norm: Floats  # (s,) norm of the gradient one step before
+    largest: Floats  # (s,) largest |f| on the way
     converged: NDArray[np.bool_]  # (s,)
     eps: float
 
-    def rise(self, who: Rows, values: Array) -> Array:
-        """Take note of values (n,); the largest so far."""
-        self.peak[who] = np.maximum(self.peak[who], np.abs(values))
-        return self.peak[who]
-
-    def is_far(self, who: Rows) -> NDArray[np.bool_]:
-        """Which starts (n,) are off their leash."""
-        distance = (self.x[who] - self.begun[who]).norm(dim=1).double().cpu().numpy()
-        return distance > self.leash[who]
-
     @classmethod
-    def begin(cls, starts: Tensor, index: Rows, reach: Array, leash: float) -> "_Run":
+    def begin(cls, starts: Tensor, index: Ints, reach: Floats, leash: float) -> "_Run":
         s = len(starts)
         return cls(
             x=starts.detach().clone(),
-            begun=starts.detach(),
+            begin_at=starts.detach(),
             leash=leash * reach,
             index=index,
             reach=reach,
-            scale=np.zeros(s),
+            curvature=np.zeros(s),
             radius=reach.copy(),
-            slope=np.full(s, np.inf),
-            peak=np.zeros(s),
+            last_norm=np.full(s, np.inf),
+            largest=np.zeros(s),
             converged=np.zeros(s, dtype=bool),
             eps=float(torch.finfo(starts.dtype).eps),
         )
 
+    def is_far(self, some: Ints) -> NDArray[np.bool_]:
+        """Whether starts (n,) are farther from where they began than their leash."""
+        distance = (self.x[some] - self.begin_at[some]).norm(dim=1).double().cpu().numpy()
+        return distance > self.leash[some]
+
 
 @np.errstate(over="ignore", invalid="ignore")  # a start may leave the finite
-def _follow(loss: Loss, at: _At, run: _Run, iterations: int) -> Arrival:
-    here, active = at(run.x, run.index), np.arange(len(run.x))
-    run.scale[:] = here.largest()
+def _follow(loss: Loss, model: _Model, run: _Run, iterations: int) -> Arrival:
+    here, active = model(run.x, run.index), np.arange(len(run.x))
+    run.curvature[:] = here.largest()
     for iteration in range(iterations):
         rows = np.flatnonzero(here.finite)
-        who = active[rows]
         if not rows.size:
             break
-        noise = NOISE * run.eps * run.rise(who, here.values[rows])
-        arrived = _arrived(here, run, rows, who)
-        run.converged[who] = arrived
-        run.slope[who] = here.norms[rows]
-        moved = np.sort(_move(loss, here, run, rows[~arrived], active, noise[~arrived]))
+        some = active[rows]
+        run.largest[some] = np.maximum(run.largest[some], np.abs(here.values[rows]))
+        converged = _converged(here, run, rows, some)
+        run.converged[some] = converged
+        run.last_norm[some] = here.norms[rows]
+        moved = np.sort(_move(loss, here, run, active, rows[~converged]))
         moved = moved[~run.is_far(moved)]
         if not moved.size:
             break
         modes = here.climbed[np.searchsorted(active, moved)]
         active = moved
-        here = at(run.x[active], run.index[active], modes if iteration > LOWEST else None)
-    return _finish(at, run)
+        here = model(run.x[active], run.index[active], modes if iteration > LOWEST else None)
+    return _finish(model, run)
 
 
-def _arrived(here: Local, run: _Run, rows: Rows, who: Rows) -> NDArray[np.bool_]:
-    """Which of `rows` are at a critical point: by Newton's step, or because f knows no more."""
-    step = here.step(rows, run.radius[who])
-    least = np.sqrt(run.eps) * run.reach[who]
+def _converged(here: QuadraticModel, run: _Run, rows: Ints, some: Ints) -> NDArray[np.bool_]:
+    """Whether `rows` of the model are critical points, by Newton's step or by rounding of f."""
+    step = here.step(rows, run.radius[some])
+    least = np.sqrt(run.eps) * run.reach[some]
     # the gradient, too, lest a pole's curvature makes all steps tiny
-    near = (step.newton <= least) & (here.norms[rows] <= least * run.scale[who])
+    near = (step.newton <= least) & (here.norms[rows] <= least * run.curvature[some])
     # Steps halve the gradient until rounding ends it, even at a degenerate point, where they are
     # slow; and in a tiny radius no f would change.
     halted = step.left <= NOISE * run.eps * np.abs(here.values[rows])
-    halted &= 2 * here.norms[rows] > run.slope[who]
-    return near | (halted & (run.radius[who] >= run.reach[who] / 100))
+    halted &= 2 * here.norms[rows] > run.last_norm[some]
+    return near | (halted & (run.radius[some] >= run.reach[some] / 100))
 
 
-def _move(loss: Loss, here: Local, run: _Run, rows: Rows, active: Rows, noise: Array) -> Rows:
-    """Move from `rows` of `here` with the first radius at which the model agrees; who has moved."""
+def _move(loss: Loss, here: QuadraticModel, run: _Run, active: Ints, rows: Ints) -> Ints:
+    """Steps from `rows` of the model, each with the first radius at which it agrees with f.
+
+    Returns the starts that moved, in any order.
+    """
     moved = [active[:0]]
     for _ in range(ATTEMPTS):
         if not rows.size:
             break
-        who = active[rows]
-        step = here.step(rows, run.radius[who])
-        trial = run.x[who] + torch.as_tensor(step.vectors).to(run.x)
+        some = active[rows]
+        step = here.step(rows, run.radius[some])
+        trial = run.x[some] + torch.as_tensor(step.vectors).to(run.x)
         with torch.no_grad():
             values = loss(trial.clone()).double().cpu().numpy()
+        noise = NOISE * run.eps * run.largest[some]
         error = _disagreement(values - here.values[rows], step, noise)
-        run.radius[who] = _next_radius(run.radius[who], run.reach[who], step, error)
+        run.radius[some] = _next_radius(run.radius[some], run.reach[some], step, error)
         good, bad = np.flatnonzero(error <= REJECTED), np.flatnonzero(error > REJECTED)
-        run.x[who[good]] = trial[good]
-        moved.append(who[good])
-        rows, noise = rows[bad], noise[bad]
+        run.x[some[good]] = trial[good]
+        moved.append(some[good])
+        rows = rows[bad]
     return np.concatenate(moved)
 
 
-def _disagreement(change: Array, step: Step, noise: Array) -> Array:
-    """How far a change of f is from the model's, over the model's, beyond rounding; (n,)."""
+def _disagreement(change: Floats, step: Step, noise: Floats) -> Floats:
+    """Distance (n,) of a change of f from the model's, over the model's, beyond rounding."""
     beyond = np.maximum(np.abs(change - step.predicted) - noise, 0.0)
     return np.nan_to_num(beyond / np.maximum(step.size, TINY), nan=np.inf)
 
 
-def _next_radius(radius: Array, reach: Array, step: Step, error: Array) -> Array:
+def _next_radius(radius: Floats, reach: Floats, step: Step, error: Floats) -> Floats:
+    """Trust radius (n,) after a step with this disagreement (n,)."""
     length = np.linalg.norm(step.vectors, axis=1)
     grown = np.where(length > 0.9 * radius, np.minimum(2 * radius, reach), radius)
     return np.select(
@@ -252,47 +254,41 @@ def _next_radius(radius: Array, reach: Array, step: Step, error: Array) -> Array
     )
 
 
-def _finish(at: _At, run: _Run) -> Arrival:
-    """Newton's method while it lowers the gradient, and what is known at the end."""
-    for _ in range(POLISHED if run.converged.any() else 0):
-        here = at(run.x, run.index)
+def _finish(model: _Model, run: _Run) -> Arrival:
+    """Newton's method while it lowers the gradient, then values and eigenvalues at the end."""
+    for _ in range(POLISHING if run.converged.any() else 0):
+        here = model(run.x, run.index)
         step = here.newton()
         short = run.converged & (np.linalg.norm(step, axis=1) <= run.reach)
         trial = run.x + torch.as_tensor(np.where(short[:, None], step, 0.0)).to(run.x)
-        lower = np.flatnonzero(at(trial, run.index).norms < here.norms)
+        lower = np.flatnonzero(model(trial, run.index).norms < here.norms)
         run.x[lower] = trial[lower]
-    here = at(run.x, run.index)
+    here = model(run.x, run.index)
     eigenvalues = np.full((len(run.x), here.count), np.nan)
     if run.converged.any():
         eigenvalues[run.converged] = here.lowest()[run.converged]
-    flat = run.eps ** (2 / 3) * np.fmax(here.largest(), run.scale)
+    flat = run.eps ** (2 / 3) * np.fmax(here.largest(), run.curvature)
     known = run.converged & (np.abs(eigenvalues).min(axis=1) > flat)
     negative = (eigenvalues < 0).sum(axis=1)
     known &= (negative < eigenvalues.shape[1]) | (negative == run.x.shape[1])
-    return Arrival(
-        run.x,
-        here.values,
-        here.norms,
-        eigenvalues,
-        np.where(known, negative, -1),
-        run.converged,
-    )
+    morse = np.where(known, negative, -1)
+    return Arrival(run.x, here.values, here.norms, eigenvalues, morse, run.converged)
 
 
-def _indices(index: int | Rows, s: int, d: int) -> Rows:
+def _indices(index: int | Ints, s: int, d: int) -> Ints:
     most = d if d <= DENSE else d // 2
     given = np.asarray(index)
     fits = given.dtype.kind in "iu" and given.shape in ((), (s,))
     if not fits or (given < 0).any() or (given > most).any():
-        cure = "or follow -loss with index d - index" if most < d else "for one start or for each"
+        remedy = "or follow -loss with index d - index" if most < d else "for one start or for each"
         raise OptionError(
             f"an index must be whole, 0 to {most} in {d} variables, one or {s} of them, got "
-            f"{index}: give such an index, {cure}"
+            f"{index}: give such an index, {remedy}"
         )
     return np.broadcast_to(given, s).astype(np.int64)
 
 
-def _reaches(reach: float | Array, s: int) -> Array:
+def _reaches(reach: float | Floats, s: int) -> Floats:
     given = np.asarray(reach, dtype=np.float64)
     if given.shape not in ((), (s,)) or not ((given > 0) & np.isfinite(given)).all():
         raise OptionError(

@@ -1,4 +1,4 @@
-"""A loss at points to second order: its quadratic model, and the steps that it suggests.
+"""Quadratic models: a loss near points to second order, and the steps to its critical points.
 
 Up to `DENSE` variables Hessians are written out and diagonalised, of many points at once. Above,
 only products of the Hessian with vectors are made, at one point: Lanczos' method for the lowest
@@ -20,8 +20,8 @@ from torch import Tensor
 from simplicial.evaluation import derivatives, hessian_operator
 from simplicial.loss import Loss
 
-Array = NDArray[np.float64]
-Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 DENSE = 128  # variables, at most, for which a Hessian is written out: from there on products win
 SECULAR_STEPS = 20
@@ -30,55 +30,55 @@ MODES = 1e-4  # relative tolerance of the modes along which a step climbs
 FORCING = 1e-3  # share of the gradient that conjugate gradients may leave
 TINY = float(np.finfo(np.float64).tiny)
 
-_End = Literal["newton", "held", "curved"]
+_Termination = Literal["newton", "radius", "curvature"]
 
 
 class Step(NamedTuple):
-    """Steps of n points within their trust radii, and what the quadratic model says about them."""
+    """Steps of n points within their trust radii, and the changes of f by the quadratic model."""
 
-    vectors: Array  # (n, d)
-    predicted: Array  # (n,) change of f
-    size: Array  # (n,) sum of the changes along single modes, all taken positive
-    newton: Array  # (n,) length of the step that no radius holds back; inf where that is not known
-    left: Array  # (n,) size for that step
+    vectors: Floats  # (n, d)
+    predicted: Floats  # (n,) change of f
+    size: Floats  # (n,) sum of the changes along single modes, all taken positive
+    newton: Floats  # (n,) length of the step without a radius; inf where that is not known
+    left: Floats  # (n,) size for that step
 
 
-class Local(Protocol):
-    """A loss at m points to second order."""
+class QuadraticModel(Protocol):
+    """Quadratic models of a loss at m points."""
 
-    values: Array  # (m,)
-    norms: Array  # (m,) of gradients
+    values: Floats  # (m,)
+    norms: Floats  # (m,) of gradients
     finite: NDArray[np.bool_]  # (m,) value, gradient and Hessian are
-    count: int  # e, how many eigenvalues `lowest` gives
+    count: int  # e, number of eigenvalues of `lowest`
 
     @property
-    def climbed(self) -> Array:
-        """(m, d, q) the modes along which steps ascend, padded by zeros to the largest index q."""
+    def climbed(self) -> Floats:
+        """Modes (m, d, q) along which steps ascend, padded by zeros to the largest index q."""
         ...
 
-    def step(self, rows: Rows, radius: Array) -> Step:
+    def step(self, rows: Ints, radius: Floats) -> Step:
         """Steps from n of the points, no longer than radius (n,)."""
         ...
 
-    def newton(self) -> Array:
+    def newton(self) -> Floats:
         """Plain Newton steps (m, d); none along modes whose eigenvalue is 0 within rounding."""
         ...
 
-    def largest(self) -> Array:
-        """(m,) the largest |eigenvalue|."""
+    def largest(self) -> Floats:
+        """Largest |eigenvalue|, (m,)."""
         ...
 
-    def lowest(self) -> Array:
-        """(m, e) the lowest eigenvalues, ascending."""
+    def lowest(self) -> Floats:
+        """Lowest eigenvalues (m, e), ascending."""
         ...
 
 
-class Dense:
-    """A loss at m points (m, d) with its Hessians written out."""
+class DenseModel:
+    """Quadratic models at points (m, d) with Hessians written out."""
 
-    def __init__(self, loss: Loss, points: Tensor, index: Rows, before: Array | None) -> None:
-        seen = derivatives(loss, points)
-        self.values, g, hessians = (part.double().cpu().numpy() for part in seen)
+    def __init__(self, loss: Loss, points: Tensor, index: Ints, before: Floats | None) -> None:
+        parts = derivatives(loss, points)
+        self.values, g, hessians = (part.double().cpu().numpy() for part in parts)
         self.norms, self.count = np.linalg.norm(g, axis=1), points.shape[1]
         self.finite = np.isfinite(self.values) & np.isfinite(self.norms)
         self.finite &= np.isfinite(hessians).all(axis=(1, 2))
@@ -86,20 +86,19 @@ class Dense:
         self._w, self._axes = np.linalg.eigh(np.where(known[:, None], hessians, 0.0))
         self._c = np.einsum("mij,mi->mj", self._axes, np.where(known, g, 0.0))
         self._least = float(torch.finfo(points.dtype).eps) ** (2 / 3) * self.largest()[:, None]
-        likeness = _likeness(before, self._axes)
-        order = np.argsort(-likeness, axis=1, kind="stable")
+        order = np.argsort(-_likeness(before, self._axes), axis=1, kind="stable")
         climbs = np.arange(points.shape[1]) < index[:, None]
         self._sign = np.empty_like(self._w)
         np.put_along_axis(self._sign, order, np.where(climbs, 1.0, -1.0), axis=1)
         self.climbed = np.take_along_axis(self._axes, order[:, None, : index.max()], axis=2)
         self.climbed *= climbs[:, None, : index.max()]
 
-    def step(self, rows: Rows, radius: Array) -> Step:
-        """Along every mode, all damped by the same mu."""
+    def step(self, rows: Ints, radius: Floats) -> Step:
+        """Steps along every mode, all damped by the same mu."""
         c, w = self._c[rows], self._w[rows]
         size = np.maximum(np.abs(w), np.maximum(self._least[rows], TINY))
-        held = size + _damping(c, size, radius)[:, None]
-        along = self._sign[rows] * c / held
+        damped = size + _damping(c, size, radius)[:, None]
+        along = self._sign[rows] * c / damped
         change = along * (c + w * along / 2)
         return Step(
             np.einsum("mij,mj->mi", self._axes[rows], along),
@@ -109,54 +108,57 @@ class Dense:
             (c**2 / size).sum(axis=1) / 2,
         )
 
-    def newton(self) -> Array:
-        """Mode by mode."""
+    def newton(self) -> Floats:
+        """Newton steps mode by mode."""
         along = np.where(np.abs(self._w) > self._least, -self._c, 0.0)
         along /= np.where(along == 0, 1.0, self._w)
         return np.einsum("mij,mj->mi", self._axes, along)
 
-    def largest(self) -> Array:
-        """Of all d."""
+    def largest(self) -> Floats:
+        """Largest of all d."""
         return np.abs(self._w).max(axis=1)
 
-    def lowest(self) -> Array:
+    def lowest(self) -> Floats:
         """All d of them; NaN where the Hessian is not finite."""
         return np.where(self.finite[:, None], self._w, np.nan)
 
 
-def _likeness(before: Array | None, axes: Array) -> Array:
-    """(m, k) squared cosines of axes (m, d, k) and the space of modes (m, d, q); None: order."""
+def _likeness(before: Floats | None, axes: Floats) -> Floats:
+    """Squared cosines (m, k) of axes (m, d, k) and the space of modes (m, d, q).
+
+    Without modes, numbers that fall in the order of the axes.
+    """
     if before is None:
         return np.broadcast_to(-np.arange(axes.shape[2], dtype=np.float64), axes[:, 0].shape)
     return (np.einsum("mdq,mdk->mqk", before, axes) ** 2).sum(axis=1)
 
 
-def _damping(c: Array, size: Array, radius: Array) -> Array:
-    """The least mu >= 0 with |c / (size + mu)| <= radius, to a thousandth of it; (n,).
+def _damping(c: Floats, size: Floats, radius: Floats) -> Floats:
+    """Least mu >= 0 (n,) with |c / (size + mu)| <= radius, to a thousandth of it.
 
     By Newton's method on 1 / |.|, from below; source: Nocedal & Wright (2006), 4.3.
     """
     mu = np.maximum(0.0, np.linalg.norm(c, axis=1) / radius - size.max(axis=1))
     for _ in range(SECULAR_STEPS):
-        held = size + mu[:, None]
-        along = c / held
+        damped = size + mu[:, None]
+        along = c / damped
         length = np.linalg.norm(along, axis=1)
-        above = length > 1.001 * radius
-        if not above.any():
+        long = length > 1.001 * radius
+        if not long.any():
             break
-        slope = (along**2 / held).sum(axis=1)[above]
-        mu[above] += length[above] ** 2 / slope * (length[above] / radius[above] - 1)
+        slope = (along**2 / damped).sum(axis=1)[long]
+        mu[long] += length[long] ** 2 / slope * (length[long] / radius[long] - 1)
     return mu
 
 
-class Products:
-    """A loss at one point (1, d), with products of its Hessian and vectors.
+class MatrixFreeModel:
+    """Quadratic model at one point (1, d), with products of its Hessian and vectors.
 
-    count  how many eigenvalues are asked for in the end
+    count  number of eigenvalues of `lowest`
     """
 
     def __init__(
-        self, loss: Loss, points: Tensor, index: int, count: int, before: Array | None
+        self, loss: Loss, points: Tensor, index: int, count: int, before: Floats | None
     ) -> None:
         value, gradient, self._hessian = hessian_operator(loss, points[0])
         self._index, self.count, self._before = index, count, before
@@ -167,8 +169,8 @@ class Products:
         self.finite = np.isfinite([self.values[0] + self._g.sum() + self._times(self._g).sum()])
         self._step: tuple[float, Step] | None = None
 
-    def step(self, rows: Rows, radius: Array) -> Step:
-        """Along the lowest modes, and on their complement by conjugate gradients."""
+    def step(self, rows: Ints, radius: Floats) -> Step:
+        """A step along the lowest modes, and on their complement by conjugate gradients."""
         if self._step is None or self._step[0] != radius[0]:
             self._step = (float(radius[0]), self._make_step(float(radius[0])))
         return self._step[1]
@@ -178,15 +180,19 @@ class Products:
         along, changes, newton = self._climb(part)
         axes = self._modes[1]
 
-        def complement(v: Array) -> Array:
+        def complement(v: Floats) -> Floats:
             return v - axes @ (v @ axes)
 
-        rest, end = _steihaug(lambda v: complement(self._times(v)), complement(self._g), part)
+        rest, termination = _steihaug(
+            lambda v: complement(self._times(v)), complement(self._g), part
+        )
         descent = float(rest @ (self._g + self._times(rest) / 2))
         size = float(np.abs(changes).sum() + abs(descent))
-        length = float(np.hypot(newton, np.linalg.norm(rest))) if end == "newton" else np.inf
+        length = (
+            float(np.hypot(newton, np.linalg.norm(rest))) if termination == "newton" else np.inf
+        )
         # rounding bends directions in which f is flat: no more is known there
-        known = newton <= part and end != "held"
+        known = newton <= part and termination != "radius"
         return Step(
             (axes @ along + rest)[None],
             np.array([changes.sum() + descent]),
@@ -195,8 +201,8 @@ class Products:
             np.array([size if known else np.inf]),
         )
 
-    def _climb(self, radius: float) -> tuple[Array, Array, float]:
-        """The step along each of the lowest modes, f's changes by it, and its unheld length."""
+    def _climb(self, radius: float) -> tuple[Floats, Floats, float]:
+        """Step along each of the lowest modes, changes of f, and its length without radius."""
         w, axes = self._modes
         c = self._g @ axes
         along = c / np.maximum(np.abs(w), max(self._tolerance * self._largest, TINY))
@@ -204,18 +210,18 @@ class Products:
         along *= min(1.0, radius / max(newton, TINY))
         return along, along * (c + w * along / 2), newton
 
-    def newton(self) -> Array:
-        """By the minimal residual method."""
+    def newton(self) -> Floats:
+        """Newton's step by the minimal residual method."""
         if not self.finite[0] or not self._g.any():
             return np.zeros((1, self._g.size))
         return -minres(self._operator(0.0), self._g, maxiter=PRODUCTS)[0][None]
 
-    def largest(self) -> Array:
-        """By Lanczos' method, to a tenth."""
+    def largest(self) -> Floats:
+        """Largest |eigenvalue| by Lanczos' method, to a tenth."""
         return np.array([self._largest])
 
-    def lowest(self) -> Array:
-        """`count` of them, by Lanczos' method."""
+    def lowest(self) -> Floats:
+        """Lowest `count` eigenvalues by Lanczos' method."""
         return self._lowest(self.count, self._tolerance)[0][None]
 
     @cached_property
@@ -227,7 +233,7 @@ class Products:
                 self._operator(0.0),
                 1,
                 tol=0.1,  # pyright: ignore[reportArgumentType]
-                v0=self._begin,
+                v0=self._first,
                 return_eigenvectors=False,
             )
         except ArpackError:  # also for H = 0
@@ -235,8 +241,8 @@ class Products:
         return float(np.abs(w[0]))
 
     @cached_property
-    def _modes(self) -> tuple[Array, Array]:
-        """The eigenvalues (q,) and eigenvectors (d, q) of the modes to climb along."""
+    def _modes(self) -> tuple[Floats, Floats]:
+        """Eigenvalues (q,) and eigenvectors (d, q) of the modes to climb along."""
         if not self._index:
             return np.zeros(0), np.zeros((self._g.size, 0))
         count = self._index if self._before is None else 2 * self._index + 2
@@ -245,11 +251,11 @@ class Products:
         return w[chosen], axes[:, chosen]
 
     @property
-    def climbed(self) -> Array:
+    def climbed(self) -> Floats:
         """The lowest modes, or those most alike to the modes before."""
         return self._modes[1][None]
 
-    def _lowest(self, count: int, tolerance: float) -> tuple[Array, Array]:
+    def _lowest(self, count: int, tolerance: float) -> tuple[Floats, Floats]:
         """Eigenvalues, ascending, and eigenvectors; NaN and 0 where Lanczos' method finds none.
 
         They are the highest of L - H with L >= |H|, since its tolerance is relative: that of an
@@ -265,7 +271,7 @@ class Products:
                 count,
                 which="LA",
                 tol=tolerance,  # pyright: ignore[reportArgumentType]
-                v0=self._begin,
+                v0=self._first,
             )
         except ArpackError:
             return none
@@ -273,8 +279,8 @@ class Products:
         return (shift - w)[order], axes[:, order]
 
     @property
-    def _begin(self) -> Array:
-        """Where Lanczos' method begins: fixed, so that a result is reproducible."""
+    def _first(self) -> Floats:
+        """First vector of Lanczos' method: fixed, so that a result is reproducible."""
         return np.random.default_rng(0).standard_normal(self._g.size)
 
     def _operator(self, shift: float) -> LinearOperator:
@@ -283,14 +289,16 @@ class Products:
         times = (lambda v: shift * v - self._times(v)) if shift else self._times
         return LinearOperator((d, d), matvec=times, dtype=np.float64)  # pyright: ignore
 
-    def _times(self, v: Array) -> Array:
+    def _times(self, v: Floats) -> Floats:
         return self._hessian(torch.as_tensor(v.reshape(-1))).double().cpu().numpy()
 
 
-def _steihaug(times: Callable[[Array], Array], g: Array, radius: float) -> tuple[Array, _End]:
-    """Descent in g.s + s.H.s / 2 within |s| <= radius by conjugate gradients, and what ended them.
+def _steihaug(
+    times: Callable[[Floats], Floats], g: Floats, radius: float
+) -> tuple[Floats, _Termination]:
+    """Descent in g.s + s.H.s / 2 within |s| <= radius by conjugate gradients, and its termination.
 
-    That is the radius, or a direction of no positive curvature, followed to the radius, or success.
+    That is success, the radius, or a direction of no positive curvature, followed to the radius.
     Source: Steihaug (1983); Nocedal & Wright (2006), algorithm 7.2.
     """
     s, r = np.zeros_like(g), g
@@ -299,18 +307,18 @@ def _steihaug(times: Callable[[Array], Array], g: Array, radius: float) -> tuple
     for _ in range(PRODUCTS):
         if square <= enough:
             return s, "newton"
-        bent = times(p)
-        curvature = float(p @ bent)
-        rim = _to_the_rim(s, p, radius)
-        if not square < rim * curvature:
-            return s + rim * p, "held" if curvature > 0 else "curved"
+        product = times(p)
+        curvature = float(p @ product)
+        longest = _to_radius(s, p, radius)
+        if not square < longest * curvature:
+            return s + longest * p, "radius" if curvature > 0 else "curvature"
         along = square / curvature
-        s, r = s + along * p, r + along * bent
+        s, r = s + along * p, r + along * product
         p, square = float(r @ r) / square * p - r, float(r @ r)
-    return s, "held"
+    return s, "radius"
 
 
-def _to_the_rim(s: Array, p: Array, radius: float) -> float:
-    """The t > 0 at which |s + t p| = radius, of s within it."""
+def _to_radius(s: Floats, p: Floats, radius: float) -> float:
+    """The t > 0 with |s + t p| = radius, of s within it."""
     a, b, c = p @ p, s @ p, s @ s - radius**2
     return float((np.sqrt(b * b - a * c) - b) / a)

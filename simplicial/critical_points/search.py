@@ -1,8 +1,8 @@
-"""Critical points of a smooth function, of any Morse index, from many starts at once.
+"""Search for critical points of a smooth function, of any Morse index, from many starts at once.
 
-All starts follow the Hessian's eigenvectors together (`simplicial.critical_points.eigenvector_following`); what arrives at a
-non-degenerate critical point of the wanted index is kept, once. For functions of few variables:
-Hessians are dense, one for each start.
+All starts follow the Hessian's eigenvectors together (`eigenvector_following`); of those that arrive
+at the same non-degenerate critical point of the wanted index one is kept. For functions of few
+variables: Hessians are dense, one for each start.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ from simplicial.minima import Minima, Search, check_minima
 
 REACH = 0.1  # the longest step over the box's diagonal
 MERGED = 1e-5  # distance over the box's diagonal below which two arrivals are one point
-ROOM = 0.5  # of the minima's box, around it, in which saddles are sought
+MARGIN = 0.5  # around the minima's box, of its longest edge, in which saddles are sought
 ITERATIONS = 100  # a start that has not arrived by then runs to infinity, or in a circle
 
 
@@ -46,8 +46,8 @@ def find_minima(
              `domain`, or [-5, 5] in each coordinate. Minima outside it count if a start runs there
     starts   None: 100 d, and at least 20 n
     seed     non-negative
-    returns  Minima, sorted by value, ties by coordinates; `.search` counts what became of the
-             starts: duplicates merged, other critical points, degenerate ones and failures left out
+    returns  Minima, sorted by value, ties by coordinates; `.search` counts the starts by outcome:
+             duplicates merged, other critical points, degenerate ones and failures left out
     Raises OptionError for arguments out of range, CapacityError for more starts than fit into
     memory, LossError for a loss that breaks its contract, SearchError when no start arrives at a
     minimum. The search is made in float64 on the CPU.
@@ -67,7 +67,7 @@ def find_critical_points(
 ) -> Minima:
     """Non-degenerate critical points of a loss of one Morse index, as `find_minima` finds minima.
 
-    index  how many eigenvalues of the Hessian are negative: 0 minima, 1 saddles, ..., d maxima
+    index  number of negative eigenvalues of the Hessian: 0 minima, 1 saddles, ..., d maxima
     The other arguments, the result and the errors are those of `find_minima`. The share of starts
     that arrive falls as the index nears d, since a start beyond the outermost wells climbs to
     infinity: `.search` tells, and `starts` or a tighter box helps.
@@ -84,15 +84,15 @@ def find_critical_points(
     diagonal = float(np.linalg.norm(corners[1] - corners[0]))
     arrival = follow(loss, begin, index, REACH * diagonal, ITERATIONS)
     points = arrival.points.numpy()
-    flat = _near(points, arrival.converged & (arrival.morse < 0), MERGED * diagonal)
-    flat &= arrival.converged
-    wanted = (arrival.morse == index) & ~flat
+    degenerate = _near(points, arrival.converged & (arrival.morse < 0), MERGED * diagonal)
+    degenerate &= arrival.converged
+    wanted = (arrival.morse == index) & ~degenerate
     kept = _merge(points, arrival.values, wanted, MERGED * diagonal)
     search = Search(
         starts=count,
         duplicates=int(wanted.sum()) - len(kept),
-        others=int((arrival.converged & ~flat & ~wanted).sum()),
-        degenerate=int(flat.sum()),
+        others=int((arrival.converged & ~degenerate & ~wanted).sum()),
+        degenerate=int(degenerate.sum()),
         failures=int((~arrival.converged).sum()),
     )
     if not len(kept):
@@ -125,8 +125,8 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
     if box is None:
         points = minima.points.double().cpu().numpy()
         low, high = points.min(axis=0), points.max(axis=0)
-        room = ROOM * (float((high - low).max()) or 1.0)
-        box = np.stack([low - room, high + room])
+        margin = MARGIN * (float((high - low).max()) or 1.0)
+        box = np.stack([low - margin, high + margin])
     saddles = find_critical_points(minima.loss, 1, dim=d, box=box, starts=starts, seed=seed)
     return minima.joined(saddles)
 
@@ -143,7 +143,7 @@ def _index(index: int, d: int) -> int:
 def _near(
     points: NDArray[np.float64], chosen: NDArray[np.bool_], radius: float
 ) -> NDArray[np.bool_]:
-    """Which points are within the radius of a chosen one: a degenerate point is one for all."""
+    """Whether points are within the radius of a chosen one."""
     if not chosen.any():
         return chosen
     distance = KDTree(points[chosen]).query(np.nan_to_num(points))[0]
@@ -156,7 +156,7 @@ def _merge(
     chosen: NDArray[np.bool_],
     radius: float,
 ) -> NDArray[np.int64]:
-    """One of each cluster of chosen points, as positions, by value and then by coordinates."""
+    """Rows of one of each cluster of chosen points, by value and then by coordinates."""
     index = np.flatnonzero(chosen)
     if not index.size:
         return index
