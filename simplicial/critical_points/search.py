@@ -1,6 +1,6 @@
 """Search for critical points of a smooth function, of any Morse index, from many starts at once.
 
-All starts follow the Hessian's eigenvectors together (`eigenvector_following`); of those that arrive
+All starts follow the Hessian's eigenvectors together (`eigenvector_following`); of those that end
 at the same non-degenerate critical point of the wanted index one is kept. For functions of few
 variables: Hessians are dense, one for each start.
 """

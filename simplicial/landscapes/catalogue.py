@@ -27,7 +27,7 @@ def by_name(
     """The landscape of that name in R^dim.
 
     dim     None: 2, or 2 + curved; fixed for the functions of the plane
-    curved  how many of the dimensions bend the manifold of the wells; simplex-wells only
+    curved  number of dimensions that bend the manifold of the wells; simplex-wells only
     seed    which of the random functions, None: 0; gaussian-mixture and trigonometric only
     Raises OptionError for an unknown name or a seed that the function does not take, DimensionError
     where the function has no such dimension.

@@ -1,4 +1,4 @@
-"""Critical points of a function that has no formula for them, by Newton's method on grad f = 0.
+"""Exhaustive search for critical points that no formula gives, by Newton's method on grad f = 0.
 
 From every start each index r is sought: uphill along the r eigenvectors of least curvature,
 downhill along the others, by the size of Newton's step. Only critical points of index r are stable
@@ -10,8 +10,8 @@ The starts are the points of Sobol's sequence, which fill a box evenly in any di
 taken in rounds, each twice as many as the one before, until a round finds nothing new and the Euler
 characteristic is that of R^d, sum (-1)^index = 1, as Morse theory asks where f grows without bound
 in every direction. Nothing is random: the same function has the same critical points. Nothing is
-proven either: points of opposite signs, both missed by two rounds, would go unnoticed. None of this
-is shared with `simplicial.critical_points.eigenvector_following`, which is judged by what is found here.
+proven either: points of opposite signs, both missed by two rounds, would go unnoticed. No code is
+shared with `simplicial.critical_points.eigenvector_following`, which is judged by these points.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ from simplicial.landscapes.landscape import CriticalPoints, on_points
 
 STARTS = 1_000  # of the first round: 32 along each side of a square
 ROUNDS = 5
-STEPS = 60  # most arrive after 10 to 30, some run to and fro for ever
+STEPS = 60  # most starts converge after 10 to 30, some run to and fro for ever
 LONGEST = 0.05  # of the box's shortest side: so far at most Newton's step is trusted
-ARRIVED = 1e-9  # of that side: Newton's last step, after which only rounding is left
+CONVERGED = 1e-9  # of that side: Newton's last step, after which only rounding is left
 MERGED = 1e-6  # of that side: what is nearer is the same point
 
 Array = NDArray[np.float64]
@@ -38,12 +38,12 @@ Array = NDArray[np.float64]
 def searched(
     name: str, formula: Callable[[Tensor], Tensor], domain: Array
 ) -> Callable[[int], CriticalPoints]:
-    """Morse index -> the critical points of that index, sought at the first question only.
+    """Strata, Morse index -> critical points of that index, searched at the first call.
 
     name     of the function, for messages
     formula  points (batch, d) -> values (batch,)
     domain   (2, d), corners of a box that holds every critical point
-    The function raises SearchError where the rounds have not ended in agreement.
+    A stratum raises SearchError where the rounds have not ended in agreement.
     """
 
     @cache
@@ -75,7 +75,7 @@ def _search(name: str, formula: Callable[[Tensor], Tensor], domain: Array) -> Cr
         shares = sequence.draw(count, dtype=torch.float64).numpy()
         starts = domain[0] + (domain[1] - domain[0]) * shares
         known = len(points)
-        points = _distinct(np.concatenate([points, _arrivals(formula, domain, starts)]), domain)
+        points = _distinct(np.concatenate([points, _converged(formula, domain, starts)]), domain)
         if len(points):
             indices = morse_indices(formula, points)
             euler = int(((-1) ** indices).sum())
@@ -88,29 +88,29 @@ def _search(name: str, formula: Callable[[Tensor], Tensor], domain: Array) -> Cr
     )
 
 
-def _arrivals(formula: Callable[[Tensor], Tensor], domain: Array, starts: Array) -> Array:
-    """Where starts (s, d) arrive inside the box, seeking each index, (m, d), with repetitions."""
+def _converged(formula: Callable[[Tensor], Tensor], domain: Array, starts: Array) -> Array:
+    """Critical points (m, d) in the box, with repetitions, from starts (s, d) for each index."""
     count, dim = starts.shape
     side = (domain[1] - domain[0]).min()
-    arrived = [starts[:0]]
+    ends = [starts[:0]]
     at, sought = np.repeat(starts, dim + 1, axis=0), np.tile(np.arange(dim + 1), count)
     for _ in range(STEPS):
         steps = _seeking_steps(formula, at, sought)
         sizes = np.linalg.norm(steps, axis=1)
         at = at + steps * np.minimum(1, LONGEST * side / np.maximum(sizes, 1e-300))[:, None]
         inside = ((at > domain[0]) & (at < domain[1])).all(axis=1)
-        there = sizes <= ARRIVED * side
-        arrived.append(at[inside & there])
-        at, sought = at[inside & ~there], sought[inside & ~there]
+        converged = sizes <= CONVERGED * side
+        ends.append(at[inside & converged])
+        at, sought = at[inside & ~converged], sought[inside & ~converged]
         if not len(at):
             break
-    return np.concatenate(arrived)
+    return np.concatenate(ends)
 
 
 def _seeking_steps(
     formula: Callable[[Tensor], Tensor], points: Array, sought: NDArray[np.int64]
 ) -> Array:
-    """Steps (m, d) from points (m, d) towards critical points of the indices sought, (m,)."""
+    """Steps (m, d) from points (m, d) towards critical points of the indices sought (m,)."""
     gradients, hessians = _derivatives(formula, points)
     curvatures, axes = np.linalg.eigh(hessians)
     slopes = np.einsum("mij,mi->mj", axes, gradients)
@@ -120,17 +120,17 @@ def _seeking_steps(
 
 
 def _distinct(points: Array, domain: Array) -> Array:
-    """One of each cluster of points, those that came first."""
+    """The first point of each cluster."""
     radius = MERGED * (domain[1] - domain[0]).min()
-    kept = [points[:0]]
+    first = [points[:0]]
     while len(points):
-        kept.append(points[:1])
+        first.append(points[:1])
         points = points[np.linalg.norm(points - points[0], axis=1) > radius]
-    return np.concatenate(kept)
+    return np.concatenate(first)
 
 
 def _derivatives(formula: Callable[[Tensor], Tensor], points: Array) -> tuple[Array, Array]:
-    """Gradients (m, d) and Hessians (m, d, d), also where a caller has switched gradients off."""
+    """Gradients (m, d) and Hessians (m, d, d), also inside of `torch.no_grad`."""
     at = torch.tensor(points, dtype=torch.float64, device="cpu", requires_grad=True)
     with torch.enable_grad():
         (gradients,) = torch.autograd.grad(formula(at).sum(), at, create_graph=True)

@@ -30,7 +30,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CriticalPoints:
-    """Points where a gradient vanishes, put in order of index, then value, then coordinates.
+    """Points where a gradient vanishes, in order of index, then value, then coordinates.
 
     points   (m, d) float64
     values   (m,) float64, the function there
@@ -56,7 +56,7 @@ class CriticalPoints:
         return cls(points, np.full(m, value), np.full(m, index, dtype=np.int64))
 
     def of_index(self, index: int) -> "CriticalPoints":
-        """Those of one Morse index, none where there is none."""
+        """Critical points of one Morse index, none where there is none."""
         chosen = self.indices == index
         return CriticalPoints(self.points[chosen], self.values[chosen], self.indices[chosen])
 
@@ -65,8 +65,8 @@ class CriticalPoints:
 class Landscape:
     """A loss that carries its critical points and its barcode.
 
-    name     what `by_name` knows it by
-    domain   (2, d) float64, corners of a box that holds every critical point with room
+    name     for `by_name`
+    domain   (2, d) float64, corners of a box that holds every critical point inside
     formula  points (batch, d) -> values (batch,), in torch, any floating dtype, any device
     stratum  Morse index -> the critical points of that index
     bars     index -> (m, 2), births and deaths in any order; None where no formula is known
@@ -93,12 +93,12 @@ class Landscape:
 
     @property
     def dim(self) -> int:
-        """How many coordinates a point has."""
+        """Number of coordinates of a point."""
         return self.domain.shape[1]
 
     @property
     def critical_points(self) -> CriticalPoints:
-        """All of them; of a double well 3^d, made anew at each call."""
+        """Critical points of all indices; of a double well 3^d, made anew at each call."""
         strata = [self.stratum(index) for index in range(self.dim + 1)]
         return CriticalPoints(
             np.concatenate([stratum.points for stratum in strata]),
@@ -108,7 +108,7 @@ class Landscape:
 
     @property
     def minima(self) -> NDArray[np.float64]:
-        """Critical points of index 0, (m, d), read-only, without looking for the others."""
+        """Critical points of index 0, (m, d), read-only, without a search for other indices."""
         return self.stratum(0).points
 
     @property

@@ -84,14 +84,14 @@ def _basis(r: int) -> NDArray[np.float64]:
 
 
 def _radius(r: int, size: int) -> float:
-    """How far from the origin the critical point of a face with `size` vertices lies."""
+    """Distance from the origin of the critical point of a face with `size` vertices."""
     n = r + 1
     p = (n - 2 * size) / sqrt(n * size * (n - size))
     return (p + sqrt(p * p + 4)) / 2
 
 
 def _depth(r: int, size: int) -> float:
-    """How far below the origin the critical point of a face with `size` vertices lies."""
+    """Depth below the origin of the critical point of a face with `size` vertices."""
     if size == r + 1:
         return 0.0
     square = _radius(r, size) ** 2
@@ -110,7 +110,7 @@ def _stratum(r: int, curved: int, index: int) -> CriticalPoints:
 
 
 def _flat_points(r: int, index: int) -> NDArray[np.float64]:
-    """Where the faces of dimension `index` have their critical points, (m, r)."""
+    """Critical points (m, r) of the faces of dimension `index`."""
     if index >= r:
         return np.zeros((1 if index == r else 0, r))
     n, size = r + 1, index + 1

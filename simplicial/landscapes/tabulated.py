@@ -1,9 +1,9 @@
-"""Landscapes in the plane from a table: where the critical points are, and which of them pair.
+"""Landscapes in the plane from a table of critical points and persistence pairs.
 
 The table holds each point to three decimals or more; Newton's method on grad f = 0 does the rest,
-at the first question. Only who pairs with whom is written down, values never are. A table checks
-itself: the Hessian's signs must give the index of each point, and every point must stand at one end
-of one bar, a death one index above its birth.
+at the first call. Pairs are written down, values never are. A table checks itself: the Hessian's
+signs must give the index of each point, and every point must stand at one end of one bar, a death
+one index above its birth.
 """
 
 from collections.abc import Callable, Mapping, Sequence
