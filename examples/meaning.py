@@ -1,4 +1,4 @@
-"""Pictures of what barcodes mean, of functions whose barcodes are known: docs/meaning.md.
+"""Pictures of barcodes and their meaning, of functions whose barcodes are known: docs/meaning.md.
 
 python examples/meaning.py [sublevels | voids | barriers | sampled] [--out picture.png]
 """
@@ -46,11 +46,11 @@ def sublevels() -> Figure:
         [["0", "1", "2", "3"], ["bars"] * 4], figsize=(8, 4.6), layout="constrained"
     )
     x = np.linspace(-1.7, 1.7, 301)
-    heights = on_grid(loss, x, x)
+    losses = on_grid(loss, x, x)
     for i, level in enumerate(levels):
         ax = axes[str(i)]
-        ax.contourf(x, x, heights.T, [-1, level], colors=[BELOW])
-        ax.contour(x, x, heights.T, [level], colors=[CHOSEN], linewidths=1)
+        ax.contourf(x, x, losses.T, [-1, level], colors=[BELOW])
+        ax.contour(x, x, losses.T, [level], colors=[CHOSEN], linewidths=1)
         ax.set_title(f"loss at most {level:g}", fontsize=10)
         ax.set_aspect("equal")
         ax.set_xticks([])
@@ -67,12 +67,12 @@ def voids() -> Figure:
     complex = build_complex(find_minima(loss, seed=0), max_dim=3, optimizer=NudgedElastic())
     x = np.linspace(-1.6, 1.6, 23)
     centres = (x[1:] + x[:-1]) / 2
-    heights = on_grid(loss, centres, centres, centres)
+    losses = on_grid(loss, centres, centres, centres)
     figure = plt.figure(figsize=(8, 3.4), layout="constrained")
-    behind = np.broadcast_to(centres[:, None] > 0, heights.shape)
+    behind = np.broadcast_to(centres[:, None] > 0, losses.shape)
     for i, (level, shown, part) in enumerate(((1.3, True, ""), (2.6, behind, ", half"))):
         ax = figure.add_subplot(1, 3, i + 1, projection="3d")
-        ax.voxels((heights <= level) & shown, facecolors=BELOW, edgecolor="0.45", linewidth=0.15)
+        ax.voxels((losses <= level) & shown, facecolors=BELOW, edgecolor="0.45", linewidth=0.15)
         ax.view_init(elev=25, azim=-65)
         ax.set_axis_off()
         ax.set_title(f"loss at most {level:g}{part}", fontsize=10)
@@ -126,7 +126,7 @@ def sampled() -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained", sharey=True)
     t = np.linspace(0, 1, 801)
     for ax, optimizer in zip(axes, (Algorithm1(), NudgedElastic(segments=8)), strict=True):
-        honest, seen = (
+        refined, coarse = (
             build_complex(
                 minima,
                 max_dim=1,
@@ -138,13 +138,15 @@ def sampled() -> Figure:
             for tolerance in (1e-7, None)
         )
         ax.plot(
-            t, seen.evaluate(np.stack([1 - t, t], axis=1)).loss, label="the loss along the edge"
+            t, coarse.evaluate(np.stack([1 - t, t], axis=1)).loss, label="the loss along the edge"
         )
-        lattice = seen.sample(8)
+        lattice = coarse.sample(8)
         ax.plot(lattice.barycentric[:, 1], lattice.loss, "o", label="lattice")
-        ax.axhline(seen.maximum.value, color="tab:orange", linestyle="--", label="sampled maximum")
-        place = honest.maximum.barycentric[1], honest.maximum.value
-        ax.plot(*place, "*", color="tab:red", markersize=12, label="honest maximum")
+        ax.axhline(
+            coarse.maximum.value, color="tab:orange", linestyle="--", label="sampled maximum"
+        )
+        place = refined.maximum.barycentric[1], refined.maximum.value
+        ax.plot(*place, "*", color="tab:red", markersize=12, label="refined maximum")
         ax.set_title(type(optimizer).__name__, fontsize=10)
         ax.set_xlabel("t, from minimum 0 to minimum 1")
     axes[0].set_ylabel("loss")

@@ -2,7 +2,7 @@
 computed.
 
 A complex is trained once and kept in a folder; the table and the figures read it there, and train
-what is missing.
+the others.
 
     smoke  digits, 64 images, networks of 8, 14 and 20 layers, one epoch: whether everything runs
     small  FashionMNIST, the first 2,000 images at 8 x 8 pixels, 8 epochs, three seeds: an hour or
@@ -12,7 +12,7 @@ what is missing.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -20,30 +20,35 @@ from typing import NamedTuple, Self
 import numpy as np
 from tqdm import tqdm
 
+from examples.paper.scale import Scale
 from nets import RESNET, ImageData, NetworkLoss, ResNet, train_minima
-from nets.data import load
 from nets.execution import Precision
 from simplicial import Algorithm1, LossComplex, Recipe, build_complex
 from simplicial.loss import evaluate
 
-
-class Scale(NamedTuple):
-    """How large an experiment is; None: all of it."""
-
-    data: str
-    subset: int | None
-    image_size: int | None
-    layers: Mapping[int, int]  # of what stands for ResNet-20, -56 and -110
-    epochs: int | None
-    resolution: int
-    seeds: int
-
-
 AS_PRINTED = {20: 20, 56: 56, 110: 110}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableScale(Scale):
+    """Size of an experiment with residual networks.
+
+    layers  of the networks that stand for ResNet-20, -56 and -110
+    seeds   number of complexes on each network
+    """
+
+    layers: Mapping[int, int] = field(default_factory=lambda: AS_PRINTED)
+    seeds: int = 1
+
+
 SCALES = {
-    "smoke": Scale("digits", 64, None, {20: 8, 56: 14, 110: 20}, 1, 4, 1),
-    "small": Scale("fashion-mnist", 2000, 8, AS_PRINTED, 8, 6, 3),
-    "paper": Scale("cifar-10", None, None, AS_PRINTED, None, 24, 1),
+    "smoke": TableScale(
+        data="digits", subset=64, layers={20: 8, 56: 14, 110: 20}, epochs=1, resolution=4
+    ),
+    "small": TableScale(
+        data="fashion-mnist", subset=2000, image_size=8, epochs=8, resolution=6, seeds=3
+    ),
+    "paper": TableScale(data="cifar-10", resolution=24),
 }
 
 
@@ -66,7 +71,7 @@ NETWORKS = [*DEPTHS[:3], WIDTHS[1], *DEPTHS[3:], WIDTHS[3]]  # table 1a
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the scripts were asked for."""
+    """Settings of the scripts."""
 
     name: str
     folder: Path
@@ -77,7 +82,7 @@ class Experiment:
 
     @classmethod
     def asked_for(cls, given: argparse.Namespace) -> Self:
-        """By the options of `options`."""
+        """Settings by the options of `options`."""
         return cls(
             given.scale,
             given.folder,
@@ -88,35 +93,28 @@ class Experiment:
         )
 
     @property
-    def scale(self) -> Scale:
-        """Its scale."""
+    def scale(self) -> TableScale:
+        """Size of the experiment."""
         return SCALES[self.name]
 
     @cached_property
     def images(self) -> ImageData:
         """The data set at this scale."""
-        scale = self.scale
-        return load(
-            scale.data,
-            self.data_dir,
-            self.download,
-            subset=scale.subset,
-            image_size=scale.image_size,
-        )
+        return self.scale.images(self.data_dir, self.download)
 
     @property
     def recipe(self) -> Recipe:
-        """Minima, edges and triangles alike."""
-        return RESNET if self.scale.epochs is None else RESNET.changed(epochs=self.scale.epochs)
+        """The recipe of minima, edges and triangles alike."""
+        return self.scale.recipe(RESNET)
 
     def model(self, network: Network) -> ResNet:
-        """Untrained."""
+        """The network, untrained."""
         channels, classes = self.images.shape[0], self.images.classes
         layers = self.scale.layers[network.depth]
         return ResNet(channels, layers, network.width, network.shortcuts, classes)
 
     def complex(self, network: Network, seed: int) -> LossComplex:
-        """Minima, edges, triangles, and tetrahedra where there are four minima; kept."""
+        """The complex on the minima of a network, up to its one top simplex; kept in the folder."""
         inputs, targets = self.images.train_inputs, self.images.train_targets
         loss = NetworkLoss(self.model(network), inputs, targets, precision=self.precision)
         folder = self.folder / f"{self.name}-{self.precision}"
@@ -137,7 +135,7 @@ class Experiment:
         return built
 
     def complexes(self, networks: list[Network], seeds: int) -> list[list[LossComplex]]:
-        """Of each network those of the first seeds."""
+        """Complexes on each network, of the first seeds."""
         with tqdm(total=len(networks) * seeds, desc="complexes") as bar:
             found: list[list[LossComplex]] = []
             for network in networks:
@@ -148,7 +146,7 @@ class Experiment:
             return found
 
     def test_error(self, network: Network, built: LossComplex) -> float:
-        """The share of test images that the minima get wrong, their mean."""
+        """Share of the test images that are classified wrongly, a mean over the minima."""
         test = NetworkLoss(
             self.model(network),
             self.images.test_inputs,
@@ -161,7 +159,7 @@ class Experiment:
 
 
 def keep(built: LossComplex, path: Path) -> None:
-    """Save whole or not at all."""
+    """Save a complex, whole or not at all."""
     partial = path.with_name(f"{path.stem}.partial.npz")
     built.save(partial)
     partial.rename(path)

@@ -4,15 +4,16 @@ FashionMNIST, sides' centres fixed and trainable, for several numbers of epochs.
     python -m examples.paper.figure_1 --scale small --out figure_1.png
 
 The minima are trained once, by the paper's recipe; edges and triangles for as many epochs as a
-title says. What is drawn is kept beside the picture as JSON. Scales: smoke, the digits at 12 x 12
+title says. The triangles are kept beside the picture as JSON. Scales: smoke, the digits at 12 x 12
 pixels, 64 images; small, FashionMNIST's first 6,000; paper, all of it and 50 epochs, which takes
 an hour or two on one core.
 """
 
 import argparse
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from matplotlib.figure import Figure
 from tqdm import tqdm
@@ -28,53 +29,47 @@ from examples.paper.options import (
     refuse_with_drawn,
 )
 from examples.paper.pictures import ABOVE, Triangle, read, save, write
+from examples.paper.scale import Scale
 from nets import LENET, LeNet, NetworkLoss, train_minima
-from nets.data import load
 from simplicial import Algorithm1, LossComplex, Minima, build_complex, plot_samples
 
 
-class Scale(NamedTuple):
-    """How large the experiment is; None: all of it."""
+@dataclass(frozen=True, kw_only=True)
+class TriangleScale(Scale):
+    """Size of the experiment; budgets: epochs of edges and triangles, a pair of columns each."""
 
-    data: str
-    subset: int | None
-    image_size: int | None
-    epochs: int  # of the minima
-    budgets: tuple[int, ...]  # epochs of edges and triangles
-    resolution: int
+    budgets: tuple[int, ...]
 
 
 SCALES = {
-    "smoke": Scale("digits", 64, 12, 1, (1,), 3),
-    "small": Scale("fashion-mnist", 6000, None, 20, (5, 20), 12),
-    "paper": Scale("fashion-mnist", None, None, 50, (10, 50), 16),
+    "smoke": TriangleScale(
+        data="digits", subset=64, image_size=12, epochs=1, budgets=(1,), resolution=3
+    ),
+    "small": TriangleScale(
+        data="fashion-mnist", subset=6000, epochs=20, budgets=(5, 20), resolution=12
+    ),
+    "paper": TriangleScale(data="fashion-mnist", budgets=(10, 50), resolution=16),
 }
 SIDES: tuple[Literal["fixed", "trainable"], ...] = ("fixed", "trainable")
 
 
 def network_loss(scale: Scale, given: argparse.Namespace) -> NetworkLoss:
-    """Of LeNet, on the training images."""
-    images = load(
-        scale.data,
-        given.data_dir,
-        given.download,
-        subset=scale.subset,
-        image_size=scale.image_size,
-    )
+    """The loss of LeNet on the training images."""
+    images = scale.images(given.data_dir, given.download)
     channels, size, _ = images.shape
     model = LeNet(channels, size, images.classes)
     return NetworkLoss(model, images.train_inputs, images.train_targets, precision=given.precision)
 
 
-def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossComplex]:
-    """One for each column of the figure; kept in the folder."""
+def complexes(scale: TriangleScale, loss: NetworkLoss, folder: Path) -> dict[str, LossComplex]:
+    """Complexes by the title of their column; kept in the folder."""
     folder.mkdir(parents=True, exist_ok=True)  # refused before anything is trained
     found: dict[str, LossComplex] = {}
     minima: Minima | None = None
     for budget, sides in tqdm(list(product(scale.budgets, SIDES)), desc="triangles"):
         path = folder / f"{sides}-{budget}-epochs-resolution-{scale.resolution}.npz"
         if not path.exists():
-            recipe = LENET.changed(epochs=scale.epochs)
+            recipe = scale.recipe(LENET)
             minima = minima or train_minima(loss, 3, recipe=recipe)
             optimizer = Algorithm1(recipe=recipe.changed(epochs=budget), sides=sides)
             built = build_complex(
@@ -86,7 +81,7 @@ def complexes(scale: Scale, loss: NetworkLoss, folder: Path) -> dict[str, LossCo
 
 
 def main() -> None:
-    """Train what is missing, or read what was drawn before, and draw."""
+    """Train the missing networks, or read an earlier picture, and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     add_scale(
         parser, SCALES, "small: 6,000 images of FashionMNIST, 20 epochs; paper: all, 50 epochs"
@@ -112,7 +107,7 @@ def main() -> None:
 
 
 def draw(triangles: list[Triangle], path: Path) -> None:
-    """A column for each."""
+    """A column for each triangle."""
     figure = Figure(figsize=(4.6 * len(triangles), 7.6), layout="constrained")
     axes = figure.subplots(2, len(triangles), squeeze=False)
     for (title, samples, place), (above, below) in zip(triangles, axes.T, strict=True):

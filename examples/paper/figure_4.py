@@ -10,7 +10,7 @@ from reduction import plot_diagram
 
 
 def main() -> None:
-    """Train what is missing, and draw."""
+    """Train the missing networks, and draw."""
     parser = options(__doc__)
     add_picture(parser, "figure_4.png")
     given = parser.parse_args()

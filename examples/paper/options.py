@@ -1,4 +1,4 @@
-"""What the paper's scripts can be asked on the command line, and how they refuse it."""
+"""Options of the paper's scripts, and how a wrong one is refused."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from reduction import TopologyError
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """What all scripts can be asked on the command line."""
+    """The parser of the options that all scripts share."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
     add_scale(
         parser,
@@ -35,7 +35,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
 
 
 def add_scale(parser: argparse.ArgumentParser, scales: Collection[str], larger: str) -> None:
-    """How large the experiment is; `larger` tells of scales beyond the trial."""
+    """The option of the scale; `larger` tells of scales beyond the trial."""
     parser.add_argument(
         "--scale",
         choices=scales,
@@ -45,7 +45,7 @@ def add_scale(parser: argparse.ArgumentParser, scales: Collection[str], larger: 
 
 
 def add_folder(parser: argparse.ArgumentParser, default: str) -> None:
-    """Where what was trained is kept."""
+    """The option of the folder of trained complexes."""
     parser.add_argument(
         "--folder",
         type=Path,
@@ -55,13 +55,13 @@ def add_folder(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Where images come from."""
+    """Options of the images."""
     parser.add_argument("--data-dir", type=Path, help="folder of the data set's files")
     parser.add_argument("--download", action="store_true", help="fetch them into it first")
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:
-    """The arithmetic of training."""
+    """The option of the arithmetic of training."""
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
@@ -71,7 +71,7 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_with_drawn(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Options that say what is to be trained, where nothing is; and files that are not there."""
+    """Refuse options of training where nothing is trained, and a file that is not there."""
     if given.drawn is None:
         return
     for name, value in vars(given).items():
@@ -83,7 +83,7 @@ def refuse_with_drawn(parser: argparse.ArgumentParser, given: argparse.Namespace
 
 
 def add_picture(parser: argparse.ArgumentParser, default: str) -> None:
-    """Where the picture goes."""
+    """The option of the picture's file."""
     parser.add_argument(
         "--out", type=_picture, default=Path(default), help=f"the picture ({default})"
     )
@@ -101,7 +101,7 @@ def _picture(text: str) -> Path:
 
 
 def in_a_sentence(main: Callable[[], None]) -> None:
-    """Call main; where it cannot do what it was asked, say so without a traceback."""
+    """Call main; show an error of its input as one sentence, without a traceback."""
     try:
         main()
     except TopologyError as error:

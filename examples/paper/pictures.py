@@ -20,10 +20,10 @@ DIGITS = 7  # significant ones that are kept
 
 
 class Triangle(NamedTuple):
-    """What a picture of a triangle shows, without its networks.
+    """A picture of a triangle as numbers, without its networks.
 
     title    of the picture
-    samples  what Algorithm 2 saw
+    samples  losses and accuracies on the lattice of Algorithm 2
     place    (3,) barycentric coordinates of the largest loss
     """
 
@@ -33,14 +33,14 @@ class Triangle(NamedTuple):
 
     @classmethod
     def of(cls, title: str, built: LossComplex) -> Self:
-        """The first three minima's."""
+        """The triangle of the first three minima."""
         triangle = built[(0, 1, 2)]
         assert triangle.samples is not None  # of few triangles they are always kept
         return cls(title, triangle.samples, triangle.maximum.barycentric)
 
 
 def write(path: Path, triangles: list[Triangle]) -> None:
-    """As JSON, with so many digits as a picture can show."""
+    """Write triangles as JSON, with as many digits as a picture can show."""
     records = [
         {"title": t.title, "place": _rounded(t.place)}
         | {k: None if v is None else _rounded(v) for k, v in t.samples._asdict().items()}
@@ -51,7 +51,7 @@ def write(path: Path, triangles: list[Triangle]) -> None:
 
 
 def read(path: Path) -> list[Triangle]:
-    """What `write` wrote. Raises DataError for other content."""
+    """Triangles that `write` wrote. Raises DataError for other content."""
     try:
         found = [_triangle(record) for record in json.loads(path.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:

@@ -25,7 +25,7 @@ PAPER = {
 
 
 def main() -> None:
-    """Train what is missing, and print the table."""
+    """Train the missing networks, and print the table."""
     experiment = Experiment.asked_for(options(__doc__).parse_args())
     complexes = experiment.complexes(NETWORKS, experiment.scale.seeds)
     indices = range(experiment.minima - 1)

@@ -1,6 +1,6 @@
 """Figures 2 and 3 alike: the loss inside the triangle, networks with shortcuts above those without.
 
-The first seed's triangle; the test error, a mean over the minima, in the title. What is drawn is
+The first seed's triangle; the test error, a mean over the minima, in the title. The triangles are
 kept beside the picture as JSON.
 """
 
@@ -14,7 +14,7 @@ from simplicial import plot_samples
 
 
 def main(description: str | None, networks: list[Network], name: str) -> None:
-    """Train what is missing, or read what was drawn before, and draw."""
+    """Train the missing networks, or read an earlier picture, and draw."""
     parser = options(description)
     add_picture(parser, name)
     parser.add_argument("--drawn", type=Path, help="JSON of an earlier picture: trains nothing")

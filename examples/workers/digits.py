@@ -1,6 +1,6 @@
 """The run that the scripts beside this one hand to an engine: four networks on the digits.
 
-By itself it runs in one process. The barcodes are the same bits, whoever works:
+By itself it runs in one process. The barcodes are the same bits with any workers:
 
     python -m examples.workers.digits --out runs/alone
 """
@@ -14,13 +14,14 @@ import torch
 
 from nets import MLP, NetworkLoss, load_digits, train_minima
 from reduction import Barcode
-from simplicial import Algorithm1, Recipe, build_complex
+from simplicial import Algorithm1, Recipe, build_complex, configure_process
 
 RECIPE = Recipe(epochs=10, learning_rate=0.1, weight_decay=1e-4)
 
 
 def barcode(folder: Path, executor: Executor | None = None) -> Barcode:
     """Train networks, edges and triangles, each stored in `folder` as it ends, and measure them."""
+    configure_process()
     torch.set_num_threads(1)  # workers take as many; another number may change last bits
     digits = load_digits().subset(500)
     loss = NetworkLoss(MLP(64), digits.train_inputs, digits.train_targets)
@@ -40,7 +41,7 @@ def show(bars: Barcode, folder: Path) -> None:
 
 
 def arguments(text: str | None) -> argparse.ArgumentParser:
-    """What each script is told: where to keep the run."""
+    """The parser of all scripts, with the folder of the run."""
     parser = argparse.ArgumentParser(description=(text or "").split("\n\n")[0])
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the run, which goes on where it stopped"

@@ -8,10 +8,11 @@ Dask gives a batch whose worker died to another one.
 from distributed import Client
 
 from examples.workers.digits import arguments, barcode, show
+from simplicial import configure_process
 
 
 def connected(scheduler: str | None) -> Client:
-    """To a scheduler that runs; or to a new one here, which ends with the client."""
+    """A client of a scheduler that runs, or of a new one here, which ends with the client."""
     if scheduler is not None:
         return Client(scheduler)
     # One thread each, since threads would share one model.
@@ -25,4 +26,5 @@ if __name__ == "__main__":
     )
     given = parser.parse_args()
     with connected(given.scheduler) as client:
+        client.run(configure_process)
         show(barcode(given.out, client.get_executor()), given.out)

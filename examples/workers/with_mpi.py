@@ -9,8 +9,9 @@ ends as a whole; the same command goes on with it.
 from mpi4py.futures import MPIPoolExecutor
 
 from examples.workers.digits import arguments, barcode, show
+from simplicial import configure_process
 
 if __name__ == "__main__":
     out = arguments(__doc__).parse_args().out
-    with MPIPoolExecutor() as executor:
+    with MPIPoolExecutor(initializer=configure_process) as executor:
         show(barcode(out, executor), out)
