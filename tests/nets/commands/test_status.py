@@ -21,7 +21,6 @@ import simplicial.optimizers.relaxation
 from nets import MLP, NetworkLoss, load_digits, train_minima
 from reduction import Barcode, FilteredComplex
 from simplicial import Algorithm1, Minima, Recipe, build_complex
-from simplicial.display import duration
 from simplicial.reports.html import write_page
 from simplicial.reports.status import RunStatus
 from simplicial.run_folder.folder import RunFolder
@@ -105,14 +104,6 @@ def test_the_pace_is_that_since_the_run_was_taken_up(whole: Path, tmp_path: Path
     assert [dimension.seconds_each for dimension in status.dimensions] == [10.0, 10.0, None]
     assert status.seconds_left() == 40.0  # four triangles, each as long as an edge
     assert status.time_left() == "about 40 s"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.5, "0.5 s"), (59, "59 s"), (60, "1 min"), (5400, "1 h 30 min"), (200_000, "2 d 7 h")],
-)
-def test_durations_are_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_a_run_whose_minima_are_not_trained_has_no_barcode_yet(whole: Path, tmp_path: Path) -> None:

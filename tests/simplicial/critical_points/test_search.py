@@ -126,7 +126,7 @@ def test_arguments_out_of_range_are_refused() -> None:
             search(lambda x: x.square(), dim=2)
 
 
-def test_what_is_no_loss_and_no_minima_is_refused() -> None:
+def test_arguments_that_are_no_loss_and_no_minima_are_refused() -> None:
     for search in (find_critical_points, find_minima):
         with pytest.raises(LossError, match=r"a loss must be callable .* got NoneType"):
             search(None, dim=2)  # pyright: ignore[reportArgumentType]
@@ -151,7 +151,7 @@ def test_saddles_are_sought_around_a_single_minimum() -> None:
     np.testing.assert_allclose(saddles, np.tile([0.0, 1.0], (len(saddles), 1)), atol=1e-9)
 
 
-def test_saddles_in_too_many_variables_have_another_cure() -> None:
+def test_saddles_in_too_many_variables_have_another_remedy() -> None:
     minima = Minima(torch.eye(DENSE + 1)[:2], square)
     with pytest.raises(OptionError, match=f"at most {DENSE} .* leave saddles out, or add critical"):
         with_saddles(minima)

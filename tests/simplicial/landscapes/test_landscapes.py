@@ -409,7 +409,7 @@ def test_critical_points_sort_by_index_then_value_then_coordinates() -> None:
     assert len(critical.of_index(2)) == 0
 
 
-def test_what_a_landscape_knows_is_read_only() -> None:
+def test_arrays_of_a_landscape_are_read_only() -> None:
     landscape = himmelblau()
     for array in (landscape.domain, landscape.minima, stated_bars(landscape)[1]):
         with pytest.raises(ValueError, match="read-only"):

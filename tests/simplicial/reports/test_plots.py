@@ -59,9 +59,9 @@ def test_a_triangle_is_drawn_with_its_lattice_and_its_maximum(complex_: LossComp
     axes = plt.subplots()[1]
     assert plot_triangle(complex_[(0, 1, 2)], ax=axes) is axes
     (mesh,) = [c for c in axes.collections if hasattr(c, "_triangulation")]
-    heights = np.asarray(mesh.get_array())
-    assert heights.max() == complex_[(0, 1, 2)].maximum.value
-    assert heights.size == 13 * 14 // 2
+    values = np.asarray(mesh.get_array())
+    assert values.max() == complex_[(0, 1, 2)].maximum.value
+    assert values.size == 13 * 14 // 2
     (star,) = axes.lines
     corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
     expected = complex_[(0, 1, 2)].maximum.barycentric @ corners

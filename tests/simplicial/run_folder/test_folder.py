@@ -1,4 +1,4 @@
-"""A run folder keeps what is finished, whole, and is one process's at a time."""
+"""A run folder holds finished records, whole, and is one process's at a time."""
 
 import errno
 import hashlib
@@ -142,7 +142,9 @@ def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("was_there", [False, True])
-def test_a_store_in_which_nothing_was_kept_leaves_nothing(tmp_path: Path, was_there: bool) -> None:
+def test_a_folder_without_records_is_removed_if_it_was_made(
+    tmp_path: Path, was_there: bool
+) -> None:
     if was_there:
         (tmp_path / "a").mkdir()
     with RunFolder(tmp_path / "a" / "b" / "run"):
@@ -150,7 +152,7 @@ def test_a_store_in_which_nothing_was_kept_leaves_nothing(tmp_path: Path, was_th
     assert list(tmp_path.iterdir()) == ([tmp_path / "a"] if was_there else [])
 
 
-def test_files_of_others_stay(tmp_path: Path) -> None:
+def test_files_of_other_programs_stay(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run"):
         (tmp_path / "run" / "notes.txt").write_text("mine")
     assert files(tmp_path) == {"run/notes.txt"}
@@ -171,7 +173,7 @@ def spoilt(content: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", ["json", "safetensors"])
 @pytest.mark.parametrize("how", list(spoilt(b"0123456789")))
-def test_a_file_that_was_changed_is_told(tmp_path: Path, kind: str, how: str) -> None:
+def test_a_changed_file_is_refused(tmp_path: Path, kind: str, how: str) -> None:
     with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         path = tmp_path / "run" / "edges" / f"000000.{kind}"
@@ -180,7 +182,7 @@ def test_a_file_that_was_changed_is_told(tmp_path: Path, kind: str, how: str) ->
             store.get("edges", 0)
 
 
-def test_a_changed_number_with_valid_json_is_told(tmp_path: Path) -> None:
+def test_a_changed_value_in_valid_json_is_refused(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         path = tmp_path / "run" / "edges" / "000000.json"
@@ -191,7 +193,7 @@ def test_a_changed_number_with_valid_json_is_told(tmp_path: Path) -> None:
             store.get("edges", 0)
 
 
-def test_tensors_of_another_record_are_told(tmp_path: Path) -> None:
+def test_tensors_of_another_record_are_refused(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as store:
         store.put("edges", 0, RECORD)
         store.put("edges", 1, Record({"points": torch.zeros(2, 3)}, RECORD.values))
@@ -231,7 +233,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
         RunFolder(tmp_path / "run")
 
 
-def test_a_record_from_elsewhere_is_told(tmp_path: Path) -> None:
+def test_a_record_of_another_number_name_or_folder_is_refused(tmp_path: Path) -> None:
     """Another number, other records, other settings; each file is whole."""
     for name, seed in (("run", 0), ("other", 1)):
         with RunFolder(tmp_path / name) as store:
@@ -250,8 +252,8 @@ def test_a_record_from_elsewhere_is_told(tmp_path: Path) -> None:
             assert store.get("edges", 1) is not None
 
 
-def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
-    """What was kept for another batch, or is under another epoch's name, is passed over."""
+def test_a_batch_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
+    """The checkpoint of another batch, or under another step's name, is passed over."""
     with RunFolder(tmp_path / "run") as store:
         one, other = store.checkpoint("edges: [0]"), store.checkpoint("edges: [1]")
         other.save(4, RECORD)
@@ -267,7 +269,7 @@ def test_a_batch_goes_on_from_its_own_epoch(tmp_path: Path) -> None:
         assert one.load() is None
 
 
-def test_a_memo_counts_beyond_six_digits(tmp_path: Path) -> None:
+def test_a_checkpoint_counts_steps_beyond_six_digits(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
         checkpoint = store.checkpoint("a batch")
         for step in (999_999, 1_000_000):
@@ -278,7 +280,7 @@ def test_a_memo_counts_beyond_six_digits(tmp_path: Path) -> None:
         assert len(list(checkpoint.folder.glob("*.json"))) == 1
 
 
-def test_who_only_looks_at_the_lock_stops_nobody(tmp_path: Path) -> None:
+def test_a_reader_that_tries_the_lock_stops_no_run(tmp_path: Path) -> None:
     with FileLock(tmp_path / "lock"):
         begun = Thread(target=lambda: RunFolder(tmp_path).close())
         begun.start()
@@ -288,7 +290,7 @@ def test_who_only_looks_at_the_lock_stops_nobody(tmp_path: Path) -> None:
     assert not begun.is_alive()
 
 
-def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path: Path) -> None:
+def test_partial_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
         store.put("edges", 3, RECORD)
     left = [

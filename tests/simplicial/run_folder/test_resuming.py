@@ -104,7 +104,7 @@ def test_records_without_their_settings_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("store", [5, "", "a\0b"])
-def test_what_is_no_folder_is_refused(store: Any) -> None:
+def test_a_store_that_is_no_folder_is_refused(store: Any) -> None:
     with pytest.raises(OptionError, match="store must be a folder"):
         built("algorithm 1", store=store)
 
@@ -146,10 +146,10 @@ class Stochastic(StochasticLoss):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
+def test_a_batch_goes_on_from_the_last_epoch_that_was_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, momentum: float
 ) -> None:
-    """Three steps an epoch; epochs that were kept are not trained again."""
+    """Three steps an epoch; epochs that were saved are not trained again."""
     monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
     recipe = Recipe(epochs=6, batch_size=8, momentum=momentum, weight_decay=0.01)
     minima = POINTS[:3]
@@ -179,7 +179,7 @@ def test_a_batch_goes_on_from_the_last_epoch_that_was_kept(
 
 
 @pytest.mark.parametrize("name", ["elastic", "trainable"])
-def test_what_was_trained_before_a_stop_is_not_trained_again(
+def test_training_before_a_stop_is_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
@@ -210,7 +210,7 @@ def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
         built("trainable", store=tmp_path)
 
 
-def test_what_is_unfinished_under_other_settings_is_left(
+def test_checkpoints_under_other_settings_are_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is stored yet, so that the settings may change; its epochs are of no use then."""
