@@ -145,8 +145,8 @@ def sampled() -> Figure:
         ax.axhline(
             coarse.maximum.value, color="tab:orange", linestyle="--", label="sampled maximum"
         )
-        place = refined.maximum.barycentric[1], refined.maximum.value
-        ax.plot(*place, "*", color="tab:red", markersize=12, label="refined maximum")
+        maximum = refined.maximum.barycentric[1], refined.maximum.value
+        ax.plot(*maximum, "*", color="tab:red", markersize=12, label="refined maximum")
         ax.set_title(type(optimizer).__name__, fontsize=10)
         ax.set_xlabel("t, from minimum 0 to minimum 1")
     axes[0].set_ylabel("loss")

@@ -1,8 +1,8 @@
 """The command `loss-barcodes`: barcodes of trained networks, and of functions whose barcode is
 known.
 
-Nothing heavy is imported here: help and a wrong option load no torch, and what torch must be told
-before it computes is told before a command imports it.
+Nothing heavy is imported here: help and a wrong option load no torch, and the process is configured
+before a command imports it.
 """
 
 import warnings
@@ -40,7 +40,7 @@ class _Commands(click.Group):
 
 
 def _warn(message: Warning | str, category: type[Warning], *where: Any) -> None:
-    """Show a warning about simplices as a sentence, and all others as Python does."""
+    """Show a warning about simplices as a sentence, and the rest as Python does."""
     if issubclass(category, LossWarning):
         click.echo(f"Warning: {message}", err=True)
     else:

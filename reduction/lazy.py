@@ -1,7 +1,7 @@
 """Public names of a package, imported when they are first used.
 
-A package's `__init__.pyi` says where its names are: type checkers read it, and so does the package
-itself, which then loads nothing when it is imported. Source: PEP 562; Scientific Python, SPEC 1.
+A package's `__init__.pyi` imports them: type checkers read it, and so does the package itself,
+which then loads nothing when it is imported. Source: PEP 562; Scientific Python, SPEC 1.
 """
 
 import ast

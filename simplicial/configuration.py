@@ -12,12 +12,12 @@ from ctypes import CDLL
 from pathlib import Path
 
 _VARIABLE = "MKL_CBWR"  # conditional bitwise reproducibility; its values: OFF, AUTO and branches
-_OFF = 1  # what MKL's `mkl_cbwr_get` returns for OFF
+_OFF = 1  # of MKL's `mkl_cbwr_get`
 _LARGEST = 31 * 2**20  # bytes; glibc learns from freed blocks of less than 32 MB
 
 
 def configure_process() -> None:
-    """Tell MKL to compute the same bits in batches of every size, and glibc to keep what is freed.
+    """Tell MKL to compute the same bits in batches of every size, and glibc to keep freed memory.
 
     MKL, by which torch multiplies matrices on many CPUs, rounds by where a matrix lies in memory,
     and so by how many points are computed together, unless the environment has MKL_CBWR before its

@@ -110,9 +110,9 @@ def draw(triangles: list[Triangle], path: Path) -> None:
     """A column for each triangle."""
     figure = Figure(figsize=(4.6 * len(triangles), 7.6), layout="constrained")
     axes = figure.subplots(2, len(triangles), squeeze=False)
-    for (title, samples, place), (above, below) in zip(triangles, axes.T, strict=True):
-        plot_samples(samples, place, "loss", above).set_title(title, pad=ABOVE)
-        plot_samples(samples, place, "accuracy", below)
+    for (title, samples, largest), (above, below) in zip(triangles, axes.T, strict=True):
+        plot_samples(samples, largest, "loss", above).set_title(title, pad=ABOVE)
+        plot_samples(samples, largest, "accuracy", below)
     save(figure, path)
 
 

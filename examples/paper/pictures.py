@@ -24,12 +24,12 @@ class Triangle(NamedTuple):
 
     title    of the picture
     samples  losses and accuracies on the lattice of Algorithm 2
-    place    (3,) barycentric coordinates of the largest loss
+    largest  (3,) barycentric coordinates of the largest loss
     """
 
     title: str
     samples: Samples
-    place: NDArray[np.float64]
+    largest: NDArray[np.float64]
 
     @classmethod
     def of(cls, title: str, built: LossComplex) -> Self:
@@ -42,7 +42,7 @@ class Triangle(NamedTuple):
 def write(path: Path, triangles: list[Triangle]) -> None:
     """Write triangles as JSON, with as many digits as a picture can show."""
     records = [
-        {"title": t.title, "place": _rounded(t.place)}
+        {"title": t.title, "place": _rounded(t.largest)}
         | {k: None if v is None else _rounded(v) for k, v in t.samples._asdict().items()}
         for t in triangles
     ]
@@ -68,17 +68,17 @@ _NONE = (
 
 def _triangle(record: dict[str, Any]) -> Triangle:
     accuracy, title = record["accuracy"], record["title"]
-    place, barycentric, losses = (
+    largest, barycentric, losses = (
         np.array(record[name], dtype=float) for name in ("place", "barycentric", "loss")
     )
-    fits = place.shape == (3,) and barycentric.shape == (len(losses), 3) and losses.ndim == 1
+    fits = largest.shape == (3,) and barycentric.shape == (len(losses), 3) and losses.ndim == 1
     fits = fits and len(losses) >= 3 and bool(np.isfinite(losses).all())
     if not fits or not isinstance(title, str):
         raise ValueError(
             "a title, a place (3,), points (p, 3) and finite losses (p,) make a triangle"
         )
     scores = None if accuracy is None else np.array(accuracy, dtype=float).reshape(losses.shape)
-    return Triangle(title, Samples(barycentric, losses, scores), place)
+    return Triangle(title, Samples(barycentric, losses, scores), largest)
 
 
 def grid(titles: list[str], draw: Callable[[int, Axes], Any], path: Path) -> None:

@@ -37,6 +37,6 @@ def main(description: str | None, networks: list[Network], name: str) -> None:
             )
     grid(
         [triangle.title for triangle in triangles],
-        lambda k, ax: plot_samples(triangles[k].samples, triangles[k].place, "loss", ax),
+        lambda k, ax: plot_samples(triangles[k].samples, triangles[k].largest, "loss", ax),
         given.out,
     )

@@ -85,7 +85,7 @@ class Inputs(NamedTuple):
 def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
     """Train networks, or read them, and write and print the barcodes of their loss.
 
-    dry_run  print what that takes instead
+    dry_run  print the plan of it instead
     """
     settings.check()
     # workers, too, import a factory's module from the working directory

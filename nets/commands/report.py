@@ -16,8 +16,8 @@ from nets.commands.options import folder_argument, folder_field
     help="File of the page.  [default: report.html in FOLDER]",
 )
 def report(folder: Path, field: int | None, out: Path | None) -> None:
-    """Write how far the run in FOLDER has come, and the barcodes and pictures of what is finished,
-    as one page of HTML that stands alone. The run may go on meanwhile.
+    """Write how far the run in FOLDER has come, with its barcodes and pictures so far, as one
+    page of HTML that stands alone. The run may go on meanwhile.
 
     \b
     loss-barcodes report runs/digits

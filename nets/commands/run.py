@@ -90,7 +90,7 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.option(
     "--segments",
     type=int,
-    help="Edgewise map with so many segments.  [default: the paper's map; elastic: 12]",
+    help="Segments of an edgewise map.  [default: the paper's map; elastic: 12]",
 )
 @click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
@@ -149,7 +149,7 @@ def run(
 
     With --epochs 0 nothing is trained between the minima: the plane through any three networks.
 
-    What is finished is kept in --out as it ends: the same command goes on where it stopped.
+    Finished simplices are kept in --out as they end: the same command goes on where it stopped.
     """
     if more and not checkpoint:
         raise click.UsageError(f"Got unexpected extra argument ({more[0]})")

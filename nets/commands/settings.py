@@ -22,11 +22,11 @@ from simplicial.reports.result_folder import check_folder
 
 GIGABYTE = 10**9
 SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
-DIGITS = 3  # binary, of what is left for batches: a program does not always take the same
+DIGITS = 3  # binary, of the memory for batches: a program does not always take the same
 SAMPLES = 16  # of Algorithm 1, for functions that are cheap
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
-MODEL, MINIMA = "mlp", 6  # of `run`, where nothing else is said
+MODEL, MINIMA = "mlp", 6  # defaults of `run`
 MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
 
 
@@ -123,7 +123,7 @@ class ComplexSettings:
 class NetworkSettings(ComplexSettings):
     """Settings of `loss-barcodes run`; None stands for the recipe's or the model's own.
 
-    model    None: mlp, or what the factory makes
+    model    None: mlp, or the factory's
     minima   None: as many as there are checkpoints, MINIMA without
     """
 
@@ -156,7 +156,7 @@ class NetworkSettings(ComplexSettings):
     out: Path
 
     def check(self) -> None:
-        """Refuse what can be refused before data are read and networks trained."""
+        """Refuse wrong settings before data are read and networks trained."""
         check_folder(self.out, goes_on=True)
         self._check_networks()
         tolerance = self.maximum_tolerance
@@ -182,7 +182,7 @@ class NetworkSettings(ComplexSettings):
     def lasting(self) -> dict[str, Any]:
         """Settings that a run which is taken up again must have in common with itself."""
         passing = {"data_dir", "download", "memory", "threads", "workers", "batch", "quiet", "out"}
-        passing |= {"field", "certify"}  # of what the records give
+        passing |= {"field", "certify"}  # of the barcode, which records give
         kept = {k: v for k, v in self.as_record().items() if k not in passing}
         digests = [sha256(path.read_bytes()).hexdigest() for path in self.checkpoints]
         return kept | {"checkpoints": digests}
@@ -263,7 +263,7 @@ class NetworkSettings(ComplexSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticSettings(ComplexSettings):
-    """Settings of `loss-barcodes analytic`; None stands for what suits the function.
+    """Settings of `loss-barcodes analytic`; None stands for the function's own.
 
     max_dim  None: the number of variables, at most 3 and at most what the vertices found allow
     """
@@ -282,7 +282,7 @@ class AnalyticSettings(ComplexSettings):
     out: Path | None
 
     def check(self) -> None:
-        """Refuse what can be refused before the search."""
+        """Refuse wrong settings before the search."""
         if self.out is not None:
             check_folder(self.out)
         check_options(self.resolution, self.seed, self.maximum_tolerance)

@@ -11,8 +11,8 @@ from nets.commands.options import folder_argument, folder_field
 @folder_argument
 @folder_field
 def status(folder: Path, field: int | None) -> None:
-    """Say how far the run in FOLDER has come, how long the rest may take, and the barcodes of what
-    is finished. The run may go on meanwhile.
+    """Say how far the run in FOLDER has come, how long the rest may take, and its barcodes so far.
+    The run may go on meanwhile.
 
     \b
     loss-barcodes status runs/digits

@@ -1,7 +1,7 @@
 """CIFAR-10, from the files of its binary version.
 
 torchvision reads the Python version, which is pickled: a file that is loaded can run any program.
-The binary version has the same images, so that is what is read here, and what is downloaded.
+The binary version has the same images: it is read here, and downloaded.
 Source: A. Krizhevsky, "Learning multiple layers of features from tiny images" (2009), and the page
 of the data set for its format.
 """
@@ -49,21 +49,21 @@ def load_cifar10(folder: str | Path | None = None, download: bool = False) -> Im
     root = ROOT if folder is None else as_path(folder)
     if as_bool("download", download) and not _has_all(root / FOLDER):
         _download(root)
-    place = next((p for p in (root, root / FOLDER) if _has_all(p)), None)
-    if place is None:
+    found = next((p for p in (root, root / FOLDER) if _has_all(p)), None)
+    if found is None:
         raise DataError(_missing(root))
-    return ImageData("cifar-10", *_read(place, TRAIN), *_read(place, TEST), classes=CLASSES)
+    return ImageData("cifar-10", *_read(found, TRAIN), *_read(found, TEST), classes=CLASSES)
 
 
-def _has_all(place: Path) -> bool:
-    return all((place / name).is_file() for name in (*TRAIN, *TEST))
+def _has_all(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (*TRAIN, *TEST))
 
 
 def _missing(root: Path) -> str:
-    for place in (root, root / FOLDER):
-        lacking = [name for name in (*TRAIN, *TEST) if not (place / name).is_file()]
+    for folder in (root, root / FOLDER):
+        lacking = [name for name in (*TRAIN, *TEST) if not (folder / name).is_file()]
         if len(lacking) < len(TRAIN) + len(TEST):
-            return f"CIFAR-10 in {place} lacks {', '.join(lacking)}; {_FETCH}"
+            return f"CIFAR-10 in {folder} lacks {', '.join(lacking)}; {_FETCH}"
     if (root / PICKLED).is_dir() or root.name == PICKLED:
         return (
             f"CIFAR-10 in {root} is the Python version, which is pickled and never loaded; {_FETCH}"
@@ -87,9 +87,9 @@ def _download(root: Path) -> None:
         ) from error
 
 
-def _read(place: Path, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+def _read(folder: Path, names: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Normalised images (n, 3, 32, 32) float32 and labels (n,) int64 of some files."""
-    records = np.concatenate([_records(place / name) for name in names])
+    records = np.concatenate([_records(folder / name) for name in names])
     images = torch.from_numpy(records[:, 1:].reshape(-1, *SHAPE).astype(np.float32))
     mean, deviation = (torch.tensor(numbers)[:, None, None] for numbers in (MEAN, DEVIATION))
     images.div_(255).sub_(mean).div_(deviation)  # in place: 614 MB

@@ -71,7 +71,7 @@ def read_examples(
 def read_statistics(statistics: Tensor, inputs: Tensor) -> Tensor:
     """Inputs (m, ...) for statistics, beside a data set's (n, ...).
 
-    Raises DataError for what is none, is empty, has another shape or type, or is not finite.
+    Raises DataError for no tensor, an empty one, one of another shape or type, or not finite.
     """
     is_tensor = isinstance(statistics, Tensor) and statistics.ndim > 0 and len(statistics) > 0
     if not is_tensor or statistics[0].shape != inputs[0].shape or statistics.dtype != inputs.dtype:

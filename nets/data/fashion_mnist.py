@@ -44,7 +44,7 @@ def load_fashion_mnist(folder: str | Path | None = None, download: bool = False)
     """FashionMNIST, 60,000 + 10,000 images of 28x28, (pixel / 255 - 0.2860) / 0.3530.
 
     The four IDX files, gzipped or not, lie in a folder itself (as Debian's package has them) or in
-    its FashionMNIST/raw (as torchvision has them). They are looked for in `folder` alone where one
+    its FashionMNIST/raw (as torchvision has them). They are sought in `folder` alone where one
     is given, otherwise in Debian's /usr/share/datasets/fashion-mnist and then in torchvision's
     ./data/FashionMNIST/raw. With `download`, torchvision first puts them into `folder` (default
     ./data), unless they lie there in its layout, and those are read. How many images a file has is
@@ -56,12 +56,12 @@ def load_fashion_mnist(folder: str | Path | None = None, download: bool = False)
     if as_bool("download", download):
         root = TORCHVISION_ROOT if folder is None else folder
         _download_unless_there(root)
-        places = [_raw_folder(root)]
+        folders = [_raw_folder(root)]
     elif folder is not None:
-        places = [folder, _raw_folder(folder)]
+        folders = [folder, _raw_folder(folder)]
     else:
-        places = [DEBIAN_FOLDER, _raw_folder(TORCHVISION_ROOT)]
-    train_images, train_labels, test_images, test_labels = _find_files(places)
+        folders = [DEBIAN_FOLDER, _raw_folder(TORCHVISION_ROOT)]
+    train_images, train_labels, test_images, test_labels = _find_files(folders)
     return ImageData(
         "fashion-mnist",
         *_read_images_and_labels(train_images, train_labels),
@@ -74,30 +74,30 @@ def _raw_folder(root: Path) -> Path:
     return root / "FashionMNIST" / "raw"
 
 
-def _files_in(place: Path) -> dict[str, Path]:
-    """Those of the four files that `place` has, by name; plain before gzipped, where both are."""
+def _files_in(folder: Path) -> dict[str, Path]:
+    """Files of the data set in a folder, by name; plain before gzipped, where both are there."""
     return {
         name: path
         for name in _FASHION_MNIST_FILES
-        for path in (place / f"{name}.gz", place / name)  # the later one stays
+        for path in (folder / f"{name}.gz", folder / name)  # the later one stays
         if path.is_file()
     }
 
 
-def _find_files(places: Sequence[Path]) -> list[Path]:
-    """The four files, all from the first of `places` that has them all."""
-    found = {place: _files_in(place) for place in places}
+def _find_files(folders: Sequence[Path]) -> list[Path]:
+    """The four files, all from the first of `folders` that has them all."""
+    found = {folder: _files_in(folder) for folder in folders}
     for files in found.values():
         if len(files) == len(_FASHION_MNIST_FILES):
             return list(files.values())
-    for place, files in found.items():
+    for folder, files in found.items():
         if files:
             missing = [name for name in _FASHION_MNIST_FILES if name not in files]
             raise DataError(
-                f"FashionMNIST in {place} lacks {', '.join(missing)} (gzipped or not); {_FETCH}"
+                f"FashionMNIST in {folder} lacks {', '.join(missing)} (gzipped or not); {_FETCH}"
             )
-    looked = " or ".join(str(place) for place in places)
-    raise DataError(f"no FashionMNIST in {looked}; {_FETCH}")
+    sought = " or ".join(str(folder) for folder in folders)
+    raise DataError(f"no FashionMNIST in {sought}; {_FETCH}")
 
 
 def _download_unless_there(root: Path) -> None:

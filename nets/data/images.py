@@ -1,9 +1,9 @@
-"""Images with their classes, split into training and test: what a network's loss is averaged over.
+"""Images with their classes, split into training and test: a network's loss is their mean.
 
 A loss surface is a surface over parameters *for one fixed data set*: change a pixel and every
 barcode may change. So a data set here is a value, checked once and named by the SHA-256 of its
-tensors, and what is often random (the split of the digits) is fixed. No augmentation, no shuffling,
-no loader: whoever draws mini-batches does so by index.
+tensors, and the split of the digits, which is often random, is fixed. No augmentation, no
+shuffling, no loader: mini-batches are drawn by index.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ AT_ONCE = 4096  # images that are resized at a time
 class ImageData:
     """Training and test images of one shape, with the class of each.
 
-    The tensors are held, not copied (FashionMNIST is 220 MB): whoever writes into them changes the
+    The tensors are held, not copied (FashionMNIST is 220 MB): writing into them changes the
     data set, and its `digest`. Raises DataError.
     """
 
@@ -119,10 +119,10 @@ def _resized(images: Tensor, size: int) -> Tensor:
 
 
 def _check_part(name: str, part: str, inputs: Tensor, targets: Tensor, classes: int) -> None:
-    for what, given in ((f"{part}_inputs", inputs), (f"{part}_targets", targets)):
+    for argument, given in ((f"{part}_inputs", inputs), (f"{part}_targets", targets)):
         if not isinstance(given, Tensor):
             raise DataError(
-                f"{what} of {name} is {short_repr(given)}; need a tensor: convert by "
+                f"{argument} of {name} is {short_repr(given)}; need a tensor: convert by "
                 "torch.as_tensor"
             )
     if inputs.dtype != torch.float32 or inputs.ndim != 4 or inputs.numel() == 0:

@@ -3,7 +3,7 @@
 import pytest
 
 from nets.data import NAMES, load
-from reduction.errors import DataError
+from reduction.errors import DataError, OptionError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,12 @@ def test_load_lists_the_names_where_none_is_near():
 def test_digits_refuse_the_options_that_they_cannot_honour(option: dict[str, object]):
     with pytest.raises(DataError, match=r"given for digits.*leave out"):
         load("digits", **option)  # pyright: ignore[reportArgumentType]
+
+
+def test_images_are_cut_before_they_are_resized():
+    images = load("digits", subset=5, image_size=12)
+    assert images.digest == load("digits").subset(5).resized(12).digest
+    with pytest.raises(DataError, match="subset of 0 .* from 1 to 1437"):
+        load("digits", subset=0, image_size=0)
+    with pytest.raises(OptionError, match="image_size must be a whole number"):
+        load("digits", subset=1, image_size=0)
