@@ -176,8 +176,8 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         """One pass over the data in random order: the loss on each mini-batch, in training mode.
 
-        All points of a call see the same mini-batch, and the same draws of what the network draws
-        itself (dropout). Raises DataError where batch norm would meet a batch of one example.
+        All points of a call have the same mini-batch, and the same random draws of the network
+        (dropout). Raises DataError where batch norm would meet a batch of one example.
         """
         n, batch_size = len(self), as_integer("batch_size", batch_size, 1)
         if not isinstance(rng, np.random.Generator):
@@ -192,11 +192,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             yield self._estimate(batch, int(rng.integers(2**63)))
 
     def point_bytes(self, *, gradients: bool = True) -> int:
-        """Bytes that one more point takes: its parameters, and what a gradient keeps of a batch.
+        """Memory of one more point, in bytes: its parameters, and a batch's tensors for a gradient.
 
-        Where points come one after another that is kept for one at a time, unless their gradients
-        are to be differentiated. Without gradients: the largest that is passed from layer to layer.
-        Raises OptionError for what is no bool.
+        Where points come one after another those are kept for one at a time, unless gradients are
+        to be differentiated. Without gradients: the largest tensors between layers. Raises
+        OptionError unless `gradients` is a bool.
         """
         with_gradient = as_bool("gradients", gradients)
         return self._first_use.with_gradient if with_gradient else self._first_use.without

@@ -1,4 +1,4 @@
-"""A network's parameters as one vector: the coordinates of parameter space.
+"""Coordinates of parameter space: a network's parameters as one vector.
 
 Coordinates are the parameters that require a gradient, each tied weight once, in the order of
 `named_parameters`. Buffers (running statistics, step counters) and frozen parameters are not
@@ -17,7 +17,7 @@ from reduction import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coordinates:
-    """How the parameters of one architecture are laid out in a vector (d,).
+    """The layout of one architecture's parameters in a vector (d,).
 
     names    of the parameters, one for each tensor
     shapes   of the parameters

@@ -31,13 +31,13 @@ from simplicial.options import byte_count
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_UNIT_BY_UNIT = (  # what treats all units alike, each by itself
+_UNIT_BY_UNIT = (  # modules that treat all units alike, each by itself
     nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus,
     nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.Dropout, nn.Identity,
     nn.Flatten,
 )  # fmt: skip
-GAIN = 1e-9  # share of what all weights come to, below which a permutation is no better
+GAIN = 1e-9  # relative gain of inner products below which a permutation is no better
 
 
 @dataclass(frozen=True, slots=True)

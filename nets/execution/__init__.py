@@ -1,4 +1,4 @@
-"""How a network is run at points of parameter space.
+"""Networks at points of parameter space: functional models, their policy, and its checks.
 
 `Precision` and its `PRECISIONS` are what `NetworkLoss(precision=)` takes.
 """

@@ -58,7 +58,7 @@ def first_use(
 
     examples   all of them
     at_once    examples, at most, of a part
-    Raises DataError where training changes state beside buffers, or what fails in training alone.
+    Raises DataError where training changes state beside buffers, or fails.
     """
     few = Examples(*(tensor[: 2 * PROBES] for tensor in examples))
     with all_undisturbed(model.execution.device), torch.enable_grad(), refusing(model, few):
@@ -121,7 +121,8 @@ def _plain_at(model: FunctionalModel, point: Tensor, examples: Examples, targets
             parameter.copy_(value)
     y = examples.targets
     with model.execution.exactly():
-        outputs = network(examples.inputs.clone())
+        with model.execution.arithmetic(training=False):
+            outputs = network(examples.inputs.clone())
         if not isinstance(outputs, Tensor):
             raise DataError(
                 f"a network must return one tensor of outputs, {model.name} gives a "

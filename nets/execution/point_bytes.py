@@ -1,4 +1,4 @@
-"""The memory of a point: what a gradient keeps of the examples, and what evaluation makes."""
+"""The memory of a point: tensors of the examples that a gradient keeps, or evaluation makes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -100,6 +100,20 @@ def test_a_network_is_not_touched_by_an_autocast_around_it() -> None:
     alone = evaluate(loss, points).loss
     with torch.autocast("cpu", torch.bfloat16):
         assert np.array_equal(evaluate(loss, points).loss, alone)
+        made_inside = NetworkLoss(LeNet(size=12), IMAGES, CLASSES)
+    assert made_inside.execution == loss.execution
+    assert np.array_equal(evaluate(made_inside, points).loss, alone)
+
+
+@pytest.mark.parametrize("make", [*NETWORKS, lambda: nn.Sequential(nn.Flatten(), MLP(144))])
+def test_values_are_the_same_bits_with_gradients_and_without(
+    make: Callable[[], nn.Module],
+) -> None:
+    loss = NetworkLoss(seeded(make), IMAGES, CLASSES)
+    points = points_near(seeded(make), 3)
+    alone = evaluate(loss, points).loss
+    assert np.array_equal(values_and_gradients(loss, points)[0], alone)
+    assert np.array_equal(loss(points.requires_grad_()).detach().numpy(), alone)
 
 
 class Wide(nn.Module):
