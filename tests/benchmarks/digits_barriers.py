@@ -70,7 +70,7 @@ class CountedLoss(NetworkLoss):
         return super().values_and_gradients(points)
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
-        count = -(-len(self._targets) // batch_size)
+        count = -(-len(self) // batch_size)
         for estimate in super().estimates(batch_size, rng):
 
             def counted(points: Tensor, estimate: Loss = estimate) -> Tensor:
