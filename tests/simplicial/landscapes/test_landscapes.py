@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from simplicial.landscapes import (
-    CriticalPoints,
     Landscape,
     double_well,
     himmelblau,
@@ -381,29 +380,6 @@ def test_loss_stays_on_the_device_of_its_points(make: Make, device: str) -> None
     values = landscape(points.to(device))
     assert values.device.type == device
     torch.testing.assert_close(values.cpu(), landscape(points))
-
-
-def test_minima_of_a_large_double_well_need_no_list_of_all_critical_points() -> None:
-    minima = double_well(16).minima  # 65,536 of 43 million
-    assert minima.shape == (2**16, 16)
-    assert (np.abs(minima) == 1).all()
-    assert len(np.unique(minima, axis=0)) == 2**16
-
-
-def test_critical_points_are_found_where_gradients_are_off() -> None:
-    with torch.no_grad():
-        assert len(himmelblau().critical_points) == 9
-
-
-def test_critical_points_sort_by_index_then_value_then_coordinates() -> None:
-    critical = CriticalPoints(
-        np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 1.0], [5.0, 5.0]]),
-        np.array([3.0, 2.0, 2.0, 1.0]),
-        np.array([0, 0, 0, 1]),
-    )
-    assert critical.points.tolist() == [[0, 1], [0, 2], [1, 0], [5, 5]]
-    assert critical.values.tolist() == [2, 2, 3, 1]
-    assert len(critical.of_index(2)) == 0
 
 
 def test_arrays_of_a_landscape_are_read_only() -> None:
