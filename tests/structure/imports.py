@@ -3,7 +3,7 @@
 Read off the syntax, nothing is imported. Every import statement counts, in functions and under
 `TYPE_CHECKING` too. `from a.b import c` imports the module a.b.c where there is one, else a.b. So
 an `__init__.py` is a node of its own: a name taken from its package leads there, a module of its
-folder does not.
+folder does not. What an `__init__.py` loads when it is asked for, its `__init__.pyi` imports.
 
 The nodes of a second graph are folders, of which one imports another if any of its files does, and
 the files right in a package, since a folder may lie between two of them.
@@ -33,7 +33,9 @@ def name_of(path: Path) -> str:
 def imports(name: str, path: Path) -> Iterator[str]:
     """Dotted names that a module imports, as written; after `from a import b` that is a.b."""
     folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    stub = path.with_suffix(".pyi")
+    texts = [each.read_text("utf-8") for each in (path, stub) if each.exists()]
+    for node in (node for text in texts for node in ast.walk(ast.parse(text))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
