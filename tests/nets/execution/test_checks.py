@@ -1,4 +1,4 @@
-"""What a NetworkLoss costs and leaves behind before it is used, and what it refuses then."""
+"""Checks of a model, data and loss_fn: their calls, their traces, and their refusals."""
 
 import random
 from collections.abc import Callable

@@ -52,7 +52,7 @@ def test_values_and_gradients_are_those_of_double_precision(name: str, batching:
     make, x, y = NETWORKS[name]
     exact = NetworkLoss(seeded(make).double(), x.double(), y)
     expected = exact.evaluate(points.double().cpu())
-    for _ in range(3):  # as it is asked for, recorded, from the recording
+    for _ in range(3):  # eagerly, captured, replayed
         found = loss.evaluate(points)
         assert np.abs(found.loss - expected.loss).max() < 1e-5
         assert found.accuracy is not None
@@ -80,7 +80,7 @@ def test_the_same_bits_each_time(name: str, batching: Batching) -> None:
     assert np.array_equal(values[0], pickle.loads(pickle.dumps(loss)).evaluate(points).loss)
 
 
-def test_recordings_are_of_other_points_and_examples_too() -> None:
+def test_graphs_are_replayed_on_other_points_and_examples_too() -> None:
     loss, points = case("lenet")
     make, *_ = NETWORKS["lenet"]
     for seed in range(5):
@@ -113,7 +113,7 @@ def waiting(x: Tensor) -> Tensor:
 
 
 def refusing(x: Tensor) -> Tensor:
-    """Recordings break off here, which `waits` does not foresee."""
+    """Captures break off here, which `synchronizes` does not foresee."""
     if torch.cuda.is_current_stream_capturing():
         x.detach().sum().item()
     return x.tanh()
@@ -129,24 +129,24 @@ def noisy(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("what", "recorded"),
+    ("what", "captured"),
     [(torch.tanh, True), (waiting, False), (refusing, False), (drawing, False)],
 )
-def test_what_cannot_be_recorded_is_done_each_time(
-    what: Callable[[Tensor], Tensor], recorded: bool
+def test_work_that_cannot_be_captured_is_done_each_time(
+    what: Callable[[Tensor], Tensor], captured: bool
 ) -> None:
     loss = NetworkLoss(Counting(what), FLAT, THREE, device="cuda", batching="loop")
     points = loss.flatten(loss.model().state_dict()) + torch.zeros(4, loss.dim, device="cuda")
     first, *_ = (loss.evaluate(points).loss for _ in range(3))
     Counting.calls = 0
     assert np.array_equal(first, loss.evaluate(points).loss)
-    assert Counting.calls == (0 if recorded else 4)
-    # a recording that was broken off leaves torch's generator as it was
+    assert Counting.calls == (0 if captured else 4)
+    # a capture that was broken off leaves torch's generator as it was
     other, at_other = case("dropout")
     assert torch.equal(gradient(estimate(other), at_other), gradient(estimate(other), at_other))
 
 
-def test_recorded_estimates_of_a_network_that_draws_are_drawn_each_time() -> None:
+def test_estimates_of_a_network_that_draws_are_drawn_each_time() -> None:
     """On the CPU, by a number that steers what is computed."""
 
     class Noisy(Counting):

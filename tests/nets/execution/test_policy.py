@@ -1,4 +1,4 @@
-"""How networks are run: the rules, and what they leave as it is."""
+"""Execution policies: their rules, and values that do not depend on them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Values whose gradients come with them."""
+"""Values that are computed together with their gradients."""
 
 import weakref
 
@@ -70,7 +70,7 @@ def test_what_a_point_keeps_is_gone_when_the_next_is_begun() -> None:
 
 
 class Smooth(nn.Module):
-    """A network with a layer that does in training what it does not do in evaluation."""
+    """A network with a layer that differs between training and evaluation."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Smooth(nn.Module):
 
 
 class Counted(nn.Module):
-    """What it does depends on a number that training counts up."""
+    """Its output depends on a buffer that training counts up."""
 
     calls: Tensor
 
