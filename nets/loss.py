@@ -168,9 +168,9 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         with torch.enable_grad():
             for part, share in self._parts():
                 at = points.detach().requires_grad_()
-                each = self._model.run(at, buffers, part, EVALUATION)[0] * share
-                gradients += torch.autograd.grad(each.sum(), at)[0]
-                values += each.detach().double()
+                losses = self._model.run(at, buffers, part, EVALUATION)[0]
+                gradients += torch.autograd.grad((losses * share).sum(), at)[0]
+                values += losses.detach().double() * share
         return values, gradients
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
