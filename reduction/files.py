@@ -99,8 +99,10 @@ def replacing(path: str | Path) -> Generator[BinaryIO]:
         if target.exists():
             shutil.copymode(target, partial)
         partial.replace(target)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(partial):
+            error.filename = str(path)  # what the caller knows
         raise
     _sync(target.parent)
 

@@ -334,6 +334,7 @@ SIMPLICES_AND_PICTURES = (
 TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES)
 
 HANDED = {
+    "configure_process",
     "Simplices",
     "Stage",
     "Evaluation.joined",
@@ -342,7 +343,8 @@ HANDED = {
       for method in ("fitted", "rounds", "optimise")),
     *(f"SimplexMap.{method}" for method in ("control_points", "locate", "pieces")),
 }  # fmt: skip
-"""What a build makes, and hands to its optimizer; and what a protocol says of others' classes."""
+"""Names that take nothing, or what a build makes and hands to its optimizer, or that a protocol
+asks of users' classes."""
 
 
 @rows(*TABLE)
