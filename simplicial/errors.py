@@ -1,4 +1,4 @@
-"""What can be wrong with a loss, a search or a run, beside what `reduction` refuses."""
+"""Errors of losses, searches and runs, beside those of `reduction`."""
 
 from reduction import TopologyError
 
@@ -12,7 +12,7 @@ class NotFiniteError(LossError):
 
 
 class LossWarning(UserWarning):
-    """Simplices whose loss is not finite, so that they are missing, or had to be trained gently."""
+    """Simplices without a finite loss, which are missing or were trained with smaller steps."""
 
 
 class SearchError(TopologyError):
