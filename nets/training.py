@@ -30,7 +30,8 @@ from simplicial.construction.executors import by_workers, check_workers, cut
 from simplicial.construction.scheduler import record_name
 from simplicial.display import progress_bar
 from simplicial.evaluation import MEMORY, evaluate
-from simplicial.optimizers.algorithm1 import Simplices, Stage, descend
+from simplicial.maps.control_points import Simplices
+from simplicial.optimizers.algorithm1 import Stage, descend
 from simplicial.optimizers.recipe import check_recipe
 from simplicial.options import byte_count, described
 from simplicial.run_folder.checkpoint import Checkpoint

@@ -4,9 +4,12 @@ from simplicial.configuration import configure_process
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.loss import Evaluation, Loss
-from simplicial.maps.base import Barycentric, Edgewise, SimplexMap
+from simplicial.maps.barycentric import Barycentric
+from simplicial.maps.base import SimplexMap
+from simplicial.maps.control_points import Simplices
+from simplicial.maps.edgewise import Edgewise
 from simplicial.minima import Minima, Search
-from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Simplices, Stage
+from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
 from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle

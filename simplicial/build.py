@@ -21,8 +21,8 @@ from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import MEMORY, evaluate
 from simplicial.loss import Loss
-from simplicial.maps.base import SimplexMap, pool_size
-from simplicial.maps.control_points import lay_out, straight
+from simplicial.maps.base import SimplexMap
+from simplicial.maps.control_points import control_point_count, lay_out, straight
 from simplicial.minima import Minima, check_minima
 from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
@@ -229,7 +229,7 @@ def check_options(resolution: int, seed: int, tolerance: float | None) -> None:
 
 def pool_bytes(simplex_map: SimplexMap, n: int, max_dim: int, point: int) -> int:
     """Bytes of all control points, their gradients and what moves both, `point` for each."""
-    return 3 * point * pool_size(simplex_map, n, max_dim)
+    return 3 * point * control_point_count(simplex_map, n, max_dim)
 
 
 def _check_size(

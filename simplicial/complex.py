@@ -19,11 +19,12 @@ from simplicial.complex_file import Parts, read_complex, write_complex
 from simplicial.critical_points.certificates import Certificates, with_certificates
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
+from simplicial.maps.control_points import Simplices
+from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
 from simplicial.maxima.lattice_maximum import Interior, on_facets
 from simplicial.minima import Minima
-from simplicial.optimizers.algorithm1 import Simplices
-from simplicial.simplex import Maximum, OptimisedSimplex, Samples, interpolate
+from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)

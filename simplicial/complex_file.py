@@ -22,13 +22,14 @@ from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
 from simplicial.evaluation import evaluate
 from simplicial.loss import Evaluation, Loss, check_callable
-from simplicial.maps.base import Barycentric, Edgewise, SimplexMap, pool_size
-from simplicial.maps.control_points import lay_out
+from simplicial.maps.barycentric import Barycentric
+from simplicial.maps.base import SimplexMap
+from simplicial.maps.control_points import Simplices, control_point_count, lay_out
+from simplicial.maps.edgewise import Edgewise
+from simplicial.maps.interpolation import interpolate
 from simplicial.maxima.lattice_maximum import Interior
 from simplicial.minima import Minima
-from simplicial.optimizers.algorithm1 import Simplices
 from simplicial.options import usable_device
-from simplicial.simplex import interpolate
 
 FORMAT = "loss-barcodes loss complex"
 VERSION = 2
@@ -95,7 +96,7 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         values = _floats(archive, "values", (len(archive["values"]),))
         n = len(values)
         pool = torch.as_tensor(archive["pool"], device=device)
-        rows = pool_size(simplex_map, n, max_dim)
+        rows = control_point_count(simplex_map, n, max_dim)
         if max_dim >= n or pool.ndim != 2 or len(pool) != rows or not pool.isfinite().all():
             raise DataError(
                 f"its pool has shape {tuple(pool.shape)}, {n} vertices in dimension {max_dim} have "

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -102,21 +101,6 @@ class OptimisedSimplex:
         Raises ShapeError as psi does, LossError where the loss is not finite.
         """
         return evaluate(self.loss, self(t), memory)
-
-
-def interpolate(controls: Tensor, simplex_map: SimplexMap, t: NDArray[np.float64]) -> Tensor:
-    """psi(t), (batch, d), for control points (c, d) and barycentric coordinates (batch, r+1)."""
-    corners, weights = simplex_map.locate(t)
-    share = torch.as_tensor(weights, dtype=controls.dtype, device=controls.device)
-    return torch.einsum("bj,bjd->bd", share, controls[torch.as_tensor(corners)])
-
-
-def interpolate_each(controls: Tensor, simplex_map: SimplexMap, t: NDArray[np.float64]) -> Tensor:
-    """One point psi(t) on each of m simplices, (m, d): controls (m, c, d), t (m, r+1)."""
-    corners, weights = simplex_map.locate(t)
-    share = torch.as_tensor(weights, dtype=controls.dtype, device=controls.device)
-    row = torch.arange(len(controls), device=controls.device)[:, None]
-    return torch.einsum("mj,mjd->md", share, controls[row, torch.as_tensor(corners)])
 
 
 def _worst(t: NDArray[np.float64]) -> int:

@@ -12,12 +12,12 @@ from simplicial.critical_points.certificates import Certificates, certify
 from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.evaluation import values_and_gradients
-from simplicial.maps.control_points import Layout
+from simplicial.maps.control_points import Layout, Simplices
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.lattice_maximum import Interior, on_facets
 from simplicial.maxima.refined import Seen, rounding
 from simplicial.minima import Minima
-from simplicial.optimizers.algorithm1 import Simplices, Stage
+from simplicial.optimizers.algorithm1 import Stage
 
 PICTURED = 2  # highest dimension whose lattice values are kept: what a picture can show
 RAISED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak

@@ -22,7 +22,7 @@ from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE, TINY
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
-from simplicial.optimizers.algorithm1 import Simplices
+from simplicial.maps.control_points import Simplices
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

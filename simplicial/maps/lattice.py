@@ -1,7 +1,7 @@
 """Points of the standard r-simplex: uniform random ones (Algorithm 1) and its lattice (Algorithm
 2)."""
 
-from functools import cache
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -14,7 +14,7 @@ LISTED = 24  # bytes of a coordinate while a lattice is listed
 BLOCK = 256  # steps drawn from a stream at a time: one call in place of 256, and bounded memory
 
 
-@cache
+@lru_cache(maxsize=64)
 def lattice(r: int, resolution: int) -> NDArray[np.int64]:
     """All (C(resolution + r, r), r+1) tuples of non-negative integers with sum `resolution`.
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from reduction.filtrations.colex import complete_positions
 from simplicial.evaluation import evaluate, points_at_once
 from simplicial.loss import Evaluation, Loss
+from simplicial.maps.control_points import Simplices
+from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.refined import Highest, Lattice, Seen, highest
-from simplicial.optimizers.algorithm1 import Simplices
-from simplicial.simplex import interpolate
 
 
 @dataclass(frozen=True, slots=True, eq=False)

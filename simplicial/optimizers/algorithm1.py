@@ -27,7 +27,8 @@ from simplicial.evaluation import (
     steepest_curvature,
 )
 from simplicial.loss import Loss, StochasticLoss, check_callable
-from simplicial.maps.base import Barycentric, SimplexMap
+from simplicial.maps.barycentric import Barycentric
+from simplicial.maps.base import SimplexMap
 from simplicial.maps.lattice import UniformPoints
 from simplicial.maxima.refined import Seen
 from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe
@@ -35,25 +36,6 @@ from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 GENTLER = 0.1  # of a step, where steps did not stay finite
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Simplices:
-    """All simplices of one dimension, as rows of indices into one pool of control points.
-
-    vertices     (m, r+1) int64, labels of the vertices
-    controls     (m, c) int64, rows of the pool, in the order of the map's control points
-    simplex_map  the subdivision, common to all
-    """
-
-    vertices: NDArray[np.int64]
-    controls: NDArray[np.int64]
-    simplex_map: SimplexMap
-
-    @property
-    def dim(self) -> int:
-        """The dimension r."""
-        return self.vertices.shape[1] - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.maps.base import SimplexMap
+from simplicial.maps.interpolation import interpolate
 from simplicial.maps.mesh import Mesh
-from simplicial.simplex import interpolate
 
 
 def harmonic(controls: Tensor, mesh: Mesh) -> Tensor:

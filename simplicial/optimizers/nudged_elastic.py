@@ -25,14 +25,14 @@ from reduction.validation import as_integer, is_number, short_repr
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import points_at_once, values_and_gradients
 from simplicial.loss import Loss
-from simplicial.maps.base import Edgewise
+from simplicial.maps.edgewise import Edgewise
+from simplicial.maps.interpolation import interpolate_each
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.refined import Seen, highest, rounding
 from simplicial.optimizers.algorithm1 import GENTLER, Stage
 from simplicial.optimizers.fillings import harmonic, ruled
 from simplicial.optimizers.relaxation import TINY, nudge
 from simplicial.run_folder.checkpoint import Checkpoint
-from simplicial.simplex import interpolate_each
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
