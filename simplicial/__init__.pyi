@@ -9,7 +9,8 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
 from simplicial.maps.edgewise import Edgewise
 from simplicial.minima import Minima, Search
-from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Stage
+from simplicial.optimizers.algorithm1 import Algorithm1
+from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
 from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle
@@ -38,7 +39,7 @@ __all__ = [
     "SearchError",
     "SimplexMap",
     "Simplices",
-    "Stage",
+    "OptimisationProblem",
     "build_complex",
     "configure_process",
     "constant",

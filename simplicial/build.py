@@ -24,7 +24,8 @@ from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import control_point_count, lay_out, straight
 from simplicial.minima import Minima, check_minima
-from simplicial.optimizers.algorithm1 import Algorithm1, Optimizer, Stage
+from simplicial.optimizers.algorithm1 import Algorithm1, Stage
+from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.options import byte_count, described
 from simplicial.run_folder.folder import RunFolder

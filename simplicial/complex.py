@@ -22,7 +22,7 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
-from simplicial.maxima.lattice_maximum import Interior, on_facets
+from simplicial.maxima.maxima import Interior, on_facets
 from simplicial.minima import Minima
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 

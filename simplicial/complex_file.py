@@ -27,7 +27,7 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices, control_point_count, lay_out
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate
-from simplicial.maxima.lattice_maximum import Interior
+from simplicial.maxima.maxima import Interior
 from simplicial.minima import Minima
 from simplicial.options import usable_device
 

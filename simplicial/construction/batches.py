@@ -20,7 +20,8 @@ from simplicial.loss import Evaluation, Loss
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.lattice_maximum import refined, sample_interiors
 from simplicial.maxima.refined import Highest, Seen, rounding
-from simplicial.optimizers.algorithm1 import Optimizer, Stage
+from simplicial.optimizers.algorithm1 import Stage
+from simplicial.optimizers.base import Optimizer
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -15,7 +15,7 @@ from simplicial.construction.executors import by_workers, cut
 from simplicial.construction.state import Gauge
 from simplicial.display import dimension_name, progress_bar
 from simplicial.loss import Evaluation
-from simplicial.optimizers.algorithm1 import Optimizer
+from simplicial.optimizers.base import Optimizer
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record

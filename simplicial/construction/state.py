@@ -14,7 +14,7 @@ from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.evaluation import values_and_gradients
 from simplicial.maps.control_points import Layout, Simplices
 from simplicial.maps.lattice import interior_lattice
-from simplicial.maxima.lattice_maximum import Interior, on_facets
+from simplicial.maxima.maxima import Interior, on_facets
 from simplicial.maxima.refined import Seen, rounding
 from simplicial.minima import Minima
 from simplicial.optimizers.algorithm1 import Stage

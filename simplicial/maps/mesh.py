@@ -1,4 +1,4 @@
-"""The linear pieces of a simplex as a mesh: who is whose neighbour, and what follows from that.
+"""The linear pieces of a simplex as a mesh: neighbours of control points, tangents, spacing.
 
 All simplices of a dimension share one mesh; only where its control points stand differs. Geometry
 comes as control points (m, c, d), of m simplices at once.
@@ -22,17 +22,17 @@ THIN = 0.05  # a tangent direction shorter than this share of the longest is tak
 class Mesh:
     """Control points and linear pieces of the standard r-simplex.
 
-    places      (c, r+1) float64, barycentric coordinates of the control points
+    barycentric (c, r+1) float64, barycentric coordinates of the control points
     pieces      (p, r+1) int64, control points at the corners of the linear pieces
     inside      (i,) int64, the control points on no proper face
     edges       (e, 2) int64, pairs of control points that share a piece
     neighbours  (i, q) int64, for each inner control point those it shares an edge with
     present     (i, q) bool, false where a row of neighbours is filled up
-    harmonic    (i, c) float64, inner control points from the others: each the mean of its
+    harmonic    (i, c) float64, inner control points from the outer: each the mean of its
                 neighbours
     """
 
-    places: NDArray[np.float64]
+    barycentric: NDArray[np.float64]
     pieces: NDArray[np.int64]
     inside: NDArray[np.int64]
     edges: NDArray[np.int64]
@@ -43,9 +43,9 @@ class Mesh:
     @classmethod
     def of(cls, simplex_map: SimplexMap, r: int) -> "Mesh":
         """The mesh of a subdivision in dimension r."""
-        places, pieces = simplex_map.control_points(r), simplex_map.pieces(r)
-        inside = np.flatnonzero((places > 0).all(axis=1))
-        linked = np.zeros((len(places), len(places)), dtype=bool)
+        barycentric, pieces = simplex_map.control_points(r), simplex_map.pieces(r)
+        inside = np.flatnonzero((barycentric > 0).all(axis=1))
+        linked = np.zeros((len(barycentric), len(barycentric)), dtype=bool)
         linked[pieces[:, :, None], pieces[:, None, :]] = True
         np.fill_diagonal(linked, False)
         rows = [np.flatnonzero(linked[c]) for c in inside]
@@ -56,21 +56,21 @@ class Mesh:
         present = np.array([np.arange(width) < len(row) for row in rows]).reshape(len(rows), width)
         means = linked[inside] / linked[inside].sum(axis=1, keepdims=True)
         harmonic = np.zeros_like(means)
-        others = np.setdiff1d(np.arange(len(places)), inside)
-        harmonic[:, others] = np.linalg.solve(
-            np.eye(len(inside)) - means[:, inside], means[:, others]
+        outer = np.setdiff1d(np.arange(len(barycentric)), inside)
+        harmonic[:, outer] = np.linalg.solve(
+            np.eye(len(inside)) - means[:, inside], means[:, outer]
         )
         edges = np.argwhere(np.triu(linked))
-        return cls(places, pieces, inside, edges, neighbours, present, harmonic)
+        return cls(barycentric, pieces, inside, edges, neighbours, present, harmonic)
 
     def holding(self, t: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Which linear pieces hold which of the points t (p, r+1), and where.
+        """Linear pieces that hold the points t (p, r+1), and barycentric coordinates in them.
 
         Returns pairs (q, 2) of a piece and a point, and barycentric coordinates (q, r+1) in the
         piece. A point on a common face is held by several pieces.
         """
         pairs, shares = [], []
-        for k, corners in enumerate(self.places[self.pieces]):
+        for k, corners in enumerate(self.barycentric[self.pieces]):
             share = np.linalg.solve(corners.T, t.T).T
             held = np.flatnonzero((share >= -INSIDE).all(axis=1))
             pairs.append(np.stack([np.full(held.size, k), held], axis=1))
@@ -89,20 +89,22 @@ class Mesh:
         means = torch.einsum("iq,miqd->mid", share, controls[:, at])
         return means - controls[:, torch.as_tensor(self.inside, device=controls.device)]
 
-    def tangents(self, controls: Tensor, heights: Tensor) -> Tensor:
+    def tangents(self, controls: Tensor, values: Tensor) -> Tensor:
         """Tangent vectors d psi / d t_1, ..., d psi / d t_r at inner control points, (m, i, r, d).
 
         A least-squares fit to the neighbours, in which higher neighbours count more: on a slope the
         tangent space is the one uphill, which keeps elastic bands free of kinks.
-        heights  (m, c), the loss at the control points
+        values  (m, c), the loss at the control points
         Source: for r = 1 Henkelman & Jonsson 2000 (J. Chem. Phys. 113, 9978), eqs. 8 to 11, whose
         choice of one neighbour is smoothed here; for r > 1 the same by least squares.
         """
         at, present = self._rows(controls)
         here = torch.as_tensor(self.inside, device=controls.device)
-        steps = (self.places[self.neighbours] - self.places[self.inside][:, None])[..., 1:]
+        steps = (self.barycentric[self.neighbours] - self.barycentric[self.inside][:, None])[
+            ..., 1:
+        ]
         steps = torch.as_tensor(steps, device=controls.device).to(controls)
-        rise = (heights[:, at] - heights[:, here, None]) * present
+        rise = (values[:, at] - values[:, here, None]) * present
         rise = rise.clamp(min=0) / rise.abs().amax(dim=2, keepdim=True).clamp(min=1e-300)
         weight = (UPWIND + rise.to(controls)) * present
         normal = torch.einsum("miq,iqr,iqs->mirs", weight, steps, steps)
@@ -136,6 +138,6 @@ def frame(tangents: Tensor) -> Tensor:
     return torch.stack(axes, dim=2)
 
 
-def along(axes: Tensor, vectors: Tensor) -> Tensor:
+def projected(axes: Tensor, vectors: Tensor) -> Tensor:
     """The part of vectors (m, i, d) in the span of orthonormal axes (m, i, r, d)."""
     return (axes.mT @ (axes @ vectors[..., None]))[..., 0]

@@ -32,13 +32,13 @@ def ruled(controls: Tensor, mesh: Mesh, simplex_map: SimplexMap, apex: int) -> T
     controls  (m, c, d), of which those on faces count
     apex      position 0 .. r of the vertex
     """
-    places = mesh.places
-    facet = np.flatnonzero(places[:, apex] == 0)
-    top = int(np.flatnonzero(places[:, apex] == 1)[0])
+    barycentric = mesh.barycentric
+    facet = np.flatnonzero(barycentric[:, apex] == 0)
+    top = int(np.flatnonzero(barycentric[:, apex] == 1)[0])
     nearest = (controls[:, facet] - controls[:, [top]]).norm(dim=2).argmin(dim=1).cpu().numpy()
     filled = []
     for corners, foot in zip(controls, facet[nearest], strict=True):
-        base, roof, share = _lines(places[mesh.inside], apex, places[foot])
+        base, roof, share = _lines(barycentric[mesh.inside], apex, barycentric[foot])
         rise = torch.as_tensor(share, device=controls.device).to(controls)[:, None]
         filled.append(
             (1 - rise) * interpolate(corners, simplex_map, base)
@@ -48,13 +48,15 @@ def ruled(controls: Tensor, mesh: Mesh, simplex_map: SimplexMap, apex: int) -> T
 
 
 def _lines(
-    places: NDArray[np.float64], apex: int, foot: NDArray[np.float64]
+    barycentric: NDArray[np.float64], apex: int, foot: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where the parallels through places (i, r+1) meet the facet and the roof, and how high."""
+    """Where the parallels through barycentric (i, r+1) meet the facet and the roof, and how high."""
     direction = -foot
     direction[apex] += 1
-    down = places[:, apex]
+    down = barycentric[:, apex]
     falling = np.where(direction < 0, -direction, 1.0)
-    up = np.where(direction < 0, places / falling, np.inf).min(axis=1)
-    base, roof = (np.clip(places + length[:, None] * direction, 0, None) for length in (-down, up))
+    up = np.where(direction < 0, barycentric / falling, np.inf).min(axis=1)
+    base, roof = (
+        np.clip(barycentric + length[:, None] * direction, 0, None) for length in (-down, up)
+    )
     return base / base.sum(1, keepdims=True), roof / roof.sum(1, keepdims=True), down / (down + up)

@@ -24,12 +24,14 @@ from reduction import OptionError
 from reduction.validation import as_integer, is_number, short_repr
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import points_at_once, values_and_gradients
-from simplicial.loss import Loss
+from simplicial.loss import Loss, ValueAndGradient
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate_each
 from simplicial.maps.mesh import Mesh
-from simplicial.maxima.refined import Seen, highest, rounding
-from simplicial.optimizers.algorithm1 import GENTLER, Stage
+from simplicial.maxima.maxima import Maxima
+from simplicial.maxima.pieces import EvaluatedSimplices
+from simplicial.maxima.refined import refined_maxima, rounding_error
+from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
 from simplicial.optimizers.fillings import harmonic, ruled
 from simplicial.optimizers.relaxation import TINY, nudge
 from simplicial.run_folder.checkpoint import Checkpoint
@@ -48,7 +50,7 @@ CRITICAL = 0.02  # slope times spacing, over the height above the faces: a criti
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NudgedElastic:
+class NudgedElastic(Optimizer):
     """Simplices of every r >= 1 that are lowered across themselves and kept even along.
 
     segments  to an edge: its simplices have the map `Edgewise(segments)`
@@ -83,28 +85,19 @@ class NudgedElastic:
         return Edgewise(self.segments)
 
     @property
-    def moves_faces(self) -> bool:
-        """Never: each dimension stands still when the next one's turn has come."""
-        return False
-
-    @property
     def takes_gradients(self) -> bool:
         """To know how high its simplices' faces are."""
         return True
 
-    def gentler(self) -> Self:
+    def with_smaller_steps(self) -> Self:
         """With steps of a tenth at most."""
-        return replace(self, longest=GENTLER * self.longest)
+        return replace(self, longest=SMALLER * self.longest)
 
-    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
-        """Itself: it takes nothing from a loss."""
-        return self
-
-    def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
+    def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
         """Steps of all relaxations of all groups."""
-        return self.most_rounds(stage.simplices.dim) * len(_groups(loss, pool, stage))
+        return self.most_steps(problem.simplices.dim) * len(_groups(loss, control_points, problem))
 
-    def most_rounds(self, dim: int) -> int:
+    def most_steps(self, dim: int) -> int:
         """Steps of all relaxations of a simplex of dimension dim >= 1, if none is left out.
 
         Raises OptionError for another dim.
@@ -113,43 +106,47 @@ class NudgedElastic:
         return path if as_integer("dim", dim, 1) == 1 else filling
 
     def optimise(
-        self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
+        self,
+        loss: Loss,
+        control_points: Tensor,
+        problem: OptimisationProblem,
+        on_step: Callable[[], object],
     ) -> None:
         """Move the control points inside the simplices.
 
         Raises NotFiniteError where the loss or its gradient is not finite.
         """
-        mesh = Mesh.of(self.simplex_map, stage.simplices.dim)
+        mesh = Mesh.of(self.simplex_map, problem.simplices.dim)
         if not len(mesh.inside):
             return
-        for group in _groups(loss, pool, stage):
-            faces = _Faces.of(stage, group, mesh)
-            rows = torch.as_tensor(stage.simplices.controls[group], device=pool.device)
+        for group in _groups(loss, control_points, problem):
+            faces = _Faces.of(problem, group, mesh)
+            rows = torch.as_tensor(problem.simplices.controls[group], device=control_points.device)
             name = f"{group.start}-{group.stop}"
-            checkpoint = None if stage.checkpoint is None else stage.checkpoint.part(name)
-            settling = _Settling(self, loss, mesh, faces, stage.memory, checkpoint, on_round)
-            settled = settling.lowest(pool[rows])
-            pool[rows[:, torch.as_tensor(mesh.inside)]] = settled
+            checkpoint = None if problem.checkpoint is None else problem.checkpoint.part(name)
+            relaxation = _Relaxation(self, loss, mesh, faces, problem.memory, checkpoint, on_step)
+            inner = relaxation.lowest(control_points[rows])
+            control_points[rows[:, torch.as_tensor(mesh.inside)]] = inner
 
 
-def _groups(loss: Loss, pool: Tensor, stage: Stage) -> list[slice]:
+def _groups(loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> list[slice]:
     """Simplices whose control points' gradients fit into one batch."""
-    m, c = stage.simplices.controls.shape
-    step = max(1, points_at_once(loss, pool, stage.memory) // c)
+    m, c = problem.simplices.controls.shape
+    step = max(1, points_at_once(loss, control_points, problem.memory) // c)
     return [slice(first, min(first + step, m)) for first in range(0, m, step)]
 
 
 class _Faces(NamedTuple):
     """What is known of the faces of m simplices, which stand still.
 
-    floor   (m,) the largest loss on them; of a relaxed path, on its control points
+    maxima   (m,) the largest loss on them; of a relaxed path, on its control points
     values  (m, c) the loss at control points, gradients (m, c, d) its gradient; arbitrary inside
     spread  (m,) range of the loss at control points on them, or on the path
     rounding (m,) of its values
     fixed   (m, c) bool, control points that stand still
     """
 
-    floor: Floats
+    maxima: Floats
     values: Floats
     gradients: Tensor
     spread: Floats
@@ -157,22 +154,22 @@ class _Faces(NamedTuple):
     fixed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, stage: Stage, group: slice, mesh: Mesh) -> "_Faces":
-        assert stage.floor is not None, "faces stand still, so that they are known"
-        assert stage.seen is not None, "and so are the gradients there"
-        floor, seen = stage.floor[group], stage.seen
-        rows = stage.simplices.controls[group].copy()
+    def of(cls, problem: OptimisationProblem, group: slice, mesh: Mesh) -> "_Faces":
+        assert problem.face_maxima is not None, "faces stand still, so that they are known"
+        assert problem.at_faces is not None, "and so are the gradients there"
+        level, at_faces = problem.face_maxima[group], problem.at_faces
+        rows = problem.simplices.controls[group].copy()
         rows[:, mesh.inside] = rows[:, [0]]
-        values = seen.values[rows]
-        gradients = seen.gradients[torch.as_tensor(rows, device=seen.gradients.device)]
+        values = at_faces.values[rows]
+        gradients = at_faces.gradients[torch.as_tensor(rows, device=at_faces.gradients.device)]
         fixed = np.ones(values.shape, dtype=bool)
         fixed[:, mesh.inside] = False
         spread = np.ptp(values, axis=1)
-        return cls(floor, values, gradients, spread, rounding(values, gradients), fixed)
+        return cls(level, values, gradients, spread, rounding_error(values, gradients), fixed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Settling:
+class _Relaxation:
     """How simplices of one dimension are lowered: controls (m, c, d) are all their control points,
     each as it would be alone.
     """
@@ -183,17 +180,17 @@ class _Settling:
     faces: _Faces
     memory: int
     checkpoint: Checkpoint | None
-    on_round: Callable[[], object]
+    on_step: Callable[[], object]
     coarse: float = COARSE
 
     def lowest(self, controls: Tensor) -> Tensor:
         """Inner control points (m, i, d) of the lowest simplices."""
-        dim = self.mesh.places.shape[1] - 1
+        dim = self.mesh.barycentric.shape[1] - 1
         each = np.arange(len(controls))
         smooth = self._filled(controls, harmonic(controls, self.mesh))
         if dim == 1:
             return self._in_valley(self._nudged(each, smooth, "path"))[:, self.mesh.inside]
-        best = _Lowest(smooth.clone(), self.faces.floor, LEVEL * self.faces.spread)
+        best = _Lowest(smooth.clone(), self.faces.maxima, LEVEL * self.faces.spread)
         self._try(lambda: self._offer(best, each, smooth))
         for apex in range(dim + 1):
             if len(which := best.above()):
@@ -206,7 +203,7 @@ class _Settling:
         if len(which := best.above()[bent[best.above()]]):
             self._try(partial(self._offer_nudged, best, which, filled[which], "ruled"))
         self._try(lambda: self._lower(best, TOPS))
-        if np.isinf(best.heights).any():
+        if np.isinf(best.values).any():
             raise NotFiniteError(
                 "a simplex needs a filling on which the loss is finite, none of those tried is "
                 "one: choose points where the loss is defined, or scale it"
@@ -220,7 +217,7 @@ class _Settling:
         try:
             offer()
         except NotFiniteError:
-            if len(self.faces.floor) > 1:
+            if len(self.faces.maxima) > 1:
                 raise
 
     def _offer_nudged(self, best: "_Lowest", which: Ints, controls: Tensor, name: str) -> None:
@@ -230,41 +227,41 @@ class _Settling:
         """Relaxed paths (m, c, d), lowered where they are higher than all their control points, of
         which the highest, at the pass, stands still.
         """
-        rounds, each = int(BENDS * self.settings.steps), np.arange(len(paths))
-        if not rounds:
+        steps, each = int(BENDS * self.settings.steps), np.arange(len(paths))
+        if not steps:
             return paths
-        values = self._seen(each, paths).values.reshape(paths.shape[:2])
+        values = self._at_controls(each, paths).values.reshape(paths.shape[:2])
         fixed = self.faces.fixed | (values == values.max(axis=1, keepdims=True))
         own = self.faces._replace(
-            floor=values.max(axis=1), spread=np.ptp(values, axis=1), fixed=fixed
+            maxima=values.max(axis=1), spread=np.ptp(values, axis=1), fixed=fixed
         )
-        best = _Lowest(paths, own.floor, LEVEL * own.spread, COARSEST * own.spread)
-        settling = replace(self, faces=own, coarse=COARSEST)
-        settling._offer(best, each, paths)
-        settling._try(lambda: settling._lower(best, rounds))
+        best = _Lowest(paths, own.maxima, LEVEL * own.spread, COARSEST * own.spread)
+        relaxation = replace(self, faces=own, coarse=COARSEST)
+        relaxation._offer(best, each, paths)
+        relaxation._try(lambda: relaxation._lower(best, steps))
         return best.controls
 
-    def _lower(self, best: "_Lowest", rounds: int) -> None:
+    def _lower(self, best: "_Lowest", steps: int) -> None:
         """Lower the highest point of what is neither as low as its faces nor critical, again and
-        again: a subgradient method, its step the one that would reach their floor (Polyak).
+        again: a subgradient method, its step the one that would reach their maxima (Polyak).
         """
         which = best.above()
         which = which[~best.is_critical[which]]
         controls = best.controls[which]
-        for _ in range(rounds):
-            self.on_round()
+        for _ in range(steps):
+            self.on_step()
             if not len(which):
                 continue
             top = self._offer(best, which, controls)
-            excess = torch.as_tensor(top.heights - best.floor[which], device=controls.device)
+            excess = torch.as_tensor(top.maxima.values - best.maxima[which], device=controls.device)
             controls = self._pushed(which, controls, top, excess.to(controls))
-            high = top.heights > best.floor[which] + best.margin[which]
+            high = top.maxima.values > best.maxima[which] + best.margin[which]
             high &= ~best.is_critical[which]
             which, controls = which[high], controls[torch.as_tensor(high)]
 
     def _pushed(self, which: Ints, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
         """The corners of the piece that holds the highest point moved down its gradient."""
-        corners, weights = self.settings.simplex_map.locate(top.place)
+        corners, weights = self.settings.simplex_map.locate(top.maxima.barycentric)
         free = weights * ~np.take_along_axis(self.faces.fixed[which], corners, axis=1)
         share = torch.as_tensor(free, device=controls.device).to(controls)
         steep = top.gradients.square().sum(dim=1) * share.square().sum(dim=1)
@@ -288,36 +285,38 @@ class _Settling:
             self.loss,
             controls,
             torch.as_tensor(self.faces.values[which], device=controls.device),
-            torch.as_tensor(self.faces.floor[which], device=controls.device),
+            torch.as_tensor(self.faces.maxima[which], device=controls.device),
             self.mesh,
             steps=self.settings.steps,
             longest=self.settings.longest,
             memory=self.memory,
             checkpoint=None if self.checkpoint is None else self.checkpoint.part(name),
-            on_round=self.on_round,
+            on_step=self.on_step,
         )
 
     def _offer(self, best: "_Lowest", which: Ints, controls: Tensor) -> "_Top":
         """Take those of the simplices `which` (k,) that are lower than what was found before."""
         k, c, d = controls.shape
-        floor = best.floor[which]
-        found = highest(
+        maxima = best.maxima[which]
+        found = refined_maxima(
             self.loss,
-            controls.reshape(k * c, d),
-            self._seen(which, controls),
-            np.arange(k * c).reshape(k, c),
-            self.mesh,
-            known=floor,
+            EvaluatedSimplices(
+                controls.reshape(k * c, d),
+                self._at_controls(which, controls),
+                np.arange(k * c).reshape(k, c),
+                self.mesh,
+            ),
+            known=maxima,
             tolerance=np.maximum(self.coarse * self.faces.spread, self.faces.rounding)[which],
             memory=self.memory,
-        )
-        tops = interpolate_each(controls, self.settings.simplex_map, found.place)
+        ).maxima
+        tops = interpolate_each(controls, self.settings.simplex_map, found.barycentric)
         _, gradients = values_and_gradients(self.loss, tops, self.memory)
         steepness = (gradients.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
-        best.take(which, controls, found.largest, steepness <= CRITICAL * (found.largest - floor))
-        return _Top(found.largest, found.place, gradients)
+        best.take(which, controls, found.values, steepness <= CRITICAL * (found.values - maxima))
+        return _Top(found, gradients)
 
-    def _seen(self, which: Ints, controls: Tensor) -> Seen:
+    def _at_controls(self, which: Ints, controls: Tensor) -> ValueAndGradient:
         """The loss and its gradient at control points (k, c, d), known on faces."""
         inner = controls[:, self.mesh.inside]
         inner_values, inner_gradients = values_and_gradients(
@@ -327,14 +326,13 @@ class _Settling:
         values[:, self.mesh.inside] = inner_values.reshape(inner.shape[:2])
         gradients = self.faces.gradients[which]
         gradients[:, self.mesh.inside] = inner_gradients.view(inner.shape)
-        return Seen(values.ravel(), gradients.flatten(0, 1))
+        return ValueAndGradient(values.ravel(), gradients.flatten(0, 1))
 
 
 class _Top(NamedTuple):
-    """Where simplices are highest: heights (k,), places (k, r+1), the loss's gradients (k, d)."""
+    """The highest points of k simplices, and the loss's gradients there, (k, d)."""
 
-    heights: Floats
-    place: Floats
+    maxima: Maxima
     gradients: Tensor
 
 
@@ -342,27 +340,27 @@ class _Lowest:
     """The lowest simplices so far: control points (m, c, d), honest maxima (m,).
 
     is_critical  (m,) whether the loss is about level at the maximum
-    margin       (m,) above its floor, within which a simplex cannot be lowered
-    gain         (m,) by how much one must be lower to be taken: what heights are wrong by
+    margin       (m,) above its maxima, within which a simplex cannot be lowered
+    gain         (m,) by how much one must be lower to be taken: what maxima are wrong by
     """
 
     def __init__(
-        self, controls: Tensor, floor: Floats, margin: Floats, gain: Floats | None = None
+        self, controls: Tensor, maxima: Floats, margin: Floats, gain: Floats | None = None
     ) -> None:
-        self.controls, self.floor, self.margin = controls, floor, margin
+        self.controls, self.maxima, self.margin = controls, maxima, margin
         self.gain = np.zeros(len(controls)) if gain is None else gain
-        self.heights = np.full(len(controls), np.inf)
+        self.values = np.full(len(controls), np.inf)
         self.is_critical = np.zeros(len(controls), dtype=bool)
 
     def above(self) -> Ints:
         """The simplices that are still higher than their faces."""
-        return np.flatnonzero(self.heights > self.floor + self.margin)
+        return np.flatnonzero(self.values > self.maxima + self.margin)
 
     def take(
-        self, which: Ints, controls: Tensor, heights: Floats, is_critical: NDArray[np.bool_]
+        self, which: Ints, controls: Tensor, values: Floats, is_critical: NDArray[np.bool_]
     ) -> None:
         """Replace those of the simplices `which` (k,) that are lower now."""
-        lower = heights < self.heights[which] - self.gain[which]
+        lower = values < self.values[which] - self.gain[which]
         self.controls[which[lower]] = controls[torch.as_tensor(lower)]
-        self.heights[which[lower]] = heights[lower]
+        self.values[which[lower]] = values[lower]
         self.is_critical[which[lower]] = is_critical[lower]

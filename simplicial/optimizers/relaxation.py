@@ -11,12 +11,12 @@ from torch import Tensor
 
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
-from simplicial.maps.mesh import Mesh, along, frame
+from simplicial.maps.mesh import Mesh, frame, projected
 from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 FIRST = 0.05  # length of a point's first step, over the mesh's spacing
 FAR = 1e6  # of a step before it is shortened, which float32 can square
-PACE = 0.5  # time step, times the square root of the curvature that a point has met
+TIME_STEP = 0.5  # time step, times the square root of the curvature that a point has met
 TURN = 0.2  # of a point's velocity towards its force, from step to step
 FORGET = 0.97  # of that curvature, from step to step
 SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
@@ -29,68 +29,68 @@ TINY = 1e-30  # positive in float32 too
 def nudge(
     loss: Loss,
     controls: Tensor,
-    heights: Tensor,
-    floor: Tensor,
+    values: Tensor,
+    face_maxima: Tensor,
     mesh: Mesh,
     *,
     steps: int,
     longest: float,
     memory: int,
     checkpoint: Checkpoint | None,
-    on_round: Callable[[], object],
+    on_step: Callable[[], object],
 ) -> Tensor:
     """Simplices relaxed across themselves and spread evenly along themselves, (m, c, d).
 
-    heights  (m, c) the loss at the control points, of which those on faces count
-    floor    (m,) the largest loss on each simplex's faces
+    values  (m, c) the loss at the control points, of which those on faces count
+    face_maxima    (m,) the largest loss on each simplex's faces
     steps    at most, none longer than so many spacings of the mesh: longest
     checkpoint  of these steps; None: none is saved
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
-    point climbs along it, unless it is below the floor. A simplex that no longer
-    moves is left alone, and so is one of r >= 2 when all its control points are below its floor; a
+    point climbs along it, unless it is below the maximum over its faces. A simplex that no longer
+    moves is left alone, and so is one of r >= 2 when all its control points are below the maximum over its faces; a
     path is relaxed as a whole, since others run along it.
     """
-    controls, heights = controls.clone(), heights.clone()
+    controls, values = controls.clone(), values.clone()
     moving = torch.arange(len(controls), device=controls.device)
     inside = torch.as_tensor(mesh.inside, device=controls.device)
-    is_path = mesh.places.shape[1] == 2
+    is_path = mesh.barycentric.shape[1] == 2
     is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
-    pace = _Pace(longest)
+    inertia = _Inertia(longest)
     checkpointer = Checkpointer(checkpoint, controls)
     done, kept = checkpointer.resume()
     if done:
-        controls, heights, moving = kept["main"], kept["heights"], kept["moving"]
+        controls, values, moving = kept["main"], kept["values"], kept["moving"]
         is_climbing = kept["is_climbing"]
-        pace.restore(kept)
+        inertia.restore(kept)
     for step in range(steps if len(controls) else 0):
-        on_round()
+        on_step()
         if step < done or not len(moving):
             continue
         here = controls[moving]
         inner, spacing = here[:, inside], mesh.spacing(here)[:, None, None]
-        heights[moving[:, None], inside], gradients = _gradients(loss, inner, memory)
-        axes = frame(mesh.tangents(here, heights[moving]))
-        tangential, spread = along(axes, gradients), along(axes, mesh.spread(here))
+        values[moving[:, None], inside], gradients = _gradients(loss, inner, memory)
+        axes = frame(mesh.tangents(here, values[moving]))
+        tangential, spread = projected(axes, gradients), projected(axes, mesh.spread(here))
         across = gradients - tangential
-        top = heights[moving[:, None], inside].max(dim=1)
-        climbs = (is_climbing[moving] & (top.values > floor[moving])).nonzero()[:, 0]
+        top = values[moving[:, None], inside].max(dim=1)
+        climbs = (is_climbing[moving] & (top.values > face_maxima[moving])).nonzero()[:, 0]
         across[climbs, top.indices[climbs]] -= tangential[climbs, top.indices[climbs]]
         spread[climbs, top.indices[climbs]] = 0
-        move = pace.step(inner, gradients, across, spacing) + SPREAD * spread
+        move = inertia.step(inner, gradients, across, spacing) + SPREAD * spread
         motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
         going = (motion > SETTLED) | ~is_climbing[moving]
         controls[moving[:, None], inside] = inner + move
         is_climbing[moving] |= (motion < READY) | (2 * step >= steps)
         if not is_path:
-            going &= top.values > floor[moving]
+            going &= top.values > face_maxima[moving]
         if not going.all():
             moving = moving[going]
-            pace.keep(going)
+            inertia.keep(going)
         last = checkpointer.has_saved and (step + 1 == steps or not len(moving))
         if checkpointer.is_due or last:
-            state = {"heights": heights, "moving": moving, "is_climbing": is_climbing}
-            checkpointer.save(step + 1, {"main": controls, **state, **pace.state()})
+            state = {"values": values, "moving": moving, "is_climbing": is_climbing}
+            checkpointer.save(step + 1, {"main": controls, **state, **inertia.state()})
     return controls
 
 
@@ -120,7 +120,7 @@ class _Curvature:
             setattr(self, name, None if kept is None else kept[going])
 
 
-class _Pace:
+class _Inertia:
     """Motion with inertia for each control point (FIRE: Bitzek et al. 2006, Phys. Rev. Lett. 97).
 
     A point gathers speed, its velocity turning towards the force, and stops where the two disagree.
@@ -138,7 +138,9 @@ class _Pace:
         size = uphill.norm(dim=2, keepdim=True).clamp(min=TINY)
         met = self.curvature.met(points, gradients, spacing)
         far = FAR * spacing / size  # where the loss is linear, a point meets no curvature
-        time = (FIRST * spacing / size if met is None else torch.minimum(PACE**2 / met, far)).sqrt()
+        time = (
+            FIRST * spacing / size if met is None else torch.minimum(TIME_STEP**2 / met, far)
+        ).sqrt()
         velocity = torch.zeros_like(points) if self.velocity is None else self.velocity
         speed = velocity.norm(dim=2, keepdim=True)
         turned = (1 - TURN) * velocity - TURN * speed * uphill / size
@@ -170,7 +172,7 @@ class _Pace:
 
 def _gradients(loss: Loss, points: Tensor, memory: int) -> tuple[Tensor, Tensor]:
     """Values (m, i) and gradients (m, i, d) at points (m, i, d), in the points' dtype."""
-    values, gradients = values_and_gradients(loss, points.flatten(0, 1), memory)
-    return torch.as_tensor(values, device=points.device).view(points.shape[:2]), gradients.view(
-        points.shape
-    )
+    at = values_and_gradients(loss, points.flatten(0, 1), memory)
+    return torch.as_tensor(at.values, device=points.device).view(
+        points.shape[:2]
+    ), at.gradients.view(points.shape)

@@ -19,7 +19,7 @@ from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.scheduler import TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
-from simplicial.maxima.lattice_maximum import on_facets
+from simplicial.maxima.maxima import on_facets
 from simplicial.run_folder.folder import BEGUN, LOCK
 from simplicial.run_folder.records import Records
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simplicial.maps.lattice import BLOCK, UniformPoints, interior_lattice, lattice
+from simplicial.maps.lattice import BLOCK, interior_lattice, lattice
+
+from simplicial.optimizers.random_points import UniformPoints
 
 
 @pytest.mark.parametrize("r", range(5))

@@ -17,7 +17,8 @@ from simplicial.maps.control_points import lay_out
 from simplicial.maps.control_points import straight as straight_pool
 from simplicial.maps.lattice import lattice
 from simplicial.maps.mesh import Mesh
-from simplicial.maxima.lattice_maximum import Interior, refined
+from simplicial.maxima.maxima import Interior
+from simplicial.maxima.lattice_maximum import refined
 from simplicial.maxima.refined import Highest, Seen, Tops, highest
 
 Floats = NDArray[np.float64]

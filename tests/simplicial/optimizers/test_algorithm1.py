@@ -19,7 +19,7 @@ from simplicial import (
 )
 from simplicial.errors import LossError
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.lattice import UniformPoints
+from simplicial.optimizers.random_points import UniformPoints
 
 POINTS = torch.tensor(
     [[0.0, 0.0, 1.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1.0, 1.0, -1.0]], dtype=torch.float64

@@ -24,7 +24,7 @@ from simplicial.evaluation import values_and_gradients
 from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_brown, simplex_wells
 from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
-from simplicial.maxima.lattice_maximum import on_facets
+from simplicial.maxima.maxima import on_facets
 from simplicial.maxima.refined import Seen
 from simplicial.optimizers.nudged_elastic import LEVEL
 
