@@ -1,23 +1,20 @@
 """Training minima: n networks from n random initialisations, all in one batch.
 
-A minimum is a simplex of dimension 0 with one free control point, so it is trained by the lines
-that train edges and triangles (`simplicial.optimizers.algorithm1.descend`), with the same recipe: section 5 of
-the paper.
+A minimum is a simplex of dimension 0 with one free control point, so it is trained, stored and
+evaluated by the lines that do this for edges and triangles (`simplicial.construction`), with the
+same recipe: section 5 of the paper.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from nets import symmetry
 from nets.execution.rng import global_generators, undisturbed
@@ -25,27 +22,16 @@ from nets.loss import NetworkLoss
 from reduction import DataError, OptionError
 from reduction.memory import require
 from reduction.validation import as_bool, as_integer, short_repr
-from simplicial import Barycentric, Evaluation, Minima, Recipe
-from simplicial.construction.executors import by_workers, check_workers, cut
-from simplicial.construction.scheduler import record_name
-from simplicial.display import progress_bar
+from simplicial import Algorithm1, Barycentric, Evaluation, Minima, Recipe
+from simplicial.construction.executors import check_workers
+from simplicial.construction.scheduler import Scheduler
+from simplicial.construction.serialization import record_name
+from simplicial.construction.state import ConstructionState
 from simplicial.evaluation import MEMORY, evaluate
-from simplicial.maps.control_points import Simplices
-from simplicial.optimizers.algorithm1 import Stage, descend
+from simplicial.maps.control_points import lay_out
 from simplicial.optimizers.recipe import check_recipe
-from simplicial.options import byte_count, described
-from simplicial.run_folder.checkpoint import Checkpoint
+from simplicial.options import BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
-from simplicial.run_folder.records import Record
-
-NAME = record_name(0)  # of trained networks in a run folder
-
-
-class Trained(NamedTuple):
-    """Networks (k, d), and the loss there."""
-
-    points: Tensor
-    seen: Evaluation
 
 
 def train_minima(
@@ -95,123 +81,40 @@ def train_minima(
         symmetry.permutation_groups(loss.model())  # refused before anything is trained
     check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
+    options = BuildOptions(
+        resolution=1, tolerance=None, seed=seed, memory=memory, threads=torch.get_num_threads()
+    )
     points = initial_points(loss, n, init, seed)
     loss.point_bytes()  # its first use, which refuses what no training could end well with
-    work = partial(
-        train_batch, recipe=recipe, seed=seed, memory=memory, threads=torch.get_num_threads()
-    )
+    state = ConstructionState.of_points(loss, points, lay_out(n, 0, Barycentric()), options)
     with RunFolder.opened(store) as folder:
-        trained = {}
         if folder is not None:
-            folder.match_settings("minima", _settings(loss, points, recipe, seed), NAME)
-            trained = _stored(folder, loss, n)
-        alone = folder is None and executor is None
-        parts = cut(np.arange(n), batch, alone=alone, executor=executor, done=trained)
-        keys = [f"{NAME}: {part.tolist()}" for part in parts]
-        checkpoints = [None if folder is None else folder.checkpoint(key) for key in keys]
-        calls = [
-            (loss, points[torch.as_tensor(which)], which, checkpoint)
-            for which, checkpoint in zip(parts, checkpoints, strict=True)
-        ]
-        with progress_bar("minima: training", recipe.epochs * len(parts), progress) as bar:
-            for row, (found, seen) in _trained(executor, work, calls, recipe.epochs, bar):
-                for i, number in enumerate(parts[row].tolist()):
-                    trained[number] = (found[i], _alone(seen, i))
-                    if folder is not None:
-                        folder.put(NAME, number, _record(number, *trained[number]))
-                if (checkpoint := checkpoints[row]) is not None:
-                    checkpoint.clear()
-    points = torch.stack([trained[i][0].to(points) for i in range(n)])
-    minima = Minima(points, loss, seen=Evaluation.joined([trained[i][1] for i in range(n)]))
+            settings = _settings(loss, points, recipe, options)
+            folder.match_settings("minima", settings, record_name(0))
+        scheduler = Scheduler(Algorithm1(recipe=recipe), folder, executor, batch, progress)
+        state = scheduler.run(state, 0)
+    samples = state.interiors[0].samples
+    assert samples is not None, "an evaluation at a point is small"
+    accuracy = None if samples.accuracy is None else samples.accuracy[:, 0]
+    evaluation = Evaluation(samples.loss[:, 0], accuracy)
+    minima = Minima(state.control_points, loss, seen=evaluation)
     return symmetry.align(minima, seed=seed, memory=memory) if align else minima
 
 
-def train_batch(
-    loss: NetworkLoss,
-    points: Tensor,
-    which: NDArray[np.int64],
-    checkpoint: Checkpoint | None,
-    on_round: Callable[[], object] = lambda: None,
-    *,
-    recipe: Recipe,
-    seed: int,
-    memory: int,
-    threads: int,
-) -> Trained:
-    """Networks (k, d) trained from `points`, those with the numbers `which` (k,), and the loss.
-
-    checkpoint  of these networks; None: none is saved
-    threads  that torch takes. Raises LossError where training does not stay finite.
-    """
-    torch.set_num_threads(threads)
-    points = points.clone()
-    rows = np.arange(len(which))[:, None]
-    simplices = Simplices(which[:, None], rows, Barycentric())
-    stage = Stage(simplices, slice(0, len(which)), slice(0, 0), seed, memory, checkpoint=checkpoint)
-    descend(loss, points, stage, stage.inside, recipe, on_round=on_round)
-    return Trained(points, evaluate(loss, points, memory))
-
-
-def _trained(
-    executor: Executor | None,
-    work: Callable[..., Trained],
-    calls: list[tuple[Any, ...]],
-    epochs: int,
-    bar: "tqdm[NoReturn]",
-) -> Iterator[tuple[int, Trained]]:
-    """Batches by their place, as they end."""
-    if executor is None:
-        for row, call in enumerate(calls):
-            yield row, work(*call, bar.update)
-        return
-    for row, found in by_workers(executor, work, calls):
-        bar.update(epochs)
-        yield row, found
-
-
-def _alone(seen: Evaluation, i: int) -> Evaluation:
-    accuracy = None if seen.accuracy is None else seen.accuracy[i : i + 1]
-    return Evaluation(seen.loss[i : i + 1], accuracy)
-
-
-def _settings(loss: NetworkLoss, starts: Tensor, recipe: Recipe, seed: int) -> dict[str, Any]:
-    """What the bits of minima depend on, as JSON values."""
+def _settings(
+    loss: NetworkLoss, starts: Tensor, recipe: Recipe, options: BuildOptions
+) -> dict[str, Any]:
+    """All that the bits of minima depend on, as JSON values."""
     return {
         "n": len(starts),
         "loss": repr(loss),
         "loss at the first start": float(evaluate(loss, starts[:1]).loss[0]),
         "starts": sha256(starts.cpu().numpy().tobytes()).hexdigest(),
         "recipe": described(recipe),
-        "seed": seed,
-        "threads": torch.get_num_threads(),
+        "seed": options.seed,
+        "threads": options.threads,
         "torch": torch.__version__,
     }
-
-
-def _record(number: int, point: Tensor, seen: Evaluation) -> Record:
-    accuracy = None if seen.accuracy is None else float(seen.accuracy[0])
-    numbers = {"number": number, "loss": float(seen.loss[0]), "accuracy": accuracy}
-    return Record({"points": point.cpu()}, numbers)
-
-
-def _stored(store: RunFolder, loss: NetworkLoss, n: int) -> dict[int, tuple[Tensor, Evaluation]]:
-    """Trained networks by their number. Raises DataError for records of others."""
-    found = {}
-    for number in store.numbers(NAME):
-        record = store.get(NAME, number)
-        assert record is not None, "its file was just listed"
-        point, numbers = record.tensors.get("points"), record.values
-        right = (
-            number < n and numbers.get("number") == number and {"loss", "accuracy"} <= {*numbers}
-        )
-        if point is None or point.shape != (loss.dim,) or not right:
-            raise DataError(
-                f"records of {store.folder} must be those of these networks, number {number} is "
-                "not: choose another folder"
-            )
-        score = None if numbers["accuracy"] is None else np.array([numbers["accuracy"]])
-        found[number] = (point, Evaluation(np.array([numbers["loss"]]), score))
-    return found
 
 
 def initial_points(

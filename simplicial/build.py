@@ -10,28 +10,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reduction import DataError, DimensionError, OptionError
-from reduction.validation import as_bool, as_integer, is_number, short_repr
+from reduction import DimensionError, OptionError
+from reduction.validation import as_bool, as_integer
 from simplicial.complex import LossComplex
+from simplicial.construction.certification import certificates
 from simplicial.construction.executors import check_workers
-from simplicial.construction.scheduler import TOGETHER, Schedule, record_name
-from simplicial.construction.state import Gauge
+from simplicial.construction.scheduler import Scheduler
+from simplicial.construction.serialization import record_name
+from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.search import with_saddles
-from simplicial.display import dimension_name, progress_bar
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import MEMORY, evaluate
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.control_points import control_point_count, lay_out, straight
+from simplicial.maps.control_points import control_point_count, lay_out
 from simplicial.minima import Minima, check_minima
-from simplicial.optimizers.algorithm1 import Algorithm1, Stage
+from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
-from simplicial.options import byte_count, described
+from simplicial.options import BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
-from simplicial.run_folder.records import Record
 
-ROOM = 4  # what a build may take, over its memory budget
+ALLOWED = 4  # what a build may take, over its memory budget
 
 
 def build_complex(
@@ -95,101 +95,71 @@ def build_complex(
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
     certify, progress = as_bool("certify", certify), as_bool("progress", progress)
-    check_options(resolution, seed, tolerance)
-    memory = byte_count(memory)
-    check_workers(executor, batch)
-    minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
-    check_build(len(minima), max_dim, resolution, seed, tolerance)
-    _check_size(minima, max_dim, simplex_map, resolution, memory)
-    layout = lay_out(len(minima), max_dim, simplex_map)
-    gauge = Gauge(
-        minima,
-        straight(minima.points, layout),
-        layout,
+    options = BuildOptions(
         resolution=resolution,
         tolerance=tolerance,
-        gradients=tolerance is not None or optimizer.takes_gradients,
         seed=seed,
-        memory=memory,
-        progress=progress,
+        memory=byte_count(memory),
+        threads=torch.get_num_threads(),
     )
-    optimizer = optimizer.fitted(minima.loss, minima.points)
+    check_workers(executor, batch)
+    minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
+    check_build(len(minima), max_dim, options)
+    _check_size(minima, max_dim, simplex_map, options)
+    state = ConstructionState.of_vertices(
+        minima.loss,
+        (minima.points, minima.values),
+        lay_out(len(minima), max_dim, simplex_map),
+        options,
+        gradients=tolerance is not None or optimizer.takes_gradients,
+    )
+    optimizer = optimizer.prepared(minima.loss, minima.points)
     with RunFolder.opened(store) as folder:
         if folder is not None:
-            settings = _settings(gauge, max_dim, optimizer, simplex_map)
+            settings = _settings(minima, max_dim, optimizer, simplex_map, options)
             folder.match_settings("complex", settings, record_name(1))
-        schedule = Schedule(optimizer, folder, executor, batch, progress)
+        scheduler = Scheduler(optimizer, folder, executor, batch, progress)
         if optimizer.moves_faces:
-            _train_with_faces(gauge, max_dim, optimizer, folder)
+            scheduler.train_with_faces(state, max_dim)
         for r in range(1, max_dim + 1):
-            schedule.run(gauge, r, trains=not optimizer.moves_faces)
+            state = scheduler.run(state, r, trains=not optimizer.moves_faces)
         if folder is not None:
             folder.clear_checkpoints()
-    parts = (minima, simplex_map, resolution, layout.simplices, gauge.pool, tuple(gauge.interiors))
-    return LossComplex(*parts, gauge.certificates() if certify else None)
-
-
-def _train_with_faces(
-    gauge: Gauge, max_dim: int, optimizer: Optimizer, store: RunFolder | None
-) -> None:
-    """Train what moves its faces: all simplices of a dimension at once, and measure none before all
-    stand still. A store keeps all control points after each dimension.
-    """
-    loss, pool, layout = gauge.minima.loss, gauge.pool, gauge.layout
-    for r in range(1, max_dim + 1):
-        moving = slice(len(gauge.minima), layout.rows(r).stop)
-        if store is not None and (record := store.get(TOGETHER, r)) is not None:
-            pool[moving] = _points(record, pool[moving], store).to(pool)
-            continue
-        sides, checkpoint = slice(moving.start, layout.rows(r).start), None
-        if store is not None:
-            checkpoint = store.checkpoint(f"{TOGETHER}: {r}")
-        stage = Stage(
-            layout.simplices[r],
-            layout.rows(r),
-            sides,
-            gauge.seed,
-            gauge.memory,
-            checkpoint=checkpoint,
-        )
-        rounds = optimizer.rounds(loss, pool, stage)
-        with progress_bar(f"{dimension_name(r)}: training", rounds, gauge.progress) as bar:
-            optimizer.optimise(loss, pool, stage, bar.update)
-        if store is not None:
-            store.put(TOGETHER, r, Record({"points": pool[moving].cpu()}, {}))
-
-
-def _points(record: Record, like: Tensor, store: RunFolder) -> Tensor:
-    """The control points of a record. Raises DataError for those of another complex."""
-    points = record.tensors.get("points")
-    if points is None or points.shape != like.shape:
-        raise DataError(
-            f"records of {store.folder} must be those of this complex, its {TOGETHER} are not: "
-            "choose another folder"
-        )
-    return points
+    return LossComplex(
+        minima,
+        simplex_map,
+        resolution,
+        state.layout.simplices,
+        state.control_points,
+        state.interiors,
+        certificates(state, progress=progress) if certify else None,
+    )
 
 
 def _settings(
-    gauge: Gauge, max_dim: int, optimizer: Optimizer, simplex_map: SimplexMap
+    minima: Minima,
+    max_dim: int,
+    optimizer: Optimizer,
+    simplex_map: SimplexMap,
+    options: BuildOptions,
 ) -> dict[str, Any]:
-    """What the bits of a complex depend on, as JSON values."""
-    points = gauge.minima.points.cpu().contiguous()
-    ends = gauge.minima.points[[0, -1]], gauge.minima.points[[1, -2]]
+    """All that the bits of a complex depend on, as JSON values."""
+    points = minima.points.cpu().contiguous()
+    ends = minima.points[[0, -1]], minima.points[[1, -2]]
     between = (ends[0] + ends[1]) / 2  # minima of two losses may have the same values
     return {
         "minima": sha256(points.numpy().tobytes()).hexdigest(),
-        "values between the minima": [_value(gauge.minima.loss, point) for point in between],
-        "values at the minima": [float(value) for value in gauge.minima.values],
+        "values between the minima": [_value(minima.loss, point) for point in between],
+        "values at the minima": [float(value) for value in minima.values],
         "dtype": str(points.dtype),
-        "device": str(gauge.minima.points.device),
+        "device": str(minima.points.device),
         "max_dim": max_dim,
         "optimizer": described(optimizer),
         "simplex_map": described(simplex_map),
-        "resolution": gauge.resolution,
-        "tolerance": gauge.tolerance,
-        "seed": gauge.seed,
-        "threads": gauge.threads,
+        "resolution": options.resolution,
+        "tolerance": options.tolerance,
+        "seed": options.seed,
+        "threads": options.threads,
         "torch": torch.__version__,
     }
 
@@ -202,46 +172,34 @@ def _value(loss: Loss, point: Tensor) -> float | None:
         return None
 
 
-def check_build(n: int, max_dim: int, resolution: int, seed: int, tolerance: float | None) -> None:
-    """Raise what `build_complex` would for these arguments and n minima, before any are trained."""
-    check_options(resolution, seed, tolerance)
+def check_build(n: int, max_dim: int, options: BuildOptions) -> None:
+    """Raise the error of `build_complex` for n minima and these options, before any are trained."""
     if as_integer("max_dim", max_dim, 1) > n - 1:
         raise DimensionError(
             f"a simplex of dimension max_dim needs max_dim + 1 minima, got max_dim={max_dim} with "
             f"{n} minima: give {max_dim + 1} minima, or a lower max_dim"
         )
-    if resolution <= max_dim:
+    if options.resolution <= max_dim:
         raise OptionError(
             f"a lattice needs resolution > max_dim to have points inside every simplex, got "
-            f"resolution={resolution} with max_dim={max_dim}: raise resolution"
+            f"resolution={options.resolution} with max_dim={max_dim}: raise resolution"
         )
 
 
-def check_options(resolution: int, seed: int, tolerance: float | None) -> None:
-    """Raise OptionError for what `build_complex` takes on no minima, before any are sought."""
-    as_integer("seed", seed, 0)
-    as_integer("resolution", resolution, 1)
-    if tolerance is not None and not (is_number(tolerance) and 0 < tolerance < 1):
-        raise OptionError(
-            f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
-            f"{short_repr(tolerance)}: change tolerance"
-        )
-
-
-def pool_bytes(simplex_map: SimplexMap, n: int, max_dim: int, point: int) -> int:
+def control_points_bytes(simplex_map: SimplexMap, n: int, max_dim: int, point: int) -> int:
     """Bytes of all control points, their gradients and what moves both, `point` for each."""
     return 3 * point * control_point_count(simplex_map, n, max_dim)
 
 
 def _check_size(
-    minima: Minima, max_dim: int, simplex_map: SimplexMap, resolution: int, memory: int
+    minima: Minima, max_dim: int, simplex_map: SimplexMap, options: BuildOptions
 ) -> None:
     """Refuse what would run out of memory, by counting, before anything is laid out."""
-    n, d = minima.points.shape
-    pool = pool_bytes(simplex_map, n, max_dim, d * minima.points.element_size())
+    (n, d), resolution, memory = minima.points.shape, options.resolution, options.memory
+    controls = control_points_bytes(simplex_map, n, max_dim, d * minima.points.element_size())
     lattice = comb(resolution + max_dim, max_dim) * (max_dim + 1) * 8
-    limit = ROOM * max(memory, MEMORY)
-    for what, size in (("control points", pool), (f"a lattice of {resolution=}", lattice)):
+    limit = ALLOWED * max(memory, MEMORY)
+    for what, size in (("control points", controls), (f"a lattice of {resolution=}", lattice)):
         if size > limit:
             raise OptionError(
                 f"a build may take {limit / 1e9:.3g} GB at memory={memory}, its {what} need "

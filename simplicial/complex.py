@@ -1,11 +1,12 @@
 """The complex of optimised simplices: its geometry in parameter space, and its filtration by the
 loss."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,9 +23,11 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
-from simplicial.maxima.maxima import Interior, on_facets
+from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
 from simplicial.minima import Minima
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +37,13 @@ class LossComplex:
     minima        the vertices, their loss and its values there
     simplex_map   the subdivision of every simplex
     resolution    of the lattice on which Algorithm 2 took the maxima
-    simplices     for each dimension: vertices and rows of the pool
-    pool          (K, d) all control points
-    interiors     for each dimension from 1 on: what was seen inside the simplices
+    simplices     for each dimension: vertices and rows of the control points
+    control_points  (K, d)
+    interiors     for each dimension from 1 on: the loss inside the simplices
     certificates  for each dimension from 0 on: critical points nearby; None if none were sought
-    heights       for each dimension: the largest loss seen on each simplex, faces included; inf
+    maxima        for each dimension: the largest loss found on each simplex, faces included; inf
                   where it is not finite on the simplex
-    values        for each dimension: f(simplex) = its height (Algorithm 2, section 4); where a
+    values        for each dimension: f(simplex) = its maximum (Algorithm 2, section 4); where a
                   simplex is highest inside and a critical point lies nearby, the value of that in
                   its place
     filtration    the simplices by their values; those of value inf never appear
@@ -50,20 +53,21 @@ class LossComplex:
     simplex_map: SimplexMap
     resolution: int
     simplices: tuple[Simplices, ...]
-    pool: Tensor
+    control_points: Tensor
     interiors: tuple[Interior, ...]
     certificates: tuple[Certificates, ...] | None = None
-    heights: tuple[NDArray[np.float64], ...] = field(init=False)
-    values: tuple[NDArray[np.float64], ...] = field(init=False)
+    maxima: tuple[Floats, ...] = field(init=False)
+    values: tuple[Floats, ...] = field(init=False)
     filtration: FilteredComplex = field(init=False)
 
     def __post_init__(self) -> None:
-        largest = (self.minima.values, *(interior.largest for interior in self.interiors))
-        heights = _heights(largest, self.simplices)
-        values = heights
+        inside = (self.minima.values, *(interior.maxima.values for interior in self.interiors))
+        maxima = _filtration_values(inside, self.simplices)
+        values = maxima
         if self.certificates is not None:
-            values = _certified(heights, self.simplices, self.certificates)
-        object.__setattr__(self, "heights", heights)
+            certified = map(_certified, maxima, self.certificates)
+            values = _filtration_values(tuple(certified), self.simplices)
+        object.__setattr__(self, "maxima", maxima)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "filtration", _filtration(self.simplices, values))
 
@@ -111,7 +115,7 @@ class LossComplex:
         """How often the loss was evaluated to find the maxima, vertices included."""
         return len(self.minima) + sum(interior.evaluations for interior in self.interiors)
 
-    def triplet_barcode(self) -> NDArray[np.float64]:
+    def triplet_barcode(self) -> Floats:
         """Eq. 3: one bar [h1, h2] for each triple of minima, (C(n, 3), 2), triples colexicographic.
 
         Triples with a missing side have no bar; a missing triangle ends none, h2 is inf.
@@ -125,9 +129,17 @@ class LossComplex:
                 f"eq. 3 needs triangles, the complex has max_dim={self.max_dim}: build it with "
                 "max_dim=2"
             )
-        sides = on_facets(self.values[1], self.simplices[2].vertices)
+        sides = maximum_over_facets(self.values[1], self.simplices[2].vertices)
         bars = np.stack([sides, self.values[2]], axis=1)
         return bars[np.isfinite(sides)]
+
+    def __getattr__(self, name: str) -> Any:
+        """Fields by their former names, with a DeprecationWarning."""
+        new = {"pool": "control_points", "heights": "maxima"}.get(name)
+        if new is None:
+            raise AttributeError(f"a LossComplex has no attribute {name!r}")
+        warnings.warn(f"LossComplex.{name} is called {new} now", DeprecationWarning, stacklevel=2)
+        return getattr(self, new)
 
     def __getitem__(self, vertices: Sequence[int]) -> OptimisedSimplex:
         """The optimised simplex on these ascending vertices, for example complex[(0, 1, 2)].
@@ -150,7 +162,7 @@ class LossComplex:
                 f"a simplex is 1 to {self.max_dim + 1} ascending vertices from 0 to {n - 1}, got "
                 f"{vertices}: sort them, or build a complex with a higher max_dim"
             )
-        controls = self.pool[torch.as_tensor(self.simplices[r].controls[_rank(vertices)])]
+        controls = self.control_points[torch.as_tensor(self.simplices[r].controls[_rank(vertices)])]
         return OptimisedSimplex(
             vertices,
             controls,
@@ -161,21 +173,21 @@ class LossComplex:
         )
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
-        """The maximum and its place, which may lie on a face: the lowest one that attains it."""
-        value = float(self.heights[len(vertices) - 1][_rank(vertices)])
+        """The maximum and where it is attained, which may be on a face: the lowest one that has it."""
+        value = float(self.maxima[len(vertices) - 1][_rank(vertices)])
         t = np.zeros(len(vertices))
         for face in _faces(len(vertices)):
-            inside, place = self._inside(tuple(vertices[i] for i in face))
+            inside, at = self._inside(tuple(vertices[i] for i in face))
             if inside == value:
-                t[list(face)] = place
+                t[list(face)] = at
                 break
         return Maximum(value, t, interpolate(controls, self.simplex_map, t[None])[0])
 
-    def _inside(self, vertices: tuple[int, ...]) -> tuple[float, NDArray[np.float64]]:
+    def _inside(self, vertices: tuple[int, ...]) -> tuple[float, Floats]:
         if len(vertices) == 1:
             return float(self.minima.values[vertices[0]]), np.ones(1)
-        interior, rank = self.interiors[len(vertices) - 2], _rank(vertices)
-        return float(interior.largest[rank]), interior.place[rank]
+        maxima, rank = self.interiors[len(vertices) - 2].maxima, _rank(vertices)
+        return float(maxima.values[rank]), maxima.barycentric[rank]
 
     def _samples(self, vertices: tuple[int, ...]) -> Samples | None:
         """The lattice of the simplex, put together from the interiors of its faces."""
@@ -193,7 +205,7 @@ class LossComplex:
             if seen is None:
                 return None
             rank = _rank(tuple(vertices[i] for i in face))
-            if np.isinf(self.heights[len(face) - 1][rank]):
+            if np.isinf(self.maxima[len(face) - 1][rank]):
                 return None
             loss[here] = seen.loss[rank]
             if seen.accuracy is not None:
@@ -205,33 +217,24 @@ class LossComplex:
         return np.nan if accuracy is None else float(accuracy[vertex])
 
 
-def _heights(
-    largest: tuple[NDArray[np.float64], ...], simplices: tuple[Simplices, ...]
-) -> tuple[NDArray[np.float64], ...]:
-    """The largest loss inside each simplex, but never below the facets'."""
-    heights = [largest[0]]
-    for inside, of in zip(largest[1:], simplices[1:], strict=True):
-        heights.append(np.maximum(inside, on_facets(heights[-1], of.vertices)))
-    return tuple(heights)
-
-
-def _certified(
-    heights: tuple[NDArray[np.float64], ...],
-    simplices: tuple[Simplices, ...],
-    certificates: tuple[Certificates, ...],
-) -> tuple[NDArray[np.float64], ...]:
-    """Heights in which critical values stand for the highest points inside that lie near them."""
-    values: list[NDArray[np.float64]] = []
-    for of, height, found in zip(simplices, heights, certificates, strict=True):
-        own = np.where(np.isinf(height), height, -np.inf)
-        own[found.simplices] = np.where(found.accepted, found.values, height[found.simplices])
-        values.append(np.maximum(own, on_facets(values[-1], of.vertices)) if values else own)
+def _filtration_values(
+    inside: tuple[Floats, ...], simplices: tuple[Simplices, ...]
+) -> tuple[Floats, ...]:
+    """f of all simplices by dimension, from the largest loss inside each."""
+    values: list[Floats] = []
+    for own, of in zip(inside, simplices, strict=True):
+        values.append(filtration_values(own, of.vertices, values[-1] if values else None))
     return tuple(values)
 
 
-def _filtration(
-    simplices: tuple[Simplices, ...], values: tuple[NDArray[np.float64], ...]
-) -> FilteredComplex:
+def _certified(maxima: Floats, found: Certificates) -> Floats:
+    """Critical values in place of the maxima inside that lie near them; -inf of other simplices."""
+    own = np.where(np.isinf(maxima), maxima, -np.inf)
+    own[found.simplices] = np.where(found.accepted, found.values, maxima[found.simplices])
+    return own
+
+
+def _filtration(simplices: tuple[Simplices, ...], values: tuple[Floats, ...]) -> FilteredComplex:
     there = [np.isfinite(of_dimension) for of_dimension in values]
     if all(each.all() for each in there):
         return FilteredComplex.complete(len(values[0]), values)
@@ -251,7 +254,7 @@ def _faces(count: int) -> list[tuple[int, ...]]:
     return [face for k in range(1, count + 1) for face in combinations(range(count), k)]
 
 
-def _on_interior(points: NDArray[np.float64], face: tuple[int, ...]) -> NDArray[np.int64]:
+def _on_interior(points: Floats, face: tuple[int, ...]) -> NDArray[np.int64]:
     inside = np.zeros(points.shape[1], dtype=bool)
     inside[list(face)] = True
     return np.flatnonzero(((points > 0) == inside).all(axis=1))

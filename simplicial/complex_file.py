@@ -27,7 +27,7 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices, control_point_count, lay_out
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate
-from simplicial.maxima.maxima import Interior
+from simplicial.maxima.maxima import Interior, Maxima
 from simplicial.minima import Minima
 from simplicial.options import usable_device
 
@@ -44,7 +44,7 @@ class Parts(NamedTuple):
     simplex_map: SimplexMap
     resolution: int
     simplices: tuple[Simplices, ...]
-    pool: Tensor
+    control_points: Tensor
     interiors: tuple[Interior, ...]
     certificates: tuple[Certificates, ...] | None
 
@@ -58,11 +58,14 @@ def write_complex(path: str | Path, parts: Parts) -> None:
         "resolution": parts.resolution,
         "max_dim": len(parts.interiors),
         "values": parts.minima.values,
-        "pool": parts.pool.cpu().numpy(),
+        "pool": parts.control_points.cpu().numpy(),
         "evaluations": [interior.evaluations for interior in parts.interiors],
     }
     for r, interior in enumerate(parts.interiors, start=1):
-        arrays |= {f"largest_{r}": interior.largest, f"place_{r}": interior.place}
+        arrays |= {
+            f"largest_{r}": interior.maxima.values,
+            f"place_{r}": interior.maxima.barycentric,
+        }
         if interior.samples is not None:
             arrays[f"loss_{r}"] = interior.samples.loss
             if interior.samples.accuracy is not None:
@@ -118,15 +121,17 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         ) from error
     _check_same_loss(now.loss, values, f"the vertices of {path}")
     for simplices, interior in zip(layout.simplices[1:], interiors, strict=True):
-        finite = np.isfinite(interior.largest)
+        finite = np.isfinite(interior.maxima.values)
         if not finite.any():
             continue
-        top = int(np.argmax(np.where(finite, interior.largest, -np.inf)))
+        top = int(np.argmax(np.where(finite, interior.maxima.values, -np.inf)))
         controls = pool[torch.as_tensor(simplices.controls[top])]
-        place = interpolate(controls, simplex_map, interior.place[top : top + 1])
+        place = interpolate(controls, simplex_map, interior.maxima.barycentric[top : top + 1])
         seen = evaluate(loss, place).loss
         _check_same_loss(
-            seen, interior.largest[top : top + 1], f"the highest maximum of a dimension in {path}"
+            seen,
+            interior.maxima.values[top : top + 1],
+            f"the highest maximum of a dimension in {path}",
         )
     for found in certificates or ():
         if len(found.values):
@@ -186,7 +191,7 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
         raise DataError(f"its place_{r} has rows that are negative, or have not the sum 1")
     evaluations = as_integer("evaluations", archive["evaluations"][r - 1].item(), 0)
     if f"loss_{r}" not in archive:
-        return Interior(largest, place, None, evaluations)
+        return Interior(Maxima(largest, place), None, evaluations)
     scored = f"accuracy_{r}" in archive
     accuracy = _floats(archive, f"accuracy_{r}", (m, points)) if scored else None
     seen = _floats(archive, f"loss_{r}", (m, points), endless=True)
@@ -194,7 +199,7 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
         raise DataError(f"its loss_{r} is infinite elsewhere than its largest_{r}")
     if (seen.max(axis=1) > largest).any():
         raise DataError(f"its loss_{r} exceeds the maxima in its largest_{r}")
-    return Interior(largest, place, Evaluation(seen, accuracy), evaluations)
+    return Interior(Maxima(largest, place), Evaluation(seen, accuracy), evaluations)
 
 
 def _all_certificates(

@@ -1,17 +1,47 @@
 """Options beside those of `reduction.validation`: memory, devices, and how options are kept."""
 
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
 
 from reduction import OptionError
-from reduction.validation import as_integer, short_repr
+from reduction.validation import as_integer, is_number, short_repr
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"kiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """Options of `build_complex` that its values or their memory depend on.
+
+    resolution  of the lattice, at least 1
+    tolerance   None: maxima are sampled (Algorithm 2); else refined, up to this share of the range
+                of the loss found on a simplex
+    seed        non-negative
+    memory      bytes for a batch of points, never the result
+    threads     that torch takes: sums of other numbers of threads may differ in their last bits
+    Raises OptionError for values out of range.
+    """
+
+    resolution: int
+    tolerance: float | None
+    seed: int
+    memory: int
+    threads: int
+
+    def __post_init__(self) -> None:
+        as_integer("seed", self.seed, 0)
+        as_integer("resolution", self.resolution, 1)
+        tolerance = self.tolerance
+        if tolerance is not None and not (is_number(tolerance) and 0 < tolerance < 1):
+            raise OptionError(
+                f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
+                f"{short_repr(tolerance)}: change tolerance"
+            )
 
 
 def byte_count(memory: int | str) -> int:

@@ -12,6 +12,7 @@ from reduction.validation import as_integer
 from simplicial.evaluation import MEMORY, evaluate
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.base import SimplexMap, coordinates
+from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
 
 

@@ -1,4 +1,4 @@
-"""All simplices of a dimension, batch by batch: here or by an executor's workers, stored as they
+"""All simplices of a dimension, chunk by chunk: here or by an executor's workers, stored as they
 end."""
 
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reduction import DataError
-from simplicial.construction.batches import Batch, Finished, finish
+from simplicial.construction.chunks import Chunk, ChunkResult, finish
 from simplicial.construction.executors import by_workers, cut
-from simplicial.construction.state import Gauge
+from simplicial.construction.serialization import TOGETHER, from_record, record_name, to_record
+from simplicial.construction.state import ConstructionState
 from simplicial.display import dimension_name, progress_bar
-from simplicial.loss import Evaluation
-from simplicial.optimizers.base import Optimizer
+from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
@@ -25,175 +25,147 @@ FACE = "a face of it has no finite loss"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Schedule:
-    """How batches are finished.
+class Scheduler:
+    """Finishes a dimension of a complex; minima are dimension 0.
 
-    optimizer  trains them
-    store      where finished simplices are kept; None: nowhere
-    executor   whose workers finish batches; None: this process does
-    batch      simplices in a batch; None: all, or up to BATCH with a store or an executor
+    optimizer  trains the simplices
+    folder     of the run, where finished simplices are stored; None: nowhere
+    executor   whose workers finish chunks; None: this process does
+    batch      simplices in a chunk; None: all, or up to 16 with a folder or an executor
     progress   bars on stderr, for what takes over two seconds
     """
 
     optimizer: Optimizer
-    store: RunFolder | None
+    folder: RunFolder | None
     executor: Executor | None
     batch: int | None
     progress: bool
 
-    def run(self, gauge: Gauge, r: int, *, trains: bool) -> None:
-        """Finish the r-simplices that are not stored, and let the gauge take in all.
+    def run(self, state: ConstructionState, r: int, *, trains: bool = True) -> ConstructionState:
+        """Finish the r-simplices that are not stored; the state in which all are finished.
 
-        Raises LossError where no edge is finite, RunError where workers die
-        or nothing can be stored, DataError for spoilt records.
+        Raises LossError where no edge is finite, RunError where workers die or nothing can be
+        stored, DataError for spoilt records.
         """
-        stored = self._stored(gauge, r)
-        pieces = [(np.array([number]), finished) for number, finished in stored.items()]
-        lost = np.setdiff1d(np.flatnonzero(np.isinf(gauge.floor(r))), list(stored))
+        stored = self._stored(state, r)
+        pieces = [(np.array([number]), result) for number, result in stored.items()]
+        lost = np.setdiff1d(np.flatnonzero(np.isposinf(state.face_maxima(r))), list(stored))
         if len(lost):
-            gone = Finished.given_up(gauge.minima.loss, gauge.batch(r, lost, trains=False), FACE)
-            pieces.append((lost, gone.without_points()))
-        alone = self.store is None and self.executor is None
+            chunk = state.chunk(r, lost, trains=False)
+            pieces.append((lost, ChunkResult.not_finite(state.loss, chunk, FACE).without_points()))
+        alone = self.folder is None and self.executor is None
         done = [*stored, *lost.tolist()]
-        parts = cut(gauge.order(r), self.batch, alone=alone, executor=self.executor, done=done)
-        for which, finished in self._finished(gauge, r, parts, trains):
-            gauge.take(r, which, finished)
-            self._put(gauge, r, which, finished)
-            pieces.append((which, finished.without_points()))
+        parts = cut(state.order(r), self.batch, alone=alone, executor=self.executor, done=done)
+        for which, result in self._finished(state, r, parts, trains):
+            state.add_results(r, which, result)
+            self._store(state, r, which, result)
+            pieces.append((which, result.without_points()))
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
-        gauge.close(r, Finished.joined([finished for _, finished in pieces]).part(order))
+        every = ChunkResult.joined([result for _, result in pieces])
+        return state.finish_dimension(r, every.part(order))
 
-    def _stored(self, gauge: Gauge, r: int) -> dict[int, Finished]:
-        """The finished r-simplices by their number, taken in by the gauge."""
-        if self.store is None:
+    def train_with_faces(self, state: ConstructionState, max_dim: int) -> None:
+        """Train all control points, of an optimizer that moves faces: all simplices of a dimension
+        at once, and none is evaluated before all stand still. The folder keeps all control points
+        after each dimension.
+        """
+        points, layout, options = state.control_points, state.layout, state.options
+        for r in range(1, max_dim + 1):
+            moving, checkpoint = slice(layout.starts[1], layout.starts[r + 1]), None
+            if self.folder is not None:
+                if (record := self.folder.get(TOGETHER, r)) is not None:
+                    points[moving] = _together(record, points[moving], self.folder).to(points)
+                    continue
+                checkpoint = self.folder.checkpoint(f"{TOGETHER}: {r}")
+            sides = slice(moving.start, layout.starts[r])
+            problem = OptimisationProblem(
+                layout.simplices[r],
+                layout.rows(r),
+                sides,
+                options.seed,
+                options.memory,
+                checkpoint=checkpoint,
+            )
+            steps = self.optimizer.step_count(state.loss, points, problem)
+            with progress_bar(f"{dimension_name(r)}: training", steps, self.progress) as bar:
+                self.optimizer.optimise(state.loss, points, problem, bar.update)
+            if self.folder is not None:
+                self.folder.put(TOGETHER, r, Record({"points": points[moving].cpu()}, {}))
+
+    def _stored(self, state: ConstructionState, r: int) -> dict[int, ChunkResult]:
+        """The finished r-simplices by their number, added to the state."""
+        if self.folder is None:
             return {}
-        found, store = {}, self.store
-        for number in store.numbers(record_name(r)):
-            record = store.get(record_name(r), number)
+        found, folder = {}, self.folder
+        for number in folder.numbers(record_name(r)):
+            record = folder.get(record_name(r), number)
             assert record is not None, "its file was just listed"
-            finished = _finished(record, gauge, r, number, store)
-            gauge.take(r, np.array([number]), finished)
-            found[number] = finished.without_points()
+            result = from_record(record, state, r, number, folder)
+            state.add_results(r, np.array([number]), result)
+            found[number] = result.without_points()
         return found
 
-    def _put(self, gauge: Gauge, r: int, which: Ints, finished: Finished) -> None:
-        """Save the simplices of a batch."""
-        if self.store is None:
+    def _store(self, state: ConstructionState, r: int, which: Ints, result: ChunkResult) -> None:
+        """Store the simplices of a chunk."""
+        if self.folder is None:
             return
         for row, number in enumerate(which.tolist()):
-            one = finished.part(slice(row, row + 1))
-            vertices = gauge.layout.simplices[r].vertices[number]
-            self.store.put(record_name(r), number, _record(one, vertices))
-        self._checkpoint(self.store, r, which).clear()
+            one = result.part(slice(row, row + 1))
+            vertices = state.layout.simplices[r].vertices[number]
+            self.folder.put(record_name(r), number, to_record(one, vertices))
+        self._checkpoint(self.folder, r, which).clear()
 
-    def _batch(self, gauge: Gauge, r: int, which: Ints, trains: bool) -> Batch:
-        batch = gauge.batch(r, which, trains=trains)
-        if self.store is None:
-            return batch
-        checkpoint = self._checkpoint(self.store, r, which)
-        return replace(batch, stage=replace(batch.stage, checkpoint=checkpoint))
+    def _chunk(self, state: ConstructionState, r: int, which: Ints, trains: bool) -> Chunk:
+        chunk = state.chunk(r, which, trains=trains)
+        if self.folder is None:
+            return chunk
+        checkpoint = self._checkpoint(self.folder, r, which)
+        return replace(chunk, problem=replace(chunk.problem, checkpoint=checkpoint))
 
     @staticmethod
-    def _checkpoint(store: RunFolder, r: int, which: Ints) -> Checkpoint:
-        return store.checkpoint(f"{record_name(r)}: {which.tolist()}")
+    def _checkpoint(folder: RunFolder, r: int, which: Ints) -> Checkpoint:
+        return folder.checkpoint(f"{record_name(r)}: {which.tolist()}")
 
-    def _rounds(self, gauge: Gauge, r: int, which: Ints) -> int:
-        batch = gauge.batch(r, which, trains=True)
-        return self.optimizer.rounds(gauge.minima.loss, batch.pool, batch.stage)
+    def _steps(self, state: ConstructionState, r: int, which: Ints) -> int:
+        chunk = state.chunk(r, which, trains=True)
+        return self.optimizer.step_count(state.loss, chunk.control_points, chunk.problem)
 
     def _finished(
-        self, gauge: Gauge, r: int, parts: list[Ints], trains: bool
-    ) -> Iterator[tuple[Ints, Finished]]:
-        """Batches as they end, in any order."""
+        self, state: ConstructionState, r: int, parts: list[Ints], trains: bool
+    ) -> Iterator[tuple[Ints, ChunkResult]]:
+        """Chunks as they end, in any order."""
         if not parts:
             return
-        title, loss = dimension_name(r), gauge.minima.loss
-        rounds = self._rounds(gauge, r, parts[0]) if trains else 0
-        points = sum(map(len, parts)) * gauge.lattice_points(r)
+        name = dimension_name(r) if r else "minima"
+        steps = self._steps(state, r, parts[0]) if trains else 0
+        points = sum(map(len, parts)) * state.lattice_size(r)
         with (
-            progress_bar(f"{title}: training", rounds * len(parts), self.progress and trains) as up,
-            progress_bar(f"{title}: maxima", points, self.progress) as bar,
+            progress_bar(f"{name}: training", steps * len(parts), self.progress and trains) as up,
+            progress_bar(f"{name}: maxima", points, self.progress) as bar,
         ):
 
             def grow(count: int) -> None:
                 bar.total = max(bar.total, bar.n + count)
                 bar.update(count)
 
-            batches = (self._batch(gauge, r, which, trains) for which in parts)
+            chunks = (self._chunk(state, r, which, trains) for which in parts)
             if self.executor is None:
-                for which, batch in zip(parts, batches, strict=True):
-                    yield which, finish(loss, self.optimizer, batch, up.update, grow)
+                for which, chunk in zip(parts, chunks, strict=True):
+                    yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
                 return
-            calls = ((loss, self.optimizer, batch) for batch in batches)
-            for row, finished in by_workers(self.executor, finish, calls):
-                up.update(rounds)
-                bar.update(len(parts[row]) * gauge.lattice_points(r))
-                yield parts[row], finished
+            calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
+            for row, result in by_workers(self.executor, finish, calls):
+                up.update(steps)
+                bar.update(len(parts[row]) * state.lattice_size(r))
+                yield parts[row], result
 
 
-TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
-
-
-def record_name(r: int) -> str:
-    """What the records of r-simplices are called in a run folder."""
-    return f"simplices-{r}"
-
-
-def _record(one: Finished, vertices: Ints) -> Record:
-    """A simplex as its record."""
-    arrays = {"place": one.place, "largest": one.largest, "slack": one.slack}
-    tensors = {name: torch.as_tensor(np.array(array)) for name, array in arrays.items()}
-    tensors["points"] = one.points.cpu()
-    if one.values is not None and one.gradients is not None:
-        tensors |= {
-            "values": torch.as_tensor(np.array(one.values)),
-            "gradients": one.gradients.cpu(),
-        }
-    if one.samples is not None:
-        tensors["loss"] = torch.as_tensor(np.array(one.samples.loss))
-        if one.samples.accuracy is not None:
-            tensors["accuracy"] = torch.as_tensor(np.array(one.samples.accuracy))
-    numbers = {
-        "vertices": vertices.tolist(),
-        "largest": float(one.largest[0]) if np.isfinite(one.largest[0]) else None,
-        "evaluations": int(one.evaluations[0]),
-        "retried": bool(one.retried[0]),
-        "failed": one.failed[0],
-    }
-    return Record(tensors, numbers)
-
-
-def _finished(record: Record, gauge: Gauge, r: int, number: int, store: RunFolder) -> Finished:
-    """The simplex of a record. Raises DataError for one that is no simplex of this complex."""
-    vertices, tensors = gauge.layout.simplices[r].vertices, record.tensors
-    own = (gauge.layout.starts[r + 1] - gauge.layout.starts[r]) // len(vertices)
-    d, points = gauge.pool.shape[1], gauge.lattice_points(r)
-    shapes = {"points": (1, own, d), "place": (1, r + 1), "largest": (1,), "slack": (1,)}
-    if gauge.gradients:
-        shapes |= {"values": (1, own), "gradients": (1, own, d)}
-    if "loss" in tensors:
-        shapes["loss"] = (1, points)
-    if "accuracy" in tensors:
-        shapes["accuracy"] = (1, points)
-    right = number < len(vertices) and record.values.get("vertices") == vertices[number].tolist()
-    kinds = {"evaluations": int, "retried": bool, "failed": str}
-    right = right and all(isinstance(record.values.get(k), kind) for k, kind in kinds.items())
-    if not right or {name: tuple(t.shape) for name, t in tensors.items()} != shapes:
+def _together(record: Record, like: Tensor, folder: RunFolder) -> Tensor:
+    """The control points of a record. Raises DataError for those of another complex."""
+    points = record.tensors.get("points")
+    if points is None or points.shape != like.shape:
         raise DataError(
-            f"records of {store.folder} must be those of this complex, number {number} of "
-            f"dimension {r} is not: choose another folder"
+            f"records of {folder.folder} must be those of this complex, its {TOGETHER} are not: "
+            "choose another folder"
         )
-    seen = tensors["loss"].numpy() if "loss" in tensors else None
-    score = tensors["accuracy"].numpy() if "accuracy" in tensors else None
-    return Finished(
-        points=tensors["points"],
-        values=tensors["values"].numpy() if gauge.gradients else None,
-        gradients=tensors["gradients"] if gauge.gradients else None,
-        largest=tensors["largest"].numpy(),
-        place=tensors["place"].numpy(),
-        samples=None if seen is None else Evaluation(seen, score),
-        evaluations=np.array([record.values["evaluations"]]),
-        slack=tensors["slack"].numpy(),
-        retried=np.array([record.values["retried"]]),
-        failed=np.array([record.values["failed"]], object),
-    )
+    return points

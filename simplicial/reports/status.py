@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
-from simplicial.construction.scheduler import TOGETHER, record_name
+from simplicial.construction.serialization import TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
-from simplicial.maxima.maxima import on_facets
+from simplicial.maxima.maxima import filtration_values, maximum_over_facets
 from simplicial.run_folder.folder import BEGUN, LOCK
 from simplicial.run_folder.records import Records
 
@@ -190,8 +190,10 @@ def _values(
                 failed[tuple(record["vertices"])] = record["failed"]
                 largest = math.inf
             inside[number] = -math.inf if largest is None else largest
-        faces = on_facets(values[-1], complete_simplices(n, r)[r])
-        values.append(np.where(np.isinf(faces), np.inf, np.maximum(inside, faces)))
+        vertices = complete_simplices(n, r)[r]
+        missing = np.isinf(maximum_over_facets(values[-1], vertices))
+        known = filtration_values(inside, vertices, values[-1])
+        values.append(np.where(missing, np.inf, known))
     return tuple(values), failed
 
 

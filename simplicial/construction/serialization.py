@@ -1,0 +1,128 @@
+"""Results as records of a run folder, a record for each simplex, and back."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import DataError
+from simplicial.construction.chunks import ChunkResult
+from simplicial.construction.state import ConstructionState
+from simplicial.loss import Evaluation, ValueAndGradient
+from simplicial.maxima.maxima import Maxima
+from simplicial.run_folder.folder import RunFolder
+from simplicial.run_folder.records import Record
+
+TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
+
+
+def record_name(r: int) -> str:
+    """Name of the records of r-simplices in a run folder."""
+    return f"simplices-{r}"
+
+
+def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
+    """The record of a simplex; of a vertex, its point and the loss there."""
+    samples = one.samples
+    if len(vertices) == 1:
+        assert samples is not None, "an evaluation at a point is small"
+        accuracy = None if samples.accuracy is None else float(samples.accuracy[0, 0])
+        values = {"number": int(vertices[0]), "loss": float(samples.loss[0, 0])}
+        return Record({"points": one.points[0, 0]}, values | {"accuracy": accuracy})
+    largest = one.maxima.values
+    tensors = {
+        "place": _tensor(one.maxima.barycentric),
+        "largest": _tensor(largest),
+        "slack": _tensor(one.error_bounds),
+        "points": one.points.cpu(),
+    }
+    if one.at_points is not None:
+        tensors["values"] = _tensor(one.at_points.values)
+        tensors["gradients"] = one.at_points.gradients.cpu()
+    if samples is not None:
+        tensors["loss"] = _tensor(samples.loss)
+        if samples.accuracy is not None:
+            tensors["accuracy"] = _tensor(samples.accuracy)
+    values = {
+        "vertices": vertices.tolist(),
+        "largest": float(largest[0]) if np.isfinite(largest[0]) else None,
+        "evaluations": int(one.evaluations[0]),
+        "retried": bool(one.retried[0]),
+        "failed": one.failed[0],
+    }
+    return Record(tensors, values)
+
+
+def from_record(
+    record: Record, state: ConstructionState, r: int, number: int, folder: RunFolder
+) -> ChunkResult:
+    """The simplex of a record. Raises DataError for one that is no simplex of this complex."""
+    kinds: dict[str, Any] = {"evaluations": int, "retried": bool, "failed": str}
+    vertices, values, wanted = state.layout.simplices[r].vertices, record.values, ("vertices", [])
+    if r == 0:
+        kinds, wanted = {"loss": float, "accuracy": float | None}, ("number", 0)
+    if number < len(vertices):
+        wanted = ("vertices", vertices[number].tolist()) if r else ("number", number)
+    right = number < len(vertices) and values.get(wanted[0]) == wanted[1]
+    right = right and all(k in values and isinstance(values[k], kind) for k, kind in kinds.items())
+    shapes = {name: tuple(tensor.shape) for name, tensor in record.tensors.items()}
+    if not right or shapes != _shapes(state, r, record.tensors):
+        raise DataError(
+            f"records of {folder.folder} must be those of this complex, number {number} of "
+            f"dimension {r} is not: choose another folder"
+        )
+    return _vertex(record) if r == 0 else _simplex(record, state.at_controls is not None)
+
+
+def _shapes(state: ConstructionState, r: int, tensors: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors in a record, of which values on the lattice may be left out."""
+    d, vertices = state.control_points.shape[1], state.layout.simplices[r].vertices
+    if r == 0:
+        return {"points": (d,)}
+    own = (state.layout.starts[r + 1] - state.layout.starts[r]) // len(vertices)
+    shapes = {"points": (1, own, d), "place": (1, r + 1), "largest": (1,), "slack": (1,)}
+    if state.at_controls is not None:
+        shapes |= {"values": (1, own), "gradients": (1, own, d)}
+    on_lattice = (1, state.lattice_size(r))
+    return shapes | {name: on_lattice for name in ("loss", "accuracy") if name in tensors}
+
+
+def _vertex(record: Record) -> ChunkResult:
+    loss, score = record.values["loss"], record.values["accuracy"]
+    samples = Evaluation(np.full((1, 1), loss), None if score is None else np.full((1, 1), score))
+    return ChunkResult(
+        points=record.tensors["points"][None, None],
+        at_points=None,
+        maxima=Maxima.of(samples.loss, np.ones((1, 1))),
+        samples=samples,
+        evaluations=np.ones(1, np.int64),
+        error_bounds=np.full(1, np.inf),
+        retried=np.zeros(1, np.bool_),
+        failed=np.full(1, "", object),
+    )
+
+
+def _simplex(record: Record, gradients: bool) -> ChunkResult:
+    tensors, values = record.tensors, record.values
+    on_lattice, accuracy = tensors.get("loss"), tensors.get("accuracy")
+    samples = at_points = None
+    if on_lattice is not None:
+        samples = Evaluation(on_lattice.numpy(), None if accuracy is None else accuracy.numpy())
+    if gradients:
+        at_points = ValueAndGradient(tensors["values"].numpy(), tensors["gradients"])
+    return ChunkResult(
+        points=tensors["points"],
+        at_points=at_points,
+        maxima=Maxima(tensors["largest"].numpy(), tensors["place"].numpy()),
+        samples=samples,
+        evaluations=np.array([values["evaluations"]]),
+        error_bounds=tensors["slack"].numpy(),
+        retried=np.array([values["retried"]]),
+        failed=np.array([values["failed"]], object),
+    )
+
+
+def _tensor(array: NDArray[np.float64]) -> Tensor:
+    return torch.as_tensor(np.array(array))
