@@ -81,9 +81,7 @@ def train_minima(
         symmetry.permutation_groups(loss.model())  # refused before anything is trained
     check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
-    options = BuildOptions(
-        resolution=1, tolerance=None, seed=seed, memory=memory, threads=torch.get_num_threads()
-    )
+    options = BuildOptions(resolution=1, tolerance=None, seed=seed, memory=memory)
     points = initial_points(loss, n, init, seed)
     loss.point_bytes()  # its first use, which refuses what no training could end well with
     state = ConstructionState.of_points(loss, points, lay_out(n, 0, Barycentric()), options)
@@ -94,7 +92,7 @@ def train_minima(
         scheduler = Scheduler(Algorithm1(recipe=recipe), folder, executor, batch, progress)
         state = scheduler.run(state, 0)
     samples = state.interiors[0].samples
-    assert samples is not None, "an evaluation at a point is small"
+    assert samples is not None, "those of vertices are kept"
     accuracy = None if samples.accuracy is None else samples.accuracy[:, 0]
     evaluation = Evaluation(samples.loss[:, 0], accuracy)
     minima = Minima(state.control_points, loss, seen=evaluation)

@@ -100,7 +100,6 @@ def build_complex(
         tolerance=tolerance,
         seed=seed,
         memory=byte_count(memory),
-        threads=torch.get_num_threads(),
     )
     check_workers(executor, batch)
     minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima

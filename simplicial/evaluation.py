@@ -22,10 +22,9 @@ from simplicial.loss import (
     SizedLoss,
     ValueAndGradient,
 )
-from simplicial.options import byte_count
+from simplicial.options import MEMORY, byte_count
 
 Part = TypeVar("Part")
-MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
 POWER_STEPS = 30  # of the power iteration
 CPU_MEMORY = "can't allocate memory"  # what torch says of a CPU, by no class of its own
 SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a point

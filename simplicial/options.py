@@ -1,7 +1,7 @@
 """Options beside those of `reduction.validation`: memory, devices, and how options are kept."""
 
 import re
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -12,6 +12,9 @@ from reduction.validation import as_integer, is_number, short_repr
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"kiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +33,8 @@ class BuildOptions:
     resolution: int
     tolerance: float | None
     seed: int
-    memory: int
-    threads: int
+    memory: int = MEMORY
+    threads: int = field(default_factory=torch.get_num_threads)
 
     def __post_init__(self) -> None:
         as_integer("seed", self.seed, 0)

@@ -17,7 +17,8 @@ from reduction.memory import resident
 from reduction.persistence.fields import prime
 from reduction.validation import as_integer
 from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
-from simplicial.build import check_build, check_options, pool_bytes
+from simplicial.build import check_build, control_points_bytes
+from simplicial.options import BuildOptions
 from simplicial.reports.result_folder import check_folder
 
 GIGABYTE = 10**9
@@ -71,6 +72,12 @@ class ComplexSettings:
                 "leave one of them out"
             )
         return None
+
+    def build_options(self) -> BuildOptions:
+        """Options of the complex. Raises OptionError for values out of range."""
+        return BuildOptions(
+            resolution=self.resolution, tolerance=self.maximum_tolerance, seed=self.seed
+        )
 
     @property
     def gpu(self) -> str | None:
@@ -159,8 +166,7 @@ class NetworkSettings(ComplexSettings):
         """Refuse wrong settings before data are read and networks trained."""
         check_folder(self.out, goes_on=True)
         self._check_networks()
-        tolerance = self.maximum_tolerance
-        check_build(self.count, self.max_dim, self.resolution, self.seed, tolerance)
+        check_build(self.count, self.max_dim, self.build_options())
         self.check_complex()
         for name in ("threads", "workers", "batch"):
             if getattr(self, name) is not None:
@@ -204,6 +210,12 @@ class NetworkSettings(ComplexSettings):
         """Number of minima."""
         return len(self.checkpoints) or (MINIMA if self.minima is None else self.minima)
 
+    def build_options(self) -> BuildOptions:
+        """Options of the complex. Raises OptionError for values out of range."""
+        return BuildOptions(
+            resolution=self.resolution, tolerance=self.maximum_tolerance, seed=self.seed
+        )
+
     @property
     def gpu(self) -> str | None:
         """The name of the CUDA device of the networks, if there is one."""
@@ -234,7 +246,7 @@ class NetworkSettings(ComplexSettings):
         on_cpu = loss.device.type == "cpu"
         program = resident() + SPARE if on_cpu else torch.cuda.memory_allocated(loss.device)
         point = loss.dim * loss.coordinates.dtype.itemsize
-        controls = pool_bytes(self.build["simplex_map"], self.count, self.max_dim, point)
+        controls = control_points_bytes(self.build["simplex_map"], self.count, self.max_dim, point)
         left = int(self.memory * GIGABYTE) - program - controls
         if left < loss.point_bytes():
             needed = program + controls + loss.point_bytes()
@@ -285,7 +297,7 @@ class AnalyticSettings(ComplexSettings):
         """Refuse wrong settings before the search."""
         if self.out is not None:
             check_folder(self.out)
-        check_options(self.resolution, self.seed, self.maximum_tolerance)
+        self.build_options()
         if self.function_seed is not None:
             as_integer("--function-seed", self.function_seed, 0)
         self.check_complex()

@@ -27,7 +27,7 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
     """The record of a simplex; of a vertex, its point and the loss there."""
     samples = one.samples
     if len(vertices) == 1:
-        assert samples is not None, "an evaluation at a point is small"
+        assert samples is not None, "those of vertices are kept"
         accuracy = None if samples.accuracy is None else float(samples.accuracy[0, 0])
         values = {"number": int(vertices[0]), "loss": float(samples.loss[0, 0])}
         return Record({"points": one.points[0, 0]}, values | {"accuracy": accuracy})

@@ -138,7 +138,7 @@ class ConstructionState:
             self.options,
             trains=trains,
             gradients=self.at_controls is not None,
-            keeps=r <= PICTURED and size <= self.options.memory,
+            keeps=r == 0 or (r <= PICTURED and size <= self.options.memory),
         )
 
     def add_results(self, r: int, which: Ints, result: ChunkResult) -> None:

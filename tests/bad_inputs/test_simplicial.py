@@ -256,7 +256,7 @@ TRAINING = (
         (*NO_COUNT, 1)),
     Row("NudgedElastic", lambda _, v: NudgedElastic(longest=v), OptionError, "longest must be",
         (0, -0.1, 1.5, float("nan"), "1", None)),
-    Row("NudgedElastic.most_rounds", lambda _, v: NudgedElastic().most_rounds(v), OptionError,
+    Row("NudgedElastic.most_steps", lambda _, v: NudgedElastic().most_steps(v), OptionError,
         "dim must be", (0, *INSTEAD)),
     Row("NudgedElastic", lambda _, v: NudgedElastic(steps=v), OptionError, "steps must be",
         NO_COUNT),
@@ -336,7 +336,7 @@ TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES)
 HANDED = {
     "configure_process",
     "Simplices",
-    "Stage",
+    "OptimisationProblem",
     "Evaluation.joined",
     *(f"{name}.{method}"
       for name in ("Algorithm1", "NudgedElastic", "Optimizer")

@@ -39,7 +39,11 @@ def _bytes(*arrays: Any) -> bytes:
 
 
 def _geometry(read: LossComplex) -> bytes:
-    parts = [*read.heights, read.pool.numpy(), *(i.place for i in read.interiors)]
+    parts = [
+        *read.maxima,
+        read.control_points.numpy(),
+        *(i.maxima.barycentric for i in read.interiors),
+    ]
     return _bytes(*parts, *(i.samples.loss for i in read.interiors if i.samples is not None))
 
 

@@ -33,8 +33,8 @@ from simplicial import (
     Loss,
     Minima,
     NudgedElastic,
+    OptimisationProblem,
     Optimizer,
-    Stage,
     build_complex,
 )
 
@@ -81,7 +81,7 @@ class CountedLoss(NetworkLoss):
 
 
 @dataclass
-class Counted:
+class Counted(Optimizer):
     """An optimizer, and what its turns cost."""
 
     optimizer: Optimizer
@@ -99,23 +99,27 @@ class Counted:
     def takes_gradients(self) -> bool:
         return self.optimizer.takes_gradients
 
-    def gentler(self) -> Self:
-        self.optimizer = self.optimizer.gentler()
+    def with_smaller_steps(self) -> Self:
+        self.optimizer = self.optimizer.with_smaller_steps()
         return self
 
-    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
-        self.optimizer = self.optimizer.fitted(loss, vertices)
+    def prepared(self, loss: Loss, vertices: Tensor) -> Self:
+        self.optimizer = self.optimizer.prepared(loss, vertices)
         return self
 
-    def rounds(self, loss: Loss, pool: Tensor, stage: Stage) -> int:
-        return self.optimizer.rounds(loss, pool, stage)
+    def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
+        return self.optimizer.step_count(loss, control_points, problem)
 
     def optimise(
-        self, loss: Loss, pool: Tensor, stage: Stage, on_round: Callable[[], object]
+        self,
+        loss: Loss,
+        control_points: Tensor,
+        problem: OptimisationProblem,
+        on_step: Callable[[], object],
     ) -> None:
         assert isinstance(loss, CountedLoss)
         before = loss.gradients
-        self.optimizer.optimise(loss, pool, stage, on_round)
+        self.optimizer.optimise(loss, control_points, problem, on_step)
         self.gradients += loss.gradients - before
 
 

@@ -45,8 +45,10 @@ from simplicial.landscapes import (
     simplex_wells,
     six_hump_camel,
 )
+from simplicial.loss import ValueAndGradient
 from simplicial.maps.mesh import Mesh
-from simplicial.maxima.refined import Seen, highest
+from simplicial.maxima.pieces import EvaluatedSimplices
+from simplicial.maxima.refined import refined_maxima
 from tests.oracles.path_methods import (
     SEGMENTS,
     Array,
@@ -190,19 +192,17 @@ def honest(path: Path, found: Found) -> Found:
     values, slopes = values_and_slopes(path.landscape, images)
     ends, spread = values[[0, -1]].max(), float(np.ptp(values))
     mesh = Mesh.of(Edgewise(SEGMENTS), 1)
-    at = (mesh.places[:, 1] * SEGMENTS).round().astype(np.int64)
-    top = highest(
+    at = (mesh.barycentric[:, 1] * SEGMENTS).round().astype(np.int64)
+    at_images = ValueAndGradient(values, torch.as_tensor(slopes))
+    top = refined_maxima(
         path.landscape,
-        pool,
-        Seen(values, torch.as_tensor(slopes)),
-        at[None],
-        mesh,
+        EvaluatedSimplices(pool, at_images, at[None], mesh),
         known=np.array([ends]),
         tolerance=TOLERANCE * spread,
         memory=MEMORY,
     )
     cost = found.evaluations + 2 + int(top.evaluations.sum())
-    return Found(cost, max(float(top.largest[0]), float(ends)), None)
+    return Found(cost, max(float(top.maxima.values[0]), float(ends)), None)
 
 
 def scanned(

@@ -264,7 +264,7 @@ def test_init_of_another_architecture_is_refused():
 def test_init_that_always_makes_the_same_network_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("nets.training.descend", None)
+    monkeypatch.setattr("simplicial.optimizers.algorithm1.Algorithm1.optimise", None)
     model = MLP(4, (5,), 3)
     loss = NetworkLoss(model, X, Y)
     with pytest.raises(DataError, match="networks 0 and 1 begin at the same point: let init draw"):
@@ -365,4 +365,4 @@ def test_elastic_triangles_of_networks_with_honest_maxima() -> None:
     minima = train_minima(loss, 3, recipe=SHORT, progress=False)
     optimizer = NudgedElastic(segments=4, steps=3)
     built = build_complex(minima, 2, optimizer=optimizer, tolerance=1e-3, progress=False)
-    assert built.heights[2][0] >= built.heights[1].max()
+    assert built.maxima[2][0] >= built.maxima[1].max()

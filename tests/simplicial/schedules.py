@@ -40,15 +40,15 @@ def built(name: str, **options: Any) -> LossComplex:
 
 
 def assert_same(a: LossComplex, b: LossComplex) -> None:
-    assert torch.equal(a.pool, b.pool)
+    assert torch.equal(a.control_points, b.control_points)
     assert a.evaluations == b.evaluations
     for one, other in zip(a.interiors, b.interiors, strict=True):
-        np.testing.assert_array_equal(one.largest, other.largest)
-        np.testing.assert_array_equal(one.place, other.place)
+        np.testing.assert_array_equal(one.maxima.values, other.maxima.values)
+        np.testing.assert_array_equal(one.maxima.barycentric, other.maxima.barycentric)
         assert one.samples is not None
         assert other.samples is not None
         np.testing.assert_array_equal(one.samples.loss, other.samples.loss)
-    for one, other in zip(a.heights, b.heights, strict=True):
+    for one, other in zip(a.maxima, b.maxima, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -196,7 +196,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     built = build(max_dim=3, simplex_map=Edgewise(4), loss=Counting())
     built.save(tmp_path / "complex.npz")
     loaded = LossComplex.load(tmp_path / "complex.npz", Counting())
-    assert torch.equal(loaded.pool, built.pool)
+    assert torch.equal(loaded.control_points, built.control_points)
     assert loaded.simplex_map == Edgewise(4)
     for ours, theirs in zip(loaded.filtration.values, built.filtration.values, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -392,7 +392,7 @@ def test_a_loss_that_writes_into_its_points_changes_nothing() -> None:
     assert torch.equal(minima.points, POINTS)
     few = Algorithm1(recipe=Recipe(epochs=3))
     built = build_complex(minima, 1, optimizer=few, progress=False)
-    assert torch.equal(built.pool[:5], POINTS)
+    assert torch.equal(built.control_points[:5], POINTS)
     assert built.filtration.values[0][2] == wavy(POINTS[2:3] * 0.5).item()
 
 

@@ -79,7 +79,7 @@ def test_a_complex_is_the_same_where_memory_runs_out(sides: Literal["fixed", "tr
         build_complex(Minima(POINTS[:5], loss), 2, optimizer=optimizer, progress=False)
         for loss in (bowl, Narrow(2))
     )
-    assert torch.equal(whole.pool, parts.pool)
+    assert torch.equal(whole.control_points, parts.control_points)
     for ours, theirs in zip(parts.values, whole.values, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -141,4 +141,4 @@ def test_a_complex_takes_words_for_its_budget() -> None:
         build_complex(Minima(POINTS[:4], bowl), 2, memory=memory, progress=False)
         for memory in (10_000, "10kB")
     )
-    assert torch.equal(whole.pool, parts.pool)
+    assert torch.equal(whole.control_points, parts.control_points)

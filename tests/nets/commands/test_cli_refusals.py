@@ -194,7 +194,7 @@ def test_analytic_refuses_bad_input_before_any_training(
 def test_analytic_refuses_what_does_not_fit_the_minima_found(
     options: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("simplicial.optimizers.algorithm1.descend", forbidden)
+    monkeypatch.setattr("simplicial.optimizers.algorithm1.Algorithm1.optimise", forbidden)
     result = invoke("analytic", "double-well", *options.split(), "--out", tmp_path / "out")
     assert_refused(result, sentence)
     assert not list(tmp_path.iterdir())

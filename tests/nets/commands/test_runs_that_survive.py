@@ -74,8 +74,8 @@ def test_a_finished_run_says_the_same_again_and_computes_nothing(
 ) -> None:
     before = written(whole)
     barcodes = (whole / "barcodes.json").read_bytes()
-    monkeypatch.setattr("simplicial.construction.batches.sample_interiors", None)
-    monkeypatch.setattr("nets.training.descend", None)
+    monkeypatch.setattr("simplicial.construction.chunks.sample_interiors", None)
+    monkeypatch.setattr("simplicial.optimizers.algorithm1.Algorithm1.optimise", None)
     succeed(*RUN, "--out", whole)
     assert written(whole) == before
     assert (whole / "barcodes.json").read_bytes() == barcodes

@@ -68,7 +68,7 @@ def heights(
         progress=False,
         batch=batch,
     )
-    return [*built.heights, built.pool.numpy()]
+    return [*built.maxima, built.control_points.numpy()]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

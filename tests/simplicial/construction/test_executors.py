@@ -90,7 +90,7 @@ class Here(Executor):
         self.batches: list[int] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.batches.append(len(args[2].stage.simplices.vertices))
+        self.batches.append(len(args[2].problem.simplices.vertices))
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))

@@ -151,7 +151,7 @@ def test_a_filling_that_was_only_tried_does_not_make_a_simplex_missing() -> None
     build_complex(Minima(corners, seen), 1, **options)
     on_edges = torch.cat(tried)
     whole = build_complex(Minima(corners, seen), 2, **options)
-    kept = torch.cat([on_edges, whole.pool, whole[(0, 1, 2)](interior_lattice(2, 12))])
+    kept = torch.cat([on_edges, whole.control_points, whole[(0, 1, 2)](interior_lattice(2, 12))])
     places = torch.cat(tried)
     holes = places[torch.cdist(places, kept).amin(dim=1) > 0.05][[0, -1]]
 
@@ -221,15 +221,15 @@ def test_what_runs_away_is_trained_again_with_smaller_steps() -> None:
 
 
 def test_smaller_steps_are_those_of_both_optimizers() -> None:
-    fitted = Algorithm1().fitted(waves, POINTS)
-    assert fitted.recipe is not None
-    assert fitted.gentler().recipe == fitted.recipe.changed(
-        learning_rate=0.1 * fitted.recipe.learning_rate
+    prepared = Algorithm1().prepared(waves, POINTS)
+    assert prepared.recipe is not None
+    assert prepared.with_smaller_steps().recipe == prepared.recipe.changed(
+        learning_rate=0.1 * prepared.recipe.learning_rate
     )
-    assert NudgedElastic().gentler() == NudgedElastic(longest=0.05)
+    assert NudgedElastic().with_smaller_steps() == NudgedElastic(longest=0.05)
 
 
-def test_elastic_simplices_are_given_up_alike() -> None:
+def test_elastic_simplices_fail_alike() -> None:
     complex_, _ = told(built, hole, optimizer=NudgedElastic(segments=4, steps=40))
     assert complex_.missing[1].tolist() == [[0, 1]]
     whole = built(waves, optimizer=NudgedElastic(segments=4, steps=40))

@@ -49,7 +49,7 @@ def test_another_budget_of_memory_goes_on(tmp_path: Path) -> None:
     for path in sorted((tmp_path / "simplices-2").glob("*"))[4:]:
         path.unlink()
     again = built("algorithm 1", store=tmp_path, memory=1000)
-    for one, other in zip(again.heights, built("algorithm 1").heights, strict=True):
+    for one, other in zip(again.maxima, built("algorithm 1").maxima, strict=True):
         np.testing.assert_array_equal(one, other)
     assert again.interiors[0].samples is not None
     assert again.interiors[1].samples is None

@@ -117,9 +117,9 @@ def test_critical_values_stand_for_sampled_ones() -> None:
     built = build(line, points, 1, tolerance=None, **options)
     seen = [((np.array([1 - t, t]) @ points)[None]) for t in (0.25, 0.5, 0.75)]
     highest = max(line(torch.tensor(x)).item() for x in seen)
-    assert built.heights[1] == pytest.approx([highest])
+    assert built.maxima[1] == pytest.approx([highest])
     assert highest < 0.999
-    assert (built.heights[0] > 1e-3).all()
+    assert (built.maxima[0] > 1e-3).all()
     assert built.filtration.values[0] == pytest.approx([0, 0], abs=1e-12)
     assert built.filtration.values[1] == pytest.approx([1], abs=1e-12)
     np.testing.assert_allclose(finite(built.barcode()[0]), [[0, 1]], atol=1e-12)
@@ -135,10 +135,10 @@ def test_a_minimum_is_a_vertexs_only_nearby(off: float, certified: bool) -> None
     assert (births.certified == certified).all()
     expected = 0 if certified else off**2
     assert built.filtration.values[0] == pytest.approx([expected] * 2, abs=1e-12)
-    assert built.heights[0] == pytest.approx([off**2] * 2)
+    assert built.maxima[0] == pytest.approx([off**2] * 2)
     assert deaths.certified.tolist() == np.isfinite(barcode[0][:, 1]).tolist()
     assert built.filtration.values[1] == pytest.approx([1], abs=1e-12)
-    assert built.heights[1] == pytest.approx([1 + off**2])
+    assert built.maxima[1] == pytest.approx([1 + off**2])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def two_bumps(x: Tensor) -> Tensor:
 def test_certificates_never_raise_an_honest_maximum() -> None:
     points = np.array([[-1.5, 0.08], [1.5, 0.08], [0.0, -3.0]])
     built = build(two_bumps, points, 2, optimizer=STRAIGHT, simplex_map=Edgewise(6))
-    for ours, honest in zip(built.filtration.values, built.heights, strict=True):
+    for ours, honest in zip(built.filtration.values, built.maxima, strict=True):
         assert (ours <= honest + 2e-7).all()
 
 
@@ -211,7 +211,7 @@ def test_what_the_tolerance_does_not_tell_apart_gets_no_certificate(
     points = np.array([[1e-3, 1e-3], [1.0, 0.0], [0.0, 1.0]])
     options: dict[str, Any] = {"optimizer": STRAIGHT, "simplex_map": Edgewise(4)}
     built = build(plateau, points, 2, tolerance=tolerance, **options)
-    assert built.interiors[1].largest[0] == pytest.approx(1.005, abs=1e-4)
+    assert built.interiors[1].maxima.values[0] == pytest.approx(1.005, abs=1e-4)
     assert built.certificates is not None
     assert built.certificates[2].simplices.tolist() == sought
 
@@ -267,7 +267,7 @@ def test_more_variables_than_a_dense_hessian_takes() -> None:
     points = np.random.default_rng(1).normal(scale=0.005, size=(2, d))
     points[:, 0] += [-1, 1]
     built = build(loss, points, 1, optimizer=STRAIGHT, simplex_map=Edgewise(3))
-    assert (built.heights[0] > 1e-3).all()
+    assert (built.maxima[0] > 1e-3).all()
     barcode = built.barcode()
     np.testing.assert_allclose(barcode[0][:, 0], 0, atol=1e-9)
     assert finite(barcode[0])[:, 1] == pytest.approx([1], abs=1e-9)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simplicial.maps.lattice import BLOCK, interior_lattice, lattice
-
-from simplicial.optimizers.random_points import UniformPoints
+from simplicial.maps.lattice import interior_lattice, lattice
+from simplicial.optimizers.random_points import BLOCK, UniformPoints
 
 
 @pytest.mark.parametrize("r", range(5))

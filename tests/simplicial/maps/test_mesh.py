@@ -10,7 +10,7 @@ from torch import Tensor
 
 from simplicial import Barycentric, Edgewise
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.mesh import Mesh, along, frame
+from simplicial.maps.mesh import Mesh, projected, frame
 from simplicial.optimizers.fillings import harmonic, ruled
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def test_neighbours_share_a_piece(simplex_map: SimplexMap, r: int) -> None:
     mesh = Mesh.of(simplex_map, r)
     pairs = {(a, b) for piece in mesh.pieces.tolist() for a in piece for b in piece if a != b}
     assert {(a, b) for a, b in mesh.edges.tolist()} == {(a, b) for a, b in pairs if a < b}
-    inside = [c for c, t in enumerate(mesh.places.tolist()) if min(t) > 0]
+    inside = [c for c, t in enumerate(mesh.barycentric.tolist()) if min(t) > 0]
     assert mesh.inside.tolist() == inside
     for row, c in enumerate(inside):
         own = mesh.neighbours[row][mesh.present[row]].tolist()
@@ -95,7 +95,7 @@ def test_harmonic_control_points_are_means_of_their_neighbours(
     mesh = Mesh.of(simplex_map, r)
     assert (mesh.harmonic[:, mesh.inside] == 0).all()
     np.testing.assert_allclose(mesh.harmonic.sum(axis=1), 1)
-    controls = torch.as_tensor(np.random.default_rng(20).normal(size=(2, len(mesh.places), 4)))
+    controls = torch.as_tensor(np.random.default_rng(20).normal(size=(2, len(mesh.barycentric), 4)))
     filled = controls.clone()
     filled[:, mesh.inside] = harmonic(controls, mesh)
     for row, c in enumerate(mesh.inside):
@@ -138,7 +138,7 @@ def test_tangents_of_a_straight_simplex(simplex_map: SimplexMap, r: int) -> None
     """The edges from the first vertex, whatever the loss: the fit is exact; their space by SVD."""
     corners = random_corners(23, r, 6)
     mesh, controls = Mesh.of(simplex_map, r), flat(simplex_map, corners)
-    heights = torch.as_tensor(np.random.default_rng(24).normal(size=(1, len(mesh.places))))
+    heights = torch.as_tensor(np.random.default_rng(24).normal(size=(1, len(mesh.barycentric))))
     tangents = mesh.tangents(controls, heights)
     expected = torch.as_tensor(corners[1:] - corners[0]).expand(tangents.shape)
     torch.testing.assert_close(tangents, expected)
@@ -148,14 +148,14 @@ def test_tangents_of_a_straight_simplex(simplex_map: SimplexMap, r: int) -> None
     projector = torch.as_tensor(rows[:r].T @ rows[:r])
     torch.testing.assert_close(axes.mT @ axes, projector.expand(*axes.shape[:2], 6, 6))
     vectors = torch.as_tensor(np.random.default_rng(25).normal(size=(1, len(mesh.inside), 6)))
-    torch.testing.assert_close(along(axes, vectors), vectors @ projector)
+    torch.testing.assert_close(projected(axes, vectors), vectors @ projector)
 
 
 def test_tangents_of_a_path_turn_uphill() -> None:
     """At a corner: along the higher neighbour; level, or on a hill's top, between the two."""
     corner = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]], dtype=torch.float64)
     mesh = Mesh.of(Edgewise(2), 1)
-    order = np.argsort(mesh.places[:, 1])
+    order = np.argsort(mesh.barycentric[:, 1])
     controls = torch.empty_like(corner)
     controls[:, torch.as_tensor(order)] = corner
 
@@ -181,7 +181,7 @@ def test_a_thin_simplex_has_fewer_directions() -> None:
         lengths = axes.norm(dim=3)
         assert (lengths[..., :directions] - 1).abs().max() < ROUNDING
         assert (lengths[..., directions:] == 0).all()
-        across = along(axes, torch.tensor([0.0, 1, 0]).double().expand(1, 6, 3))
+        across = projected(axes, torch.tensor([0.0, 1, 0]).double().expand(1, 6, 3))
         assert float(across.norm(dim=2).max()) == pytest.approx(directions - 1, abs=2e-3)
     point = frame(torch.zeros(1, 1, 2, 3, dtype=torch.float64))
     assert (point == 0).all()
@@ -203,9 +203,9 @@ def test_a_foot_at_a_vertex() -> None:
     """The vertex nearest to the apex: lines run along that side, and the plane is kept."""
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [5.0, 4.0]])
     mesh, controls = Mesh.of(Edgewise(6), 2), flat(Edgewise(6), corners)
-    facet = np.flatnonzero(mesh.places[:, 0] == 0)
+    facet = np.flatnonzero(mesh.barycentric[:, 0] == 0)
     nearest = facet[controls[0, facet].norm(dim=1).argmin()]
-    assert (mesh.places[nearest] == [0, 1, 0]).all()
+    assert (mesh.barycentric[nearest] == [0, 1, 0]).all()
     torch.testing.assert_close(ruled(controls, mesh, Edgewise(6), 0), controls[:, mesh.inside])
 
 
@@ -213,8 +213,8 @@ def test_a_side_that_runs_along_the_other_two_leaves_a_thin_triangle() -> None:
     """Sides on a half circle, which chords cut by 0.9 %: so ruled, the triangle is there too, and
     the harmonic filling spills over the bend."""
     mesh = Mesh.of(Edgewise(12), 2)
-    controls = torch.zeros(1, len(mesh.places), 2, dtype=torch.float64)
-    for c, t in enumerate(mesh.places):
+    controls = torch.zeros(1, len(mesh.barycentric), 2, dtype=torch.float64)
+    for c, t in enumerate(mesh.barycentric):
         angle = np.pi * (t[2] if t[1] == 0 else t[1] / 2 + t[2])  # along side 0-2, or 0-1-2
         controls[0, c] = torch.tensor([np.cos(angle), np.sin(angle)])
     radii = ruled(controls, mesh, Edgewise(12), 1).norm(dim=2)

@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import Algorithm1, Barycentric, Edgewise, Minima, Recipe, build_complex
-from simplicial.construction.batches import REFINED_BYTES
+from simplicial.construction.chunks import REFINED_BYTES
 from simplicial.evaluation import MEMORY, values_and_gradients
-from simplicial.loss import Evaluation
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import lay_out
 from simplicial.maps.control_points import straight as straight_pool
 from simplicial.maps.lattice import lattice
 from simplicial.maps.mesh import Mesh
-from simplicial.maxima.maxima import Interior
-from simplicial.maxima.lattice_maximum import refined
-from simplicial.maxima.refined import Highest, Seen, Tops, highest
+from simplicial.maxima.maxima import Maxima
+from simplicial.maxima.pieces import CheckPoints, EvaluatedSimplices
+from simplicial.maxima.refined import Refinement, refined_maxima
 
 Floats = NDArray[np.float64]
 Formula = Callable[[Tensor], Tensor]
@@ -75,7 +74,7 @@ def brute(loss: Formula, pieces: Floats) -> float:
 
 def psi(mesh: Mesh, controls: Floats, t: Floats) -> Floats:
     """The point at barycentric coordinates t, by a search for the linear piece that holds it."""
-    shares = np.stack([np.linalg.solve(mesh.places[piece].T, t) for piece in mesh.pieces])
+    shares = np.stack([np.linalg.solve(mesh.barycentric[piece].T, t) for piece in mesh.pieces])
     piece = shares.min(axis=1).argmax()
     assert shares[piece].min() > -1e-9
     return shares[piece] @ controls[mesh.pieces[piece]]
@@ -89,21 +88,18 @@ def measured(
     memory: int = MEMORY,
     known: Floats | None = None,
     on_evaluations: Callable[[int], object] = lambda _count: None,
-) -> tuple[Highest, Floats]:
+) -> tuple[Refinement, Floats]:
     """What is found, and what was known: the largest value at control points on faces."""
     m, c, d = controls.shape
     r = simplex_dim(simplex_map, c)
     mesh, pool = Mesh.of(simplex_map, r), controls.reshape(m * c, d)
     rows = np.arange(m * c).reshape(m, c)
-    seen = Seen(*values_and_gradients(loss, pool))
+    seen = values_and_gradients(loss, pool)
     faces = np.setdiff1d(np.arange(c), mesh.inside)
     level = seen.values[rows[:, faces]].max(axis=1) if known is None else known
-    found = highest(
+    found = refined_maxima(
         loss,
-        pool,
-        seen,
-        rows,
-        mesh,
+        EvaluatedSimplices(pool, seen, rows, mesh),
         known=level,
         tolerance=tolerance,
         memory=memory,
@@ -146,10 +142,10 @@ def test_the_maximum_is_the_one_of_brute_force(
     higher = 0
     for tolerance in (1e-9, 1e-3):
         found, known = measured(loss, controls, simplex_map, tolerance)
-        best = np.maximum(found.largest, known)
+        best = np.maximum(found.maxima.values, known)
         assert (best <= truth + ROUNDING).all()
         assert (best >= truth - tolerance - ROUNDING).all()
-        higher += int((found.largest > known).sum())
+        higher += int((found.maxima.values > known).sum())
     assert higher, "none lies above what is known: nothing was tested"
 
 
@@ -159,14 +155,14 @@ def test_the_place_has_the_value(
 ) -> None:
     controls, mesh = bent(200 + r, simplex_map, r, d, count), Mesh.of(simplex_map, r)
     found, _ = measured(loss, controls, simplex_map)
-    seen = np.isfinite(found.largest)
+    seen = np.isfinite(found.maxima.values)
     assert seen.any()
-    np.testing.assert_allclose(found.place[seen].sum(axis=1), 1)
-    assert (found.place >= 0).all()
+    np.testing.assert_allclose(found.maxima.barycentric[seen].sum(axis=1), 1)
+    assert (found.maxima.barycentric >= 0).all()
     for simplex in np.flatnonzero(seen):
-        point = psi(mesh, controls[simplex].numpy(), found.place[simplex])
+        point = psi(mesh, controls[simplex].numpy(), found.maxima.barycentric[simplex])
         value = loss(torch.as_tensor(point)[None]).item()
-        assert value == pytest.approx(found.largest[simplex], rel=1e-10, abs=1e-10)
+        assert value == pytest.approx(found.maxima.values[simplex], rel=1e-10, abs=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +182,7 @@ def test_straight_simplices_of_a_double_well(
     """Closed form, by a lattice that holds the maximum and by one that does not."""
     simplex_map = Edgewise(segments)
     found, known = measured(wells, straight(np.array([vertices]), simplex_map), simplex_map)
-    assert max(found.largest[0], known[0]) == pytest.approx(expected, abs=1e-8)
+    assert max(found.maxima.values[0], known[0]) == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize("centre", [0.44, 0.375, 0.401])
@@ -196,16 +192,16 @@ def test_a_narrow_bump_between_control_points(centre: float) -> None:
     line = straight(np.array([[[0.0, 0.0], [1.0, 0.0]]]), Edgewise(8))
     found, known = measured(loss, line, Edgewise(8))
     assert known[0] < 1e-8
-    assert found.largest[0] == pytest.approx(np.exp(-2 / 9), abs=1e-9)
-    assert found.place[0, 1] == pytest.approx(centre, abs=1e-4)
+    assert found.maxima.values[0] == pytest.approx(np.exp(-2 / 9), abs=1e-9)
+    assert found.maxima.barycentric[0, 1] == pytest.approx(centre, abs=1e-4)
 
 
 def test_a_narrow_bump_inside_a_triangle() -> None:
     loss = bump([0.29, 0.36], 0.06)
     triangle = straight(np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]), Edgewise(8))
     found, _ = measured(loss, triangle, Edgewise(8))
-    assert found.largest[0] == pytest.approx(1, abs=2e-9)
-    np.testing.assert_allclose(found.place[0], [0.35, 0.29, 0.36], atol=1e-4)
+    assert found.maxima.values[0] == pytest.approx(1, abs=2e-9)
+    np.testing.assert_allclose(found.maxima.barycentric[0], [0.35, 0.29, 0.36], atol=1e-4)
 
 
 def test_what_is_known_to_be_higher_is_looked_at_once() -> None:
@@ -218,9 +214,11 @@ def test_what_is_known_to_be_higher_is_looked_at_once() -> None:
     centres = torch.as_tensor(controls)[:, mesh.pieces].mean(dim=2)
     points = torch.cat([torch.as_tensor(controls)[:, mesh.inside], centres], dim=1)
     values = np.stack([loss(each).numpy() for each in points])
-    np.testing.assert_allclose(found.largest, values.max(axis=1), rtol=1e-12)
-    places = np.concatenate([mesh.places[mesh.inside], mesh.places[mesh.pieces].mean(axis=1)])
-    np.testing.assert_allclose(found.place, places[values.argmax(axis=1)], atol=1e-12)
+    np.testing.assert_allclose(found.maxima.values, values.max(axis=1), rtol=1e-12)
+    places = np.concatenate(
+        [mesh.barycentric[mesh.inside], mesh.barycentric[mesh.pieces].mean(axis=1)]
+    )
+    np.testing.assert_allclose(found.maxima.barycentric, places[values.argmax(axis=1)], atol=1e-12)
 
 
 def test_a_higher_known_value_saves_evaluations_and_changes_only_what_is_below_it() -> None:
@@ -230,7 +228,7 @@ def test_a_higher_known_value_saves_evaluations_and_changes_only_what_is_below_i
     raised[::2] = 100
     fewer, _ = measured(loss, controls, Edgewise(6), known=raised)
     assert 0 < fewer.evaluations.sum() < found.evaluations.sum()
-    np.testing.assert_allclose(fewer.largest[1::2], found.largest[1::2], rtol=1e-12)
+    np.testing.assert_allclose(fewer.maxima.values[1::2], found.maxima.values[1::2], rtol=1e-12)
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])
@@ -239,14 +237,18 @@ def test_neither_memory_nor_the_batch_changes_the_result(r: int) -> None:
     found, known = measured(loss, controls, Edgewise(4), 1e-6)
     small, _ = measured(loss, controls, Edgewise(4), 1e-6, memory=20_000)
     tiny, _ = measured(loss, controls[:2], Edgewise(4), 1e-6, memory=1)
-    assert (found.largest > known).any()
-    np.testing.assert_allclose(small.largest, found.largest, rtol=1e-12)
-    np.testing.assert_allclose(small.place, found.place, atol=1e-9)
-    np.testing.assert_allclose(tiny.largest, found.largest[:2], rtol=1e-12)
+    assert (found.maxima.values > known).any()
+    np.testing.assert_allclose(small.maxima.values, found.maxima.values, rtol=1e-12)
+    np.testing.assert_allclose(small.maxima.barycentric, found.maxima.barycentric, atol=1e-9)
+    np.testing.assert_allclose(tiny.maxima.values, found.maxima.values[:2], rtol=1e-12)
     np.testing.assert_array_equal(small.evaluations, found.evaluations)
     alone = [measured(loss, one[None], Edgewise(4), 1e-6)[0] for one in controls]
-    np.testing.assert_allclose([one.largest[0] for one in alone], found.largest, rtol=1e-12)
-    np.testing.assert_allclose([one.place[0] for one in alone], found.place, atol=1e-9)
+    np.testing.assert_allclose(
+        [one.maxima.values[0] for one in alone], found.maxima.values, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        [one.maxima.barycentric[0] for one in alone], found.maxima.barycentric, atol=1e-9
+    )
     assert [one.evaluations.item() for one in alone] == found.evaluations.tolist()
 
 
@@ -277,26 +279,26 @@ def test_float32_points() -> None:
     controls = bent(330, Edgewise(5), 2, 2, 4)
     double, known = measured(loss, controls, Edgewise(5), 1e-4)
     single, _ = measured(loss, controls.float(), Edgewise(5), 1e-4)
-    assert single.largest.dtype == np.float64
-    assert (double.largest > known).any()
-    best = np.maximum(single.largest, known)
-    np.testing.assert_allclose(best, np.maximum(double.largest, known), atol=2e-4)
+    assert single.maxima.values.dtype == np.float64
+    assert (double.maxima.values > known).any()
+    best = np.maximum(single.maxima.values, known)
+    np.testing.assert_allclose(best, np.maximum(double.maxima.values, known), atol=2e-4)
 
 
 def test_the_largest_of_each_owner_is_kept() -> None:
     """Against a loop; of equal values the first one counts, and what was known stays."""
     rng = np.random.default_rng(13)
-    top = Tops(np.array([2.0, -np.inf, 0.0, 9.0]), np.zeros((4, 2)))
-    largest, place = top.largest.copy(), top.place.copy()
+    top = Maxima(np.array([2.0, -np.inf, 0.0, 9.0]), np.zeros((4, 2)))
+    largest, place = top.values.copy(), top.barycentric.copy()
     for _ in range(20):
         owner, values = rng.integers(0, 3, 10), rng.integers(0, 9, 10).astype(float)
         places = rng.uniform(size=(10, 2))
         for who, value, where in zip(owner, values, places, strict=True):
             if value > largest[who]:
                 largest[who], place[who] = value, where
-        top.update(owner, values, places)
-        np.testing.assert_array_equal(top.largest, largest)
-        np.testing.assert_array_equal(top.place, place)
+        top = top.with_values(owner, values, places)
+        np.testing.assert_array_equal(top.values, largest)
+        np.testing.assert_array_equal(top.barycentric, place)
 
 
 def test_a_complex_is_never_lower_for_its_refinement_and_counts_every_evaluation() -> None:
@@ -319,7 +321,7 @@ def test_a_complex_is_never_lower_for_its_refinement_and_counts_every_evaluation
     assert built[None].evaluations < built[1e-2].evaluations < built[1e-6].evaluations
     higher = 0
     for r in range(1, 4):
-        lattice_only, rough, fine = (built[key].heights[r] for key in (None, 1e-2, 1e-6))
+        lattice_only, rough, fine = (built[key].maxima[r] for key in (None, 1e-2, 1e-6))
         assert (rough >= lattice_only).all()
         assert (fine >= lattice_only).all()
         assert (fine >= rough - 1e-6 * 20).all()
@@ -354,24 +356,23 @@ def test_what_a_face_reaches_is_looked_at_in_the_centre_of_pieces_only() -> None
     """Of three pieces two: the lattice has a point in the middle one."""
     layout = lay_out(2, 1, Edgewise(3))
     pool = straight_pool(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout)
-    seen = Seen(*values_and_gradients(low_wall, pool))
-    middle = Evaluation(low_wall(torch.zeros(1, 1, dtype=torch.float64)).numpy()[None], None)
-    inside = Interior(middle.loss[:, 0], np.full((1, 2), 0.5), middle, 0)
+    seen = values_and_gradients(low_wall, pool)
+    lattice = CheckPoints(np.full((1, 2), 0.5), low_wall(pool[:1] * 0).numpy()[None])
+    mesh = Mesh.of(Edgewise(3), 1)
+    simplices = EvaluatedSimplices(pool, seen, layout.simplices[1].controls, mesh)
     for floor, refines in ((105.0, False), (100.0, True)):
-        found = refined(
+        known = np.maximum(lattice.values[:, 0], floor)
+        found = refined_maxima(
             low_wall,
-            pool,
-            seen,
-            layout.simplices[1],
-            inside,
-            np.full(1, floor),
-            resolution=2,
+            simplices,
+            known=known,
             tolerance=np.array([1e-10]),
             memory=MEMORY,
+            check_points=lattice,
         )
-        looks = found.evaluations.item() - 1  # beside the lattice's point
-        assert looks >= 2
-        assert (looks > 2) == refines
+        evaluations = found.evaluations.item()
+        assert evaluations >= 2
+        assert (evaluations > 2) == refines
 
 
 def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
@@ -391,6 +392,6 @@ def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
     )
     assert whole.evaluations == blocks.evaluations
     for r in (1, 2):
-        np.testing.assert_allclose(whole.heights[r], blocks.heights[r], rtol=1e-12)
+        np.testing.assert_allclose(whole.maxima[r], blocks.maxima[r], rtol=1e-12)
     assert whole[(0, 1, 2)].samples is not None
     assert blocks[(0, 1, 2)].samples is None

@@ -11,10 +11,12 @@ from torch import Tensor
 from simplicial import Edgewise
 from simplicial.evaluation import MEMORY, values_and_gradients
 from simplicial.maps.mesh import Mesh
-from simplicial.maxima.refined import Highest, Seen, _bernstein, highest
+from simplicial.maxima.bernstein import bernstein_range
+from simplicial.maxima.pieces import EvaluatedSimplices
+from simplicial.maxima.refined import Refinement, refined_maxima
 
 
-def on_a_segment(formula: Callable[[Tensor], Tensor], known: float, tolerance: float) -> Highest:
+def on_a_segment(formula: Callable[[Tensor], Tensor], known: float, tolerance: float) -> Refinement:
     """The largest of formula(x) on [0, 1], a single linear piece."""
     pool = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
     order = torch.as_tensor(Edgewise(1).control_points(1)[:, 1:])
@@ -23,11 +25,10 @@ def on_a_segment(formula: Callable[[Tensor], Tensor], known: float, tolerance: f
     def loss(x: Tensor) -> Tensor:
         return formula(x[:, 0])
 
-    seen = Seen(*values_and_gradients(loss, pool))
+    seen = values_and_gradients(loss, pool)
     mesh, floor = Mesh.of(Edgewise(1), 1), np.array([known])
-    return highest(
-        loss, pool, seen, np.array([[0, 1]]), mesh, known=floor, tolerance=tolerance, memory=MEMORY
-    )
+    segment = EvaluatedSimplices(pool, seen, np.array([[0, 1]]), mesh)
+    return refined_maxima(loss, segment, known=floor, tolerance=tolerance, memory=MEMORY)
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])
@@ -40,7 +41,7 @@ def test_coefficients_of_quadratics_are_exact(r: int) -> None:
         polar = corners @ a @ corners.T + ((corners @ b)[:, None] + corners @ b) / 2
         slopes = 2 * corners @ a + b
         rises = np.einsum("id,ijd->ij", slopes, corners[None] - corners[:, None])
-        highest_found, lowest_found = _bernstein(np.diag(polar)[None].copy(), rises[None])
+        highest_found, lowest_found = bernstein_range(np.diag(polar)[None].copy(), rises[None])
         expected = [
             np.mean([polar[pair] for pair in combinations(three, 2)])
             for three in combinations_with_replacement(range(r + 1), 3)
@@ -49,7 +50,7 @@ def test_coefficients_of_quadratics_are_exact(r: int) -> None:
         assert lowest_found[0] == pytest.approx(min(expected))
 
 
-def test_a_piece_may_exceed_its_cubic() -> None:
+def test_a_piece_may_exceed_itscubic_values() -> None:
     """A quartic whose cubic has its maximum, 5, at a corner, and which is higher before it."""
 
     def quartic(x: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ def test_a_piece_may_exceed_its_cubic() -> None:
 
     expected = quartic(torch.linspace(0, 1, 100_001, dtype=torch.float64)).max().item()
     assert expected > 5.03
-    assert on_a_segment(quartic, 5.0, 1e-9).largest[0] == pytest.approx(expected, abs=1e-8)
+    assert on_a_segment(quartic, 5.0, 1e-9).maxima.values[0] == pytest.approx(expected, abs=1e-8)
 
 
 def test_a_surprise_at_a_midpoint_is_followed_up() -> None:
@@ -70,12 +71,14 @@ def test_a_surprise_at_a_midpoint_is_followed_up() -> None:
 
     expected = humps(torch.linspace(0, 1, 100_001, dtype=torch.float64)).max().item()
     assert expected > 1.05
-    assert on_a_segment(humps, 0.0, 1e-9).largest[0] == pytest.approx(expected, abs=1e-8)
+    assert on_a_segment(humps, 0.0, 1e-9).maxima.values[0] == pytest.approx(expected, abs=1e-8)
 
 
 def test_a_cubic_takes_few_evaluations() -> None:
     """No surprise anywhere, so allowances shrink with every halving; one more, at the centre."""
     found = on_a_segment(lambda x: x * (1 - x) * (2 - x), 0.0, 1e-6)
     expected = 1 - 1 / np.sqrt(3)
-    assert found.largest[0] == pytest.approx(expected * (1 - expected) * (2 - expected), abs=1e-6)
+    assert found.maxima.values[0] == pytest.approx(
+        expected * (1 - expected) * (2 - expected), abs=1e-6
+    )
     assert found.evaluations.item() <= 18 + 1

@@ -18,7 +18,9 @@ from simplicial.evaluation import MEMORY, values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maps.mesh import Mesh
-from simplicial.maxima.refined import Highest, Lattice, Seen, _cubic, _Pieces, highest
+from simplicial.maxima.bernstein import cubic_values
+from simplicial.maxima.pieces import CheckPoints, EvaluatedSimplices, Pieces
+from simplicial.maxima.refined import Refinement, refined_maxima
 from tests.simplicial.maxima.test_refined import (
     Floats,
     Formula,
@@ -32,18 +34,18 @@ from tests.simplicial.maxima.test_refined import (
 
 def found_after_a_lattice(
     loss: Formula, r: int, resolution: int, simplex_map: SimplexMap, seen_before: bool = True
-) -> tuple[Highest, float]:
+) -> tuple[Refinement, float]:
     """On the straight simplex with corners at 0 and at the unit vectors; the lattice's largest."""
     controls = straight(np.vstack([np.zeros(r), np.eye(r)])[None], simplex_map)
     mesh, pool = Mesh.of(simplex_map, r), controls[0]
-    seen = Seen(*values_and_gradients(loss, pool))
+    seen = values_and_gradients(loss, pool)
     places = interior_lattice(r, resolution)
     values = loss(torch.as_tensor(places[:, 1:])).numpy()[None]
     known = np.maximum(values.max(axis=1), seen.values.max())
-    lattice = Lattice(places, values) if seen_before else None
-    rows = np.arange(len(pool))[None]
-    return highest(
-        loss, pool, seen, rows, mesh, known=known, tolerance=1e-9, memory=MEMORY, lattice=lattice
+    lattice = CheckPoints(places, values) if seen_before else None
+    simplex = EvaluatedSimplices(pool, seen, np.arange(len(pool))[None], mesh)
+    return refined_maxima(
+        loss, simplex, known=known, tolerance=1e-9, memory=MEMORY, check_points=lattice
     ), float(values.max())
 
 
@@ -65,14 +67,14 @@ def test_a_bump_that_no_corner_sees(
     loss = bump(centre, width)
     found, sampled = found_after_a_lattice(loss, len(centre), 12, simplex_map)
     assert sampled < 0.95
-    assert found.largest[0] == pytest.approx(1, abs=2e-9)
-    np.testing.assert_allclose(found.place[0, 1:], centre, atol=1e-4)
+    assert found.maxima.values[0] == pytest.approx(1, abs=2e-9)
+    np.testing.assert_allclose(found.maxima.barycentric[0, 1:], centre, atol=1e-4)
     assert found.evaluations.item() < most
 
 
 def test_the_lattice_is_what_shows_it() -> None:
     found, sampled = found_after_a_lattice(bump([0.2, 0.16], 0.035), 2, 12, Edgewise(1), False)
-    assert found.largest[0] < 0.01 < sampled
+    assert found.maxima.values[0] < 0.01 < sampled
 
 
 def test_centres_show_what_a_lattice_misses() -> None:
@@ -80,12 +82,12 @@ def test_centres_show_what_a_lattice_misses() -> None:
     for centre in ([0.13], [0.3, 0.36], [0.3, 0.22, 0.35]):
         r = len(centre)
         mesh = Mesh.of(Edgewise(4), r)
-        middles = mesh.places[mesh.pieces].mean(axis=1)[:, 1:]
+        middles = mesh.barycentric[mesh.pieces].mean(axis=1)[:, 1:]
         near = middles[np.linalg.norm(middles - centre, axis=1).argmin()]
         loss = bump((near + 0.02).tolist(), 0.035)
         found, sampled = found_after_a_lattice(loss, r, 4, Edgewise(4))
         assert sampled < 0.2
-        assert found.largest[0] == pytest.approx(1, abs=2e-9)
+        assert found.maxima.values[0] == pytest.approx(1, abs=2e-9)
 
 
 @pytest.mark.parametrize("seed", [41, 42, 43])
@@ -94,7 +96,7 @@ def test_a_lattice_that_agrees_with_the_cubic_costs_nothing(seed: int) -> None:
     without, _ = found_after_a_lattice(loss, 1, 12, Edgewise(2), seen_before=False)
     found, _ = found_after_a_lattice(loss, 1, 12, Edgewise(2))
     assert found.evaluations.item() == without.evaluations.item() - 2  # the centres of both pieces
-    np.testing.assert_array_equal(found.largest, without.largest)
+    np.testing.assert_array_equal(found.maxima.values, without.maxima.values)
 
 
 @pytest.mark.parametrize("simplex_map", [Edgewise(4), Edgewise(8), Barycentric()])
@@ -164,25 +166,25 @@ def test_a_witness_stays_where_it_is_when_parts_are_halved(r: int) -> None:
         return 2 * (at @ linear)[..., None] * linear
 
     whole = np.broadcast_to(corners, (5, r + 1, r + 1))
-    part = _Pieces(
+    part = Pieces(
         owner=a,
         piece=np.zeros(5, int),
         rows=np.zeros((5, r + 1), int),
         corners=whole,
         values=square(whole),
         slopes=slopes(whole),
-        allowance=np.zeros(5),
-        witnesses=square(witnesses),
-        places=witnesses,
+        error_bound=np.zeros(5),
+        known=square(witnesses),
+        barycentric=witnesses,
     )
     for _ in range(6):
         i, j = part.edges_to_cut()
         middle = (part.corner(i) + part.corner(j)) / 2
         halves = part.halved(i, j, middle, square(middle), slopes(middle))
-        at = np.einsum("aqi,aij->aqj", halves.places, halves.corners)
+        at = np.einsum("aqi,aij->aqj", halves.barycentric, halves.corners)
         np.testing.assert_allclose(at, witnesses[halves.owner], atol=1e-12)
-        cubic = _cubic(halves.values, halves.rises(), halves.places)
-        np.testing.assert_allclose(cubic, halves.witnesses, atol=1e-9)
+        cubic = cubic_values(halves.values, halves.rises(), halves.barycentric)
+        np.testing.assert_allclose(cubic, halves.known, atol=1e-9)
         part = halves
 
 
@@ -192,4 +194,4 @@ def test_two_bumps_that_no_corner_sees() -> None:
 
     found, sampled = found_after_a_lattice(loss, 1, 12, Edgewise(1))
     assert sampled < 0.8
-    assert found.largest[0] == pytest.approx(1.099, abs=1e-6)
+    assert found.maxima.values[0] == pytest.approx(1.099, abs=1e-6)

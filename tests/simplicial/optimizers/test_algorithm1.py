@@ -44,7 +44,7 @@ def train(simplex_map: SimplexMap, max_dim: int = 2, **options: object) -> Tenso
         seed=3,
         progress=False,
     )
-    return built.pool
+    return built.control_points
 
 
 def slope(point: Tensor, weight_decay: float) -> Tensor:
@@ -72,7 +72,7 @@ def test_an_edge_is_trained_as_algorithm_1_says() -> None:
         progress=False,
     )
     assert (centre - POINTS[:2].mean(dim=0)).norm() > 0.05
-    torch.testing.assert_close(built.pool[2], centre, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(built.control_points[2], centre, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("sides", ["fixed", "trainable"])
@@ -95,7 +95,7 @@ def test_the_gradient_is_that_of_autograd_through_the_map(
             resolution=4,
             seed=9,
             progress=False,
-        ).pool
+        ).control_points
 
     after = built(one, 2)
     straight = built(none, 2)
@@ -143,7 +143,7 @@ def test_simplices_trained_together_are_those_trained_alone() -> None:
             resolution=6,
             seed=3,
             progress=False,
-        ).pool
+        ).control_points
         own = n * (n - 1) // 2  # colexicographic order: the edges of fewer points come first
         torch.testing.assert_close(alone[n:], together[4 : 4 + own], rtol=1e-14, atol=1e-14)
 
@@ -160,7 +160,7 @@ def test_the_memory_budget_does_not_change_the_result(memory: int) -> None:
         progress=False,
     )
     reference = train(Barycentric(), max_dim=3, samples=2)
-    torch.testing.assert_close(built.pool, reference, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(built.control_points, reference, rtol=1e-13, atol=1e-13)
 
 
 def test_a_seed_gives_the_same_complex_and_another_one_another() -> None:
@@ -174,7 +174,7 @@ def test_a_seed_gives_the_same_complex_and_another_one_another() -> None:
         seed=4,
         progress=False,
     )
-    assert not torch.equal(others.pool, train(Edgewise(5)))
+    assert not torch.equal(others.control_points, train(Edgewise(5)))
 
 
 def test_defaults_are_the_papers_and_exact_steps_without_data() -> None:

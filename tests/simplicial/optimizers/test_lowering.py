@@ -11,17 +11,17 @@ from simplicial import Edgewise, NudgedElastic
 from simplicial.evaluation import MEMORY, values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.mesh import Mesh
-from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Lowest, _Settling
+from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Lowest, _Relaxation
 from simplicial.optimizers.relaxation import nudge
 
 CORNERS = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
-def settling(loss: Loss, segments: int = 4) -> tuple[_Settling, Tensor]:
+def relaxation(loss: Loss, segments: int = 4) -> tuple[_Relaxation, Tensor]:
     """A flat triangle (1, c, 3), and what lowers it."""
     elastic = NudgedElastic(segments=segments, steps=1)
     mesh = Mesh.of(elastic.simplex_map, 2)
-    controls = torch.as_tensor(mesh.places @ CORNERS)[None]
+    controls = torch.as_tensor(mesh.barycentric @ CORNERS)[None]
     values, slopes = values_and_gradients(loss, controls[0])
     on_faces = values[outer(mesh)]
     faces = _Faces(
@@ -30,13 +30,13 @@ def settling(loss: Loss, segments: int = 4) -> tuple[_Settling, Tensor]:
         slopes[None],
         np.ptp(on_faces, keepdims=True),
         np.zeros(1),
-        ~np.isin(np.arange(len(mesh.places)), mesh.inside)[None],
+        ~np.isin(np.arange(len(mesh.barycentric)), mesh.inside)[None],
     )
-    return _Settling(elastic, loss, mesh, faces, MEMORY, None, lambda: None), controls
+    return _Relaxation(elastic, loss, mesh, faces, MEMORY, None, lambda: None), controls
 
 
 def outer(mesh: Mesh) -> np.ndarray:
-    return np.setdiff1d(np.arange(len(mesh.places)), mesh.inside)
+    return np.setdiff1d(np.arange(len(mesh.barycentric)), mesh.inside)
 
 
 def hill(x: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ def level_hill(x: Tensor) -> Tensor:
     return hill(x * x.new_tensor([1.0, 1.0, 0.0])) - 0.1 * x[:, 0]
 
 
-def offered(lower: _Settling, controls: Tensor) -> _Lowest:
-    best = _Lowest(controls.clone(), lower.faces.floor, np.zeros(1))
+def offered(lower: _Relaxation, controls: Tensor) -> _Lowest:
+    best = _Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
     lower._offer(best, np.array([0]), controls)
     return best
 
@@ -63,36 +63,38 @@ def offered(lower: _Settling, controls: Tensor) -> _Lowest:
 @pytest.mark.parametrize("loss", [hill, hill_beside_a_face])
 def test_a_push_lowers_the_highest_point_and_moves_no_face(loss: Loss) -> None:
     """Nor where the piece that holds the highest point touches a face."""
-    lower, controls = settling(loss)
-    best = _Lowest(controls.clone(), lower.faces.floor, np.zeros(1))
+    lower, controls = relaxation(loss)
+    best = _Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
     top = lower._offer(best, np.array([0]), controls)
     if loss is hill_beside_a_face:
-        corners, weights = Edgewise(4).locate(top.place)
+        corners, weights = Edgewise(4).locate(top.maxima.barycentric)
         assert (weights[~np.isin(corners, lower.mesh.inside)] > 0.1).any()
-    pushed = lower._pushed(np.array([0]), controls, top, torch.as_tensor(top.heights - best.floor))
+    pushed = lower._pushed(
+        np.array([0]), controls, top, torch.as_tensor(top.maxima.values - best.maxima)
+    )
     still = outer(lower.mesh)
     assert torch.equal(pushed[:, still], controls[:, still])
     assert not torch.equal(pushed, controls)
     again = lower._offer(best, np.array([0]), pushed)
-    assert again.heights[0] < top.heights[0]
+    assert again.maxima.values[0] < top.maxima.values[0]
 
 
 def test_lowering_a_hill() -> None:
-    lower, controls = settling(hill)
+    lower, controls = relaxation(hill)
     best = offered(lower, controls)
-    first = best.heights[0]
+    first = best.values[0]
     lower._lower(best, TOPS)
-    assert best.heights[0] < 0.5 * first
+    assert best.values[0] < 0.5 * first
 
 
 def test_what_is_critical_is_not_lowered() -> None:
-    lower, controls = settling(hill)
+    lower, controls = relaxation(hill)
     best = offered(lower, controls)
-    first = best.heights[0]
+    first = best.values[0]
     best.is_critical[:] = True
     lower._lower(best, TOPS)
     assert torch.equal(best.controls, controls)
-    assert best.heights[0] == first
+    assert best.values[0] == first
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(hill, False), (level_hill, True)])
@@ -100,8 +102,8 @@ def test_critical_is_where_the_loss_is_level(
     loss: Callable[[Tensor], Tensor], expected: bool
 ) -> None:
     """On a hilltop that is steep across the triangle, and on one that is not."""
-    best = offered(*settling(loss, 5))
-    assert best.heights[0] > 0.5
+    best = offered(*relaxation(loss, 5))
+    assert best.values[0] > 0.5
     assert best.is_critical.tolist() == [expected]
 
 
@@ -110,14 +112,14 @@ def test_what_is_no_lower_is_not_taken() -> None:
     first, then = torch.ones(3, 2, 1), torch.full((2, 2, 1), 2.0)
     best.take(np.arange(3), first, np.array([3.0, 3.0, 3.0]), np.zeros(3, dtype=bool))
     best.take(np.array([2, 0]), then, np.array([4.0, 1.0]), np.ones(2, dtype=bool))
-    assert best.heights.tolist() == [1.0, 3.0, 3.0]
+    assert best.values.tolist() == [1.0, 3.0, 3.0]
     assert best.controls[:, 0, 0].tolist() == [2.0, 1.0, 1.0]
     assert best.is_critical.tolist() == [True, False, False]
 
 
 def test_a_triangle_below_its_faces_is_left_at_once() -> None:
     mesh = Mesh.of(Edgewise(6), 2)
-    controls = torch.as_tensor(mesh.places @ CORNERS)[None]
+    controls = torch.as_tensor(mesh.barycentric @ CORNERS)[None]
     calls: list[int] = []
 
     def bowl(x: Tensor) -> Tensor:
@@ -136,6 +138,6 @@ def test_a_triangle_below_its_faces_is_left_at_once() -> None:
         longest=0.5,
         memory=MEMORY,
         checkpoint=None,
-        on_round=lambda: None,
+        on_step=lambda: None,
     )
     assert len(calls) == 1

@@ -16,7 +16,7 @@ from simplicial import (
     LossError,
     Minima,
     NudgedElastic,
-    Stage,
+    OptimisationProblem,
     build_complex,
     find_minima,
 )
@@ -24,8 +24,7 @@ from simplicial.evaluation import values_and_gradients
 from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_brown, simplex_wells
 from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
-from simplicial.maxima.maxima import on_facets
-from simplicial.maxima.refined import Seen
+from simplicial.maxima.maxima import maximum_over_facets
 from simplicial.optimizers.nudged_elastic import LEVEL
 
 QUICK = NudgedElastic(segments=6, steps=40)
@@ -95,15 +94,15 @@ def test_a_maximum_and_a_saddle_of_a_curved_triangle() -> None:
 
 def test_the_same_bits_again() -> None:
     again = [build(mueller_brown(), mueller_brown().minima, 2, QUICK) for _ in range(2)]
-    assert torch.equal(again[0].pool, again[1].pool)
+    assert torch.equal(again[0].control_points, again[1].control_points)
 
 
 def test_a_small_memory_budget_changes_nothing() -> None:
     loss = mueller_brown()
     large = build(loss, loss.minima, 2, QUICK)
     small = build(loss, loss.minima, 2, QUICK, memory=SMALL)
-    torch.testing.assert_close(small.pool, large.pool, rtol=1e-9, atol=1e-9)
-    for ours, theirs in zip(small.heights, large.heights, strict=True):
+    torch.testing.assert_close(small.control_points, large.control_points, rtol=1e-9, atol=1e-9)
+    for ours, theirs in zip(small.maxima, large.maxima, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
@@ -134,7 +133,7 @@ def test_new_labels_give_the_same_barcode(himmelblau_complex: LossComplex) -> No
 def test_float32_points() -> None:
     loss = himmelblau()
     built = build(loss, loss.minima.astype(np.float32))
-    assert built.pool.dtype == torch.float32
+    assert built.control_points.dtype == torch.float32
     bars = finite(built.barcode()[0])
     assert np.sort(bars[:, 1]) == pytest.approx([13.311926, 67.71915, 104.015163], abs=1e-3)
 
@@ -168,15 +167,15 @@ def cliff(x: Tensor) -> Tensor:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_slope_without_curvature_is_left(dtype: type) -> None:
     built = build(cliff, np.array([[-1, 0], [1, 0]], dtype=dtype))
-    assert built.heights[1] == pytest.approx([1], abs=1e-4)
+    assert built.maxima[1] == pytest.approx([1], abs=1e-4)
 
 
 def test_faces_stand_still() -> None:
     """Vertices and edges of a complex with triangles are those of one without."""
     loss = mueller_brown()
     edges, triangles = (build(loss, loss.minima, r, QUICK) for r in (1, 2))
-    assert torch.equal(triangles.pool[: len(edges.pool)], edges.pool)
-    assert len(triangles.pool) > len(edges.pool)
+    assert torch.equal(triangles.control_points[: len(edges.control_points)], edges.control_points)
+    assert len(triangles.control_points) > len(edges.control_points)
 
 
 def test_more_dimensions_are_as_low_as_their_faces() -> None:
@@ -184,8 +183,8 @@ def test_more_dimensions_are_as_low_as_their_faces() -> None:
     points = np.random.default_rng(1).normal(size=(4, 3))
     built = build(lambda x: x.square().sum(dim=1), points, 3, NudgedElastic(segments=4, steps=20))
     for r in range(1, 4):
-        floor = on_facets(built.heights[r - 1], built.simplices[r].vertices)
-        np.testing.assert_array_equal(built.heights[r], floor)
+        floor = maximum_over_facets(built.maxima[r - 1], built.simplices[r].vertices)
+        np.testing.assert_array_equal(built.maxima[r], floor)
 
 
 @pytest.mark.parametrize("memory", [SMALL, 2**30])
@@ -197,20 +196,20 @@ def test_progress_never_passes_its_end(r: int, memory: int) -> None:
     pool = straight(torch.tensor(loss.minima), layout)
     floor = np.full(len(layout.simplices[r].vertices), -1.0)
     sides = slice(4, layout.rows(r).start)
-    seen = Seen(*values_and_gradients(loss, pool[: sides.stop]))
-    stage = Stage(layout.simplices[r], layout.rows(r), sides, 0, memory, floor, seen)
+    seen = values_and_gradients(loss, pool[: sides.stop])
+    stage = OptimisationProblem(layout.simplices[r], layout.rows(r), sides, 0, memory, floor, seen)
     rounds: list[int] = []
     elastic.optimise(loss, pool, stage, lambda: rounds.append(1))
-    assert 0 < len(rounds) <= elastic.rounds(loss, pool, stage)
+    assert 0 < len(rounds) <= elastic.step_count(loss, pool, stage)
     if r == 1:
-        assert len(rounds) == elastic.rounds(loss, pool, stage)
+        assert len(rounds) == elastic.step_count(loss, pool, stage)
         assert len(rounds) == 22 * (2 if memory == SMALL else 1)  # 19 points are 3 paths of 6
 
 
 def test_dimensions_without_control_points_of_their_own_stay_as_they_are() -> None:
     loss = mueller_brown()
     built = build(loss, loss.minima, 2, NudgedElastic(segments=2, steps=3))
-    assert len(built.pool) == 6
+    assert len(built.control_points) == 6
 
 
 @pytest.mark.parametrize("simplex_map", [Barycentric(), Edgewise(8)])

@@ -130,5 +130,5 @@ def test_torch_tensors_of_other_types_are_drawn(tmp_path: Path) -> None:
         resolution=6,
         progress=False,
     )
-    assert built.pool.dtype == torch.float32
+    assert built.control_points.dtype == torch.float32
     write_report(tmp_path / "run", built, built.barcode(), {})

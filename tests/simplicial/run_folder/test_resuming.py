@@ -205,7 +205,7 @@ def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
     alone = built("trainable", store=tmp_path)
     with RunFolder(tmp_path) as store:
         store.match_settings("complex", store.settings("complex") or {})
-        store.put("trained-together", 2, Record({"points": alone.pool[:3]}, {}))
+        store.put("trained-together", 2, Record({"points": alone.control_points[:3]}, {}))
     with pytest.raises(DataError, match="trained-together are not: choose another folder"):
         built("trainable", store=tmp_path)
 
