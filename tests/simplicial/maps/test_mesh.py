@@ -10,7 +10,7 @@ from torch import Tensor
 
 from simplicial import Barycentric, Edgewise
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.mesh import Mesh, projected, frame
+from simplicial.maps.mesh import Mesh, frame, projected
 from simplicial.optimizers.fillings import harmonic, ruled
 
 Floats = NDArray[np.float64]
