@@ -11,11 +11,11 @@ NAMES = {
     "nets.data": "load",
     "nets.execution": "PRECISIONS Precision",
     "nets.recipes": "DIGITS_MLP LENET RECIPES RESNET",
-    "nets.symmetry": "Place Units units_of permuted align",
+    "nets.symmetry": "Axis PermutationGroup permutation_groups permuted align",
     "reduction.plots": "COLOURS",
     "simplicial.landscapes": "double_well himmelblau",
-    "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss SizedLoss Evaluation "
-    "evaluate values_and_gradients gradient",
+    "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss SizedLoss "
+    "ParametrizedLoss Evaluation evaluate values_and_gradients gradient",
     "simplicial.newton": "follow",
     "simplicial.recipe": "EXACT Recipe constant garipov tenths",
 }
