@@ -4,12 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 from types import ModuleType
 
 import numpy as np
 import pytest
-from matplotlib.pyplot import imread
+from matplotlib import pyplot
+from matplotlib.image import imread
 
 import nets
 import reduction
@@ -78,56 +81,59 @@ def test_the_reference_has_every_public_name_once(package: ModuleType) -> None:
     )
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
-def test_examples_run(example: Path, tmp_path: Path) -> None:
-    assert_draws([str(example)], tmp_path / "picture.png")
+Run = Callable[..., str]
 
 
-@pytest.mark.parametrize("picture", ["voids", "barriers", "sampled"])
-def test_other_pictures_of_what_barcodes_mean_are_drawn(picture: str, tmp_path: Path) -> None:
-    assert_draws([str(ROOT / "examples" / "meaning.py"), picture], tmp_path / "picture.png")
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a script of examples/ in a folder of its own; returns the text that it prints."""
+
+    def run(script: str, *options: object) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [script, *map(str, options)])
+        run_path(str(ROOT / "examples" / f"{script}.py"), run_name="__main__")
+        pyplot.close("all")
+        return capsys.readouterr().out
+
+    return run
 
 
-def assert_draws(script: list[str], picture: Path) -> None:
-    """The script draws a picture where it is told to."""
-    command = [sys.executable, *script, "--out", str(picture)]
-    done = subprocess.run(command, cwd=picture.parent, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"picture: {picture}" in done.stdout
+EXAMPLES = [(path.stem,) for path in sorted((ROOT / "examples").glob("*.py"))]
+PICTURES = [("meaning", picture) for picture in ("voids", "barriers", "sampled")]
+
+
+@pytest.mark.parametrize("script", [*EXAMPLES, *PICTURES], ids="-".join)
+def test_examples_draw_a_picture(script: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    assert f"picture: {picture}" in run(*script, "--out", picture)
     assert picture.stat().st_size > 5_000
 
 
 @pytest.mark.parametrize("name", ["figure_1", "figure_2", "figure_3", "figure_4"])
-def test_the_papers_figures_are_drawn_at_the_smallest_scale(name: str, tmp_path: Path) -> None:
+def test_the_papers_figures_are_drawn_at_the_smallest_scale(
+    name: str, run: Run, tmp_path: Path
+) -> None:
     picture = tmp_path / "picture.png"
-    done = run_paper(name, "--folder", str(tmp_path / "runs"), "--out", str(picture))
-    assert f"picture: {picture}" in done
+    printed = run(f"paper/{name}", "--folder", "runs", "--out", picture)
+    assert f"picture: {picture}" in printed
     assert picture.stat().st_size > 20_000
     if name != "figure_4":
         again, kept = tmp_path / "again.png", picture.with_suffix(".json")
-        run_paper(name, "--drawn", str(kept), "--out", str(again))
+        run(f"paper/{name}", "--drawn", kept, "--out", again)
         assert np.abs(imread(again) - imread(picture)).mean() < 1e-3
 
 
-def test_the_papers_table_is_printed_at_the_smallest_scale(tmp_path: Path) -> None:
-    options = ["--folder", str(tmp_path / "runs"), "--minima", "4"]
-    lines = run_paper("table_1a", *options).splitlines()
+def test_the_papers_table_is_printed_at_the_smallest_scale(run: Run, tmp_path: Path) -> None:
+    script = ["paper/table_1a", "--folder", "runs", "--minima", "4"]
+    lines = run(*script).splitlines()
     assert len(lines) == 2 + 8
     assert "W_inf, index 2" in lines[0]
     assert all(line.count("|") == lines[0].count("|") for line in lines)
     kept = sorted((tmp_path / "runs" / "smoke-full").iterdir())
     assert len(kept) == 8
     before = [path.stat().st_mtime_ns for path in kept]
-    assert run_paper("table_1a", *options).splitlines() == lines
+    assert run(*script).splitlines() == lines
     assert [path.stat().st_mtime_ns for path in kept] == before
-
-
-def run_paper(name: str, *options: str) -> str:
-    """What a script of examples/paper prints."""
-    command = [sys.executable, "-m", f"examples.paper.{name}", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_links_of_the_readme_and_the_docs_lead_somewhere() -> None:
