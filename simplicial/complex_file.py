@@ -1,9 +1,10 @@
-"""The file of a complex: a NumPy archive (npz) of its geometry and of what was seen on it.
+"""The file of a complex: a NumPy archive (npz) of its geometry and of the losses on it.
 
-The loss is no part of it: it is code and data. Whoever reads a complex brings the loss, and the
-values at the vertices tell whether it is the same one.
+The loss is no part of it: it is code and data. It is given again when a complex is read, and values
+at vertices and at the highest points tell whether it is the same one.
 """
 
+from collections.abc import Iterator
 from dataclasses import fields
 from io import BytesIO
 from math import comb
@@ -34,7 +35,9 @@ from simplicial.options import usable_device
 FORMAT = "loss-barcodes loss complex"
 VERSION = 2
 BARYCENTRIC = 1e-9  # rounding of the sum of barycentric coordinates
-AGREE = 1e-4  # relative: what another device or number of threads may change in a loss
+SAME = 1e-4  # relative change of a loss on another device, or by another number of threads
+
+Floats = NDArray[np.float64]
 
 
 class Parts(NamedTuple):
@@ -88,30 +91,8 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
         refusing(path, "loss complex", VERSION),
         np.load(BytesIO(content), allow_pickle=False) as archive,
     ):
-        check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
-        segments = archive["segments"].item()
-        max_dim = as_integer("max_dim", archive["max_dim"].item(), 1)
-        if max_dim > len(archive.files):  # or names alone would fill the memory
-            raise DataError(f"it has not the arrays of dimension {max_dim}")
-        check_arrays(archive, _names(archive, max_dim))
-        simplex_map = Edgewise(segments) if segments else Barycentric()
-        resolution = as_integer("resolution", archive["resolution"].item(), max_dim + 1)
-        values = _floats(archive, "values", (len(archive["values"]),))
-        n = len(values)
-        pool = torch.as_tensor(archive["pool"], device=device)
-        rows = control_point_count(simplex_map, n, max_dim)
-        if max_dim >= n or pool.ndim != 2 or len(pool) != rows or not pool.isfinite().all():
-            raise DataError(
-                f"its pool has shape {tuple(pool.shape)}, {n} vertices in dimension {max_dim} have "
-                f"{rows} finite control points"
-            )
-        interiors = tuple(
-            _interior(archive, r, comb(n, r + 1), resolution) for r in range(1, max_dim + 1)
-        )
-        certificates = _all_certificates(archive, n, max_dim, pool.shape[1])
-        # only now: numbers that a file does not bear out would lay out more than memory holds
-        layout = lay_out(n, max_dim, simplex_map)
-    points = pool[: len(values)]
+        values, geometry = _decode(archive, device)
+    points = geometry.control_points[: len(values)]
     try:
         now = evaluate(loss, points)
     except ShapeError as error:
@@ -120,48 +101,86 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
             f"{points.shape[1]} coordinates, but {error}"
         ) from error
     _check_same_loss(now.loss, values, f"the vertices of {path}")
-    for simplices, interior in zip(layout.simplices[1:], interiors, strict=True):
-        finite = np.isfinite(interior.maxima.values)
-        if not finite.any():
-            continue
-        top = int(np.argmax(np.where(finite, interior.maxima.values, -np.inf)))
-        controls = pool[torch.as_tensor(simplices.controls[top])]
-        place = interpolate(controls, simplex_map, interior.maxima.barycentric[top : top + 1])
-        seen = evaluate(loss, place).loss
-        _check_same_loss(
-            seen,
-            interior.maxima.values[top : top + 1],
-            f"the highest maximum of a dimension in {path}",
+    for highest, value, name in _highest_points(geometry):
+        _check_same_loss(evaluate(loss, highest).loss, value, f"{name} of a dimension in {path}")
+    minima = Minima(points, loss, seen=Evaluation(values, now.accuracy))
+    return Parts(minima, *geometry)
+
+
+class _Geometry(NamedTuple):
+    """The parts of a complex after its minima."""
+
+    simplex_map: SimplexMap
+    resolution: int
+    simplices: tuple[Simplices, ...]
+    control_points: Tensor
+    interiors: tuple[Interior, ...]
+    certificates: tuple[Certificates, ...] | None
+
+
+def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
+    """Values at the vertices (n,) and the other parts, checked. Raises anything: see `refusing`."""
+    check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
+    segments = archive["segments"].item()
+    max_dim = as_integer("max_dim", archive["max_dim"].item(), 1)
+    if max_dim > len(archive.files):  # or names alone would fill the memory
+        raise DataError(f"it has not the arrays of dimension {max_dim}")
+    check_arrays(archive, _names(archive, max_dim))
+    simplex_map = Edgewise(segments) if segments else Barycentric()
+    resolution = as_integer("resolution", archive["resolution"].item(), max_dim + 1)
+    values = _floats(archive, "values", (len(archive["values"]),))
+    n = len(values)
+    points = torch.as_tensor(archive["pool"], device=device)
+    rows = control_point_count(simplex_map, n, max_dim)
+    if max_dim >= n or points.ndim != 2 or len(points) != rows or not points.isfinite().all():
+        raise DataError(
+            f"its pool has shape {tuple(points.shape)}, {n} vertices in dimension {max_dim} have "
+            f"{rows} finite control points"
         )
+    interiors = tuple(
+        _interior(archive, r, comb(n, r + 1), resolution) for r in range(1, max_dim + 1)
+    )
+    certificates = _all_certificates(archive, n, max_dim, points.shape[1])
+    # only now: numbers that a file does not bear out would lay out more than memory holds
+    simplices = lay_out(n, max_dim, simplex_map).simplices
+    return values, _Geometry(simplex_map, resolution, simplices, points, interiors, certificates)
+
+
+def _highest_points(geometry: _Geometry) -> Iterator[tuple[Tensor, Floats, str]]:
+    """The point (1, d) with the highest maximum of each dimension, and the highest critical point,
+    the loss (1,) there, and a name.
+    """
+    simplex_map, _, simplices, control_points, interiors, certificates = geometry
+    for some, interior in zip(simplices[1:], interiors, strict=True):
+        values, barycentric = interior.maxima.values, interior.maxima.barycentric
+        if np.isfinite(values).any():
+            top = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+            controls = control_points[torch.as_tensor(some.controls[top])]
+            point = interpolate(controls, simplex_map, barycentric[top : top + 1])
+            yield point, values[top : top + 1], "the highest maximum"
     for found in certificates or ():
         if len(found.values):
             top = int(np.argmax(found.values))
-            seen = evaluate(loss, torch.tensor(found.points[top : top + 1]).to(points)).loss
-            _check_same_loss(
-                seen,
-                found.values[top : top + 1],
-                f"the highest critical point of a dimension in {path}",
-            )
-    minima = Minima(points, loss, seen=Evaluation(values, now.accuracy))
-    return Parts(minima, simplex_map, resolution, layout.simplices, pool, interiors, certificates)
+            point = torch.tensor(found.points[top : top + 1]).to(control_points)
+            yield point, found.values[top : top + 1], "the highest critical point"
 
 
 def _names(archive: Any, max_dim: int) -> set[str]:
-    """What an archive must hold; values on lattices and certificates may be left out, each whole.
+    """Names of the arrays of an archive; samples and certificates may be left out, each whole.
 
-    What is there beside a checksum tells; `check_arrays` tells whether it is as it was written.
+    Certificates are taken as they are, `_all_certificates` checks their names.
     """
     names = {"format", "version", "segments", "resolution", "max_dim", "values", "pool"}
     names |= {"evaluations"}
     dims = range(1, max_dim + 1)
     names |= {f"{part}_{r}" for part in ("largest", "place") for r in dims}
     optional = {f"{part}_{r}" for part in ("loss", "accuracy") for r in dims}
-    optional |= {name for name in archive if name.startswith("certificate_")}  # looked at later
+    optional |= {name for name in archive if name.startswith("certificate_")}
     return names | (optional & set(archive))
 
 
-def _check_same_loss(now: NDArray[np.float64], then: NDArray[np.float64], where: str) -> None:
-    if np.allclose(now, then, rtol=AGREE, atol=AGREE * float(np.ptp(then))):
+def _check_same_loss(now: Floats, then: Floats, where: str) -> None:
+    if np.allclose(now, then, rtol=SAME, atol=SAME * float(np.ptp(then))):
         return
     worst = int(np.argmax(np.abs(now - then)))
     raise LossError(
@@ -172,7 +191,7 @@ def _check_same_loss(now: NDArray[np.float64], then: NDArray[np.float64], where:
 
 def _segments(simplex_map: SimplexMap) -> int:
     """Segments of an edgewise map, 0 for the barycentric one."""
-    if type(simplex_map) is Edgewise:  # a subclass may place its control points elsewhere
+    if type(simplex_map) is Edgewise:  # a subclass may have other control points
         return simplex_map.segments
     if type(simplex_map) is Barycentric:
         return 0
@@ -183,29 +202,30 @@ def _segments(simplex_map: SimplexMap) -> int:
 
 
 def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
-    """What was seen inside the m simplices of dimension r."""
+    """Evaluations inside the m simplices of dimension r."""
     points = comb(resolution - 1, r)  # of the lattice, inside
-    largest = _floats(archive, f"largest_{r}", (m,), endless=True)
-    place = _floats(archive, f"place_{r}", (m, r + 1))
-    if (place < 0).any() or (np.abs(place.sum(axis=1) - 1) > BARYCENTRIC).any():
+    largest = _floats(archive, f"largest_{r}", (m,), infinite=True)
+    barycentric = _floats(archive, f"place_{r}", (m, r + 1))
+    if (barycentric < 0).any() or (np.abs(barycentric.sum(axis=1) - 1) > BARYCENTRIC).any():
         raise DataError(f"its place_{r} has rows that are negative, or have not the sum 1")
+    maxima = Maxima(largest, barycentric)
     evaluations = as_integer("evaluations", archive["evaluations"][r - 1].item(), 0)
     if f"loss_{r}" not in archive:
-        return Interior(Maxima(largest, place), None, evaluations)
+        return Interior(maxima, None, evaluations)
     scored = f"accuracy_{r}" in archive
     accuracy = _floats(archive, f"accuracy_{r}", (m, points)) if scored else None
-    seen = _floats(archive, f"loss_{r}", (m, points), endless=True)
-    if (np.isinf(seen) != np.isinf(largest)[:, None]).any():
+    losses = _floats(archive, f"loss_{r}", (m, points), infinite=True)
+    if (np.isinf(losses) != np.isinf(largest)[:, None]).any():
         raise DataError(f"its loss_{r} is infinite elsewhere than its largest_{r}")
-    if (seen.max(axis=1) > largest).any():
+    if (losses.max(axis=1) > largest).any():
         raise DataError(f"its loss_{r} exceeds the maxima in its largest_{r}")
-    return Interior(Maxima(largest, place), Evaluation(seen, accuracy), evaluations)
+    return Interior(maxima, Evaluation(losses, accuracy), evaluations)
 
 
 def _all_certificates(
     archive: Any, n: int, max_dim: int, dim: int
 ) -> tuple[Certificates, ...] | None:
-    """The certificates of every dimension, or None; those of a vertex are never left out."""
+    """Certificates of every dimension, those of all vertices among them, or None."""
     given = {name for name in archive if name.startswith("certificate_")}
     if not given:
         return None
@@ -223,10 +243,10 @@ def _all_certificates(
 
 
 def _certificates(archive: Any, r: int, m: int, dim: int) -> Certificates:
-    """Of some of the m simplices of dimension r, in `dim` variables; checked as ends of bars."""
+    """Certificates of some of the m simplices of dimension r, in `dim` variables, checked."""
     parts = {f.name: archive[f"certificate_{f.name}_{r}"] for f in fields(Certificates)}
-    k, wide = len(parts["simplices"]), parts["eigenvalues"].shape[-1]
-    shapes = {"points": (k, dim), "eigenvalues": (k, wide)}
+    k, count = len(parts["simplices"]), parts["eigenvalues"].shape[-1]
+    shapes = {"points": (k, dim), "eigenvalues": (k, count)}
     kinds = {"simplices": np.int64, "morse": np.int64, "accepted": np.bool_}
     for name, part in parts.items():
         if part.shape != shapes.get(name, (k,)) or part.dtype != kinds.get(name, np.float64):
@@ -244,12 +264,10 @@ def _certificates(archive: Any, r: int, m: int, dim: int) -> Certificates:
     return Certificates(**parts)
 
 
-def _floats(
-    archive: Any, name: str, shape: tuple[int, ...], *, endless: bool = False
-) -> NDArray[np.float64]:
+def _floats(archive: Any, name: str, shape: tuple[int, ...], *, infinite: bool = False) -> Floats:
     """An array of finite numbers, or of numbers that may be +inf."""
     array = archive[name]
-    right = array.dtype == np.float64 and array.shape == shape
-    if not right or not (np.isfinite(array) | (endless & (array == np.inf))).all():
+    fits = array.dtype == np.float64 and array.shape == shape
+    if not fits or not (np.isfinite(array) | (infinite & (array == np.inf))).all():
         raise DataError(f"its {name} is {array.dtype} of shape {array.shape}, not {shape} finite")
     return array

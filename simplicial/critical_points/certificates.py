@@ -1,10 +1,10 @@
-"""Certificates: the critical points near which simplices are highest, and the ends of bars there.
+"""Certificates: critical points near the highest points of simplices, and births and deaths there.
 
 A bar of index r is born at a critical point of Morse index r and dies at one of index r + 1. From
 the highest point of each simplex the nearest critical point is sought; where it is found nearby, in
-place and in value, its value is the simplex's: a simplex whose highest point lies close to a
-critical point of Morse index r or more can be pushed through it. An honest maximum bounds the
-minimax from above, so no critical value above it is taken, but for what it may have missed.
+distance and in value, its value is the simplex's: a simplex whose highest point lies close to a
+critical point of Morse index r or more can be pushed through it. A refined maximum bounds the
+minimax from above, so no critical value above it is accepted, but for the maximum's error bound.
 """
 
 from collections.abc import Callable
@@ -23,20 +23,21 @@ from simplicial.critical_points.quadratic_model import DENSE, TINY
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.control_points import Simplices
+from simplicial.maxima.maxima import Maxima
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Values = tuple[Floats, ...]  # of all simplices of a complete complex, by dimension
 
 NEAR = 0.1  # share of the loss's range within which a critical value is near a maximum
-SEARCH = 50  # steps of a search: what is near is found in a few
-LEASH = 2.0  # times how far a near point is, at which a search is given up
+ITERATIONS = 50  # of eigenvector following: what is near is found in a few
+LEASH = 2.0  # distance from the start, over the reach, at which a search is given up
 ALONE = 0.1  # share of the distance to the next vertex within which a critical point is a vertex's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificates:
-    """What was found where simplices of one dimension are highest inside.
+    """Critical points near the simplices of one dimension that are highest inside.
 
     simplices       (k,) int64, ranks of the simplices that are higher inside than on their faces
     accepted        (k,) bool: a critical point lies nearby, of Morse index r or more
@@ -60,68 +61,73 @@ class Certificates:
             getattr(self, name).flags.writeable = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Acceptance:
+    """Bounds within which a critical point is accepted for a simplex.
+
+    highest_index  highest Morse index at a birth or a death
+    value_range    range of the filtration values
+    error_bound    amount by which a critical value may exceed a simplex's maximum, one or (k,)
+    """
+
+    highest_index: int
+    value_range: float
+    error_bound: Floats | float
+
+
 def certify(
     loss: Loss,
-    pool: Tensor,
+    control_points: Tensor,
     simplices: Simplices,
     which: Ints,
-    heights: Floats,
-    place: Floats,
+    maxima: Maxima,
     *,
-    top: int,
-    spread: float,
-    above: Floats | float,
+    acceptance: Acceptance,
     memory: int,
     on_simplices: Callable[[int], object] = lambda _count: None,
 ) -> Certificates:
-    """Look for critical points from the highest points of the simplices `which` (k,).
+    """Critical points near the highest points of the simplices `which` (k,).
 
-    heights  (k,) the loss at these points, place (k, r+1) where they are, barycentric
-    top      highest Morse index that an end of a bar can have
-    spread   range of the filtration's values
-    above    how much higher than a simplex's maximum its critical value may be, for all or (k,)
-    memory   bytes for a batch of points
+    maxima  (k,) of these simplices
+    memory  bytes for a batch of points
     Searches go for Morse index r first, then for higher ones: by symmetry a path may cross a ridge
     at a point of index 2.
     """
-    r, d = simplices.dim, pool.shape[1]
-    count = min(d, top + 2)
-    located = simplices.simplex_map.locate(place)
-    rows = np.take_along_axis(simplices.controls[which], located.corners, axis=1)
-    corners = pool[torch.as_tensor(rows, device=pool.device)]
-    share = torch.as_tensor(located.weights, device=pool.device).to(pool)
-    starts = torch.einsum("kj,kjd->kd", share, corners)
-    reach = _reach(pool, len(simplices.vertices), corners) if len(which) else np.empty(0)
+    r, d, top = simplices.dim, control_points.shape[1], acceptance.highest_index
+    starts, corners = _highest_points(control_points, simplices, which, maxima.barycentric)
+    reach = _reach(control_points[: len(simplices.vertices)], corners)
     points = starts.double().cpu().numpy().copy()
     values, gradients = values_and_gradients(loss, starts, memory)
     norms = gradients.norm(dim=1).double().cpu().numpy()
-    eigenvalues, morse = np.full((len(which), count), np.nan), np.full(len(which), -1)
-    accepted, above = np.zeros(len(which), dtype=bool), np.broadcast_to(above, len(which))
+    k, count = len(which), min(d, top + 2)
+    eigenvalues, morse = np.full((k, count), np.nan), np.full(k, -1)
+    accepted, error_bound = np.zeros(k, dtype=bool), np.broadcast_to(acceptance.error_bound, k)
     for index in range(r, min(d, top) + 1):
-        for left in _batches(np.flatnonzero(~accepted), d):
-            start = starts[torch.as_tensor(left)]
-            found = follow(loss, start, index, reach[left], SEARCH, leash=LEASH, memory=memory)
+        for rows in _batches(np.flatnonzero(~accepted), d):
+            start = starts[torch.as_tensor(rows)]
+            found = follow(loss, start, index, reach[rows], ITERATIONS, leash=LEASH, memory=memory)
             end = found.points.double().cpu().numpy()
-            near = np.linalg.norm(end - points[left], axis=1) <= reach[left]
-            rise = found.values - heights[left]
-            near &= (np.abs(rise) <= NEAR * spread) & (rise <= above[left]) & (found.morse >= r)
-            chosen = left[near]
+            rise = found.values - maxima.values[rows]
+            near = np.linalg.norm(end - points[rows], axis=1) <= reach[rows]
+            near &= (np.abs(rise) <= NEAR * acceptance.value_range) & (rise <= error_bound[rows])
+            near &= found.morse >= r
+            chosen = rows[near]
             accepted[chosen] = True
             points[chosen], values[chosen] = end[near], found.values[near]
             norms[chosen], morse[chosen] = found.gradient_norms[near], found.morse[near]
             known = found.eigenvalues[near][:, :count]
             eigenvalues[chosen, : known.shape[1]] = known
-            on_simplices(len(left) if index == r else 0)
+            on_simplices(len(rows) if index == r else 0)
     return Certificates(which, accepted, points, values, norms, eigenvalues, morse)
 
 
 def with_certificates(
     barcode: Barcode, values: Values, certificates: tuple[Certificates, ...]
 ) -> Barcode:
-    """The barcode, each end with the critical point on the simplex that gives it.
+    """The barcode, with the critical points of births and deaths.
 
     A simplex has its value from the faces that have the same one: of these the one counts whose
-    critical point has the Morse index that the end must have, if there is one.
+    critical point has the Morse index of the birth or death, if there is one.
     """
     ends = []
     for r in range(len(barcode)):
@@ -135,37 +141,47 @@ def with_certificates(
     return barcode.with_ends(ends)
 
 
+def _highest_points(
+    control_points: Tensor, simplices: Simplices, which: Ints, barycentric: Floats
+) -> tuple[Tensor, Tensor]:
+    """Points (k, d) of simplices `which`, and the corners (k, r+1, d) of their linear pieces."""
+    located = simplices.simplex_map.locate(barycentric)
+    rows = np.take_along_axis(simplices.controls[which], located.corners, axis=1)
+    corners = control_points[torch.as_tensor(rows, device=control_points.device)]
+    weights = torch.as_tensor(located.weights, device=corners.device).to(corners)
+    return torch.einsum("kj,kjd->kd", weights, corners), corners
+
+
 def _batches(which: Ints, dim: int) -> list[Ints]:
     """Searches at once: all, or one by one where there are only products with the Hessian."""
     return [which] if dim <= DENSE and len(which) else list(which[:, None])
 
 
-def _reach(pool: Tensor, vertices: int, corners: Tensor) -> Floats:
-    """How far from a simplex's highest point a critical point is near, (k,).
+def _reach(vertices: Tensor, corners: Tensor) -> Floats:
+    """Distance (k,) from a simplex's highest point within which a critical point is near.
 
-    The longest edge of the linear piece that holds it, (k, r+1, d); for vertices a share of the
-    distance to the next one.
+    The longest edge of the linear piece (k, r+1, d) that holds it; for vertices (n, d) themselves,
+    which are all k then, a share of the distance to the next one.
     """
+    if not len(corners):
+        return np.empty(0)
     if corners.shape[1] > 1:
         longest = _distances(corners).amax(dim=(1, 2)).double().cpu().numpy()
         return np.maximum(longest, TINY)  # of a collapsed piece: nothing else is near
-    distance = _distances(pool[:vertices])
+    distance = _distances(vertices)
     distance.fill_diagonal_(torch.inf)
     return ALONE * distance.amin(dim=1).double().cpu().numpy()
 
 
 def _distances(points: Tensor) -> Tensor:
-    """Between points (..., k, d), (..., k, k), exact where they are close to each other."""
+    """Distances (..., k, k) between points (..., k, d), exact where they are close together."""
     return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _ends(
-    simplices: Ints,
-    index: int,
-    values: Values,
-    certificates: tuple[Certificates, ...],
+    simplices: Ints, index: int, values: Values, certificates: tuple[Certificates, ...]
 ) -> Ends:
-    """Critical points of Morse index `index` at which these simplices (m, index+1) begin or end."""
+    """Critical points of Morse index `index` for the births or deaths (m, index+1) of bars."""
     d, e = certificates[0].points.shape[1], certificates[0].eigenvalues.shape[1]
     m = len(simplices)
     points, norms = np.full((m, d), np.nan), np.full(m, np.nan)
@@ -182,22 +198,16 @@ def _ends(
 
 
 def _carrier(
-    simplex: Ints,
-    index: int,
-    values: Values,
-    certificates: tuple[Certificates, ...],
+    simplex: Ints, index: int, values: Values, certificates: tuple[Certificates, ...]
 ) -> tuple[Certificates, int]:
-    """The certificates and the row in them of the face from which a simplex has its value."""
-    height, carriers = _height(simplex, values), []
+    """The certificates, and the row in them, of the face from which a simplex has its value."""
+    value = values[len(simplex) - 1][complete_positions(simplex)]
+    carriers = []
     for size, found in enumerate(certificates[: len(simplex)], start=1):
         faces = complete_positions(np.array(list(combinations(simplex.tolist(), size))))
-        faces = faces[values[size - 1][faces] == height]
+        faces = faces[values[size - 1][faces] == value]
         faces = faces[np.isin(faces, found.simplices)]
         carriers += [(found, int(at)) for at in np.searchsorted(found.simplices, faces)]
     assert carriers, "a value is that of a face which is higher than its own faces"
     right = (c for c in carriers if c[0].accepted[c[1]] and c[0].morse[c[1]] == index)
     return next(right, carriers[0])
-
-
-def _height(simplex: Ints, values: Values) -> float:
-    return float(values[len(simplex) - 1][complete_positions(simplex)])

@@ -19,12 +19,13 @@ from simplicial import (
     Recipe,
     build_complex,
 )
-from simplicial.critical_points.certificates import Certificates, _carrier, certify
+from simplicial.critical_points.certificates import Acceptance, Certificates, _carrier, certify
 from simplicial.critical_points.eigenvector_following import DENSE
 from simplicial.evaluation import MEMORY
 from simplicial.landscapes import Landscape, double_well, mueller_brown, simplex_wells
 from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
+from simplicial.maxima.maxima import Maxima
 from simplicial.optimizers.nudged_elastic import LEVEL
 
 QUICK = NudgedElastic(segments=6, steps=60)
@@ -56,7 +57,7 @@ def mueller_brown_complex() -> LossComplex:
     [(double_well(2), 2), (simplex_wells(2), 2), (simplex_wells(1, curved=2), 1)],
 )
 def test_every_end_is_a_known_critical_point(loss: Landscape, max_dim: int) -> None:
-    """Of the right index, at the right place, with its value: the barcode is exact to rounding."""
+    """Of the right index, at the right point, with its value: the barcode is exact to rounding."""
     barcode = build(loss, loss.minima, max_dim).barcode()
     assert loss.exact_bars is not None
     for r, expected in zip(range(max_dim), loss.exact_bars, strict=False):
@@ -142,7 +143,7 @@ def test_a_minimum_is_a_vertexs_only_nearby(off: float, certified: bool) -> None
 
 
 @pytest.mark.parametrize(
-    ("off", "above", "accepted"),
+    ("off", "error_bound", "accepted"),
     [
         (0.05, 0.0, True),
         (0.2, 0.0, False),
@@ -152,20 +153,19 @@ def test_a_minimum_is_a_vertexs_only_nearby(off: float, certified: bool) -> None
     ],
 )
 def test_a_critical_value_must_be_near_the_maximum(
-    off: float, above: float, accepted: bool
+    off: float, error_bound: float, accepted: bool
 ) -> None:
-    """Within a tenth of the loss's range, here 1, and not above an honest maximum."""
+    """Within a tenth of the loss's range, here 1, and not above a refined maximum."""
     layout = lay_out(2, 1, Edgewise(3))
-    pool = straight(torch.tensor([[-1.0, 0.1], [1.0, 0.1]], dtype=torch.float64), layout)
-    arguments = (np.array([0]), np.array([1 + off]), np.array([[0.5, 0.5]]))
+    ends = torch.tensor([[-1.0, 0.1], [1.0, 0.1]], dtype=torch.float64)
+    control_points = straight(ends, layout)
     found = certify(
         line,
-        pool,
+        control_points,
         layout.simplices[1],
-        *arguments,
-        top=1,
-        spread=1.0,
-        above=above,
+        np.array([0]),
+        Maxima(np.array([1 + off]), np.array([[0.5, 0.5]])),
+        acceptance=Acceptance(highest_index=1, value_range=1.0, error_bound=error_bound),
         memory=MEMORY,
     )
     assert found.accepted.tolist() == [accepted]
@@ -182,17 +182,17 @@ def two_bumps(x: Tensor) -> Tensor:
     return peak + 0.02 * x.square().sum(dim=1)
 
 
-def test_certificates_never_raise_an_honest_maximum() -> None:
+def test_certificates_never_raise_a_refined_maximum() -> None:
     points = np.array([[-1.5, 0.08], [1.5, 0.08], [0.0, -3.0]])
     built = build(two_bumps, points, 2, optimizer=STRAIGHT, simplex_map=Edgewise(6))
-    for ours, honest in zip(built.filtration.values, built.maxima, strict=True):
-        assert (ours <= honest + 2e-7).all()
+    for ours, refined in zip(built.filtration.values, built.maxima, strict=True):
+        assert (ours <= refined + 2e-7).all()
 
 
 def test_close_vertices_far_from_zero() -> None:
     """The distance between them is not lost: a critical point is near within a tenth of it."""
-    places = 100 + 0.01 * np.arange(30, dtype=np.float32)
-    points = np.stack([places, np.full_like(places, 100)], axis=1)
+    abscissae = 100 + 0.01 * np.arange(30, dtype=np.float32)
+    points = np.stack([abscissae, np.full_like(abscissae, 100)], axis=1)
     built = build(lambda x: (x - 100).square().sum(dim=1), points, 1, optimizer=STRAIGHT)
     assert built.certificates is not None
     assert built.certificates[0].accepted.tolist() == [True] + [False] * 29
@@ -205,7 +205,7 @@ def plateau(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("tolerance", "sought"), [(1e-2, []), (1e-4, [0])])
-def test_what_the_tolerance_does_not_tell_apart_gets_no_certificate(
+def test_maxima_within_the_tolerance_of_faces_get_no_certificate(
     tolerance: float, sought: list[int]
 ) -> None:
     points = np.array([[1e-3, 1e-3], [1.0, 0.0], [0.0, 1.0]])
