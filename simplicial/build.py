@@ -58,7 +58,7 @@ def build_complex(
     optimizer    None: `Algorithm1()`, the paper's; or `NudgedElastic()`
     simplex_map  None: the optimizer's own; or `Barycentric()` (eqs. 5 and 6), `Edgewise(segments)`
     resolution   Algorithm 2 looks at the points t with resolution * t integer; at least max_dim + 1
-    tolerance    maxima are honest: from the lattice on, every linear piece is refined where the
+    tolerance    maxima are refined: from the lattice on, every linear piece is divided where the
                  loss may be higher by more than this share of its range. None: they are sampled on
                  the lattice only, Algorithm 2 as printed
     certify      look for the critical point near the highest point of each simplex: its value is
@@ -89,7 +89,7 @@ def build_complex(
     sides, training that does not stay finite raises LossError.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
-    trainable sides move faces; the honest maximum and the certificates are this library's.
+    trainable sides move faces; the refined maximum and the certificates are this library's.
     """
     _check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer

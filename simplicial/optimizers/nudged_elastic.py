@@ -7,7 +7,7 @@ simplex also climbs along it, up to the critical point (for paths Henkelman, Ube
 2000). What then still is above its faces, and not at a critical point, is lowered where it is
 highest; so is a path that is higher between its control points than at any of them, where it cuts
 the bends of a valley. Every filling bounds the minimax of eq. 2 from above: of all that were tried,
-the one whose honest maximum is lowest is kept; of paths the relaxed one, lowered.
+the one whose refined maximum is lowest is kept; of paths the relaxed one, lowered.
 """
 
 from collections.abc import Callable
@@ -337,7 +337,7 @@ class _Top(NamedTuple):
 
 
 class _Lowest:
-    """The lowest simplices so far: control points (m, c, d), honest maxima (m,).
+    """The lowest simplices so far: control points (m, c, d), refined maxima (m,).
 
     is_critical  (m,) whether the loss is about level at the maximum
     margin       (m,) above its maxima, within which a simplex cannot be lowered

@@ -5,7 +5,7 @@
 MLPs are trained by the recipe of the command; then all edges between them, by Algorithm 1 at its 50
 epochs, and by NudgedElastic on the full-batch loss with several segments and steps. A gradient is
 that of one network on all images: a mini-batch counts as its share of them. Only what the
-optimisers ask for is counted; barriers are honest maxima, found alike for all.
+optimisers ask for is counted; barriers are refined maxima, found alike for all.
 
 Then certificates: for these networks, whose loss has kinks and, all images being learnt, no minima
 at finite weights; and for networks with tanh in place of ReLU in double precision, whose loss has

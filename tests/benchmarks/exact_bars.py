@@ -4,7 +4,7 @@ Functions whose barcodes are known exactly, each by three optimizers:
 
 - Algorithm 1: the paper's, with 2,000 exact steps of 16 random points on `Edgewise(8)`, and
   Algorithm 2 as printed on the lattice of resolution 64 (`tolerance=None`);
-- elastic: `NudgedElastic()` and honest maxima, `tolerance=1e-7`;
+- elastic: `NudgedElastic()` and refined maxima, `tolerance=1e-7`;
 - certified: the same with `certify=True`.
 
 Exact and computed bars of an index are matched one to one where birth and death are within 5% of

@@ -10,7 +10,7 @@ time, 12 segments (11 images that move) each, from the straight line:
 - elastic: `NudgedElastic` through `build_complex`, for several `steps`, without and with `certify`.
 
 The error is |barrier - exact value of the saddle| over the height of the saddle above the lower
-end. The barrier of string and CI-NEB is their highest image, as these methods report it; `honest`
+end. The barrier of string and CI-NEB is their highest image, as these methods report it; `refined`
 is the refined maximum on their polyline (`simplicial.maxima.refined`), whose evaluations count,
 once for each budget. Both have their numbers chosen for each function by the scans below, the best
 mean of log10 of the errors over budgets and paths; the scan is not counted. `elastic` has its
@@ -18,7 +18,7 @@ defaults.
 
 An evaluation is a point whose gradient was taken; a product of the Hessian and a vector counts as
 one more, so a Hessian as d, and so does a point where only the value was taken. Of `elastic`
-everything counts that `build_complex` asks for: relaxation, honest maximum, certificates. Values at
+everything counts that `build_complex` asks for: relaxation, refined maximum, certificates. Values at
 the two ends are known to all. At a budget each method has its last result that cost no more.
 
     python tests/benchmarks/paths.py [--out FOLDER]
@@ -65,8 +65,8 @@ RATES = (0.2, 0.4, 0.8, 1.2, 1.6, 2.4)  # of the string, over the largest curvat
 TIMES = (0.2, 0.4, 0.8, 1.2)  # of FIRE, over the root of that curvature
 SPRINGS = (0.02, 0.1, 0.5)  # times that curvature
 CLIMBING = (0, 30)  # iteration from which the highest image climbs
-TOLERANCE = 1e-9  # of the honest maximum of string and CI-NEB
-EQUAL = 1e-7  # errors below are equal: the tolerance of elastic's honest maximum
+TOLERANCE = 1e-9  # of the refined maximum of string and CI-NEB
+EQUAL = 1e-7  # errors below are equal: the tolerance of elastic's refined maximum
 
 
 class Counter:
@@ -180,8 +180,8 @@ def error(path: Path, barrier: float) -> float:
     return max(off, 1e-16) if np.isfinite(off) else np.inf
 
 
-def honest(path: Path, found: Found) -> Found:
-    """The honest maximum on the polyline through the images; what that costs is added.
+def refined(path: Path, found: Found) -> Found:
+    """The refined maximum on the polyline through the images; what that costs is added.
 
     The images' own gradients are known from the method's step, those at the ends are not.
     """
@@ -233,7 +233,14 @@ def _tried(results: Iterator[Found]) -> list[Found | None]:
         return [Found(0, np.inf, None)] * len(BUDGETS)
 
 
-METHODS = ("string", "string, honest", "CI-NEB", "CI-NEB, honest", "elastic", "elastic, certified")
+METHODS = (
+    "string",
+    "string, refined",
+    "CI-NEB",
+    "CI-NEB, refined",
+    "elastic",
+    "elastic, certified",
+)
 COLOURS = ("tab:orange", "tab:orange", "tab:green", "tab:green", "tab:blue", "tab:blue")
 
 
@@ -255,8 +262,8 @@ def compare(all_paths: list[Path]) -> dict[str, Array]:
         ):
             for i, path, found in zip(rows, group, tried, strict=True):
                 _enter(errors[name][i], path, found)
-                measured = map(partial(honest, path), method(path, *choice))
-                _enter(errors[f"{name}, honest"][i], path, _tried(measured))
+                measured = map(partial(refined, path), method(path, *choice))
+                _enter(errors[f"{name}, refined"][i], path, _tried(measured))
         for i, path in zip(rows, group, strict=True):
             _enter(errors["elastic"][i], path, at_budgets(elastic(path, False)))
             _enter(errors["elastic, certified"][i], path, at_budgets(elastic(path, True)))

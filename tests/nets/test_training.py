@@ -359,7 +359,7 @@ def test_weight_decay_pulls_the_centre_by_its_share_of_the_interpolated_point(se
     np.testing.assert_allclose(pull, expected, rtol=1e-10)
 
 
-def test_elastic_triangles_of_networks_with_honest_maxima() -> None:
+def test_elastic_triangles_of_networks_with_refined_maxima() -> None:
     """No dimension may ask the loss for its values at no points."""
     loss = mlp_loss()
     minima = train_minima(loss, 3, recipe=SHORT, progress=False)

@@ -32,7 +32,7 @@ class Path:
 
 
 class Found(NamedTuple):
-    """A barrier, what it cost, and the images (13, d) it was found on, None if it is honest."""
+    """A barrier, what it cost, and the images (13, d) it was found on, None if it is refined."""
 
     evaluations: int
     barrier: float

@@ -338,7 +338,7 @@ def low_wall(x: Tensor) -> Tensor:
     return 100 + 1e-3 * (x[:, 0].square() - 1).square()
 
 
-def test_honest_maxima_stop_at_rounding() -> None:
+def test_refined_maxima_stop_at_rounding() -> None:
     """Two vertices, one point of the lattice, four control points, and few more."""
     points = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float32)
     built = build_complex(
