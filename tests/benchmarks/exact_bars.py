@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from paths import Counter
 from scipy.optimize import linear_sum_assignment
 
 from reduction import Barcode
@@ -44,6 +43,7 @@ from simplicial.landscapes import (
     simplex_wells,
     six_hump_camel,
 )
+from tests.benchmarks.paths import Counter
 
 Array = NDArray[np.float64]
 

@@ -87,7 +87,8 @@ def test_a_complex_is_the_same_where_memory_runs_out(sides: Literal["fixed", "tr
 LIMITED = """
 import resource, torch
 from simplicial.evaluation import AdaptiveBatches
-done = AdaptiveBatches(8).map(lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()), 8)
+summed = lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum())
+done = AdaptiveBatches(8).map(summed, 8)
 room = 3 * 2**28 + int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
 batches = AdaptiveBatches(8)

@@ -34,7 +34,7 @@ def test_digits_refuse_the_options_that_they_cannot_honour(option: dict[str, obj
 def test_images_are_cut_before_they_are_resized():
     images = load("digits", subset=5, image_size=12)
     assert images.digest == load("digits").subset(5).resized(12).digest
-    with pytest.raises(DataError, match="subset of 0 .* from 1 to 1437"):
+    with pytest.raises(DataError, match=r"subset of 0 .* from 1 to 1437"):
         load("digits", subset=0, image_size=0)
     with pytest.raises(OptionError, match="image_size must be a whole number"):
         load("digits", subset=1, image_size=0)
