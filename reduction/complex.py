@@ -119,8 +119,8 @@ class FilteredComplex:
         Raises ShapeError, FiltrationError, DimensionError, CapacityError. Source: Boissonnat &
         Maria (2014), "The simplex tree", section 3.3.
         """
-        cure = "give two arrays, of the vertices and of the edges"
-        counts = length_of("vertices", vertices, cure), length_of("values", values, cure)
+        remedy = "give two arrays, of the vertices and of the edges"
+        counts = length_of("vertices", vertices, remedy), length_of("values", values, remedy)
         if counts != (2, 2):
             raise ShapeError(
                 f"a graph has vertices and edges, but vertices has {counts[0]} arrays and "
@@ -233,7 +233,7 @@ class FilteredComplex:
         """A basis of the chains in which the boundary operator over Z/field is a matching.
 
         For each dimension r a matrix V_r whose column j is a chain with the j-th r-simplex in
-        filtration order as its latest, and a matching P_r of chains, such that D_r V_r = V_{r-1}
+        filtration order as its youngest, and a matching P_r of chains, such that D_r V_r = V_{r-1}
         P_r: the boundary of a chain of the basis is zero or, exactly, another one. The pairs are
         those of the barcode, bars of length zero and index dim included. They are unique; the basis
         is not.

@@ -1,4 +1,4 @@
-"""What can be wrong with what comes in: one root, one sentence each (rule, place, cure)."""
+"""Errors about input: one root, one sentence each (rule, place, remedy)."""
 
 
 class TopologyError(ValueError):

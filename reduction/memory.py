@@ -1,4 +1,4 @@
-"""Whether what is asked for fits into memory, told before it is taken."""
+"""Free and used memory, and the check that arrays fit before they are allocated."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from reduction.errors import CapacityError
 
 
 def available() -> int:
-    """Bytes of memory that can be had now."""
+    """Bytes of free memory."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -20,7 +20,7 @@ def available() -> int:
 
 
 def resident() -> int:
-    """Bytes of memory that this process takes now."""
+    """Bytes of memory that this process uses."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:  # not Linux: the most that it ever took

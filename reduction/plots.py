@@ -21,7 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 DASHES = (0, (2, 1))  # of a bar with an end that is not certified
 
-SEEN = 0.01  # share of the diagram's width below which two points look like one
+RESOLVED = 0.01  # share of the diagram's width below which two points look like one
 
 
 def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
@@ -46,7 +46,7 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
         ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
         endless = np.isinf(bars[:, 1])
         ax.plot(ends[endless], heights[endless], ">", color=colour)
-    ax.set_xlim(low, high + 0.02 * (high - low))  # room for the arrows
+    ax.set_xlim(low, high + 0.02 * (high - low))  # space for the arrows
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
@@ -84,8 +84,8 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
             linewidths=[1.2 if empty else 0.0 for empty in hollow],
             zorder=3,
         )
-        places = np.round((points - low) / (SEEN * (high - low)))
-        _, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
+        cells = np.round((points - low) / (RESOLVED * (high - low)))
+        _, first, counts = np.unique(cells, axis=0, return_index=True, return_counts=True)
         for point, count in zip(points[first[counts > 1]], counts[counts > 1], strict=True):
             ax.annotate(f"×{count}", tuple(point), (3, 3), textcoords="offset points", fontsize=7)
     ax.set_xlim(low, high)
@@ -108,9 +108,9 @@ def check_drawn(name: str, given: Any, kind: type, ax: Any) -> None:
         ("ax", ax, Axes, ax is None or isinstance(ax, Axes)),
     ):
         if not fits:
-            cure = "leave it out, or give one of plt.subplots()" if what == "ax" else "pass one"
+            remedy = "leave it out, or give one of plt.subplots()" if what == "ax" else "pass one"
             raise OptionError(
-                f"{what} must be of type {wanted.__name__}, got {short_repr(value)}: {cure}"
+                f"{what} must be of type {wanted.__name__}, got {short_repr(value)}: {remedy}"
             )
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 FEWEST = 1 << 18  # simplices of a pass for which a second thread pays
-FEWEST_COLUMNS = 1 << 12  # simplices looked at one by one, for which it does
+FEWEST_COLUMNS = 1 << 12  # simplices taken one by one, for which it does
 
 
 def cores() -> int:

@@ -1,5 +1,4 @@
-"""Arguments that must be of one kind: whole numbers, numbers, switches, sequences, names of files;
-and how a wrong one is shown."""
+"""Checks of arguments: whole numbers, numbers, booleans, sequences, names, paths; short reprs."""
 
 import difflib
 import os
@@ -76,6 +75,6 @@ def as_path(path: Any) -> Path:
 
 
 def short_repr(value: Any) -> str:
-    """What stands for a value in a message: itself where that is short, on one line; its type."""
+    """The repr of a value in a message, or its type where that is long or has many lines."""
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else type(value).__name__

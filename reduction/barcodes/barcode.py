@@ -23,19 +23,19 @@ from reduction.validation import as_path, is_whole, length_of
 
 
 class Pairs(NamedTuple):
-    """The simplices that begin and end the bars of one index r, row by row, as vertex labels."""
+    """Birth and death simplices of the bars of one index r, row by row, as vertex labels."""
 
     births: NDArray[np.int64]  # (m, r+1)
-    deaths: NDArray[np.int64]  # (m, r+2), -1 throughout where nothing ends the bar
+    deaths: NDArray[np.int64]  # (m, r+2), -1 throughout for essential bars
 
 
 class Located(NamedTuple):
-    """The same by where the simplices stand in their complex; rows of labels are made on demand."""
+    """Birth and death simplices by their positions; rows of labels are made on demand."""
 
     simplices: Simplices
     r: int
     births: NDArray[np.int64]  # (m,) positions in dimension r
-    deaths: NDArray[np.int64]  # (m,) positions in dimension r + 1, -1 where nothing ends the bar
+    deaths: NDArray[np.int64]  # (m,) positions in dimension r + 1, -1 for essential bars
 
     def pairs(self) -> Pairs:
         """The simplices as vertex labels, read-only."""
@@ -57,7 +57,7 @@ class Barcode:
     pairs  for each index the simplices that begin and end each bar
     field  the prime p of the coefficients Z/p
     ends   for each index the critical points at which its bars begin and end, in the order of the
-           bars given; None if none were looked for
+           bars given; None if they are unknown
 
     Rows are sorted by birth, then death, then the colexicographic order of the simplices that begin
     the bars; no simplex begins, or ends, two of an index. Arrays are copied and read-only.
@@ -69,7 +69,7 @@ class Barcode:
     bars: tuple[Bars, ...]
     field: int
     _pairs: tuple[Pairs | Located, ...]
-    _ends: tuple[BarEnds, ...]  # empty where none were looked for
+    _ends: tuple[BarEnds, ...]  # empty where they are unknown
     _cycles: Cycles | None  # of the complex, where pairs are Located; None if there is none
 
     def __init__(
@@ -79,8 +79,8 @@ class Barcode:
         field: int,
         ends: Sequence[tuple[Ends, Ends]] | None = None,
     ) -> None:
-        cure = "give one for every index"
-        counts = length_of("bars", bars, cure), length_of("pairs", pairs, cure)
+        remedy = "give one for every index"
+        counts = length_of("bars", bars, remedy), length_of("pairs", pairs, remedy)
         if counts[0] != counts[1]:
             raise ShapeError(
                 f"bars has {counts[0]} indices and pairs {counts[1]}; "
@@ -102,7 +102,7 @@ class Barcode:
     def located(
         cls, bars: Sequence[Bars], pairs: Sequence[Located], field: int, cycles: Cycles
     ) -> "Barcode":
-        """What `persistence` found: bars in order, and where their simplices stand; not checked."""
+        """A barcode from bars in order and the positions of their simplices, not checked."""
         barcode = object.__new__(cls)
         for rows in bars:
             rows.flags.writeable = False
@@ -176,8 +176,8 @@ class Barcode:
         return found.pairs() if isinstance(found, Located) else found
 
     def ends(self, r: int) -> BarEnds | None:
-        """The critical points at which the bars of index r begin and end; None if none were looked
-        for. Raises DimensionError."""
+        """The critical points at which the bars of index r begin and end; None if they are
+        unknown. Raises DimensionError."""
         self._index(r)
         return self._ends[r] if self._ends else None
 
@@ -193,10 +193,10 @@ class Barcode:
         return barcode
 
     def cycle(self, r: int, i: int) -> Chain:
-        """A cycle of the class that bar i of index r stands for, bar `self[r][i]`.
+        """A representative cycle of bar i of index r, `self[r][i]`.
 
-        It is an r-chain without boundary. Its latest simplex in filtration order (value, position)
-        is `self.pairs(r).births[i]`, where its coefficient is 1. It becomes a boundary with the
+        It is an r-chain without boundary. Its youngest simplex by (value, position) is
+        `self.pairs(r).births[i]`, where its coefficient is 1. It becomes a boundary with the
         simplex that ends the bar, and not before. At any value, the cycles of the bars of index r
         alive there (those of length zero, which a barcode leaves out, may be so for no value) are a
         basis of the homology of the sublevel complex.

@@ -1,4 +1,4 @@
-"""Arrays of bars: (m, 2) float64, birth and death, inf where nothing ends the class."""
+"""Arrays of bars: (m, 2) float64, birth and death, inf for essential classes."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

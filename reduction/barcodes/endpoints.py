@@ -98,12 +98,12 @@ class BarEnds(NamedTuple):
 
 def checked_ends(ends: Sequence[tuple[Ends, Ends]], bars: Sequence[Bars]) -> list[BarEnds]:
     """The ends of each index, checked against its bars. Raises ShapeError, BarcodeError."""
-    cure = "give births and deaths for every index"
-    if (count := length_of("ends", ends, cure)) != len(bars):
-        raise ShapeError(f"ends has {count} indices and the barcode {len(bars)}; {cure}")
+    remedy = "give births and deaths for every index"
+    if (count := length_of("ends", ends, remedy)) != len(bars):
+        raise ShapeError(f"ends has {count} indices and the barcode {len(bars)}; {remedy}")
     for r, pair in enumerate(ends):
-        if length_of(f"ends[{r}]", pair, cure) != 2 or not all(isinstance(e, Ends) for e in pair):
-            raise ShapeError(f"ends[{r}] are two Ends, but it is {short_repr(pair)}; {cure}")
+        if length_of(f"ends[{r}]", pair, remedy) != 2 or not all(isinstance(e, Ends) for e in pair):
+            raise ShapeError(f"ends[{r}] are two Ends, but it is {short_repr(pair)}; {remedy}")
     checked = [BarEnds(*pair) for pair in ends]
     widths = {side.points.shape[1] for pair in checked for side in pair}
     if len(widths) > 1:
@@ -203,23 +203,22 @@ def _check_morse(ends: Ends) -> None:
     )
 
 
-def _check_side(place: str, ends: Ends, morse: int, bars: Bars) -> None:
-    """The births, or the deaths, of one index: as many as bars, certified ones of the index."""
+def _check_side(side: str, ends: Ends, morse: int, bars: Bars) -> None:
+    """Raise for births, or deaths, of one index that do not fit its bars."""
     if len(ends) != len(bars):
-        raise ShapeError(f"there are {len(ends)} {place} for {len(bars)} bars; give one for each")
+        raise ShapeError(f"there are {len(ends)} {side} for {len(bars)} bars; give one for each")
     _refuse(
         ends.certified & (ends.morse != morse),
-        f"certified {place} have Morse index {morse}",
+        f"certified {side} have Morse index {morse}",
         "morse",
         ends.morse,
         "leave the end uncertified",
     )
 
 
-def _refuse(wrong: NDArray[np.bool_], rule: str, name: str, values: Any, cure: str) -> None:
-    """Raise BarcodeError for the first place where the rule is broken, if there is one."""
+def _refuse(wrong: NDArray[np.bool_], rule: str, name: str, values: Any, remedy: str) -> None:
+    """Raise BarcodeError for the first entry that breaks the rule, if there is one."""
     if wrong.any():
         at = np.argwhere(wrong)[0].tolist()
-        raise BarcodeError(
-            f"{rule}, but {name}[{', '.join(map(str, at))}] is {values[tuple(at)].tolist()}; {cure}"
-        )
+        entry = f"{name}[{', '.join(map(str, at))}]"
+        raise BarcodeError(f"{rule}, but {entry} is {values[tuple(at)].tolist()}; {remedy}")

@@ -1,7 +1,7 @@
 """Clique complexes: every set of vertices that are joined pairwise is a simplex.
 
-The flag complex of a filtered graph; its simplices are as high as their highest edge. Dimension by
-dimension the cliques are counted, room is made for so many, and they are written
+The flag complex of a filtered graph; the value of a simplex is that of its highest edge. Dimension
+by dimension the cliques are counted, buffers allocated, and the cliques written
 (`kernels.simplex_tree`).
 """
 
@@ -51,8 +51,8 @@ def _children(below: Cliques, edges: Cliques, labels: NDArray[np.int64]) -> Cliq
     m, r = count_children(below.level, edges.level), below.rows.shape[1]
     require((12 * r + 28) * m, f"listing the {m} cliques of dimension {r}")
     kind = np.result_type(below.level.lowest, index_type(m))
-    facets, lowest, places = np.empty((m, r + 1), kind), np.empty(m, kind), np.empty(r + 1, kind)
-    made = Cliques(np.empty((m, r + 1), np.int64), np.empty(m), Level(facets, lowest, places))
+    facets, lowest, last = np.empty((m, r + 1), kind), np.empty(m, kind), np.empty(r + 1, kind)
+    made = Cliques(np.empty((m, r + 1), np.int64), np.empty(m), Level(facets, lowest, last))
     fill_children(below, edges, labels, made)
     for array in (made.rows, made.values):
         array.flags.writeable = False

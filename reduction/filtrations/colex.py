@@ -2,7 +2,7 @@
 
 Colexicographic order compares the largest vertices first. On n vertices 0..n-1 the simplex v0 < ...
 < vr of the complete complex then stands at position sum_i C(v_i, i+1), whatever n is. In any other
-complex see `tree`.
+complex see `simplex_tree`.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What makes arrays a filtration: each rule is checked here, and the simplices are put in order.
+"""Filtrations: arrays whose rules are checked here, and whose simplices are put in order.
 
 A filtered complex contains the facets of every simplex, and gives none of them a higher value than
 the simplex. Facets are enough: what holds for them holds for all faces, dimension by dimension.
@@ -49,39 +49,39 @@ def filtration(vertices: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Fi
 
     Raises ShapeError, FiltrationError.
     """
-    cure = "give one array for every dimension"
-    counts = length_of("vertices", vertices, cure), length_of("values", values, cure)
+    remedy = "give one array for every dimension"
+    counts = length_of("vertices", vertices, remedy), length_of("values", values, remedy)
     if counts[0] != counts[1]:
         raise ShapeError(
             f"vertices has {counts[0]} dimensions and values {counts[1]}; "
             "give one array of each for every dimension"
         )
     simplices = [_labels(r, given) for r, given in enumerate(vertices)]
-    heights = [_values(r, given, len(simplices[r])) for r, given in enumerate(values)]
+    numbers = [_values(r, given, len(simplices[r])) for r, given in enumerate(values)]
     if not simplices or not simplices[0].size:
         raise FiltrationError(
             "a complex has a vertex, but dimension 0 is empty; list the vertices there"
         )
-    _rearrange(0, simplices, heights, ascending_order(simplices[0][:, 0]))
+    _rearrange(0, simplices, numbers, ascending_order(simplices[0][:, 0]))
     levels = [vertex_level(len(simplices[0]))]
     for r in range(1, len(simplices)):
-        levels.append(_next_level(r, simplices, heights, levels))
-        _check_monotone(simplices[r - 1 :], heights[r - 1 :], levels[r].facets)
-    return listed_or_complete(simplices, heights, [level.facets for level in levels])
+        levels.append(_next_level(r, simplices, numbers, levels))
+        _check_monotone(simplices[r - 1 :], numbers[r - 1 :], levels[r].facets)
+    return listed_or_complete(simplices, numbers, [level.facets for level in levels])
 
 
 def listed_or_complete(
     simplices: Sequence[NDArray[np.int64]],
-    heights: Sequence[NDArray[np.float64]],
+    values: Sequence[NDArray[np.float64]],
     facets: Sequence[NDArray[np.integer]],
 ) -> Filtration:
     """Read-only arrays as a filtration; all simplices on the vertices need no list."""
-    for array in (*simplices, *heights, *facets):
+    for array in (*simplices, *values, *facets):
         array.flags.writeable = False
     n = len(simplices[0])
     if all(len(rows) == comb(n, r + 1) for r, rows in enumerate(simplices)):
-        return Filtration(Complete(simplices[0][:, 0], len(simplices) - 1), tuple(heights))
-    return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(heights))
+        return Filtration(Complete(simplices[0][:, 0], len(simplices) - 1), tuple(values))
+    return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(values))
 
 
 def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
@@ -94,22 +94,22 @@ def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
     labels = np.arange(n)
     labels.flags.writeable = False
     simplices = Complete(labels, len(values) - 1)
-    heights = [_held(r, given, comb(n, r + 1)) for r, given in enumerate(values)]
+    held = [_held(r, given, comb(n, r + 1)) for r, given in enumerate(values)]
     binomials = simplices.binomials()
-    if not np.isfinite(heights[0]).all():
-        _check_finite(0, heights[0])
-    for r in range(1, len(heights)):
+    if not np.isfinite(held[0]).all():
+        _check_finite(0, held[0])
+    for r in range(1, len(held)):
 
         def check(first: int, last: int, r: int = r) -> int:
-            return first_violation(r, first, last, binomials, heights[r - 1], heights[r])
+            return first_violation(r, first, last, binomials, held[r - 1], held[r])
 
-        found = spread(check, top_bounds(n, r, heights[r].size))
+        found = spread(check, top_bounds(n, r, held[r].size))
         if max(found) >= 0:
-            for k in range(r, len(heights)):
-                _check_finite(k, heights[k])
+            for k in range(r, len(held)):
+                _check_finite(k, held[k])
             i = next(position for position in found if position >= 0)
-            _refuse_lower(simplices, heights, r, i)
-    return Filtration(simplices, tuple(heights))
+            _refuse_lower(simplices, held, r, i)
+    return Filtration(simplices, tuple(held))
 
 
 def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
@@ -127,13 +127,13 @@ def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
 
 
 def _refuse_lower(
-    simplices: Complete, heights: Sequence[NDArray[np.float64]], r: int, i: int
+    simplices: Complete, values: Sequence[NDArray[np.float64]], r: int, i: int
 ) -> None:
     """Raise for the r-simplex i, which is below one of its facets."""
     simplex = simplices.rows(r, np.array([i]))
     facets = complete_positions(np.stack([np.delete(simplex, k, axis=1) for k in range(r + 1)]))
     vertices = [simplices.rows(r - 1, facets[:, 0]), simplex]
-    at = [heights[r - 1][facets[:, 0]], heights[r][[i]]]
+    at = [values[r - 1][facets[:, 0]], values[r][[i]]]
     _check_monotone(vertices, at, np.arange(r + 1)[None])
 
 
@@ -157,7 +157,7 @@ def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
 
 
 def _disordered(r: int, rows: NDArray[np.integer], labels: NDArray[np.int64]) -> FiltrationError:
-    """What is wrong with rows (m, r+1), whose labels some are negative or do not ascend."""
+    """The error for rows (m, r+1) of which some labels are negative or do not ascend."""
     outside = (labels < 0).any(axis=1)
     if outside.any():
         i = int(np.argmax(outside))
@@ -166,10 +166,10 @@ def _disordered(r: int, rows: NDArray[np.integer], labels: NDArray[np.int64]) ->
             "relabel the vertices"
         )
     i = first_disordered(labels)
-    rule, cure = "labels ascend in each row", "sort each row"
+    rule, remedy = "labels ascend in each row", "sort each row"
     if np.unique(rows[i]).size <= r:
-        rule, cure = "the vertices of a simplex are distinct", "remove the repeated vertex"
-    return FiltrationError(f"{rule}, but row {i} of vertices[{r}] is {rows[i].tolist()}; {cure}")
+        rule, remedy = "the vertices of a simplex are distinct", "remove the repeated vertex"
+    return FiltrationError(f"{rule}, but row {i} of vertices[{r}] is {rows[i].tolist()}; {remedy}")
 
 
 def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
@@ -205,7 +205,7 @@ def _check_finite(r: int, values: NDArray[np.float64]) -> None:
 def _next_level(
     r: int,
     simplices: list[NDArray[np.int64]],
-    heights: list[NDArray[np.float64]],
+    values: list[NDArray[np.float64]],
     levels: Sequence[Level],
 ) -> Level:
     """Put the r-simplices into order, and find their facets; all must be there, r >= 1."""
@@ -221,25 +221,25 @@ def _next_level(
         first = np.argmin(given)
         simplex, k = simplices[r][given[first]], int(np.argmin(found[lacking[first]]))
         raise _missing(simplex, np.delete(simplex, k))
-    _rearrange(r, simplices, heights, order)
+    _rearrange(r, simplices, values, order)
     return level(found, lowest, levels[-1])
 
 
 def _rearrange(
     r: int,
     simplices: list[NDArray[np.int64]],
-    heights: list[NDArray[np.float64]],
+    values: list[NDArray[np.float64]],
     order: NDArray[np.int64] | None,
 ) -> None:
     """Put the r-simplices into the order, in which equal ones are neighbours; None: they are in it.
 
     What is kept is a copy.
     """
-    rows, values = simplices[r], heights[r]
+    rows, given = simplices[r], values[r]
     if order is None:
-        simplices[r], heights[r] = rows.copy(), values.copy()
+        simplices[r], values[r] = rows.copy(), given.copy()
         return
-    simplices[r], heights[r] = rows.take(order, axis=0), values.take(order)
+    simplices[r], values[r] = rows.take(order, axis=0), given.take(order)
     repeated = first_repeated(simplices[r])
     if repeated >= 0:
         i, j = order[repeated], order[repeated + 1]
@@ -270,15 +270,18 @@ def _missing(simplex: NDArray[np.int64], face: NDArray[np.int64]) -> FiltrationE
 
 def _check_monotone(
     simplices: Sequence[NDArray[np.int64]],
-    heights: Sequence[NDArray[np.float64]],
+    values: Sequence[NDArray[np.float64]],
     facets: NDArray[np.integer],
 ) -> None:
-    """simplices, heights: of the facets (first) and of the simplices (second)."""
-    i = first_lower(facets, heights[0], heights[1])
+    """Raise FiltrationError for a simplex below a facet.
+
+    simplices, values  of the facets (first) and of the simplices (second)
+    """
+    i = first_lower(facets, values[0], values[1])
     if i >= 0:
-        face = facets[i, np.argmax(heights[0][facets[i]] > heights[1][i])]
+        face = facets[i, np.argmax(values[0][facets[i]] > values[1][i])]
         raise FiltrationError(
             f"a face is not above its simplex, but {tuple(simplices[0][face].tolist())} has value "
-            f"{heights[0][face]} > {heights[1][i]} of {tuple(simplices[1][i].tolist())}; "
+            f"{values[0][face]} > {values[1][i]} of {tuple(simplices[1][i].tolist())}; "
             "raise each simplex to the maximum over its faces first"
         )

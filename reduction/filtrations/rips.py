@@ -1,7 +1,7 @@
-"""Vietoris-Rips complexes: the cliques of points, each as high as its longest edge.
+"""Vietoris-Rips complexes: the cliques of points, each at the length of its longest edge.
 
 Points are at 0. Without a threshold all simplices are there, and none is listed: values are written
-row by row (`kernels.rips`). With one it is the clique complex of the edges up to the threshold.
+row by row (`kernels.rows`). With one it is the clique complex of the edges up to the threshold.
 
 Source: Vietoris (1927); Bauer (2021), "Ripser", section 2.
 """
@@ -98,13 +98,13 @@ def _distances(given: ArrayLike) -> NDArray[np.float64]:
     return matrix
 
 
-def _refuse(wrong: NDArray[np.bool_], matrix: NDArray[np.float64], rule: str, cure: str) -> None:
+def _refuse(wrong: NDArray[np.bool_], matrix: NDArray[np.float64], rule: str, remedy: str) -> None:
     if wrong.any():
         i, j = np.argwhere(wrong)[0]
         entries = f"distances[{i}, {j}] is {matrix[i, j]}"
         if i != j:
             entries += f" and distances[{j}, {i}] is {matrix[j, i]}"
-        raise FiltrationError(f"{rule}, but {entries}; {cure}")
+        raise FiltrationError(f"{rule}, but {entries}; {remedy}")
 
 
 def _threshold(given: float) -> float:

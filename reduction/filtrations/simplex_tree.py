@@ -1,9 +1,10 @@
 """The simplex tree: each simplex is a child of its tail, in colexicographic order.
 
 The tail of a simplex v0 < ... < vr is its facet (v1, ..., vr). In colexicographic order the
-simplices with the same tail follow each other, v0 ascending. So two arrays tell a dimension: the v0
-of each simplex, and where the children of each tail begin. A simplex is found by its vertices from
-the last to the first. The tail of a vertex is the empty simplex, at position 0 of dimension -1.
+simplices with the same tail follow each other, v0 ascending. So two arrays hold a dimension: the v0
+of each simplex, and the position of the first child of each tail. A simplex is found by its
+vertices from the last to the first. The tail of a vertex is the empty simplex, at position 0 of
+dimension -1.
 
 Source: Boissonnat & Maria (2014), "The simplex tree"; there with the largest vertex last.
 """
@@ -35,7 +36,7 @@ def level(facets: Positions, lowest: Positions, below: Level) -> Level:
 
 
 def tails(simplices: Positions, levels: Sequence[Level]) -> Positions:
-    """(m,): where the tails of simplices (m, r+1) stand, r >= 1; -1 for what is not there.
+    """(m,): positions of the tails of simplices (m, r+1), r >= 1; -1 for missing ones.
 
     levels  of the dimensions 0..r-1
     Column after column, from the last vertex on.
@@ -55,7 +56,7 @@ def colex_order(tails: Positions, lowest: Positions, n: int) -> NDArray[np.int64
 
 
 def facets(tails: Positions, lowest: Positions, below: Level) -> Positions:
-    """(m, r+1): where the facets of simplices stand, r >= 1; -1 for what is not there.
+    """(m, r+1): positions of the facets of simplices, r >= 1; -1 for missing ones.
 
     tails, lowest  (m,) of the simplices; fastest in colexicographic order
     below          dimension r - 1

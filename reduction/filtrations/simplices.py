@@ -1,7 +1,7 @@
 """The simplices of a complex, dimension by dimension: listed one by one, or known to be all.
 
 A complete complex contains every simplex on its vertices up to some dimension. It needs no list:
-what stands where is computed when it is asked for.
+positions and labels are computed when they are asked for.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ GUESS_BITS = 10  # of a position, from which a vertex is guessed
 
 
 def index_type(bound: int) -> type[np.integer]:
-    """The smaller type that holds -1..bound - 1, as positions among so many simplices."""
+    """The smaller integer type that holds -1..bound - 1: positions of `bound` simplices."""
     return np.int32 if bound < FEWEST_WIDE else np.int64
 
 
@@ -27,8 +27,8 @@ def index_type(bound: int) -> type[np.integer]:
 class Listed(Sequence[Any]):
     """Any simplices: [r] are the (m_r, r+1) vertex labels of dimension r, ascending in each row.
 
-    all_facets  for each r (m_r, r+1) int32, where it fits: where the facet that omits vertex i
-                stands
+    all_facets  for each r (m_r, r+1) int32, where it fits: position of the facet that
+                omits vertex i
     """
 
     vertices: tuple[Positions, ...]
@@ -45,7 +45,7 @@ class Listed(Sequence[Any]):
         return self.vertices[r][positions]
 
     def facets(self, r: int) -> NDArray[np.integer]:
-        """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands."""
+        """(m_r, r+1): position in dimension r-1 of the facet that omits vertex i."""
         return self.all_facets[r]
 
     def facets_of(self, r: int, positions: Positions) -> Positions:
@@ -83,13 +83,13 @@ class Complete(Sequence[Any]):
         return binomial_table(self.dim + 2, self.n + 1)
 
     def guesses(self) -> tuple[NDArray[np.int32], Positions]:
-        """(dim + 2, 2**b), (dim + 2,): v with C(v, k) <= place << shifts[k] < C(v + 1, k)."""
+        """(dim + 2, 2**b), (dim + 2,): v with C(v, k) <= index << shifts[k] < C(v + 1, k)."""
         binomials = self.binomials()
         bits = [int(row[-1]).bit_length() - GUESS_BITS for row in binomials]
         shifts = np.maximum(bits, 0)
-        places = np.arange(1 << GUESS_BITS)
+        indices = np.arange(1 << GUESS_BITS)
         rows = [
-            np.searchsorted(row, places << shift, side="right") - 1
+            np.searchsorted(row, indices << shift, side="right") - 1
             for row, shift in zip(binomials, shifts, strict=True)
         ]
         return np.array(rows, np.int32), shifts
@@ -99,7 +99,7 @@ class Complete(Sequence[Any]):
         return self.labels[self._ranks(r, positions)]
 
     def facets(self, r: int) -> Positions:
-        """(m_r, r+1): where in dimension r-1 the facet that omits vertex i stands, read-only."""
+        """(m_r, r+1): position in dimension r-1 of the facet that omits vertex i, read-only."""
         rows = complete_simplices(self.n, r)[-1]
         columns = [complete_positions(np.delete(rows, k, axis=1)) for k in range(r + 1)]
         found = np.column_stack(columns)

@@ -3,7 +3,7 @@
 One bit for each row, one for each word of 64 bits that is not zero, and one for each word of those.
 A column is added bit by bit, in any order. Source: Bauer, Kerber, Reininghaus & Wagner (2017),
 "Phat - Persistent Homology Algorithms Toolbox", section 4.3; there with a level for each power of
-64 and the greatest row on top. Here what is least only grows while a column is reduced, so that the
+64 and the greatest row on top. Here the least row only grows while a column is reduced, so that the
 third level is passed through once.
 """
 
@@ -16,11 +16,11 @@ from reduction.kernels.compilation import Int, njit_step
 
 Words = NDArray[np.uint64]
 ONE = np.uint64(1)
-# 2 generates the units modulo 67, so a power of 2 below 2**64 is known by its remainder
+# 2 generates the units modulo 67, so a power of 2 below 2**64 is told by its remainder
 PRIME = np.uint64(67)
-PLACES = np.zeros(67, np.int64)
-for _place in range(64):
-    PLACES[pow(2, _place, 67)] = _place
+EXPONENTS = np.zeros(67, np.int64)
+for _exponent in range(64):
+    EXPONENTS[pow(2, _exponent, 67)] = _exponent
 
 
 class Bits(NamedTuple):
@@ -38,8 +38,8 @@ def no_bits(m: int) -> Bits:
 
 @njit_step
 def lowest_bit(word: Any) -> Int:
-    """The place of the lowest bit of a word that is not zero."""
-    return PLACES[np.int64((word & ~(word - ONE)) % PRIME)]
+    """The index of the lowest bit of a word that is not zero."""
+    return EXPONENTS[np.int64((word & ~(word - ONE)) % PRIME)]
 
 
 @njit_step

@@ -1,9 +1,9 @@
-"""Reduction of boundary columns from left to right where it is known who owns which pivot.
+"""Reduction of boundary columns whose pivots are known beforehand.
 
-Rows are simplices, the latest first, so the pivot of a column is its first row. While the pivot of
-the working column belongs to an earlier column, a multiple of that one, reduced, is added. Where
+Rows are simplices, the youngest first, so the pivot of a column is its first row. While the pivot
+of the working column belongs to an earlier column, a multiple of that one, reduced, is added. Where
 the earlier one is not reduced yet, the working column waits on a stack until it is: so nothing is
-reduced but what is asked for and what that depends on, each column once.
+reduced but the requested columns and those that they depend on, each once.
 
 The working column has a coefficient for each row, and a tree of bits that marks where it may not be
 0: 64 marks to a word, and a mark one level higher for each word that has any (Bauer, Kerber,
@@ -46,7 +46,7 @@ class Reduced(NamedTuple):
 
 
 class Working(NamedTuple):
-    """The column at work, N rows."""
+    """The working column, N rows."""
 
     marked: NDArray[np.int64]  # (1,) rows
     coefficients: NDArray[np.int64]  # (N,)
@@ -55,7 +55,7 @@ class Working(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """The column at work, which is the last, and those that wait, each for the one behind it."""
+    """The working column, which is the last, and those that wait, each for the one behind it."""
 
     depth: NDArray[np.int64]  # (1,)
     column: NDArray[np.int64]  # (S,)
@@ -68,30 +68,30 @@ class Stack(NamedTuple):
 @njit_step
 def mark(row: Int, working: Working) -> None:
     """Mark a row, if it is not marked."""
-    place = row
+    at = row
     for level in range(working.levels.size):
-        word = working.levels[level] + (place >> 6)
-        bit = np.uint64(1) << np.uint64(place & 63)
+        word = working.levels[level] + (at >> 6)
+        bit = np.uint64(1) << np.uint64(at & 63)
         before = working.marks[word]
         if level == 0 and not before & bit:
             working.marked[0] += 1
         working.marks[word] = before | bit
         if before:
             return
-        place >>= 6
+        at >>= 6
 
 
 @njit_step
 def unmark(row: Int, working: Working) -> None:
     """Take the mark off a row, which has one and whose coefficient is 0."""
     working.marked[0] -= 1
-    place = row
+    at = row
     for level in range(working.levels.size):
-        word = working.levels[level] + (place >> 6)
-        working.marks[word] ^= np.uint64(1) << np.uint64(place & 63)
+        word = working.levels[level] + (at >> 6)
+        working.marks[word] ^= np.uint64(1) << np.uint64(at & 63)
         if working.marks[word]:
             return
-        place >>= 6
+        at >>= 6
 
 
 @njit_step
@@ -122,7 +122,7 @@ def add_term(row: Int, coefficient: Int, p: Int, working: Working) -> None:
 def take_terms(
     at: Int, working: Working, rows: NDArray[np.int64], coefficients: NDArray[np.int64]
 ) -> Int:
-    """Empty the working column into lists from place `at` on; the place behind the last term."""
+    """Empty the working column into lists from index `at` on; the index behind the last term."""
     row = find_pivot(working)
     while row >= 0:
         rows[at], coefficients[at] = row, working.coefficients[row]
@@ -135,7 +135,7 @@ def take_terms(
 
 @njit_step
 def open_column(column: Int, given: Given, working: Working, stack: Stack) -> None:
-    """Begin to reduce a column; the one at work, if there is one, waits for it."""
+    """Begin to reduce a column; the working column, if there is one, waits for it."""
     depth = stack.depth[0]
     if depth:
         stack.begin[depth - 1] = stack.used[0]
@@ -148,7 +148,7 @@ def open_column(column: Int, given: Given, working: Working, stack: Stack) -> No
 
 @njit_step
 def close_column(scale: Int, p: Int, reduced: Reduced, working: Working, stack: Stack) -> None:
-    """Keep the column at work times `scale`, and go on with the one that waited for it."""
+    """Keep the working column times `scale`, and go on with the one that waited for it."""
     depth = stack.depth[0] - 1
     column, begin = stack.column[depth], reduced.used[0]
     end = take_terms(begin, working, reduced.rows, reduced.coefficients)
@@ -164,11 +164,11 @@ def close_column(scale: Int, p: Int, reduced: Reduced, working: Working, stack: 
 
 
 @njit_step
-def lacks_room(closes: bool, reduced: Reduced, working: Working, stack: Stack) -> Int:
-    """What has no room for the column at work to be kept, or else to wait; or DONE."""
+def full_buffer(closes: bool, reduced: Reduced, working: Working, stack: Stack) -> Int:
+    """The buffer too small to keep the working column, or to let it wait, as a status; or DONE."""
     if closes:
-        room = reduced.rows.size - reduced.used[0]
-        return TERMS_FULL if working.marked[0] > room else DONE
+        free = reduced.rows.size - reduced.used[0]
+        return TERMS_FULL if working.marked[0] > free else DONE
     if working.marked[0] > stack.rows.size - stack.used[0]:
         return WAITING_FULL
     return STACK_FULL if stack.depth[0] == stack.column.size else DONE
@@ -176,7 +176,7 @@ def lacks_room(closes: bool, reduced: Reduced, working: Working, stack: Stack) -
 
 @njit
 def reduce_stack(given: Given, reduced: Reduced, working: Working, stack: Stack) -> Int:
-    """Reduce all columns on the stack; DONE, or what is full: with more room, call it again."""
+    """Reduce all columns on the stack; DONE, or the buffer to enlarge before the next call."""
     p, facets = given.p, given.owner.size
     while stack.depth[0]:
         column = stack.column[stack.depth[0] - 1]
@@ -188,7 +188,7 @@ def reduce_stack(given: Given, reduced: Reduced, working: Working, stack: Stack)
             for k in range(reduced.begin[owner], reduced.end[owner]):
                 add_term(reduced.rows[k], multiple * reduced.coefficients[k] % p, p, working)
             continue
-        status = lacks_room(owner == column, reduced, working, stack)
+        status = full_buffer(owner == column, reduced, working, stack)
         if status != DONE:
             return status
         if owner != column:

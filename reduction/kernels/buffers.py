@@ -1,4 +1,4 @@
-"""Room for what kernels write, enlarged when they report that it is full."""
+"""Buffers that kernels write to, enlarged when they report that one is full."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ def enlarged(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def records(m: int, count: int, kind: type[np.integer]) -> NDArray[np.void]:
-    """(m,): room for records of `count` cofacets, where they fit each in one cache line.
+    """(m,): unset records of `count` cofacets, each in one cache line where it fits.
 
-    value  (count,) float64 in order, inf where there are fewer
-    note   (count,) of the kind: 2 * position + (1 where the sign is -1)
+    value    (count,) float64 in order, inf where there are fewer
+    cofacet  (count,) of the kind: 2 * position + (1 where the sign is -1)
     """
     size = count * (8 + np.dtype(kind).itemsize)
     record = np.dtype(
         {
-            "names": ["value", "note"],
+            "names": ["value", "cofacet"],
             "formats": [(np.float64, (count,)), (kind, (count,))],
             "itemsize": -(-size // 16) * 16,
         }

@@ -1,8 +1,11 @@
-"""Simplices of a complete complex, known by dimension and position alone.
+"""The coboundary operator of a complete complex, whose simplices are known by their positions.
 
 The simplex v0 < ... < vr stands at position sum_i C(v_i, i+1): the combinatorial number system
 (Knuth, TAOCP 4A, 7.2.1.3; for persistence Bauer 2021, "Ripser", section 4). `binomials[k, v]` is
-C(v, k). Omitting vertex i lets the later vertices move one place down, adding one moves them up.
+C(v, k). Omitting vertex i moves the later vertices one column down, adding one moves them up.
+
+Cofacets are enumerated, not stored, but for the first of each simplex. An encoded cofacet is 2 *
+position + (1 where its sign is -1).
 """
 
 from typing import NamedTuple
@@ -26,17 +29,17 @@ class Coboundary(NamedTuple):
     n: int  # vertices
     p: int  # coefficients in Z/p
     binomials: NDArray[np.int64]  # (r+3 or more, n+1)
-    guesses: NDArray[np.int32]  # (r+3, 2**b): v with C(v, k) <= place << shifts[k] < C(v+1, k)
+    guesses: NDArray[np.int32]  # (r+3, 2**b): v with C(v, k) <= index << shifts[k] < C(v+1, k)
     shifts: NDArray[np.int64]  # (r+3,)
     values: NDArray[np.float64]  # of the r-simplices
     above: NDArray[np.float64]  # of the (r+1)-simplices
-    first: NDArray[np.void]  # (m,) the first cofacets of each r-simplex: see `kernels.first`
+    first: NDArray[np.void]  # (m,) the first cofacets of each: see `kernels.first_cofacets`
 
 
 @njit_step
-def earliest_cofacet(simplex: Int, d: Coboundary) -> Int:
-    """The position of the earliest cofacet of an r-simplex."""
-    return np.int64(d.first[simplex]["note"][0]) >> 1
+def oldest_cofacet(simplex: Int, d: Coboundary) -> Int:
+    """The position of the oldest cofacet of an r-simplex."""
+    return np.int64(d.first[simplex]["cofacet"][0]) >> 1
 
 
 @njit_step
@@ -55,37 +58,37 @@ def find_vertices(position: Int, count: Int, d: Coboundary, vertices: NDArray[np
 
 
 @njit_step
-def latest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
-    """The position of the latest facet of an (r+1)-simplex; `vertices` has room for r + 2."""
+def youngest_facet(cofacet: Int, d: Coboundary, vertices: NDArray[np.int64]) -> Int:
+    """The position of the youngest facet of an (r+1)-simplex; vertices (r+2,) is a buffer."""
     find_vertices(cofacet, d.r + 2, d, vertices)
     facet = np.int64(0)  # omit v0 first
     for k in range(1, d.r + 2):
         facet += d.binomials[k, vertices[k]]
-    latest, height = facet, d.values[facet]
+    youngest, highest = facet, d.values[facet]
     for k in range(1, d.r + 2):
         facet += d.binomials[k, vertices[k - 1]] - d.binomials[k, vertices[k]]
         value = d.values[facet]
-        if value > height or (value == height and facet > latest):
-            latest, height = facet, value
-    return latest
+        if value > highest or (value == highest and facet > youngest):
+            youngest, highest = facet, value
+    return youngest
 
 
 @njit_step
 def is_apparent(simplex: Int, d: Coboundary, vertices: NDArray[np.int64]) -> bool:
-    """Is the simplex the latest facet of its earliest cofacet? (Bauer 2021, definition 3.2.)
+    """Whether the simplex is the youngest facet of its oldest cofacet (Bauer 2021, def. 3.2).
 
     All facets are compared without a jump, so that they are waited for together.
     """
-    find_vertices(earliest_cofacet(simplex, d), d.r + 2, d, vertices)
-    facet, later, height = np.int64(0), 0, d.values[simplex]
+    find_vertices(oldest_cofacet(simplex, d), d.r + 2, d, vertices)
+    facet, younger, own = np.int64(0), 0, d.values[simplex]
     for k in range(1, d.r + 2):
         facet += d.binomials[k, vertices[k]]
     for k in range(d.r + 2):
         if k > 0:
             facet += d.binomials[k, vertices[k - 1]] - d.binomials[k, vertices[k]]
         value = d.values[facet]
-        later += (value > height) | ((value == height) & (facet > simplex))
-    return later == 0
+        younger += (value > own) | ((value == own) & (facet > simplex))
+    return younger == 0
 
 
 @njit
@@ -127,22 +130,22 @@ def write_signs(
 
 
 class Scan(NamedTuple):
-    """Room for a look at all cofacets of a simplex."""
+    """Workspace for the enumeration of a simplex's cofacets."""
 
     vertices: NDArray[np.int64]  # (r+2,) its vertices
-    notes: NDArray[np.int64]  # (n,) its cofacets
+    cofacets: NDArray[np.int64]  # (n,) its cofacets, encoded
 
 
 @njit_step
-def find_cofacets(simplex: Int, d: Coboundary, room: Scan) -> Int:
-    """Write the notes of an r-simplex's cofacets, in the order of their new vertices; how many."""
-    vertices, begin, low, count = room.vertices, np.int64(0), 0, 0
+def find_cofacets(simplex: Int, d: Coboundary, scan: Scan) -> Int:
+    """Write the encoded cofacets of an r-simplex by their new vertices; the number of them."""
+    vertices, begin, low, count = scan.vertices, np.int64(0), 0, 0
     find_vertices(simplex, d.r + 1, d, vertices)
     for k in range(d.r + 1):
         begin += d.binomials[k + 2, vertices[k]]
     for k in range(d.r + 2):  # the new vertex has k before it
         for vertex in range(low, vertices[k] if k <= d.r else d.n):
-            room.notes[count] = 2 * (begin + d.binomials[k + 1, vertex]) + (k & 1)
+            scan.cofacets[count] = 2 * (begin + d.binomials[k + 1, vertex]) + (k & 1)
             count += 1
         if k <= d.r:
             low = vertices[k] + 1
@@ -157,27 +160,27 @@ def next_cofacets(
     position: Int,
     d: Coboundary,
     values: NDArray[np.float64],
-    notes: NDArray[np.integer],
-    room: Scan,
+    cofacets: NDArray[np.integer],
+    scan: Scan,
 ) -> None:
     """Write (value, position) and the NEXT cofacets behind it, inf where there are fewer."""
-    count = find_cofacets(simplex, d, room)
-    values[0], notes[0] = value, 2 * position
+    count = find_cofacets(simplex, d, scan)
+    values[0], cofacets[0] = value, 2 * position
     values[1:] = np.inf
     for i in range(count):
-        note = room.notes[i]
-        height = d.above[note >> 1]
-        if value <= height < values[NEXT] and (value < height or position < note >> 1):
-            insert_cofacet(height, note, values, notes)
+        cofacet = scan.cofacets[i]
+        other = d.above[cofacet >> 1]
+        if value <= other < values[NEXT] and (value < other or position < cofacet >> 1):
+            insert_cofacet(other, cofacet, values, cofacets)
 
 
 @njit_step
 def insert_cofacet(
-    value: Float, note: Int, values: NDArray[np.float64], notes: NDArray[np.integer]
+    value: Float, cofacet: Int, values: NDArray[np.float64], cofacets: NDArray[np.integer]
 ) -> None:
-    """Insert behind what stands first and all that are not higher; the last one is lost."""
+    """Insert behind the first entry and all that are not higher; the last one is lost."""
     at = NEXT
     while at > 1 and value < values[at - 1]:
-        values[at], notes[at] = values[at - 1], notes[at - 1]
+        values[at], cofacets[at] = values[at - 1], cofacets[at - 1]
         at -= 1
-    values[at], notes[at] = value, note
+    values[at], cofacets[at] = value, cofacet

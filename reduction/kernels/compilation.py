@@ -55,7 +55,7 @@ def _njit(function: Any, options: dict[str, Any]) -> Any:
 
 
 def _deferred(function: Function, **options: Any) -> Function:
-    kernel: Any = Kernel(function, options)  # to those who call it, the function
+    kernel: Any = Kernel(function, options)  # to its callers, the function
     return kernel
 
 

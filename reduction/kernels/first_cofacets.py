@@ -2,14 +2,13 @@
 
 Fix all vertices of an r-simplex but v0 and v1: the simplices follow each other, and so do their
 cofacets with the same new vertex, where that is above v1. So PAIRS of (v0, v1) are taken at a time,
-and vertex after vertex added to all of them in step. Of each simplex the FIRST earliest cofacets
-stay, in order: with five, most columns are reduced without a look at any other. The
+and vertex after vertex added to all of them in step. Of each simplex the FIRST oldest cofacets
+stay, in order: with five, most columns are reduced without any other. The
 (r+1)-simplices are not sorted for that, and nothing is stored for each of them.
 
-The cofacets of a simplex stand in the order of their new vertices, so what is found later comes
-behind its equals.
+Cofacets come in the order of their new vertices, so later ones are inserted behind their equals.
 
-Source: Bauer 2021, section 3.5, for the earliest one, which each simplex looks for there.
+Source: Bauer 2021, section 3.5, for the oldest one, which is searched for each simplex there.
 """
 
 from typing import NamedTuple
@@ -21,17 +20,17 @@ from reduction.kernels.coboundary import Coboundary
 from reduction.kernels.compilation import Float, Int, njit, njit_step
 
 FIRST = 5
-PAIRS = 384  # what is known of so many simplices about fills a core's first cache
-MANY = 64  # cofacets seen, from which on so few are among the first that a jump is foreseen
+PAIRS = 384  # whose buffers about fill a core's first cache
+MANY = 64  # cofacets, from which on so few are among the first that branches are predicted
 
 
 class Pass(NamedTuple):
-    """Room for the first cofacets of some simplices that follow each other.
+    """Buffers for the first cofacets of some simplices that follow each other.
 
     values    (FIRST, N) of cofacets
     vertices  (FIRST, N) their new vertices
     row       (N,) values of their cofacets with a new vertex
-    starts    (n,) where the cofacets with a new vertex above v1 would begin if v0 and v1 did at 0
+    starts    (n,) position of the first cofacet with a new vertex above v1, if C(v1, 2) + v0 is 0
     """
 
     values: NDArray[np.float64]
@@ -44,7 +43,7 @@ class Pass(NamedTuple):
 def first_cofacets(first: Int, last: Int, d: Coboundary) -> None:
     """Write the first cofacets of the r-simplices with top vertex in first..last-1, r >= 1."""
     most = max(PAIRS, d.n)
-    room = Pass(
+    buffer = Pass(
         np.empty((FIRST, most)),
         np.empty((FIRST, most), np.int64),
         np.empty(most),
@@ -56,7 +55,7 @@ def first_cofacets(first: Int, last: Int, d: Coboundary) -> None:
     while tail[d.r] < last:
         if d.r > 1:
             low, high = np.int64(1), tail[2]
-        look_through(low, high, tail, room, d)
+        scan_tail(low, high, tail, buffer, d)
         if d.r == 1:
             return
         next_tail(tail)
@@ -73,11 +72,11 @@ def next_tail(tail: NDArray[np.int64]) -> None:
 
 
 @njit_step
-def look_through(
+def scan_tail(
     first: Int,
     last: Int,
     tail: NDArray[np.int64],
-    room: Pass,
+    buffer: Pass,
     d: Coboundary,
 ) -> None:
     """Write the first cofacets of (v0, v1, v2, ..., vr), for all v0 < v1 in first..last-1.
@@ -88,16 +87,16 @@ def look_through(
     for k in range(2, tail.size):
         begin += d.binomials[k + 1, tail[k]]
         above += d.binomials[k + 2, tail[k]]
-    find_starts(above, tail, room.starts, d)
+    find_starts(above, tail, buffer.starts, d)
     low = first
     while low < last:
         high = low + 1
         while high < last and d.binomials[2, high + 1] - d.binomials[2, low] <= PAIRS:
             high += 1
         size = d.binomials[2, high] - d.binomials[2, low]
-        room.values[:, :size], room.vertices[:, :size] = np.inf, 0
-        insert_all(low, high, above, tail, room, d)
-        write_rows(low, high, begin, above, tail, room, d)
+        buffer.values[:, :size], buffer.vertices[:, :size] = np.inf, 0
+        insert_all(low, high, above, tail, buffer, d)
+        write_rows(low, high, begin, above, tail, buffer, d)
         low = high
 
 
@@ -105,7 +104,7 @@ def look_through(
 def find_starts(
     above: Int, tail: NDArray[np.int64], starts: NDArray[np.int64], d: Coboundary
 ) -> None:
-    """Write where the cofacets with a new vertex above v1 would begin if v0 and v1 stood at 0."""
+    """Write `starts`: positions of cofacets with a new vertex above v1, for C(v1, 2) + v0 = 0."""
     vertex = 2
     for k in range(2, tail.size + 1):
         while vertex < (tail[k] if k < tail.size else d.n):
@@ -118,34 +117,34 @@ def find_starts(
 
 @njit_step
 def insert_all(
-    low: Int, high: Int, above: Int, tail: NDArray[np.int64], room: Pass, d: Coboundary
+    low: Int, high: Int, above: Int, tail: NDArray[np.int64], buffer: Pass, d: Coboundary
 ) -> None:
     """Insert all cofacets of the simplices (v0, v1, ...), v1 in low..high-1, by their new vertex.
 
-    Above all v1 they follow each other: simplex (v0, v1, ...) stands at C(v1, 2) + v0 there.
+    Above all v1 they follow each other: that of (v0, v1, ...) is number C(v1, 2) + v0 there.
     """
     before, size = d.binomials[2, low], d.binomials[2, high] - d.binomials[2, low]
     for vertex in range(high):
-        gather_row(vertex, low, high, above, room, d)
-        insert_row(room.row[:size], vertex, room)
+        gather_row(vertex, low, high, above, buffer, d)
+        insert_row(buffer.row[:size], vertex, buffer)
     k, vertex = 2, high
     while vertex < d.n:
         while k < tail.size and tail[k] < vertex:
             k += 1
         if k == tail.size or tail[k] != vertex:
-            start = room.starts[vertex] + before
-            insert_row(d.above[start : start + size], vertex, room)
+            start = buffer.starts[vertex] + before
+            insert_row(d.above[start : start + size], vertex, buffer)
         vertex += 1
 
 
 @njit_step
-def gather_row(vertex: Int, low: Int, high: Int, above: Int, room: Pass, d: Coboundary) -> None:
+def gather_row(vertex: Int, low: Int, high: Int, above: Int, buffer: Pass, d: Coboundary) -> None:
     """Write the values of the cofacets with a new vertex below `high`; inf where it is not new."""
     at, pairs = 0, d.binomials[2]
     for v1 in range(low, high):
-        row = room.row[at : at + v1]
+        row = buffer.row[at : at + v1]
         if vertex > v1:
-            start = room.starts[vertex] + pairs[v1]
+            start = buffer.starts[vertex] + pairs[v1]
             for v0 in range(v1):
                 row[v0] = d.above[start + v0]
         elif vertex == v1:
@@ -161,38 +160,46 @@ def gather_row(vertex: Int, low: Int, high: Int, above: Int, room: Pass, d: Cobo
 
 
 @njit_step
-def insert_row(row: NDArray[np.float64], vertex: Int, room: Pass) -> None:
+def insert_row(row: NDArray[np.float64], vertex: Int, buffer: Pass) -> None:
     """Insert a cofacet of each of the simplices; equals stay behind those that came before.
 
     Behind many others few are among the first.
     """
     if vertex < MANY:
-        insert_each(row, vertex, room)
+        insert_each(row, vertex, buffer)
         return
-    last = room.values[FIRST - 1]
+    last = buffer.values[FIRST - 1]
     for i in range(row.size):
         if row[i] < last[i]:
-            insert_one(row[i], vertex, i, room)
+            insert_one(row[i], vertex, i, buffer)
 
 
 @njit_step
-def insert_one(value: Float, vertex: Int, i: Int, room: Pass) -> None:
+def insert_one(value: Float, vertex: Int, i: Int, buffer: Pass) -> None:
     """Insert a cofacet of the simplex i."""
     k = FIRST - 1
-    while k > 0 and value < room.values[k - 1, i]:
-        room.values[k, i], room.vertices[k, i] = room.values[k - 1, i], room.vertices[k - 1, i]
+    while k > 0 and value < buffer.values[k - 1, i]:
+        buffer.values[k, i], buffer.vertices[k, i] = (
+            buffer.values[k - 1, i],
+            buffer.vertices[k - 1, i],
+        )
         k -= 1
-    room.values[k, i], room.vertices[k, i] = value, vertex
+    buffer.values[k, i], buffer.vertices[k, i] = value, vertex
 
 
 @njit_step
-def insert_each(row: NDArray[np.float64], vertex: Int, room: Pass) -> None:
+def insert_each(row: NDArray[np.float64], vertex: Int, buffer: Pass) -> None:
     """Insert a cofacet of each of the simplices, all in step."""
     for k in range(FIRST - 1, 0, -1):
         shift_row(
-            row, vertex, room.values[k - 1], room.vertices[k - 1], room.values[k], room.vertices[k]
+            row,
+            vertex,
+            buffer.values[k - 1],
+            buffer.vertices[k - 1],
+            buffer.values[k],
+            buffer.vertices[k],
         )
-    values, vertices = room.values[0, : row.size], room.vertices[0, : row.size]
+    values, vertices = buffer.values[0, : row.size], buffer.vertices[0, : row.size]
     for i in range(row.size):
         value, own, vertex_own = row[i], values[i], vertices[i]
         values[i] = value if value < own else own
@@ -208,7 +215,7 @@ def shift_row(
     values: NDArray[np.float64],
     vertices: NDArray[np.int64],
 ) -> None:
-    """What one place of each simplex holds after the insertion: a choice of three, no jump."""
+    """Write the k-th cofacet of each simplex after an insertion: a choice of three, no jump."""
     for i in range(row.size):
         value, own, lower = row[i], values[i], before[i]
         vertex_own, vertex_lower = vertices[i], vertices_before[i]
@@ -225,25 +232,25 @@ def write_rows(
     begin: Int,
     above: Int,
     tail: NDArray[np.int64],
-    room: Pass,
+    buffer: Pass,
     d: Coboundary,
 ) -> None:
-    """Write what was found, new vertices as notes."""
+    """Write the first cofacets found, encoded."""
     i = 0
     for v1 in range(low, high):
         for v0 in range(v1):
             simplex = begin + d.binomials[2, v1] + v0
             for k in range(FIRST):
-                vertex = room.vertices[k, i]
-                d.first[simplex]["value"][k] = room.values[k, i]
+                vertex = buffer.vertices[k, i]
+                d.first[simplex]["value"][k] = buffer.values[k, i]
                 if vertex > v1:
                     count = 2
                     while count < tail.size and tail[count] < vertex:
                         count += 1
-                    position = room.starts[vertex] + d.binomials[2, v1] + v0
-                    d.first[simplex]["note"][k] = 2 * position + (count & 1)
+                    position = buffer.starts[vertex] + d.binomials[2, v1] + v0
+                    d.first[simplex]["cofacet"][k] = 2 * position + (count & 1)
                 else:
                     a, b = min(vertex, v0), max(vertex, v0)
                     position = above + d.binomials[3, v1] + d.binomials[2, b] + a
-                    d.first[simplex]["note"][k] = 2 * position + (vertex > v0)
+                    d.first[simplex]["cofacet"][k] = 2 * position + (vertex > v0)
             i += 1

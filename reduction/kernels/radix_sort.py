@@ -14,7 +14,7 @@ LONGEST = 64  # numbers that insertion sort is given
 def sort_bits(keys: NDArray[np.int64], low: Int, high: Int) -> NDArray[np.int64]:
     """(m,): keys, 0 or more and below 2**high, in the order of their bits from `low` on.
 
-    Keys with equal bits stay as they stand. Radix sort from the lowest digit on (Knuth, TAOCP 3,
+    Stable. Radix sort from the lowest digit on (Knuth, TAOCP 3,
     5.2.5). The array of keys is used up.
     """
     others, starts = np.empty(keys.size, np.int64), np.empty(1 << DIGIT, np.int64)
@@ -43,7 +43,7 @@ def coarse_order(
 def sort_digit(
     keys: NDArray[np.int64], shift: Int, starts: NDArray[np.int64], ordered: NDArray[np.int64]
 ) -> None:
-    """Write the keys in the order of one digit, those with equal digits as they stand."""
+    """Write the keys in the order of one digit, stable."""
     starts[:] = 0
     for k in range(keys.size):
         starts[keys[k] >> shift & (starts.size - 1)] += 1

@@ -19,7 +19,7 @@ def first_row(r: Int, top: Int, binomials: Positions) -> tuple[Positions, Positi
     """The first row of r-simplices whose top vertex is `top`, and its facets.
 
     vertices  (r+1,) the tail v1 < ... < vr, v0 unset
-    facets    (r+1,) where the facets that omit vertex i begin, with v0 = 0; for i = 0 the only one
+    facets    (r+1,) position of the facet that omits vertex i, with v0 = 0; for i = 0 the only one
     """
     vertices, facets = np.arange(r + 1), np.empty(r + 1, np.int64)
     vertices[r] = top
@@ -29,7 +29,7 @@ def first_row(r: Int, top: Int, binomials: Positions) -> tuple[Positions, Positi
 
 @njit_step
 def find_facets(vertices: Positions, facets: Positions, binomials: Positions) -> None:
-    """Write where the facets of a row begin."""
+    """Write the positions of the first facets of a row."""
     for omitted in range(vertices.size):
         facets[omitted] = 0
         for k in range(1, vertices.size):
@@ -82,14 +82,14 @@ def first_violation(
 def count_violations(
     begin: Int, vertices: Positions, facets: Positions, below: Values, values: Values
 ) -> Int:
-    """How often a simplex of the row that begins there is below a facet, or not finite."""
+    """The number of simplices of a row that are below a facet or not finite, with repetitions."""
     row, facet, violations = values[begin : begin + vertices[1]], below[facets[0]], 0
     for k in range(row.size):
         violations += not (facet <= row[k] < np.inf)
     for omitted in range(1, vertices.size):
-        heights = below[facets[omitted] : facets[omitted] + row.size]
+        others = below[facets[omitted] : facets[omitted] + row.size]
         for k in range(row.size):
-            violations += not (heights[k] <= row[k])
+            violations += not (others[k] <= row[k])
     return violations
 
 
@@ -112,10 +112,10 @@ def longest_edges(
     begin = binomials[r + 1, first]
     while vertices[r] < last:
         tail, edges = below[facets[0]], distances[vertices[1]]
-        heights = below[facets[1] : facets[1] + vertices[1]]
+        others = below[facets[1] : facets[1] + vertices[1]]
         row = values[begin : begin + vertices[1]]
         for k in range(row.size):
-            longest = heights[k] if heights[k] > tail else tail
+            longest = others[k] if others[k] > tail else tail
             row[k] = edges[k] if edges[k] > longest else longest
         begin += row.size
         next_row(vertices, facets, binomials)

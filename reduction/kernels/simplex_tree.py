@@ -23,9 +23,9 @@ Integers = NDArray[np.integer]
 class Level(NamedTuple):
     """The simplices of dimension r, int32 where that fits; vertices are positions 0..n-1."""
 
-    facets: Integers  # (m_r, r+1) where the facet that omits vertex i stands
+    facets: Integers  # (m_r, r+1) position of the facet that omits vertex i
     lowest: Integers  # (m_r,) v0
-    begin: Integers  # (m_{r-1} + 1,) the children of tail t stand at begin[t]:begin[t + 1]
+    begin: Integers  # (m_{r-1} + 1,) the children of tail t are begin[t]:begin[t + 1]
 
 
 @njit_step
@@ -54,7 +54,7 @@ def first_repeated(rows: NDArray[np.int64]) -> Int:
 
 @njit_step
 def find_child(tail: Int, v0: Int, level: Level) -> Int:
-    """Where the child v0 of a tail stands; -1 if there is none."""
+    """The position of the child v0 of a tail; -1 if there is none."""
     low, end = np.int64(level.begin[tail]), np.int64(level.begin[tail + 1])
     high = end
     while low < high:
@@ -76,7 +76,7 @@ def find_children(tails: Integers, v0: Integers, level: Level) -> None:
 
 @njit_step
 def find_facets(tails: Integers, v0: Integers, below: Level, facets: Integers) -> None:
-    """Write the facets (m, r+1) of simplices given as (tail, v0), r >= 2; -1 for what is not there.
+    """Write the facets (m, r+1) of simplices given as (tail, v0), r >= 2; -1 for missing ones.
 
     Without vertex i >= 1, a simplex is v0 and what its tail is without that vertex; all are -1
     where there is no tail. below: dimension r - 1.
@@ -151,17 +151,17 @@ def write_clique(at: Int, v0: Int, simplex: Int, below: Cliques, made: Cliques) 
 
     Without vertex i >= 2, it is v0 and what its tail is without that vertex. The children of a
     simplex come in ascending order, and so do those of what it is without a vertex: `begin` of the
-    level that is made says, for now, where among them the last one was found.
+    level that is made holds, for now, the position of the last one found among them.
     """
-    places = made.level.begin
+    last = made.level.begin
     made.level.lowest[at] = v0
     for k in range(1, made.rows.shape[1]):
         made.rows[at, k] = below.rows[simplex, k - 1]
         if k > 1:
-            place = places[k]
-            while below.level.lowest[place] < v0:
-                place += 1
-            made.level.facets[at, k] = places[k] = place
+            facet = last[k]
+            while below.level.lowest[facet] < v0:
+                facet += 1
+            made.level.facets[at, k] = last[k] = facet
 
 
 @njit_step

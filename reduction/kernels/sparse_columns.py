@@ -1,9 +1,9 @@
-"""The reduction of a sparse coboundary matrix over Z/p.
+"""Reduction of a sparse coboundary matrix over Z/p.
 
 Columns are reduced from the last simplex to the first; each is the coboundary of an r-simplex, its
 rows are (r+1)-simplices in filtration order. The working column is a set of rows (`bits`) and, for
 p > 2, a residue for each row. Reduced columns are written out: those of R = D V (D the coboundary
-matrix, see `reduction.persistence.boundary`); V is not needed. Most columns stay what they were.
+matrix, see `reduction.persistence.boundary`); V is not needed. Most columns stay as they were.
 
 Sources: Cohen-Steiner, Edelsbrunner & Morozov (2006) for the reduction; de Silva, Morozov &
 Vejdemo-Johansson (2011) for the coboundary; Bauer (2021), "Ripser", section 3.5: apparent and
@@ -24,7 +24,7 @@ Integers = NDArray[np.integer]
 class Matrix(NamedTuple):
     """A coboundary matrix while it is reduced.
 
-    Column j stands at start[j]:stop[j], its pivot first: the earliest row that is not zero. That
+    Column j is start[j]:stop[j], its pivot first: the oldest row that is not zero. That
     has the coefficient 1 or -1, which is its own inverse.
     """
 
@@ -79,7 +79,7 @@ def fill_columns(
 
 @njit_step
 def lead_with_pivots(matrix: Matrix) -> None:
-    """Swap the first entry of each column with the earliest."""
+    """Swap the first entry of each column with that of its oldest row."""
     rows, multiples = matrix.rows, matrix.multiples
     for j in range(matrix.stop.size):
         first = pivot = matrix.start[j]
@@ -98,24 +98,24 @@ def pair_apparent(
     matrix: Matrix,
     left: NDArray[np.bool_],
 ) -> None:
-    """Pair each r-simplex that is the latest facet of its earliest cofacet with that.
+    """Pair each r-simplex that is the youngest facet of its oldest cofacet with that.
 
     rank_below (m,) of the r-simplices in filtration order, left (m,) those without a pair whose
     columns are not empty. Source: Bauer (2021), definition 3.2.
     """
     for i in range(len(facets)):
-        latest, highest = facets[i, 0], rank_below[facets[i, 0]]
+        youngest, highest = facets[i, 0], rank_below[facets[i, 0]]
         for k in range(1, facets.shape[1]):
-            facet, height = facets[i, k], rank_below[facets[i, k]]
-            latest = facet if height > highest else latest
-            highest = height if height > highest else highest
-        if left[latest] and matrix.rows[matrix.start[latest]] == rank[i]:
-            matrix.owner[rank[i]], left[latest] = latest, False
+            facet, other = facets[i, k], rank_below[facets[i, k]]
+            youngest = facet if other > highest else youngest
+            highest = other if other > highest else highest
+        if left[youngest] and matrix.rows[matrix.start[youngest]] == rank[i]:
+            matrix.owner[rank[i]], left[youngest] = youngest, False
 
 
 @njit_step
 def add_column(j: Int, factor: Int, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]) -> Int:
-    """Add a multiple of column j to the working column; by how much its number of rows grows."""
+    """Add a multiple of column j to the working column; the growth of its number of rows."""
     p, growth = matrix.p, 0
     for at in range(matrix.start[j], matrix.stop[j]):
         row = np.int64(matrix.rows[at])
@@ -153,7 +153,7 @@ def take_column(
 def reduce_columns(
     first: Int, order: Integers, matrix: Matrix, bits: Bits, residues: NDArray[np.int32]
 ) -> Int:
-    """Reduce the columns of the simplices order[first:]; the first for which there is no room.
+    """Reduce the columns of the simplices order[first:]; the first that does not fit.
 
     While another column owns the pivot, a multiple of it is added to cancel that. Emergent pairs
     (Bauer 2021, section 3.5): a pivot free at once needs no working column.

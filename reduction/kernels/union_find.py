@@ -1,4 +1,4 @@
-"""Index 0: components, which edges join (Kruskal 1956; union-find with path halving)."""
+"""Components, joined by edges: union-find with path halving (Kruskal 1956)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,13 @@ def join(
     parent: NDArray[np.int64],
     ends: NDArray[np.int64],
 ) -> Int:
-    """Join trees by the next edges in filtration order; how many of them did.
+    """Join trees by the next edges in filtration order; the number of edges that did.
 
     edges     (k,)    positions
     vertices  (k, 2)  the positions of their ends
-    values    (n,)    of the vertices; a tree's root is its earliest vertex by (value, position)
+    values    (n,)    of the vertices; a tree's root is its oldest vertex by (value, position)
     parent    (n,)    of each vertex in its tree; a root is its own
-    ends      (n,)    the edge that ended each vertex's component, -1 for none so far
+    ends      (n,)    the death of each vertex's component, an edge; -1 for none so far
     """
     joined = 0
     for k in range(edges.size):

@@ -1,11 +1,11 @@
 """Involuted homology: boundary columns reduced where the pairs are known beforehand.
 
-Cohomology tells soon which simplex ends the class of which (see `persistence`), but the classes
-themselves are in the boundary matrix. Once the pairs are known, only the columns of simplices that
-end a class need be reduced (Čufar & Virk, "Fast computation of persistent homology representatives
-with involuted persistent homology", Foundations of Data Science 2023): all others become zero. What
-a column is to have as its pivot is known as well, so columns need not be reduced in order. Here one
-is reduced when it is asked for, and before it those whose multiples are added to it.
+Cohomology gives the persistence pairs soon (see `cohomology`), but the classes themselves are in
+the boundary matrix. Once the pairs are known, only the columns of death simplices need be reduced
+(Čufar & Virk, "Fast computation of persistent homology representatives with involuted persistent
+homology", Foundations of Data Science 2023): all others become zero. The pivot of each column is
+known as well, so columns need not be reduced in order. Here one is reduced when it is asked for,
+and before it those whose multiples are added to it.
 
 In the symbols of `boundary`, R = D V: the reduced column of a simplex that ends a class is a cycle
 of that class, and the column of V of an essential simplex is a cycle of its class.
@@ -33,11 +33,11 @@ from reduction.kernels.buffers import enlarged
 from reduction.memory import require
 from reduction.persistence.pairs import Pairing
 
-ROOM = 1 << 10  # at first
+TERMS = 1 << 10  # in buffers at first
 
 
 class Terms(NamedTuple):
-    """A chain by where its simplices stand; each of them once, in no order that means anything."""
+    """A chain by the positions of its simplices; each of them once, in any order."""
 
     positions: NDArray[np.int64]  # (k,)
     coefficients: NDArray[np.int64]  # (k,) in 1..p-1
@@ -51,7 +51,7 @@ class Column(NamedTuple):
 
 
 class ReducedBoundary:
-    """The columns of R, and of V if `chains`, of the r-simplices that end a class of index r - 1.
+    """The columns of R, and of V if `chains`, of the r-simplices that are deaths of index r - 1.
 
     pairing  of index r - 1; that of index -1 has no pairs
     A column is scaled to have 1 at its pivot. It is kept once it is reduced: this is no value but
@@ -75,9 +75,9 @@ class ReducedBoundary:
         require(33 * m + (8 * r + 50) * count, f"reducing {count} boundary columns")
         self._simplices, self._r = filtration.simplices, r
         self._columns = np.append(pairing.deaths, -1)  # the last is of any other r-simplex
-        self._latest = filtration_order(below)[::-1]  # (r-1)-simplices by row
-        self._row = np.empty_like(self._latest)
-        self._row[self._latest] = np.arange(m)
+        self._youngest = filtration_order(below)[::-1]  # (r-1)-simplices by row
+        self._row = np.empty_like(self._youngest)
+        self._row[self._youngest] = np.arange(m)
         owner = np.full(m, -1)
         owner[self._row[pairing.births[:count]]] = np.arange(count)
         signs = np.array([(p - 1) if i % 2 else 1 for i in range(r + 1 if r else 0)], np.int64)
@@ -91,21 +91,21 @@ class ReducedBoundary:
             np.zeros(1, np.int64),
             np.full(count + 1, -1),
             np.full(count + 1, -1),
-            np.empty(ROOM, np.int64),
-            np.empty(ROOM, np.int64),
+            np.empty(TERMS, np.int64),
+            np.empty(TERMS, np.int64),
         )
         self._working = _empty_column(m + count + 1)
         self._stack = _empty_stack()
 
     def ending(self, birth: int) -> Column:
-        """The column that ends the class which begins with an (r-1)-simplex, its pivot."""
+        """The column of the death that is paired with an (r-1)-simplex, its pivot."""
         column = int(self._given.owner[self._row[birth]])
         if self._reduced.begin[column] < 0:
             self._reduce(column)
         return self._column(column)
 
     def cycle(self, simplex: int) -> Terms:
-        """The column of V of an r-simplex that ends no class, 1 there; only where V is kept."""
+        """The column of V of an r-simplex that is no death, 1 there; only where V is kept."""
         boundary = self._boundaries(np.array([simplex]))[0]
         self._given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
         self._reduce(self._columns.size - 1)
@@ -121,12 +121,12 @@ class ReducedBoundary:
 
     def _column(self, column: int) -> Column:
         """Copies of the terms of a reduced column."""
-        place = slice(self._reduced.begin[column], self._reduced.end[column])
-        rows, coefficients = self._reduced.rows[place], self._reduced.coefficients[place]
-        m = self._latest.size
+        terms = slice(self._reduced.begin[column], self._reduced.end[column])
+        rows, coefficients = self._reduced.rows[terms], self._reduced.coefficients[terms]
+        m = self._youngest.size
         facets = int(np.searchsorted(rows, m))
         return Column(
-            Terms(self._latest[rows[:facets]], coefficients[:facets].copy()),
+            Terms(self._youngest[rows[:facets]], coefficients[:facets].copy()),
             Terms(self._columns[rows[facets:] - m], coefficients[facets:].copy()),
         )
 
@@ -137,11 +137,11 @@ class ReducedBoundary:
         open_column(column, self._given, self._working, self._stack)
         status = reduce_stack(self._given, self._reduced, self._working, self._stack)
         while status != DONE:
-            self._make_room(status)
+            self._enlarge(status)
             status = reduce_stack(self._given, self._reduced, self._working, self._stack)
 
-    def _make_room(self, status: int) -> None:
-        """Twice the room for what is full; what is there stays."""
+    def _enlarge(self, status: int) -> None:
+        """Double the buffers that are full; their content stays."""
         reduced, stack = self._reduced, self._stack
         if status == STACK_FULL:
             column, begin = enlarged(stack.column, stack.begin)
@@ -171,9 +171,9 @@ def _empty_column(rows: int) -> Working:
 def _empty_stack() -> Stack:
     return Stack(
         np.zeros(1, np.int64),
-        np.empty(ROOM, np.int64),
-        np.empty(ROOM, np.int64),
+        np.empty(TERMS, np.int64),
+        np.empty(TERMS, np.int64),
         np.zeros(1, np.int64),
-        np.empty(ROOM, np.int64),
-        np.empty(ROOM, np.int64),
+        np.empty(TERMS, np.int64),
+        np.empty(TERMS, np.int64),
     )

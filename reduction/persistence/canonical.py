@@ -1,17 +1,17 @@
 """The canonical form of a filtered complex.
 
 The chains of a filtered complex over a field have a basis, one chain for each simplex, that is the
-latest simplex in it, such that the boundary operator takes each chain of the basis to zero or to
+youngest simplex in it, such that the boundary operator takes each chain of the basis to zero or to
 another one, and no two to the same. In such a basis the complex falls apart into lines: pairs,
 which are the bars that end, and single chains, the essential ones (Barannikov, "The framed Morse
 complex and its invariants", Advances in Soviet Mathematics 21 (1994), 93-115; the simple form to
-which section 4 of the paper brings its boundary operators). Who is taken to whom is determined by
+which section 4 of the paper brings its boundary operators). The pairs are determined by
 the filtration and the field. The basis is not: any chain of it may be changed by an earlier one of
 its dimension as long as their boundaries keep their order.
 
-It is read off reduced columns (`involution`): of a simplex tau that ends the class of sigma, the
-column of V is the chain of tau and that of R = D V the chain of sigma; of an essential simplex the
-column of V is its chain.
+It is read off reduced columns (`boundary_reduction`): of a simplex tau that ends the class of
+sigma, the column of V is the chain of tau and that of R = D V the chain of sigma; of an essential
+simplex the column of V is its chain.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class CanonicalForm:
     """A basis of the chains of each dimension in which the boundary operator is a matching.
 
     bases  for each dimension r = 0..dim a sparse (m_r, m_r) int64 matrix V_r, entries in 0..p-1:
-           column j is a chain whose latest simplex is the j-th, so V_r is upper triangular and
+           column j is a chain whose youngest simplex is the j-th, so V_r is upper triangular and
            invertible
     ends   for each dimension r = 0..dim (m_r,) int64: the (r+1)-simplex whose chain has the chain
            of the j-th r-simplex as its boundary, exactly; -1 if there is none
@@ -84,7 +84,7 @@ class CanonicalForm:
         return sparse.csc_array((np.ones(births.size, np.int64), (births, deaths)), shape=shape)
 
     def pairs(self, r: int) -> NDArray[np.int64]:
-        """(k, 2): the r-simplices that begin the finite bars of index r, and what ends them.
+        """(k, 2): the birth and death simplices of the finite bars of index r.
 
         Bars of length zero are among them. Raises DimensionError.
         """
@@ -93,7 +93,7 @@ class CanonicalForm:
         return np.column_stack([births, ends[births]])
 
     def essential(self, r: int) -> NDArray[np.int64]:
-        """(k,): the r-simplices that begin the essential bars of index r. Raises DimensionError."""
+        """(k,): the birth simplices of the essential bars of index r. Raises DimensionError."""
         ends = self._ends(r)
         begins = ends < 0
         if r:
@@ -134,14 +134,14 @@ def canonical_form(filtration: Filtration, field: int) -> CanonicalForm:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(m,): where each simplex stands in filtration order."""
+    """(m,): the rank of each simplex in filtration order."""
     ranks = np.empty(values.size, np.int64)
     ranks[filtration_order(values)] = np.arange(values.size)
     return ranks
 
 
 def _matrix(chains: dict[int, Terms], ranks: NDArray[np.int64]) -> "sparse.csc_array":
-    """The chains of one dimension, by their latest simplices, as columns in filtration order."""
+    """The chains of one dimension, by their youngest simplices, as columns in filtration order."""
     from scipy import sparse
 
     m = ranks.size
@@ -155,7 +155,7 @@ def _matrix(chains: dict[int, Terms], ranks: NDArray[np.int64]) -> "sparse.csc_a
 
 
 def _ends(pairing: Pairing, r: int, ranks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """What ends the class of each r-simplex, all in filtration order; -1 for nothing."""
+    """(m_r,): the death of each r-simplex, both as ranks; -1 for none."""
     ends = np.full(ranks[r].size, -1)
     if pairing.deaths.size:
         births = pairing.births[: pairing.deaths.size]

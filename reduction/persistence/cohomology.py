@@ -1,4 +1,4 @@
-"""Persistent cohomology: which simplex ends the class that another one began.
+"""Persistence pairs by cohomology.
 
 Over a field, the simplices of a filtered complex fall into pairs and a rest: simplex j begins a
 class of index dim j, and its partner, one dimension higher, ends it (Barannikov 1994; section 4 of
@@ -13,8 +13,8 @@ in persistent (co)homology"), and here far sooner:
   pairs).
 
 The order is total (value, dimension, colexicographic position; the paper leaves ties open), so the
-pairs are unique. Any correct reduction finds the same: `complete` for complete complexes, and
-`matrix` for all others.
+pairs are unique. Any correct reduction finds the same: `implicit` for complete complexes, and
+`explicit` for all others.
 """
 
 from reduction.filtrations.filtration import Filtration

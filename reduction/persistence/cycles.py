@@ -1,10 +1,10 @@
-"""Representative cycles of bars.
+"""Chains, and representative cycles of bars.
 
 The class that a bar stands for begins with a simplex sigma and ends with a simplex tau. Its cycle
-is found by reducing boundaries (`involution`): where tau is, the reduced boundary column of tau; of
-an essential bar the column of V of sigma. Either way sigma is the latest simplex of the cycle. A
-chain bounds before tau only if its latest simplex begins a class that ended earlier, and sigma's
-ends with tau: so the cycle is the boundary of something from tau on, and of nothing before.
+is found by reducing boundaries (`boundary_reduction`): where tau is, the reduced boundary column of
+tau; of an essential bar the column of V of sigma. Either way sigma is the youngest simplex of the
+cycle. A chain bounds before tau only if its youngest simplex begins a class that ended earlier, and
+sigma's ends with tau: so the cycle is the boundary of something from tau on, and of nothing before.
 """
 
 from dataclasses import dataclass

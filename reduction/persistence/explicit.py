@@ -1,15 +1,15 @@
 """Persistent cohomology of any complex: its coboundary matrices, sparse, reduced index by index.
 
-1. Index 0 is a minimum spanning forest (`components`). Edges outside it begin the classes of index
-   1; the others are cleared, and so on upwards.
+1. Index 0 is a minimum spanning forest (`pairs.components`). Edges outside it begin the classes of
+   index 1; the others are cleared, and so on upwards.
 2. The facets of the (r+1)-simplices, transposed, are the coboundaries of the r-simplices: all but
    those that are cleared. Their rows are the (r+1)-simplices in filtration order.
 3. One pass over the facets finds the apparent pairs.
-4. What is left is reduced, latest first (`kernels.matrix`).
+4. The columns left are reduced, youngest first (`kernels.sparse_columns`).
 
 Memory for index r, beside the complex, in bytes: 32 for each r-simplex, 28 for each (r+1)-simplex,
 and for each of its r + 2 facets 5 over Z/2, else 10. Where reduced columns become longer than they
-were, room for them is doubled.
+were, their buffers are doubled.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from reduction.persistence.pairs import Pairing, components
 def explicit_pairings(
     filtration: Filtration, p: int, max_index: int, *, clearing: bool = True
 ) -> list[Pairing]:
-    """Who ends whom in any complex over Z/p. `clearing` changes the time, nothing else.
+    """The persistence pairs of any complex over Z/p. `clearing` changes the time, nothing else.
 
     Raises CapacityError.
     """
@@ -88,8 +88,8 @@ def _pair(
     matrix = _coboundary(facets, rank_above, skipped, p)
     left = matrix.stop > matrix.start[:-1]
     pair_apparent(facets, rank_above, rank, matrix, left)
-    latest_first = order[left[order]][::-1]
-    matrix = _reduce(matrix, latest_first)
+    youngest_first = order[left[order]][::-1]
+    matrix = _reduce(matrix, youngest_first)
     deaths = np.flatnonzero(matrix.owner >= 0)
     births = matrix.owner[deaths].astype(np.int64)
     essential = ~cleared
@@ -98,7 +98,7 @@ def _pair(
 
 
 def _ranks(order: NDArray[np.int64]) -> NDArray[np.integer]:
-    """Where each simplex stands in filtration order."""
+    """The rank of each simplex in filtration order."""
     rank = np.empty(order.size, index_type(order.size))
     rank[order] = np.arange(order.size, dtype=rank.dtype)
     return rank
@@ -107,14 +107,14 @@ def _ranks(order: NDArray[np.int64]) -> NDArray[np.integer]:
 def _coboundary(
     facets: NDArray[np.integer], rank: NDArray[np.integer], cleared: NDArray[np.bool_], p: int
 ) -> Matrix:
-    """The coboundary matrix of the simplices that are not cleared; nobody owns a pivot yet."""
+    """The coboundary matrix of the simplices that are not cleared; no pivot has an owner yet."""
     start = np.zeros(cleared.size + 1, np.int64)
     count_cofacets(facets, cleared, start[1:])
     np.cumsum(start, out=start)
     size = int(start[-1])
-    room = size + size // 4 + 64
-    rows = np.empty(room, rank.dtype)
-    multiples = np.empty(room if p > 2 else 0, np.int32)
+    capacity = size + size // 4 + 64
+    rows = np.empty(capacity, rank.dtype)
+    multiples = np.empty(capacity if p > 2 else 0, np.int32)
     owner = np.full(rank.size, -1, index_type(cleared.size))
     matrix = Matrix(p, start, start[:-1].copy(), rows, multiples, owner, np.array([size]))
     fill_columns(facets, rank, cleared, matrix)

@@ -1,7 +1,7 @@
-"""Columns of a complete complex reduced by cursors, in blocks that threads take at the same time.
+"""Columns of a complete complex reduced by cursors, in parts that threads take at the same time.
 
-Of columns in their order each thread reduces a block, as if there were no others. Then the columns
-of the second block go on being reduced by those of the first, and so on; with short bars few have
+Of columns in their order each thread reduces a part, as if there were no others. Then the columns
+of the second part go on being reduced by those of the first, and so on; with short bars few have
 to. Additions go from earlier columns to later ones throughout, so the pivots are those of any other
 reduction.
 """
@@ -25,8 +25,8 @@ from reduction.kernels.heap import Heap
 from reduction.threads import even_bounds, spread
 
 
-class _Block(NamedTuple):
-    """What a thread has reduced, what it has left, and its cursors."""
+class _Share(NamedTuple):
+    """The columns that a thread has reduced, those that it has left, and its cursors."""
 
     columns: Columns
     left: Chains
@@ -37,28 +37,28 @@ class _Block(NamedTuple):
 def reduce_by_cursors(
     d: Coboundary, order: NDArray[np.int64], limit: int, threads: int | None
 ) -> tuple[Chains, Chains]:
-    """Reduced columns of the first simplices in an order, and those of the others, unreduced.
+    """Reduced columns of the first simplices in an order, and unreduced ones of the rest.
 
-    limit  of how often cursors are set or moved; what is left then stays unreduced
+    limit  of steps, settings and moves of cursors; columns left then stay unreduced
     """
     bounds = even_bounds(order.size, threads)
 
-    def begin(low: int, high: int) -> _Block:
-        room = order.size if low == 0 else high - low
+    def begin(low: int, high: int) -> _Share:
+        capacity = order.size if low == 0 else high - low
         cursors, heap = _cursors(d), _heap(d.values.size)
-        share = limit // (len(bounds) - 1)
-        begun, columns = _begun(d, order[low:high]), _columns(room, d)
-        columns, left = _reduce(begun, share, cursors, heap, columns, d)
-        return _Block(columns, left, cursors, heap)
+        steps = limit // (len(bounds) - 1)
+        begun, columns = _begun(d, order[low:high]), _columns(capacity, d)
+        columns, left = _reduce(begun, steps, cursors, heap, columns, d)
+        return _Share(columns, left, cursors, heap)
 
     (columns, left, _, _), *others = spread(begin, bounds)
-    for block in others:
-        again = _first(block.columns.chains, int(block.columns.used[0]))
+    for share in others:
+        again = _first(share.columns.chains, int(share.columns.used[0]))
         if not left.pivot.size:
             columns, again = _reduce(
-                again, limit, block.cursors, block.heap, columns, d, apart=True
+                again, limit, share.cursors, share.heap, columns, d, apart=True
             )
-        left = joined([left, again, block.left])
+        left = joined([left, again, share.left])
     return _first(columns.chains, int(columns.used[0])), left
 
 
@@ -85,14 +85,14 @@ def _reduce(
 # --- chains
 
 
-def earliest(simplices: NDArray[np.int64], d: Coboundary) -> NDArray[np.int64]:
-    """The positions of their earliest cofacets."""
-    return (d.first["note"][simplices, 0] >> 1).astype(np.int64)
+def oldest_cofacets(simplices: NDArray[np.int64], d: Coboundary) -> NDArray[np.int64]:
+    """The positions of the oldest cofacets of simplices."""
+    return (d.first["cofacet"][simplices, 0] >> 1).astype(np.int64)
 
 
 def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
-    """A chain for each simplex: the simplex itself, times the sign of its earliest cofacet."""
-    kind, pivot = d.first["note"].dtype, earliest(order, d)
+    """A chain for each simplex: the simplex itself, times the sign of its oldest cofacet."""
+    kind, pivot = d.first["cofacet"].dtype, oldest_cofacets(order, d)
     multiples = np.ones(order.size, kind)
     if d.p != 2:
         write_signs(order, pivot, d, multiples)  # their own inverses
@@ -100,7 +100,7 @@ def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
 
 
 def _first(chains: Chains, count: int) -> Chains:
-    """So many of them, the first."""
+    """The first `count` chains."""
     end = chains.stop[count]
     return Chains(
         chains.pivot[:count],
@@ -111,7 +111,7 @@ def _first(chains: Chains, count: int) -> Chains:
 
 
 def _behind(chains: Chains, count: int) -> Chains:
-    """All but the first so many."""
+    """All but the first `count` chains."""
     begin = chains.stop[count]
     return Chains(
         chains.pivot[count:],
@@ -132,12 +132,12 @@ def joined(parts: Sequence[Chains]) -> Chains:
     )
 
 
-# --- room for kernels; what is never written to takes no memory
+# --- workspaces of kernels; pages that are never written to take no memory
 
 
 def _columns(most: int, d: Coboundary) -> Columns:
-    """No columns, and room for so many."""
-    kind = d.first["note"].dtype
+    """No columns, and buffers for `most`."""
+    kind = d.first["cofacet"].dtype
     return Columns(
         np.zeros(2, np.int64),
         np.full(1 << (2 * most).bit_length(), -1, np.int32),
@@ -151,19 +151,19 @@ def _columns(most: int, d: Coboundary) -> Columns:
 
 
 def _cursors(d: Coboundary) -> Cursors:
-    """No cursors, and room for one into each simplex's coboundary."""
-    m, kind = d.values.size, d.first["note"].dtype.type
+    """No cursors, and buffers for one into each simplex's coboundary."""
+    m, kind = d.values.size, d.first["cofacet"].dtype.type
     return Cursors(
         used=np.zeros(1, np.int64),
         state=np.zeros((m, 2), kind),
         rows=records(m + 1, 1 + NEXT, kind),
-        seen=np.empty(1, np.int64),
-        room=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n, np.int64)),
+        ahead=np.empty(1, np.int64),
+        scan=Scan(np.empty(d.r + 2, np.int64), np.empty(d.n, np.int64)),
     )
 
 
 def _heap(m: int) -> Heap:
-    """An empty heap, and room for m simplices."""
+    """An empty heap, and buffers for m simplices."""
     return Heap(
         size=np.zeros(1, np.int64),
         value=np.empty(m),

@@ -1,4 +1,4 @@
-"""Which simplex ends the class that another one began, for one index."""
+"""Persistence pairs of one index, and those of index 0 by a minimum spanning forest."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ AT_ONCE = 1 << 12  # edges; complete complexes are connected long before the las
 
 
 class Pairing(NamedTuple):
-    """Bars of one index, as positions of simplices of the dimensions r and r + 1."""
+    """Persistence pairs of index r, as positions of simplices of dimensions r and r + 1."""
 
     births: NDArray[np.int64]  # (m,)
-    deaths: NDArray[np.int64]  # (k,), k <= m: what ends the first k; nothing ends the others
+    deaths: NDArray[np.int64]  # (k,), k <= m: of the first k births; the others are essential
 
 
 UNPAIRED = Pairing(np.empty(0, np.int64), np.empty(0, np.int64))  # of index -1
@@ -24,9 +24,12 @@ UNPAIRED = Pairing(np.empty(0, np.int64), np.empty(0, np.int64))  # of index -1
 def components(
     simplices: Simplices, values: NDArray[np.float64], order: NDArray[np.int64]
 ) -> Pairing:
-    """Who ends whom in index 0. values (n,) of the vertices, order (m,) filtration order of edges.
+    """The persistence pairs of index 0: connected components (the elder rule).
 
-    16 bytes for each vertex.
+    values  (n,) of the vertices
+    order   (m,) filtration order of the edges
+    A vertex is paired with the edge of the minimum spanning forest that joins its component to an
+    older one. Takes 16 bytes for each vertex.
     """
     parent, ends, left = np.arange(values.size), np.full(values.size, -1), values.size - 1
     for begin in range(0, order.size, AT_ONCE):
@@ -34,5 +37,5 @@ def components(
         left -= join(edges, simplices.facets_of(1, edges), values, parent, ends)
         if left == 0:
             break
-    births = np.argsort(ends < 0, kind="stable")  # what never ends comes last
+    births = np.argsort(ends < 0, kind="stable")  # essential classes come last
     return Pairing(births, ends[births][ends[births] >= 0])

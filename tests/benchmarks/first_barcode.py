@@ -1,7 +1,7 @@
 """Seconds from the end of `import reduction` to the first barcode, with nothing compiled and after.
 
 Each time is that of a new process. At first Numba's cache is an empty folder, so the kernels are
-compiled; then they are there. Short columns are reduced by cursors; long ones need windows of bits
+compiled; then they are there. Short columns are reduced by cursors; long ones need blocks of bits
 too, which are compiled then; a listed complex is reduced by other kernels.
 
     python tests/benchmarks/first_barcode.py
@@ -20,7 +20,7 @@ import numpy as np
 rng = np.random.default_rng(20261124)
 """
 COMPLETE = """
-values = [np.zeros(20)] + [r + {heights} for r, m in ((1, 190), (2, 1140), (3, 4845))]
+values = [np.zeros(20)] + [r + {values} for r, m in ((1, 190), (2, 1140), (3, 4845))]
 reduction.FilteredComplex.complete(20, values).barcode()
 """
 LISTED = """
@@ -32,8 +32,8 @@ reduction.FilteredComplex(simplices, values).barcode()
 """
 END = "print(f'{time.perf_counter() - begin:.2f} s')"
 CASES = {
-    "complete, short columns": COMPLETE.format(heights="np.arange(m) / m"),
-    "complete, long columns": COMPLETE.format(heights="rng.random(m)"),
+    "complete, short columns": COMPLETE.format(values="np.arange(m) / m"),
+    "complete, long columns": COMPLETE.format(values="rng.random(m)"),
     "listed": LISTED,
 }
 

@@ -167,7 +167,7 @@ def boundary_of(chain: Chain) -> dict[tuple[int, ...], int]:
 @pytest.mark.parametrize("p", [2, 3, LARGEST_PRIME])
 @pytest.mark.parametrize("complete", [True, False])
 def test_long_columns(complete: bool, p: int) -> None:
-    """Terms, waiting columns and the stack run out of their first room, and grow."""
+    """Terms, waiting columns and the stack outgrow their first buffers."""
     rng = np.random.default_rng(3)
     arrays = filtered(full(12, 3) if complete else sparse(30, 3, 150, rng), rng, 0)
     complex = FilteredComplex(*arrays)
@@ -191,10 +191,10 @@ def test_long_columns(complete: bool, p: int) -> None:
 
 
 @pytest.mark.parametrize("p", [2, 3])
-def test_room_that_is_always_too_small(p: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buffers_that_are_always_too_small(p: int, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = filtered(full(9, 3), np.random.default_rng(1), 0)
     expected = all_bars(FilteredComplex(*arrays).barcode(p, keep_zero=True, max_index=3))
-    monkeypatch.setattr(reduction.persistence.boundary_reduction, "ROOM", 1)
+    monkeypatch.setattr(reduction.persistence.boundary_reduction, "TERMS", 1)
     assert all_bars(FilteredComplex(*arrays).barcode(p, keep_zero=True, max_index=3)) == expected
 
 
@@ -316,7 +316,7 @@ def test_what_does_not_fit_is_refused_and_asked_for_again(monkeypatch: pytest.Mo
     barcode = FilteredComplex(*arrays).barcode()
     expected = [terms(barcode.cycle(2, i)) for i in range(len(barcode[2]))]
     fresh = FilteredComplex(*arrays).barcode()
-    monkeypatch.setattr(reduction.persistence.boundary_reduction, "ROOM", 8)
+    monkeypatch.setattr(reduction.persistence.boundary_reduction, "TERMS", 8)
     fresh.cycle(2, 0)
 
     def all_cycles() -> list[dict[tuple[int, ...], int]]:

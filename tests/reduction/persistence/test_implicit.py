@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.filtrations.simplices import Complete
 from reduction.kernels.buffers import enlarged
-from reduction.kernels.cursors import find_place
+from reduction.kernels.cursors import find_slot
 from reduction.persistence.explicit import explicit_pairings
 from reduction.persistence.implicit import coboundary, implicit_pairings
 from tests.oracles.complexes import Arrays, filtered, full
@@ -22,13 +22,13 @@ from tests.reduction.complete import arranged, complete_arrays, filtration_of, p
 from tests.reduction.persistence.test_persistence import gudhi_bars
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-FIELDS = (2, 3, 127, 2**31 - 1)  # windows hold bits, bytes and 32-bit numbers
+FIELDS = (2, 3, 127, 2**31 - 1)  # blocks hold bits, bytes and 32-bit numbers
 WAYS: list[dict[str, Any]] = [
     {},
-    {"threads": 1, "patience": np.inf},
-    {"threads": 2, "patience": 0},
-    {"threads": 3, "patience": 3},
-    {"threads": 5, "patience": 300},
+    {"threads": 1, "step_limit": np.inf},
+    {"threads": 2, "step_limit": 0},
+    {"threads": 3, "step_limit": 3},
+    {"threads": 5, "step_limit": 300},
 ]
 
 
@@ -62,7 +62,7 @@ def test_barcodes_agree_with_gudhi(p: int, arrays: Arrays) -> None:
 @pytest.mark.parametrize(("n", "dim"), [(30, 2), (18, 3), (12, 5)])
 @pytest.mark.parametrize("levels", [0, 5])
 def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: int) -> None:
-    """Vertices at 0 make the columns as long as they get: room for terms runs out."""
+    """Vertices at 0 make the columns as long as they get: buffers of terms run out."""
     if INTERPRETED and p > 2:
         n -= dim + 1
     rng = np.random.default_rng(20240109)
@@ -84,7 +84,7 @@ def test_terms_that_outgrow_the_memory_are_refused(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("reduction.persistence.implicit_columns.enlarged", short)
     with pytest.raises(CapacityError, match=r"[0-9]+ terms of columns needs .* GB of memory"):
-        implicit_pairings(complex.vertices, complex.values, 2, 2, threads=1, patience=np.inf)
+        implicit_pairings(complex.vertices, complex.values, 2, 2, threads=1, step_limit=np.inf)
 
 
 @pytest.mark.parametrize("levels", [0, 40])
@@ -105,18 +105,18 @@ def test_positions_beyond_32_bits_take_64(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert isinstance(complex.vertices, Complete)
     d = coboundary(complex.vertices, complex.values, 2, 2, 1)
-    assert d.first["note"].dtype == np.int64
-    found = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    assert d.first["cofacet"].dtype == np.int64
+    found = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=np.inf)
     monkeypatch.undo()
     narrow = coboundary(complex.vertices, complex.values, 2, 2, 1)
-    assert narrow.first["note"].dtype == np.int32
-    np.testing.assert_array_equal(narrow.first["note"], d.first["note"])
-    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
+    assert narrow.first["cofacet"].dtype == np.int32
+    np.testing.assert_array_equal(narrow.first["cofacet"], d.first["cofacet"])
+    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=np.inf)
     assert list(map(summary, found)) == list(map(summary, expected))
 
 
 @given(arrays=complete_arrays())
-def test_first_cofacets_are_the_earliest_in_order(arrays: Arrays) -> None:
+def test_first_cofacets_are_the_oldest_in_order(arrays: Arrays) -> None:
     n, values = len(arrays.vertices[0]), arranged(arrays)
     r = len(values) - 2
     if r < 1:
@@ -126,11 +126,11 @@ def test_first_cofacets_are_the_earliest_in_order(arrays: Arrays) -> None:
     d = coboundary(complex.vertices, complex.values, r, 2, 2)
     for simplex in range(values[r].size):
         rows, signs = np.nonzero(complex.facets(r + 1) == simplex)
-        order = np.lexsort((rows, values[r + 1][rows]))[: d.first["note"].shape[1]]
+        order = np.lexsort((rows, values[r + 1][rows]))[: d.first["cofacet"].shape[1]]
         known = d.first[simplex]
         np.testing.assert_array_equal(known["value"][: order.size], values[r + 1][rows[order]])
-        notes = 2 * rows[order] + (signs[order] & 1)
-        np.testing.assert_array_equal(known["note"][: order.size], notes)
+        encoded = 2 * rows[order] + (signs[order] & 1)
+        np.testing.assert_array_equal(known["cofacet"][: order.size], encoded)
         assert (known["value"][order.size :] == np.inf).all()
 
 
@@ -150,10 +150,10 @@ def test_first_cofacets_among_many_are_the_earliest(levels: int) -> None:
         new = np.setdiff1d(np.arange(n), facet)
         cofacets = np.sort(np.column_stack([np.tile(facet, (new.size, 1)), new]), axis=1)
         rows, signs = positions(cofacets), np.argmax(cofacets == new[:, None], axis=1) & 1
-        order = np.lexsort((rows, values[3][rows]))[: d.first["note"].shape[1]]
+        order = np.lexsort((rows, values[3][rows]))[: d.first["cofacet"].shape[1]]
         known = d.first[positions(facet[None])[0]]
         np.testing.assert_array_equal(known["value"], values[3][rows[order]])
-        np.testing.assert_array_equal(known["note"], 2 * rows[order] + signs[order])
+        np.testing.assert_array_equal(known["cofacet"], 2 * rows[order] + signs[order])
 
 
 def test_negative_zero_equals_zero() -> None:
@@ -231,11 +231,11 @@ def test_the_first_violation_is_named(arrays: Arrays, data: st.DataObject) -> No
     n, values = len(arrays.vertices[0]), arranged(arrays)
     r = data.draw(st.integers(1, len(values) - 1))
     i = data.draw(st.integers(0, values[r].size - 1))
-    height = values[r][i]
+    before = values[r][i]
     values[r][i] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
     with pytest.raises(FiltrationError, match=rf"values\[{r}\]\[{i}\] is"):
         FilteredComplex.complete(n, values)
-    values[r][i] = height - 1e3
+    values[r][i] = before - 1e3
     simplex = full(n, r)[r]
     name = tuple(simplex[np.argsort(positions(simplex))][i].tolist())
     with pytest.raises(FiltrationError, match="a face is not above its simplex") as caught:
@@ -250,10 +250,10 @@ def test_the_first_violation_is_named(arrays: Arrays, data: st.DataObject) -> No
 def test_a_table_finds_what_was_put_into_it(keys: list[int]) -> None:
     array, table = np.array(keys, np.int64), np.full(64, -1, np.int32)
     for k, key in enumerate(keys):
-        place = find_place(key, table, array)
-        assert table[place] == -1
-        table[place] = k
-    assert [table[find_place(key, table, array)] for key in keys] == list(range(len(keys)))
+        slot = find_slot(key, table, array)
+        assert table[slot] == -1
+        table[slot] = k
+    assert [table[find_slot(key, table, array)] for key in keys] == list(range(len(keys)))
 
 
 def test_what_does_not_fit_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

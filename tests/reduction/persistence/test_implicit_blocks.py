@@ -1,4 +1,4 @@
-"""Reduction by windows: that it is used, finds the pairs of the matrix, and knows its room."""
+"""Reduction by blocks: that it is used, finds the pairs of the matrix, and keeps within memory."""
 
 import os
 from functools import partial
@@ -10,30 +10,30 @@ from numpy.typing import NDArray
 
 from reduction import FilteredComplex
 from reduction.filtrations.simplices import Complete
+from reduction.kernels.blocks import END, MOST_ROWS, Summands
 from reduction.kernels.cursors import Chains
 from reduction.kernels.residues import (
     ROWS,
     add_multiple,
     add_residue,
     clear_before,
+    empty_blocks,
     find_residue,
     find_row,
-    room_for_windows,
 )
-from reduction.kernels.windows import END, MOST_ROWS, Summands
 from reduction.persistence.explicit import explicit_pairings
 from reduction.persistence.implicit import implicit_pairings
-from reduction.persistence.implicit_windows import _summands as summands_of
-from reduction.persistence.implicit_windows import reduce_packed
+from reduction.persistence.implicit_blocks import _summands as summands_of
+from reduction.persistence.implicit_blocks import reduce_by_blocks
 from tests.oracles.complexes import PROJECTIVE_PLANE, Arrays, filtered, full
 from tests.reduction.complete import arranged, filtration_of, summary
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-FIELDS = (2, 3, 127, 2**31 - 1)  # windows hold bits, bytes and 32-bit numbers
+FIELDS = (2, 3, 127, 2**31 - 1)  # blocks hold bits, bytes and 32-bit numbers
 
 
 @pytest.mark.parametrize(("n", "seed"), [(10, 0), (10, 1), (10, 5), (12, 0)])
-def test_windows_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> None:
+def test_blocks_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> None:
     """With few cofacets some simplices of a chain have none behind its pivot, and are left out.
 
     What they would cancel before the pivot shows where it falls into the word of the pivot: among
@@ -46,22 +46,22 @@ def test_windows_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> Non
     assert isinstance(complex.vertices, Complete)
     expected = list(map(summary, explicit_pairings(filtration_of(complex), 2, dim)))
     for threads in (1, 2, 3):
-        for patience in (10, 30, 100, 300, 1000):
+        for step_limit in (10, 30, 100, 300, 1000):
             found = implicit_pairings(
-                complex.vertices, complex.values, 2, dim, threads=threads, patience=patience
+                complex.vertices, complex.values, 2, dim, threads=threads, step_limit=step_limit
             )
-            assert list(map(summary, found)) == expected, (threads, patience)
+            assert list(map(summary, found)) == expected, (threads, step_limit)
 
 
-def test_windows_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else cursors would find the same pairs, and nothing here would fail."""
-    found = watched_windows(monkeypatch)
+    found = watched_blocks(monkeypatch)
     values = arranged(filtered(full(9, 3), np.random.default_rng(20271), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(9, values)
     assert isinstance(complex.vertices, Complete)
     for p in FIELDS:
-        implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
         assert found == [True, True]
         found.clear()
 
@@ -72,8 +72,8 @@ def test_pivots_other_than_one_are_normalised(
     p: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A projective plane comes before all else, whose second cohomology over Z is Z/2: one pivot is
-    2 or -2, where among random values all are 1 or -1. If it stayed so, windows would fill up."""
-    found = watched_windows(monkeypatch)
+    2 or -2, where among random values all are 1 or -1. If it stayed so, blocks would fill up."""
+    found = watched_blocks(monkeypatch)
     n, rng = 8, np.random.default_rng(20274 + seed)
     vertices = full(n, 3)
     values = [k + rng.random(len(rows)) for k, rows in enumerate(vertices)]
@@ -84,68 +84,68 @@ def test_pivots_other_than_one_are_normalised(
     complex = FilteredComplex.complete(n, arranged(Arrays(vertices, values)))
     assert isinstance(complex.vertices, Complete)
     expected = explicit_pairings(filtration_of(complex), p, 2)
-    pairings = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    pairings = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
     assert list(map(summary, pairings)) == list(map(summary, expected))
     assert found == [True, True]
 
 
-def watched_windows(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """A list that takes up, for each dimension, whether windows had enough room."""
+def watched_blocks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A list that takes up, for each dimension, whether blocks had enough memory."""
     found = list[bool]()
 
     def watched(*arguments: Any) -> NDArray[np.int64] | None:
-        pivots = reduce_packed(*arguments)
+        pivots = reduce_by_blocks(*arguments)
         found.append(pivots is not None)
         return pivots
 
-    monkeypatch.setattr("reduction.persistence.implicit.reduce_packed", watched)
+    monkeypatch.setattr("reduction.persistence.implicit.reduce_by_blocks", watched)
     return found
 
 
 @pytest.mark.parametrize("p", FIELDS)
-def test_cursors_go_on_where_windows_outgrow_their_room(
+def test_cursors_go_on_where_blocks_outgrow_their_memory(
     p: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever it is that there is no room for."""
+    """Whichever buffer is full."""
     n = 10 if INTERPRETED else 24
     values = arranged(filtered(full(n, 3), np.random.default_rng(20264), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(n, values)
     assert isinstance(complex.vertices, Complete)
-    expected = implicit_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    expected = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=np.inf)
 
-    outcomes = watched_windows(monkeypatch)
+    outcomes = watched_blocks(monkeypatch)
     lists = 4 * values[2].size * (n - 2)
     for k in range(0, 30, 2):
         monkeypatch.setattr(
-            "reduction.persistence.implicit_windows.available", lambda free=lists + 2**k: free
+            "reduction.persistence.implicit_blocks.available", lambda free=lists + 2**k: free
         )
-        found = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
+        found = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
         assert list(map(summary, found)) == list(map(summary, expected)), k
     assert set(outcomes) == {True, False}
 
 
 @pytest.mark.parametrize("p", [2, 127])
-def test_a_column_of_more_summands_than_there_is_room_for_is_left_to_cursors(
+def test_a_column_of_more_summands_than_their_buffer_holds_is_left_to_cursors(
     p: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcomes, rooms = watched_windows(monkeypatch), list[int]()
+    outcomes, sizes = watched_blocks(monkeypatch), list[int]()
     values = arranged(filtered(full(12, 3), np.random.default_rng(20275), 0))
     values[0][:] = 0
     complex = FilteredComplex.complete(12, values)
     assert isinstance(complex.vertices, Complete)
-    expected = implicit_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
+    expected = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=np.inf)
 
-    def bounded(size: int, most: int, chains: Chains, room: int) -> Summands:
-        rooms.append(most)
-        return summands_of(size, room if len(rooms) % 2 == 0 else most, chains)
+    def bounded(size: int, most: int, chains: Chains, buffer: int) -> Summands:
+        sizes.append(most)
+        return summands_of(size, buffer if len(sizes) % 2 == 0 else most, chains)
 
-    for room in (8, 12, 16, 200):
+    for buffer in (8, 12, 16, 200):
         monkeypatch.setattr(
-            "reduction.persistence.implicit_windows._summands", partial(bounded, room=room)
+            "reduction.persistence.implicit_blocks._summands", partial(bounded, buffer=buffer)
         )
-        found = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
-        assert list(map(summary, found)) == list(map(summary, expected)), room
+        found = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
+        assert list(map(summary, found)) == list(map(summary, expected)), buffer
     assert outcomes == [True, False] * 3 + [True, True]
 
 
@@ -157,9 +157,9 @@ def test_an_error_of_memory_leaves_columns_to_cursors(monkeypatch: pytest.Monkey
     values[0][:] = 0
     complex = FilteredComplex.complete(9, values)
     assert isinstance(complex.vertices, Complete)
-    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=np.inf)
-    monkeypatch.setattr("reduction.persistence.implicit_windows._room", short)
-    found = implicit_pairings(complex.vertices, complex.values, 2, 2, patience=0)
+    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=np.inf)
+    monkeypatch.setattr("reduction.persistence.implicit_blocks._workspace", short)
+    found = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=0)
     assert list(map(summary, found)) == list(map(summary, expected))
 
 
@@ -168,37 +168,37 @@ def test_twice_a_rank_is_before_the_end_of_a_list() -> None:
 
 
 @pytest.mark.parametrize("p", [2, 3, 5, 127, 131, 65537, 2**31 - 1])
-def test_windows_add_as_residues_do(p: int) -> None:
+def test_blocks_add_as_residues_do(p: int) -> None:
     rng = np.random.default_rng(20265)
-    window, others, room = room_for_windows(3, p)
-    window[:] = others[:] = 0
+    block, others, buffer = empty_blocks(3, p)
+    block[:] = others[:] = 0
     expected, added = rng.integers(0, p, ROWS), rng.integers(0, p, ROWS)
-    for residues, target in ((expected, window), (added, others)):
+    for residues, target in ((expected, block), (added, others)):
         residues[rng.random(ROWS) < 0.5] = p - 1
         residues[:700] = 0
         for row, residue in enumerate(residues.tolist()):
             if residue:
                 add_residue(residue, row, target, p)
     for multiple in {1, p // 2, p - 1} - {0}:
-        add_multiple(multiple, others, window, room, p)
+        add_multiple(multiple, others, block, buffer, p)
         expected = (expected + multiple * added) % p
-        found = [find_residue(row, window, p) for row in range(ROWS)]
+        found = [find_residue(row, block, p) for row in range(ROWS)]
         np.testing.assert_array_equal(found, expected)
-        assert find_row(0, window, p) == find_row(700, window, p) == np.flatnonzero(expected)[0]
+        assert find_row(0, block, p) == find_row(700, block, p) == np.flatnonzero(expected)[0]
     for row in (0, 1, 700, 1023, 1024, ROWS - 1, ROWS):
-        clear_before(row, window, p)
+        clear_before(row, block, p)
         expected[:row] = 0
-        found = [find_residue(row, window, p) for row in range(ROWS)]
+        found = [find_residue(row, block, p) for row in range(ROWS)]
         np.testing.assert_array_equal(found, expected)
-    assert find_row(0, window, p) == ROWS
+    assert find_row(0, block, p) == ROWS
 
 
 @pytest.mark.parametrize("p", [2] if INTERPRETED else FIELDS)
-def test_cursors_and_windows_find_the_same_pairs(p: int) -> None:
+def test_cursors_and_blocks_find_the_same_pairs(p: int) -> None:
     n = 20 if INTERPRETED else 45
     arrays = filtered(full(n, 3), np.random.default_rng(4), 0)
     complex = FilteredComplex.complete(n, arranged(arrays))
     assert isinstance(complex.vertices, Complete)
-    short = implicit_pairings(complex.vertices, complex.values, p, 2, patience=np.inf)
-    packed = implicit_pairings(complex.vertices, complex.values, p, 2, patience=0)
+    short = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=np.inf)
+    packed = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
     assert list(map(summary, short)) == list(map(summary, packed))

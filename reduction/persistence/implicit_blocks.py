@@ -1,13 +1,10 @@
-"""The second half of a reduction of a complete complex, by windows: see `kernels.windows`."""
+"""The second half of a reduction of a complete complex, by blocks: see `kernels.blocks`."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reduction.filtrations.sorting import filtration_order
-from reduction.kernels.coboundary import Coboundary, Scan
-from reduction.kernels.cursors import Chains
-from reduction.kernels.residues import ROWS, room_for_windows
-from reduction.kernels.windows import (
+from reduction.kernels.blocks import (
     NOBODY,
     Blocks,
     Lists,
@@ -15,19 +12,22 @@ from reduction.kernels.windows import (
     Summands,
     Sums,
     Work,
-    reduce_windows,
+    reduce_blocks,
 )
+from reduction.kernels.coboundary import Coboundary, Scan
+from reduction.kernels.cursors import Chains
+from reduction.kernels.residues import ROWS, empty_blocks
 from reduction.memory import available
-from reduction.persistence.implicit_columns import earliest, joined
+from reduction.persistence.implicit_columns import joined, oldest_cofacets
 
 
-def reduce_packed(
+def reduce_by_blocks(
     reduced: Chains, unreduced: Chains, apparent: NDArray[np.int64], d: Coboundary
 ) -> NDArray[np.int64] | None:
-    """The pivots of columns of which some are reduced, and the others come behind them.
+    """The pivots of reduced columns, and of unreduced ones behind them.
 
     apparent  the r-simplices in apparent pairs
-    None where more room is needed than there is.
+    None where they do not fit into memory.
     """
     try:
         return _reduce(reduced, unreduced, apparent, d)
@@ -43,18 +43,19 @@ def _reduce(
     rank = np.empty(order.size, np.int32)
     rank[order] = np.arange(order.size, dtype=np.int32)
     owner = np.full(order.size, NOBODY)
-    owner[rank[earliest(apparent, d)]] = -2 - apparent
+    owner[rank[oldest_cofacets(apparent, d)]] = -2 - apparent
     owner[rank[reduced.pivot]] = -2 - d.values.size - np.arange(first)
     found = rank[chains.pivot].astype(np.int64)
-    work = _room(Rows(rank, owner), chains, d)
-    return order[found] if reduce_windows(first, chains, found, work, d) else None
+    work = _workspace(Rows(rank, owner), chains, d)
+    return order[found] if reduce_blocks(first, chains, found, work, d) else None
 
 
-def _room(ranked: Rows, chains: Chains, d: Coboundary) -> Work:
-    """No sums yet, and room for as many as there are chains.
+def _workspace(ranked: Rows, chains: Chains, d: Coboundary) -> Work:
+    """A workspace without sums, with buffers for as many as there are chains.
 
-    Of what is free beside all lists, half is for blocks, a quarter for summands, an eighth for
-    those of the working column; no more than they could need. What is never written to takes none.
+    Of the memory that is free beside all lists, half is for blocks, a quarter for summands, an
+    eighth for those of the working column; no more than they could need. Pages that are never
+    written to take none.
     """
     m, most, rows = d.values.size, chains.pivot.size, d.above.size
     every = m * (d.n - d.r)  # each simplex has n - r - 1 cofacets, and the end of its list
@@ -77,20 +78,20 @@ def _room(ranked: Rows, chains: Chains, d: Coboundary) -> Work:
         visited=np.empty(most, np.int64),
         progress=np.empty(most, np.int64),
     )
-    count = min(4 * free // (16 + room_for_windows(1, d.p).nbytes), most * (rows // ROWS + 1))
+    count = min(4 * free // (16 + empty_blocks(1, d.p).nbytes), most * (rows // ROWS + 1))
     blocks = Blocks(
         np.zeros(1, np.int64),
         np.empty(count, np.int64),
         np.empty(count, np.int64),
-        room_for_windows(count, d.p),
-        room_for_windows(1, d.p)[0],
+        empty_blocks(count, d.p),
+        empty_blocks(1, d.p)[0],
     )
     working = _summands(free, longest, chains)
-    return Work(ranked, lists, sums, blocks, working, room_for_windows(1, d.p)[0])
+    return Work(ranked, lists, sums, blocks, working, empty_blocks(1, d.p)[0])
 
 
 def _summands(size: int, most: int, chains: Chains) -> Summands:
-    """Room for summands of so many bytes in total, and no more than so many."""
+    """Buffers of `size` bytes for summands, and no more than `most` of them."""
     kind = chains.multiples.dtype
     count = min(size // (8 + kind.itemsize), most)
     return Summands(np.empty(count, np.int64), np.empty(count, kind))
