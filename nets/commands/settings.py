@@ -210,12 +210,6 @@ class NetworkSettings(ComplexSettings):
         """Number of minima."""
         return len(self.checkpoints) or (MINIMA if self.minima is None else self.minima)
 
-    def build_options(self) -> BuildOptions:
-        """Options of the complex. Raises OptionError for values out of range."""
-        return BuildOptions(
-            resolution=self.resolution, tolerance=self.maximum_tolerance, seed=self.seed
-        )
-
     @property
     def gpu(self) -> str | None:
         """The name of the CUDA device of the networks, if there is one."""

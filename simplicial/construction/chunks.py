@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simplicial.configuration import torch_threads
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import evaluate, values_and_gradients
 from simplicial.loss import Evaluation, Loss, ValueAndGradient
@@ -175,12 +176,8 @@ def finish(
     on_step, on_points  for progress, as `Optimizer.optimise` and `sample_interiors` call them
     Raises LossError where the loss breaks its contract.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(chunk.options.threads)
-    try:
+    with torch_threads(chunk.options.threads):
         return _finish(loss, optimizer, chunk, (on_step, on_points))
-    finally:
-        torch.set_num_threads(before)
 
 
 Progress = tuple[Callable[[], object], Callable[[int], object]]
