@@ -47,7 +47,7 @@ def mpi(processes: int, out: Path) -> list[str]:
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """Barcodes, records and what they were made with."""
+    """Barcodes, records and their settings."""
     paths = [out / "barcodes.json", *(out / "store").rglob("[a-z0-9]*.*")]
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 

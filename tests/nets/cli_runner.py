@@ -1,4 +1,4 @@
-"""The command line as tests call it, and what its folders hold."""
+"""The command line as tests call it, and the content of its folders."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def record_of(folder: Path) -> dict[str, Any]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """All files but the records of what a run has finished."""
+    """All files but the records of finished simplices."""
     files = [p for p in folder.rglob("*") if p.is_file() and "records" not in p.parts]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 

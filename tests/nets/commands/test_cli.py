@@ -1,4 +1,4 @@
-"""The command line: what it writes, and that it repeats itself."""
+"""Results of the command line: files, printed text, and the same bits when repeated."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A run that is killed, that has no room, or that meets another one, through the command."""
+"""Runs of the command that are killed, run out of disk, or meet another run in their folder."""
 
 import json
 import os
@@ -162,7 +162,7 @@ def test_workers_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
     command = [*RUN, "--epochs", "100000", "--workers", "2", "--out", str(tmp_path / "out")]
     run = subprocess.Popen([sys.executable, "-m", "nets.cli", *command], start_new_session=True)
     deadline = time.monotonic() + 60
-    while len(members(run.pid)) < 4:  # the run, two workers, and what watches their semaphores
+    while len(members(run.pid)) < 4:  # the run, two workers, and the tracker of their semaphores
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(3)

@@ -1,4 +1,4 @@
-"""`status`, `report` and `run --dry-run`: what they say of a run, against the run itself."""
+"""`status`, `report` and `run --dry-run`, compared with the run itself."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""CIFAR-10's binary version: what is read, where it is found, and every way a file may be wrong."""
+"""CIFAR-10's binary version: its content and folders, and every way a file may be wrong."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""FashionMNIST: what it holds, where it is found, and every way in which a file may be wrong."""
+"""FashionMNIST: its content and folders, and every way in which a file may be wrong."""
 
 import gzip
 import struct
@@ -265,7 +265,7 @@ def test_download_calls_torchvisions_downloader_once_and_reads_what_it_left(
 ):
     downloader = Downloader(tiny)
     monkeypatch.setattr("torchvision.datasets.FashionMNIST", downloader)
-    # Debian's copy holds something else: what was asked for is the download
+    # Debian's copy holds something else: the download was asked for
     write(fashion_mnist.DEBIAN_FOLDER, tiny._replace(train_labels=9 - tiny.train_labels), plain)
     for _ in range(2):
         read = load("fashion-mnist", given, download=True)

@@ -1,4 +1,4 @@
-"""Images as a value: what they know, their digest, parts and sizes of them, what is refused."""
+"""Images as a value: shape, digest, parts and sizes of them, and data that are refused."""
 
 import math
 
