@@ -31,6 +31,7 @@ def test_the_readmes_python_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert (tmp_path / "triangle.png").stat().st_size > 5_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("page", "outputs"), [("first_run", 4), ("your_network", 2)])
 def test_what_a_page_tells_to_type_prints_what_the_page_shows(
     page: str, outputs: int, tmp_path: Path
@@ -100,16 +101,27 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 EXAMPLES = [(path.stem,) for path in sorted((ROOT / "examples").glob("*.py"))]
 PICTURES = [("meaning", picture) for picture in ("voids", "barriers", "sampled")]
+LONG = (("own_networks",), ("meaning", "voids"))
 
 
-@pytest.mark.parametrize("script", [*EXAMPLES, *PICTURES], ids="-".join)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=[pytest.mark.long] if script in LONG else [])
+        for script in (*EXAMPLES, *PICTURES)
+    ],
+    ids="-".join,
+)
 def test_examples_draw_a_picture(script: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     assert f"picture: {picture}" in run(*script, "--out", picture)
     assert picture.stat().st_size > 5_000
 
 
-@pytest.mark.parametrize("name", ["figure_1", "figure_2", "figure_3", "figure_4"])
+@pytest.mark.parametrize(
+    "name",
+    ["figure_1", *(pytest.param(f"figure_{i}", marks=pytest.mark.long) for i in (2, 3, 4))],
+)
 def test_the_papers_figures_are_drawn_at_the_smallest_scale(
     name: str, run: Run, tmp_path: Path
 ) -> None:
@@ -123,6 +135,7 @@ def test_the_papers_figures_are_drawn_at_the_smallest_scale(
         assert np.abs(imread(again) - imread(picture)).mean() < 1e-3
 
 
+@pytest.mark.long
 def test_the_papers_table_is_printed_at_the_smallest_scale(run: Run, tmp_path: Path) -> None:
     script = ["paper/table_1a", "--folder", "runs", "--minima", "4"]
     lines = run(*script).splitlines()

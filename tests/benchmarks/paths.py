@@ -18,8 +18,8 @@ defaults.
 
 An evaluation is a point whose gradient was taken; a product of the Hessian and a vector counts as
 one more, so a Hessian as d, and so does a point where only the value was taken. Of `elastic`
-everything counts that `build_complex` asks for: relaxation, refined maximum, certificates. Values at
-the two ends are known to all. At a budget each method has its last result that cost no more.
+everything counts that `build_complex` asks for: relaxation, refined maximum, certificates. Values
+at the two ends are known to all. At a budget each method has its last result that cost no more.
 
     python tests/benchmarks/paths.py [--out FOLDER]
 """

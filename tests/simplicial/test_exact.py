@@ -46,7 +46,12 @@ def matched(bars: NDArray[np.float64], exact: NDArray[np.float64]) -> tuple[floa
     return cost[rows, columns].max(initial=0.0), float(np.diff(rest).max(initial=0.0))
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = ("double-well-4", "double-well-5")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] if n in LONG else []) for n in CASES]
+)
 def test_every_bar_is_found_exactly_and_no_other(name: str) -> None:
     make, max_dim = CASES[name]
     landscape: Landscape = make()
