@@ -29,7 +29,7 @@ from reduction.filtrations.rips import rips_filtration
 from reduction.filtrations.simplices import Simplices
 from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
-from reduction.validation import as_bool, as_path, is_whole, length_of, short_repr
+from reduction.validation import as_bool, is_whole, length_of, short_repr
 
 if TYPE_CHECKING:  # loaded where they are used
     import networkx as nx
@@ -161,8 +161,7 @@ class FilteredComplex:
         Raises DataError for other content, OptionError for what is no path, OSError where there is
         no file.
         """
-        content = as_path(path).read_bytes()
-        with refusing(path, "filtered complex", VERSION):
+        with refusing(path, "filtered complex", VERSION) as content:
             return cls(*_read(content))
 
     def save(self, path: str | Path) -> None:

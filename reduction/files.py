@@ -58,10 +58,14 @@ def check_tag(name: object, version: object, expected: str, *versions: int) -> N
 
 
 @contextmanager
-def refusing(path: str | Path, name: str, version: int | str) -> Generator[None]:
-    """Turn whatever goes wrong while the content of a file is decoded into one DataError."""
+def refusing(path: str | Path, name: str, version: int | str) -> Generator[bytes]:
+    """The content of a file; whatever goes wrong while it is decoded is raised as one DataError.
+
+    Raises OptionError for what is no path, OSError where there is no file.
+    """
+    content = as_path(path).read_bytes()
     try:
-        yield
+        yield content
     except Exception as error:  # decoders fail in every way on bytes that are not their own
         raise DataError(
             f"{path} is no {name} of version {version}, or was altered or cut off "

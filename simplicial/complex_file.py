@@ -18,7 +18,7 @@ from torch import Tensor
 
 from reduction import DataError, Ends, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
-from reduction.validation import as_integer, as_path
+from reduction.validation import as_integer
 from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
 from simplicial.evaluation import evaluate
@@ -86,9 +86,8 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     """
     check_callable(loss)
     device = usable_device(device)
-    content = as_path(path).read_bytes()
     with (
-        refusing(path, "loss complex", VERSION),
+        refusing(path, "loss complex", VERSION) as content,
         np.load(BytesIO(content), allow_pickle=False) as archive,
     ):
         values, geometry = _decode(archive, device)

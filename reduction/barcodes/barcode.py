@@ -19,7 +19,7 @@ from reduction.files import refusing
 from reduction.filtrations.simplices import Simplices
 from reduction.persistence.cycles import Chain, Cycles
 from reduction.persistence.fields import prime
-from reduction.validation import as_path, is_whole, length_of
+from reduction.validation import is_whole, length_of
 
 
 class Pairs(NamedTuple):
@@ -116,8 +116,7 @@ class Barcode:
         Raises DataError for other content, OptionError for what is no path, OSError where there is
         no file.
         """
-        content = as_path(path).read_bytes()
-        with refusing(path, "barcode", VERSIONS):
+        with refusing(path, "barcode", VERSIONS) as content:
             field, records = read_barcode(content)
             bars = [
                 [(birth, math.inf if death is None else death) for birth, death in record.bars]

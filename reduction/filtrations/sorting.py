@@ -1,5 +1,7 @@
 """Filtration order, the order of whole numbers, and that of bars."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,13 @@ def filtration_order(values: NDArray[np.float64]) -> NDArray[np.int64]:
     if not repair_order(keys, values, bits, order):
         return np.argsort(values, kind="stable")
     return order
+
+
+def ranks(order: NDArray[np.int64], kind: type[np.integer] = np.int64) -> NDArray[Any]:
+    """(m,): the rank of each position in an order of all of them, the inverse permutation."""
+    rank = np.empty(order.size, kind)
+    rank[order] = np.arange(order.size, dtype=kind)
+    return rank
 
 
 def ascending_order(keys: NDArray[np.int64]) -> NDArray[np.int64] | None:

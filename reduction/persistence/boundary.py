@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.filtrations.sorting import ranks
+
 if TYPE_CHECKING:  # loaded where it is used
     from scipy import sparse
 
@@ -37,13 +39,11 @@ def boundary_matrix(
     """
     from scipy import sparse
 
-    rank = np.empty_like(facet_order)
-    rank[facet_order] = np.arange(facet_order.size)
     m, width = facets.shape
     signs = np.tile((-1) ** np.arange(width), m).astype(np.int8)
     indptr = np.arange(0, m * width + 1, width)
     matrix = sparse.csc_array(
-        (signs, rank[facets[order]].ravel(), indptr), shape=(facet_order.size, m)
+        (signs, ranks(facet_order)[facets[order]].ravel(), indptr), shape=(facet_order.size, m)
     )
     matrix.sort_indices()
     return matrix

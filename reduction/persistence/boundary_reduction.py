@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.filtrations.filtration import Filtration
-from reduction.filtrations.sorting import filtration_order
+from reduction.filtrations.sorting import filtration_order, ranks
 from reduction.kernels.boundary_columns import (
     DONE,
     STACK_FULL,
@@ -76,8 +76,7 @@ class ReducedBoundary:
         self._simplices, self._r = filtration.simplices, r
         self._columns = np.append(pairing.deaths, -1)  # the last is of any other r-simplex
         self._youngest = filtration_order(below)[::-1]  # (r-1)-simplices by row
-        self._row = np.empty_like(self._youngest)
-        self._row[self._youngest] = np.arange(m)
+        self._row = ranks(self._youngest)
         owner = np.full(m, -1)
         owner[self._row[pairing.births[:count]]] = np.arange(count)
         signs = np.array([(p - 1) if i % 2 else 1 for i in range(r + 1 if r else 0)], np.int64)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from reduction.errors import DimensionError
 from reduction.filtrations.filtration import Filtration
-from reduction.filtrations.sorting import filtration_order
+from reduction.filtrations.sorting import filtration_order, ranks
 from reduction.memory import require
 from reduction.persistence.boundary_reduction import ReducedBoundary, Terms
 from reduction.persistence.cohomology import pairings
@@ -114,7 +114,7 @@ def canonical_form(filtration: Filtration, field: int) -> CanonicalForm:
     count = sum(filtration.counts)
     require(BYTES * count, f"the canonical form of {count} simplices")
     paired = pairings(filtration, p, filtration.dim)
-    ranks = [_ranks(values) for values in filtration.values]
+    rank = [ranks(filtration_order(values)) for values in filtration.values]
     bases: list[sparse.csc_array] = []
     below: dict[int, Terms] = {}  # the chains of r - 1, by simplex
     for r in range(filtration.dim + 1):
@@ -126,38 +126,31 @@ def canonical_form(filtration: Filtration, field: int) -> CanonicalForm:
         for simplex in paired[r].births[paired[r].deaths.size :].tolist():
             chains[simplex] = reduced.cycle(simplex)
         if r:
-            bases.append(_matrix(below, ranks[r - 1]))
+            bases.append(_matrix(below, rank[r - 1]))
         below = chains
-    bases.append(_matrix(below, ranks[-1]))
-    ends = [_ends(pairing, r, ranks) for r, pairing in enumerate(paired)]
+    bases.append(_matrix(below, rank[-1]))
+    ends = [_ends(pairing, r, rank) for r, pairing in enumerate(paired)]
     return CanonicalForm(tuple(bases), tuple(ends), p)
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(m,): the rank of each simplex in filtration order."""
-    ranks = np.empty(values.size, np.int64)
-    ranks[filtration_order(values)] = np.arange(values.size)
-    return ranks
-
-
-def _matrix(chains: dict[int, Terms], ranks: NDArray[np.int64]) -> "sparse.csc_array":
+def _matrix(chains: dict[int, Terms], rank: NDArray[np.int64]) -> "sparse.csc_array":
     """The chains of one dimension, by their youngest simplices, as columns in filtration order."""
     from scipy import sparse
 
-    m = ranks.size
-    terms = [chains[simplex] for simplex in np.argsort(ranks).tolist()]
+    m = rank.size
+    terms = [chains[simplex] for simplex in np.argsort(rank).tolist()]
     indptr = np.cumsum([0, *(chain.positions.size for chain in terms)])
-    rows = ranks[np.concatenate([np.empty(0, np.int64), *(chain.positions for chain in terms)])]
+    rows = rank[np.concatenate([np.empty(0, np.int64), *(chain.positions for chain in terms)])]
     data = np.concatenate([np.empty(0, np.int64), *(chain.coefficients for chain in terms)])
     matrix = sparse.csc_array((data, rows, indptr), shape=(m, m))
     matrix.sort_indices()
     return matrix
 
 
-def _ends(pairing: Pairing, r: int, ranks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(m_r,): the death of each r-simplex, both as ranks; -1 for none."""
-    ends = np.full(ranks[r].size, -1)
+def _ends(pairing: Pairing, r: int, rank: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """(m_r,): the death of each r-simplex, both as rank; -1 for none."""
+    ends = np.full(rank[r].size, -1)
     if pairing.deaths.size:
         births = pairing.births[: pairing.deaths.size]
-        ends[ranks[r][births]] = ranks[r + 1][pairing.deaths]
+        ends[rank[r][births]] = rank[r + 1][pairing.deaths]
     return ends

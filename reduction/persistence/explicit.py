@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import index_type
-from reduction.filtrations.sorting import filtration_order
+from reduction.filtrations.sorting import filtration_order, ranks
 from reduction.kernels.bit_tree import no_bits
 from reduction.kernels.buffers import enlarged
 from reduction.kernels.sparse_columns import (
@@ -84,7 +84,7 @@ def _pair(
     p: int,
 ) -> Pairing:
     """Pair r-simplices with (r+1)-simplices, whose facets and filtration orders are given."""
-    rank, rank_above = _ranks(order), _ranks(above)
+    rank, rank_above = (ranks(given, index_type(given.size)) for given in (order, above))
     matrix = _coboundary(facets, rank_above, skipped, p)
     left = matrix.stop > matrix.start[:-1]
     pair_apparent(facets, rank_above, rank, matrix, left)
@@ -95,13 +95,6 @@ def _pair(
     essential = ~cleared
     essential[births] = False
     return Pairing(np.concatenate([births, np.flatnonzero(essential)]), above[deaths])
-
-
-def _ranks(order: NDArray[np.int64]) -> NDArray[np.integer]:
-    """The rank of each simplex in filtration order."""
-    rank = np.empty(order.size, index_type(order.size))
-    rank[order] = np.arange(order.size, dtype=rank.dtype)
-    return rank
 
 
 def _coboundary(

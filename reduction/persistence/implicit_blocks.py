@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.filtrations.sorting import filtration_order
+from reduction.filtrations.sorting import filtration_order, ranks
 from reduction.kernels.blocks import (
     NOBODY,
     Blocks,
@@ -40,8 +40,7 @@ def _reduce(
 ) -> NDArray[np.int64] | None:
     chains, first = joined([reduced, unreduced]), reduced.pivot.size
     order = filtration_order(d.above)
-    rank = np.empty(order.size, np.int32)
-    rank[order] = np.arange(order.size, dtype=np.int32)
+    rank = ranks(order, np.int32)
     owner = np.full(order.size, NOBODY)
     owner[rank[oldest_cofacets(apparent, d)]] = -2 - apparent
     owner[rank[reduced.pivot]] = -2 - d.values.size - np.arange(first)

@@ -27,6 +27,19 @@ def filtration_of(complex: FilteredComplex) -> Filtration:
     return Filtration(complex.vertices, complex.values)
 
 
+def assert_as_expected(complex: FilteredComplex, expected: Arrays) -> None:
+    """A complex with these simplices and values in order, and as a list of them would make it."""
+    listed = FilteredComplex(*expected)
+    assert complex.dim == listed.dim
+    assert type(complex.vertices) is type(listed.vertices)
+    for r in range(complex.dim + 1):
+        np.testing.assert_array_equal(complex.vertices[r], expected.vertices[r])
+        np.testing.assert_array_equal(complex.values[r], expected.values[r])
+        assert not complex.values[r].flags.writeable
+        if r:
+            np.testing.assert_array_equal(complex.facets(r), listed.facets(r))
+
+
 @st.composite
 def complete_arrays(draw: st.DrawFn) -> Arrays:
     """Complete skeletons of 2 to 9 vertices, dimension 1 to 5; with ties in most."""

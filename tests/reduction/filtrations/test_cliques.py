@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reduction import CapacityError, DimensionError, FilteredComplex, FiltrationError, ShapeError
 from reduction.filtrations.simplices import Complete
 from tests.oracles.cliques import cliques
+from tests.reduction.complete import assert_as_expected
 from tests.reduction.persistence.test_persistence import FIELDS, sorted_rows
 
 
@@ -61,15 +62,7 @@ def test_cliques_are_the_sets_of_vertices_joined_pairwise(
     edges = {(a, b): x for (a, b), x in zip(graph.edges.tolist(), graph.lengths, strict=True)}
     expected = cliques(graph.labels, graph.heights, edges, dim)
     complex = graph.expanded(dim)
-    listed = FilteredComplex(*expected)
-    assert complex.dim == dim
-    assert type(complex.vertices) is type(listed.vertices)
-    for r in range(dim + 1):
-        np.testing.assert_array_equal(complex.vertices[r], expected.vertices[r])
-        np.testing.assert_array_equal(complex.values[r], expected.values[r])
-        assert not complex.values[r].flags.writeable
-        if r:
-            np.testing.assert_array_equal(complex.facets(r), listed.facets(r))
+    assert_as_expected(complex, expected)
 
 
 @pytest.mark.parametrize("field", FIELDS)

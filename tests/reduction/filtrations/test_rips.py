@@ -20,6 +20,7 @@ from reduction import (
 )
 from reduction.filtrations.simplices import Complete, Listed
 from tests.oracles.cliques import cliques
+from tests.reduction.complete import assert_as_expected
 from tests.reduction.persistence.test_persistence import FIELDS, sorted_rows
 
 SQUARE = np.array([[0, 1, 2, 1], [1, 0, 1, 2], [2, 1, 0, 1], [1, 2, 1, 0]])
@@ -51,14 +52,7 @@ def test_simplices_are_as_high_as_their_longest_edge(
     }
     expected = cliques(np.arange(n), np.zeros(n), edges, dim)
     complex = FilteredComplex.rips(distances, dim, threshold=threshold)
-    listed = FilteredComplex(*expected)
-    assert type(complex.vertices) is type(listed.vertices)
-    for r in range(dim + 1):
-        np.testing.assert_array_equal(complex.vertices[r], expected.vertices[r])
-        np.testing.assert_array_equal(complex.values[r], expected.values[r])
-        assert not complex.values[r].flags.writeable
-        if r:
-            np.testing.assert_array_equal(complex.facets(r), listed.facets(r))
+    assert_as_expected(complex, expected)
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -58,6 +58,11 @@ def gudhi_bars(arrays: Arrays, field: int) -> list[NDArray[np.float64]]:
     return [sorted_rows(tree.persistence_intervals_in_dimension(r)) for r in range(len(arrays[0]))]
 
 
+def assert_agrees_with_gudhi(barcode: Barcode, arrays: Arrays, field: int) -> None:
+    for bars, expected in zip(barcode, gudhi_bars(arrays, field), strict=True):
+        np.testing.assert_array_equal(bars, expected)
+
+
 def sorted_rows(bars: NDArray[np.float64]) -> NDArray[np.float64]:
     rows = np.reshape(bars, (-1, 2))
     return rows[np.lexsort(rows.T[::-1])]
@@ -178,8 +183,7 @@ def test_torsion_of_order_three(p: int, expected: list[int]) -> None:
 @given(arrays=full_complexes())
 def test_full_complexes_agree_with_gudhi(field: int, arrays: Arrays) -> None:
     barcode = whole_barcode(arrays, field)
-    for bars, expected in zip(barcode, gudhi_bars(arrays, field), strict=True):
-        np.testing.assert_array_equal(bars, expected)
+    assert_agrees_with_gudhi(barcode, arrays, field)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -187,8 +191,7 @@ def test_full_complexes_agree_with_gudhi(field: int, arrays: Arrays) -> None:
 @given(arrays=sparse_complexes())
 def test_sparse_complexes_agree_with_gudhi(field: int, arrays: Arrays) -> None:
     barcode = whole_barcode(arrays, field)
-    for bars, expected in zip(barcode, gudhi_bars(arrays, field), strict=True):
-        np.testing.assert_array_equal(bars, expected)
+    assert_agrees_with_gudhi(barcode, arrays, field)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -198,8 +201,7 @@ def test_large_complexes_agree_with_gudhi(field: int, levels: int) -> None:
     for simplices in (sparse(40, 4, 300, rng), full(25, 2), full(12, 4)):
         arrays = filtered(simplices, rng, levels)
         barcode = whole_barcode(arrays, field)
-        for bars, expected in zip(barcode, gudhi_bars(arrays, field), strict=True):
-            np.testing.assert_array_equal(bars, expected)
+        assert_agrees_with_gudhi(barcode, arrays, field)
 
 
 @given(
@@ -217,8 +219,7 @@ def test_filtered_surfaces_agree_with_gudhi(field: int, seed: int, levels: int) 
     for simplices in (PROJECTIVE_PLANE, surface("klein")):
         arrays = filtered(simplices, np.random.default_rng(seed), levels)
         barcode = whole_barcode(arrays, field)
-        for bars, expected in zip(barcode, gudhi_bars(arrays, field), strict=True):
-            np.testing.assert_array_equal(bars, expected)
+        assert_agrees_with_gudhi(barcode, arrays, field)
 
 
 # --- theorems
