@@ -23,8 +23,8 @@ def configure_process() -> None:
     and so by how many points are computed together, unless the environment has MKL_CBWR before its
     first product. It becomes AUTO here, unless it is set already; processes that are begun later
     inherit it. glibc gives a layer's memory back to the system and takes it anew, page by page,
-    until a block has been freed that is as large as it learns from: a tenth of a ResNet's training
-    step. Warns with RuntimeWarning where MKL has multiplied without MKL_CBWR before.
+    until a block has been freed that is as large as it learns from: up to a third of the time in
+    which LeNet is evaluated. Warns with RuntimeWarning where MKL has multiplied without MKL_CBWR before.
     """
     value = os.environ.setdefault(_VARIABLE, "AUTO")
     bytes(_LARGEST)  # of zeros that the system promises: no page of it is touched
