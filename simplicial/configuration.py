@@ -24,7 +24,7 @@ def configure_process() -> None:
     first product. It becomes AUTO here, unless it is set already; processes that are begun later
     inherit it. glibc gives a layer's memory back to the system and takes it anew, page by page,
     until a block has been freed that is as large as it learns from: up to a third of the time in
-    which LeNet is evaluated. Warns with RuntimeWarning where MKL has multiplied without MKL_CBWR before.
+    which LeNet is evaluated. Warns with RuntimeWarning where MKL has multiplied without MKL_CBWR.
     """
     value = os.environ.setdefault(_VARIABLE, "AUTO")
     bytes(_LARGEST)  # of zeros that the system promises: no page of it is touched
