@@ -1,6 +1,7 @@
 """Complete complexes with values, and what a reduction of them found, for tests."""
 
 from math import comb
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 
 from reduction import FilteredComplex
 from reduction.filtrations.filtration import Filtration
+from reduction.filtrations.simplices import Complete
+from reduction.persistence.explicit import explicit_pairings
+from reduction.persistence.implicit import implicit_pairings
 from reduction.persistence.pairs import Pairing
 from tests.oracles.complexes import Arrays, filtered, full
 
@@ -47,6 +51,27 @@ def complete_arrays(draw: st.DrawFn) -> Arrays:
     dim = draw(st.integers(1, min(n - 1, 5)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     return filtered(full(n, dim), rng, draw(st.sampled_from([0, 0, 1, 2, 6])))
+
+
+def long_columns(n: int, dim: int, seed: int) -> FilteredComplex:
+    """A complete complex with vertices at 0, which make its columns as long as they get."""
+    values = arranged(filtered(full(n, dim), np.random.default_rng(seed), 0))
+    values[0][:] = 0
+    return FilteredComplex.complete(n, values)
+
+
+def implicit(
+    complex: FilteredComplex, p: int, max_index: int, **way: Any
+) -> list[set[tuple[int, int]]]:
+    """The pairs that the reduction of complete complexes finds."""
+    assert isinstance(complex.vertices, Complete)
+    found = implicit_pairings(complex.vertices, complex.values, p, max_index, **way)
+    return list(map(summary, found))
+
+
+def explicit(complex: FilteredComplex, p: int, max_index: int) -> list[set[tuple[int, int]]]:
+    """The pairs that the reduction of any complexes finds."""
+    return list(map(summary, explicit_pairings(filtration_of(complex), p, max_index)))
 
 
 def summary(pairing: Pairing) -> set[tuple[int, int]]:

@@ -49,7 +49,7 @@ def test_triangulated_cubes_agree_with_gudhi(field: int, levels: int) -> None:
 
 
 @pytest.mark.parametrize("field", [*FIELDS, 46337])
-def test_columns_that_outgrow_their_room_are_reduced_again(
+def test_columns_that_outgrow_their_buffers_are_reduced_again(
     field: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Random simplices have long columns."""

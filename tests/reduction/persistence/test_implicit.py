@@ -15,10 +15,16 @@ from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.filtrations.simplices import Complete
 from reduction.kernels.buffers import enlarged
 from reduction.kernels.cursors import find_slot
-from reduction.persistence.explicit import explicit_pairings
-from reduction.persistence.implicit import coboundary, implicit_pairings
+from reduction.persistence.implicit import coboundary
 from tests.oracles.complexes import Arrays, filtered, full
-from tests.reduction.complete import arranged, complete_arrays, filtration_of, positions, summary
+from tests.reduction.complete import (
+    arranged,
+    complete_arrays,
+    explicit,
+    implicit,
+    long_columns,
+    positions,
+)
 from tests.reduction.persistence.test_persistence import assert_agrees_with_gudhi
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -33,13 +39,9 @@ WAYS: list[dict[str, Any]] = [
 
 
 def assert_all_ways_agree(complex: FilteredComplex, p: int) -> None:
-    assert isinstance(complex.vertices, Complete)
-    expected = [
-        summary(pairing) for pairing in explicit_pairings(filtration_of(complex), p, complex.dim)
-    ]
+    expected = explicit(complex, p, complex.dim)
     for way in WAYS:
-        found = implicit_pairings(complex.vertices, complex.values, p, complex.dim, **way)
-        assert [summary(pairing) for pairing in found] == expected, way
+        assert implicit(complex, p, complex.dim, **way) == expected, way
 
 
 @pytest.mark.parametrize("p", FIELDS)
@@ -72,10 +74,7 @@ def test_long_columns_agree_with_the_matrix(n: int, dim: int, levels: int, p: in
 
 
 def test_terms_that_outgrow_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = arranged(filtered(full(14, 3), np.random.default_rng(20273), 0))
-    values[0][:] = 0
-    complex = FilteredComplex.complete(14, values)
-    assert isinstance(complex.vertices, Complete)
+    complex = long_columns(14, 3, 20273)
 
     def short(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
         monkeypatch.setattr("reduction.memory.available", lambda: 0)
@@ -83,7 +82,7 @@ def test_terms_that_outgrow_the_memory_are_refused(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("reduction.persistence.implicit_columns.enlarged", short)
     with pytest.raises(CapacityError, match=r"[0-9]+ terms of columns needs .* GB of memory"):
-        implicit_pairings(complex.vertices, complex.values, 2, 2, threads=1, step_limit=np.inf)
+        implicit(complex, 2, 2, threads=1, step_limit=np.inf)
 
 
 @pytest.mark.parametrize("levels", [0, 40])
@@ -105,13 +104,13 @@ def test_positions_beyond_32_bits_take_64(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(complex.vertices, Complete)
     d = coboundary(complex.vertices, complex.values, 2, 2, 1)
     assert d.first["cofacet"].dtype == np.int64
-    found = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=np.inf)
+    found = implicit(complex, 2, 2, step_limit=np.inf)
     monkeypatch.undo()
     narrow = coboundary(complex.vertices, complex.values, 2, 2, 1)
     assert narrow.first["cofacet"].dtype == np.int32
     np.testing.assert_array_equal(narrow.first["cofacet"], d.first["cofacet"])
-    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=np.inf)
-    assert list(map(summary, found)) == list(map(summary, expected))
+    expected = implicit(complex, 2, 2, step_limit=np.inf)
+    assert found == expected
 
 
 @given(arrays=complete_arrays())

@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from reduction import FilteredComplex
-from reduction.filtrations.simplices import Complete
 from reduction.kernels.blocks import END, MOST_ROWS, Summands
 from reduction.kernels.cursors import Chains
 from reduction.kernels.residues import (
@@ -21,12 +21,10 @@ from reduction.kernels.residues import (
     find_residue,
     find_row,
 )
-from reduction.persistence.explicit import explicit_pairings
-from reduction.persistence.implicit import implicit_pairings
 from reduction.persistence.implicit_blocks import _summands as summands_of
 from reduction.persistence.implicit_blocks import reduce_by_blocks
 from tests.oracles.complexes import PROJECTIVE_PLANE, Arrays, filtered, full
-from tests.reduction.complete import arranged, filtration_of, summary
+from tests.reduction.complete import arranged, explicit, implicit, long_columns
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 FIELDS = (2, 3, 127, 2**31 - 1)  # blocks hold bits, bytes and 32-bit numbers
@@ -40,28 +38,19 @@ def test_blocks_go_on_with_chains_that_lack_simplices(n: int, seed: int) -> None
     10 points.
     """
     n, dim = (n - 2, 4) if INTERPRETED else (n, 5)
-    values = arranged(filtered(full(n, dim), np.random.default_rng(seed), 0))
-    values[0][:] = 0
-    complex = FilteredComplex.complete(n, values)
-    assert isinstance(complex.vertices, Complete)
-    expected = list(map(summary, explicit_pairings(filtration_of(complex), 2, dim)))
-    for threads in (1, 2, 3):
-        for step_limit in (10, 30, 100, 300, 1000):
-            found = implicit_pairings(
-                complex.vertices, complex.values, 2, dim, threads=threads, step_limit=step_limit
-            )
-            assert list(map(summary, found)) == expected, (threads, step_limit)
+    complex = long_columns(n, dim, seed)
+    expected = explicit(complex, 2, dim)
+    for threads, limit in product((1, 2, 3), (10, 30, 100, 300, 1000)):
+        found = implicit(complex, 2, dim, threads=threads, step_limit=limit)
+        assert found == expected, (threads, limit)
 
 
 def test_blocks_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else cursors would find the same pairs, and nothing here would fail."""
     found = watched_blocks(monkeypatch)
-    values = arranged(filtered(full(9, 3), np.random.default_rng(20271), 0))
-    values[0][:] = 0
-    complex = FilteredComplex.complete(9, values)
-    assert isinstance(complex.vertices, Complete)
+    complex = long_columns(9, 3, 20271)
     for p in FIELDS:
-        implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
+        implicit(complex, p, 2, step_limit=0)
         assert found == [True, True]
         found.clear()
 
@@ -82,10 +71,7 @@ def test_pivots_other_than_one_are_normalised(
     values[3] += 1
     values[0][:] = 0
     complex = FilteredComplex.complete(n, arranged(Arrays(vertices, values)))
-    assert isinstance(complex.vertices, Complete)
-    expected = explicit_pairings(filtration_of(complex), p, 2)
-    pairings = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
-    assert list(map(summary, pairings)) == list(map(summary, expected))
+    assert implicit(complex, p, 2, step_limit=0) == explicit(complex, p, 2)
     assert found == [True, True]
 
 
@@ -108,20 +94,16 @@ def test_cursors_go_on_where_blocks_outgrow_their_memory(
 ) -> None:
     """Whichever buffer is full."""
     n = 10 if INTERPRETED else 24
-    values = arranged(filtered(full(n, 3), np.random.default_rng(20264), 0))
-    values[0][:] = 0
-    complex = FilteredComplex.complete(n, values)
-    assert isinstance(complex.vertices, Complete)
-    expected = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=np.inf)
+    complex = long_columns(n, 3, 20264)
+    expected = implicit(complex, p, 2, step_limit=np.inf)
 
     outcomes = watched_blocks(monkeypatch)
-    lists = 4 * values[2].size * (n - 2)
+    lists = 4 * complex.values[2].size * (n - 2)
     for k in range(0, 30, 2):
         monkeypatch.setattr(
             "reduction.persistence.implicit_blocks.available", lambda free=lists + 2**k: free
         )
-        found = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
-        assert list(map(summary, found)) == list(map(summary, expected)), k
+        assert implicit(complex, p, 2, step_limit=0) == expected, k
     assert set(outcomes) == {True, False}
 
 
@@ -130,11 +112,8 @@ def test_a_column_of_more_summands_than_their_buffer_holds_is_left_to_cursors(
     p: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes, sizes = watched_blocks(monkeypatch), list[int]()
-    values = arranged(filtered(full(12, 3), np.random.default_rng(20275), 0))
-    values[0][:] = 0
-    complex = FilteredComplex.complete(12, values)
-    assert isinstance(complex.vertices, Complete)
-    expected = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=np.inf)
+    complex = long_columns(12, 3, 20275)
+    expected = implicit(complex, p, 2, step_limit=np.inf)
 
     def bounded(size: int, most: int, chains: Chains, buffer: int) -> Summands:
         sizes.append(most)
@@ -144,8 +123,7 @@ def test_a_column_of_more_summands_than_their_buffer_holds_is_left_to_cursors(
         monkeypatch.setattr(
             "reduction.persistence.implicit_blocks._summands", partial(bounded, buffer=buffer)
         )
-        found = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
-        assert list(map(summary, found)) == list(map(summary, expected)), buffer
+        assert implicit(complex, p, 2, step_limit=0) == expected, buffer
     assert outcomes == [True, False] * 3 + [True, True]
 
 
@@ -153,14 +131,10 @@ def test_an_error_of_memory_leaves_columns_to_cursors(monkeypatch: pytest.Monkey
     def short(*_: Any) -> None:
         raise MemoryError
 
-    values = arranged(filtered(full(9, 3), np.random.default_rng(20272), 0))
-    values[0][:] = 0
-    complex = FilteredComplex.complete(9, values)
-    assert isinstance(complex.vertices, Complete)
-    expected = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=np.inf)
+    complex = long_columns(9, 3, 20272)
+    expected = implicit(complex, 2, 2, step_limit=np.inf)
     monkeypatch.setattr("reduction.persistence.implicit_blocks._workspace", short)
-    found = implicit_pairings(complex.vertices, complex.values, 2, 2, step_limit=0)
-    assert list(map(summary, found)) == list(map(summary, expected))
+    assert implicit(complex, 2, 2, step_limit=0) == expected
 
 
 def test_twice_a_rank_is_before_the_end_of_a_list() -> None:
@@ -198,7 +172,4 @@ def test_cursors_and_blocks_find_the_same_pairs(p: int) -> None:
     n = 20 if INTERPRETED else 45
     arrays = filtered(full(n, 3), np.random.default_rng(4), 0)
     complex = FilteredComplex.complete(n, arranged(arrays))
-    assert isinstance(complex.vertices, Complete)
-    short = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=np.inf)
-    packed = implicit_pairings(complex.vertices, complex.values, p, 2, step_limit=0)
-    assert list(map(summary, short)) == list(map(summary, packed))
+    assert implicit(complex, p, 2, step_limit=np.inf) == implicit(complex, p, 2, step_limit=0)
