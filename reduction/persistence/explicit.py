@@ -55,9 +55,8 @@ def explicit_pairings(
         if r == 0:
             pairing = components(filtration.simplices, filtration.values[0], above)
         else:
-            skipped = cleared if clearing else np.zeros_like(cleared)
             facets = filtration.facets(r + 1)
-            pairing = _pair(facets, order, above, skipped, cleared, p)
+            pairing = _pair(facets, order, above, cleared, p, clearing=clearing)
         result.append(pairing)
         order = above
         cleared = np.zeros(order.size, np.bool_)
@@ -79,13 +78,14 @@ def _pair(
     facets: NDArray[np.integer],
     order: NDArray[np.int64],
     above: NDArray[np.int64],
-    skipped: NDArray[np.bool_],
     cleared: NDArray[np.bool_],
     p: int,
+    *,
+    clearing: bool,
 ) -> Pairing:
     """Pair r-simplices with (r+1)-simplices, whose facets and filtration orders are given."""
     rank, rank_above = (ranks(given, index_type(given.size)) for given in (order, above))
-    matrix = _coboundary(facets, rank_above, skipped, p)
+    matrix = _coboundary(facets, rank_above, cleared if clearing else np.zeros_like(cleared), p)
     left = matrix.stop > matrix.start[:-1]
     pair_apparent(facets, rank_above, rank, matrix, left)
     youngest_first = order[left[order]][::-1]

@@ -48,7 +48,7 @@ def reduce_by_cursors(
         cursors, heap = _cursors(d), _heap(d.values.size)
         steps = limit // (len(bounds) - 1)
         begun, columns = _begun(d, order[low:high]), _columns(capacity, d)
-        columns, left = _reduce(begun, steps, cursors, heap, columns, d)
+        columns, left = _reduce(begun, cursors, heap, columns, d, limit=steps)
         return _Share(columns, left, cursors, heap)
 
     (columns, left, _, _), *others = spread(begin, bounds)
@@ -56,7 +56,7 @@ def reduce_by_cursors(
         again = _first(share.columns.chains, int(share.columns.used[0]))
         if not left.pivot.size:
             columns, again = _reduce(
-                again, limit, share.cursors, share.heap, columns, d, apart=True
+                again, share.cursors, share.heap, columns, d, limit=limit, apart=True
             )
         left = joined([left, again, share.left])
     return _first(columns.chains, int(columns.used[0])), left
@@ -64,12 +64,12 @@ def reduce_by_cursors(
 
 def _reduce(
     begun: Chains,
-    limit: int,
     cursors: Cursors,
     heap: Heap,
     columns: Columns,
     d: Coboundary,
     *,
+    limit: int,
     apart: bool = False,
 ) -> tuple[Columns, Chains]:
     """Append chains to the columns, reduced; those columns, and the chains that are left."""
