@@ -90,7 +90,7 @@ def train_minima(
             settings = _settings(loss, points, recipe, options)
             folder.match_settings("minima", settings, record_name(0))
         scheduler = Scheduler(Algorithm1(recipe=recipe), folder, executor, batch, progress)
-        state = scheduler.run(state, 0)
+        state = scheduler.run(state)
     samples = state.interiors[0].samples
     assert samples is not None, "those of vertices are kept"
     accuracy = None if samples.accuracy is None else samples.accuracy[:, 0]

@@ -120,8 +120,8 @@ def build_complex(
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
         if optimizer.moves_faces:
             scheduler.train_with_faces(state, max_dim)
-        for r in range(1, max_dim + 1):
-            state = scheduler.run(state, r, trains=not optimizer.moves_faces)
+        for _ in range(max_dim):
+            state = scheduler.run(state, trains=not optimizer.moves_faces)
         if folder is not None:
             folder.clear_checkpoints()
     return LossComplex(

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.certificates import Acceptance, Certificates, certify
 from simplicial.display import dimension_name, progress_bar
-from simplicial.maxima.maxima import Maxima
+from simplicial.maxima.maxima import Maxima, maximum_over_facets
 from simplicial.maxima.refined import rounding_error
 
 MISSED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak
@@ -50,6 +50,6 @@ def _highest_inside(state: ConstructionState, r: int) -> tuple[NDArray[np.int64]
         return np.arange(m), Maxima(state.values[0].copy(), np.ones((m, 1)))
     maxima = state.interiors[r - 1].maxima
     margin = state.error_bounds[r] if state.options.tolerance is not None else 0.0
-    higher = maxima.values > state.face_maxima(r) + margin
+    higher = maxima.values > maximum_over_facets(state.values[r - 1], state.layout.simplices[r].vertices) + margin
     which = np.flatnonzero(higher & np.isfinite(maxima.values))
     return which, maxima.part(which)

@@ -41,28 +41,28 @@ class Scheduler:
     batch: int | None
     progress: bool
 
-    def run(self, state: ConstructionState, r: int, *, trains: bool = True) -> ConstructionState:
-        """Finish the r-simplices that are not stored; the state in which all are finished.
+    def run(self, state: ConstructionState, *, trains: bool = True) -> ConstructionState:
+        """Finish the simplices that are not stored; the state in which all are finished.
 
         Raises LossError where no edge is finite, RunError where workers die or nothing can be
         stored, DataError for spoilt records.
         """
-        stored = self._stored(state, r)
+        stored = self._stored(state)
         pieces = [(np.array([number]), result) for number, result in stored.items()]
-        lost = np.setdiff1d(np.flatnonzero(np.isposinf(state.face_maxima(r))), list(stored))
+        lost = np.setdiff1d(np.flatnonzero(np.isposinf(state.face_maxima)), list(stored))
         if len(lost):
-            chunk = state.chunk(r, lost, trains=False)
+            chunk = state.chunk(lost, trains=False)
             pieces.append((lost, ChunkResult.not_finite(state.loss, chunk, FACE).without_points()))
         alone = self.folder is None and self.executor is None
         done = [*stored, *lost.tolist()]
-        parts = cut(state.order(r), self.batch, alone=alone, executor=self.executor, done=done)
-        for which, result in self._finished(state, r, parts, trains):
-            state.add_results(r, which, result)
-            self._store(state, r, which, result)
+        parts = cut(state.order(), self.batch, alone=alone, executor=self.executor, done=done)
+        for which, result in self._finished(state, parts, trains):
+            state.add_results(which, result)
+            self._store(state, which, result)
             pieces.append((which, result.without_points()))
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
-        return state.finish_dimension(r, every.part(order))
+        return state.finish_dimension(every.part(order))
 
     def train_with_faces(self, state: ConstructionState, max_dim: int) -> None:
         """Train all control points, of an optimizer that moves faces: all simplices of a dimension
@@ -92,53 +92,53 @@ class Scheduler:
             if self.folder is not None:
                 self.folder.put(TOGETHER, r, Record({"points": points[moving].cpu()}, {}))
 
-    def _stored(self, state: ConstructionState, r: int) -> dict[int, ChunkResult]:
-        """The finished r-simplices by their number, added to the state."""
+    def _stored(self, state: ConstructionState) -> dict[int, ChunkResult]:
+        """The finished simplices by their number, added to the state."""
         if self.folder is None:
             return {}
-        found, folder = {}, self.folder
-        for number in folder.numbers(record_name(r)):
-            record = folder.get(record_name(r), number)
+        found, folder, name = {}, self.folder, record_name(state.dim)
+        for number in folder.numbers(name):
+            record = folder.get(name, number)
             assert record is not None, "its file was just listed"
-            result = from_record(record, state, r, number, folder)
-            state.add_results(r, np.array([number]), result)
+            result = from_record(record, state, number, folder)
+            state.add_results(np.array([number]), result)
             found[number] = result.without_points()
         return found
 
-    def _store(self, state: ConstructionState, r: int, which: Ints, result: ChunkResult) -> None:
+    def _store(self, state: ConstructionState, which: Ints, result: ChunkResult) -> None:
         """Store the simplices of a chunk."""
         if self.folder is None:
             return
         for row, number in enumerate(which.tolist()):
             one = result.part(slice(row, row + 1))
-            vertices = state.layout.simplices[r].vertices[number]
-            self.folder.put(record_name(r), number, to_record(one, vertices))
-        self._checkpoint(self.folder, r, which).clear()
+            vertices = state.simplices.vertices[number]
+            self.folder.put(record_name(state.dim), number, to_record(one, vertices))
+        self._checkpoint(self.folder, state, which).clear()
 
-    def _chunk(self, state: ConstructionState, r: int, which: Ints, trains: bool) -> Chunk:
-        chunk = state.chunk(r, which, trains=trains)
+    def _chunk(self, state: ConstructionState, which: Ints, trains: bool) -> Chunk:
+        chunk = state.chunk(which, trains=trains)
         if self.folder is None:
             return chunk
-        checkpoint = self._checkpoint(self.folder, r, which)
+        checkpoint = self._checkpoint(self.folder, state, which)
         return replace(chunk, problem=replace(chunk.problem, checkpoint=checkpoint))
 
     @staticmethod
-    def _checkpoint(folder: RunFolder, r: int, which: Ints) -> Checkpoint:
-        return folder.checkpoint(f"{record_name(r)}: {which.tolist()}")
+    def _checkpoint(folder: RunFolder, state: ConstructionState, which: Ints) -> Checkpoint:
+        return folder.checkpoint(f"{record_name(state.dim)}: {which.tolist()}")
 
-    def _steps(self, state: ConstructionState, r: int, which: Ints) -> int:
-        chunk = state.chunk(r, which, trains=True)
+    def _steps(self, state: ConstructionState, which: Ints) -> int:
+        chunk = state.chunk(which, trains=True)
         return self.optimizer.step_count(state.loss, chunk.control_points, chunk.problem)
 
     def _finished(
-        self, state: ConstructionState, r: int, parts: list[Ints], trains: bool
+        self, state: ConstructionState, parts: list[Ints], trains: bool
     ) -> Iterator[tuple[Ints, ChunkResult]]:
         """Chunks as they end, in any order."""
         if not parts:
             return
-        name = dimension_name(r) if r else "minima"
-        steps = self._steps(state, r, parts[0]) if trains else 0
-        points = sum(map(len, parts)) * state.lattice_size(r)
+        name = dimension_name(state.dim) if state.dim else "minima"
+        steps = self._steps(state, parts[0]) if trains else 0
+        points = sum(map(len, parts)) * state.lattice_size
         with (
             progress_bar(f"{name}: training", steps * len(parts), self.progress and trains) as up,
             progress_bar(f"{name}: maxima", points, self.progress) as bar,
@@ -148,7 +148,7 @@ class Scheduler:
                 bar.total = max(bar.total, bar.n + count)
                 bar.update(count)
 
-            chunks = (self._chunk(state, r, which, trains) for which in parts)
+            chunks = (self._chunk(state, which, trains) for which in parts)
             if self.executor is None:
                 for which, chunk in zip(parts, chunks, strict=True):
                     yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
@@ -156,7 +156,7 @@ class Scheduler:
             calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
             for row, result in by_workers(self.executor, finish, calls):
                 up.update(steps)
-                bar.update(len(parts[row]) * state.lattice_size(r))
+                bar.update(len(parts[row]) * state.lattice_size)
                 yield parts[row], result
 
 

@@ -56,36 +56,38 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
 
 
 def from_record(
-    record: Record, state: ConstructionState, r: int, number: int, folder: RunFolder
+    record: Record, state: ConstructionState, number: int, folder: RunFolder
 ) -> ChunkResult:
     """The simplex of a record. Raises DataError for one that is no simplex of this complex."""
-    kinds: dict[str, Any] = {"evaluations": int, "retried": bool, "failed": str}
-    vertices, values, wanted = state.layout.simplices[r].vertices, record.values, ("vertices", [])
-    if r == 0:
-        kinds, wanted = {"loss": float, "accuracy": float | None}, ("number", 0)
-    if number < len(vertices):
-        wanted = ("vertices", vertices[number].tolist()) if r else ("number", number)
-    right = number < len(vertices) and values.get(wanted[0]) == wanted[1]
+    vertices, values = state.simplices.vertices, record.values
+    if state.dim == 0:
+        right = number < len(vertices) and values.get("number") == number
+        kinds: dict[str, Any] = {"loss": float, "accuracy": float | None}
+    else:
+        right = number < len(vertices) and values.get("vertices") == vertices[number].tolist()
+        kinds = {"evaluations": int, "retried": bool, "failed": str}
     right = right and all(k in values and isinstance(values[k], kind) for k, kind in kinds.items())
     shapes = {name: tuple(tensor.shape) for name, tensor in record.tensors.items()}
-    if not right or shapes != _shapes(state, r, record.tensors):
+    if not right or shapes != _shapes(state, record.tensors):
         raise DataError(
             f"records of {folder.folder} must be those of this complex, number {number} of "
-            f"dimension {r} is not: choose another folder"
+            f"dimension {state.dim} is not: choose another folder"
         )
-    return _vertex(record) if r == 0 else _simplex(record, state.at_controls is not None)
+    if state.dim == 0:
+        return _vertex(record)
+    return _simplex(record, gradients=state.at_controls is not None)
 
 
-def _shapes(state: ConstructionState, r: int, tensors: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(state: ConstructionState, tensors: Any) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors in a record, of which values on the lattice may be left out."""
-    d, vertices = state.control_points.shape[1], state.layout.simplices[r].vertices
+    r, d, vertices = state.dim, state.control_points.shape[1], state.simplices.vertices
     if r == 0:
         return {"points": (d,)}
     own = (state.layout.starts[r + 1] - state.layout.starts[r]) // len(vertices)
     shapes = {"points": (1, own, d), "place": (1, r + 1), "largest": (1,), "slack": (1,)}
     if state.at_controls is not None:
         shapes |= {"values": (1, own), "gradients": (1, own, d)}
-    on_lattice = (1, state.lattice_size(r))
+    on_lattice = (1, state.lattice_size)
     return shapes | {name: on_lattice for name in ("loss", "accuracy") if name in tensors}
 
 
@@ -104,7 +106,7 @@ def _vertex(record: Record) -> ChunkResult:
     )
 
 
-def _simplex(record: Record, gradients: bool) -> ChunkResult:
+def _simplex(record: Record, *, gradients: bool) -> ChunkResult:
     tensors, values = record.tensors, record.values
     on_lattice, accuracy = tensors.get("loss"), tensors.get("accuracy")
     samples = at_points = None

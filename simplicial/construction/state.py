@@ -1,8 +1,8 @@
 """Construction state: the control points of a complex, and what is known of the dimensions that are
 finished.
 
-A dimension is cut into chunks of simplices (`ConstructionState.chunk`); their results are added
-(`add_results`), and `finish_dimension` gives the state in which f is known on that dimension.
+The dimension under construction, `dim`, is cut into chunks of simplices (`chunk`); their results
+are added (`add_results`), and `finish_dimension` gives the state in which f is known on it.
 """
 
 import warnings
@@ -86,33 +86,45 @@ class ConstructionState:
         bounds = np.zeros(len(points))
         return cls(loss, layout, controls, at_controls, options, (values,), (bounds,))
 
-    def face_maxima(self, r: int) -> Floats:
-        """The largest loss on the faces of each r-simplex, (m,); -inf for vertices."""
-        vertices = self.layout.simplices[r].vertices
-        if r == 0:
+    @property
+    def dim(self) -> int:
+        """The dimension under construction."""
+        return len(self.values)
+
+    @property
+    def simplices(self) -> Simplices:
+        """The simplices under construction."""
+        return self.layout.simplices[self.dim]
+
+    @property
+    def face_maxima(self) -> Floats:
+        """The largest loss on the faces of each simplex, (m,); -inf for vertices."""
+        vertices = self.simplices.vertices
+        if not self.values:
             return np.full(len(vertices), -np.inf)
-        return maximum_over_facets(self.values[r - 1], vertices)
+        return maximum_over_facets(self.values[-1], vertices)
 
-    def lattice_size(self, r: int) -> int:
-        """Number of points inside an r-simplex that Algorithm 2 evaluates."""
-        return len(interior_lattice(r, self.options.resolution))
+    @property
+    def lattice_size(self) -> int:
+        """Number of points inside a simplex that Algorithm 2 evaluates."""
+        return len(interior_lattice(self.dim, self.options.resolution))
 
-    def order(self, r: int) -> Ints:
-        """All r-simplices (m,), in the order in which a barcode is known soonest.
+    def order(self) -> Ints:
+        """All simplices (m,), in the order in which a barcode is known soonest.
 
         Those at the lowest minimum come first: they are a cone, in which all classes end, so that
         from then on every bar has an end, which the rest can only lower. Of these, and of the rest,
         those with low faces come first.
         """
-        vertices = self.layout.simplices[r].vertices
-        if r == 0:
+        vertices = self.simplices.vertices
+        if not self.values:
             return np.arange(len(vertices))
         at_lowest = vertices == int(np.argmin(self.values[0]))
-        return np.lexsort((self.face_maxima(r), ~at_lowest.any(axis=1)))
+        return np.lexsort((self.face_maxima, ~at_lowest.any(axis=1)))
 
-    def chunk(self, r: int, which: Ints, *, trains: bool) -> Chunk:
-        """Some r-simplices (m,), ascending, with what is known of their faces."""
-        every = self.layout.simplices[r]
+    def chunk(self, which: Ints, *, trains: bool) -> Chunk:
+        """Some simplices (m,), ascending, with what is known of their faces."""
+        every, r = self.simplices, self.dim
         rows, local = np.unique(every.controls[which], return_inverse=True)
         inside = slice(int(np.searchsorted(rows, self.layout.starts[r])), len(rows))
         vertices = int(np.searchsorted(rows, self.layout.starts[1])) if r else 0
@@ -128,10 +140,10 @@ class ConstructionState:
             slice(vertices, inside.start),
             self.options.seed,
             self.options.memory,
-            face_maxima=self.face_maxima(r)[which],
+            face_maxima=self.face_maxima[which],
             at_faces=at_faces,
         )
-        size = len(every.vertices) * self.lattice_size(r) * KEPT_BYTES
+        size = len(every.vertices) * self.lattice_size * KEPT_BYTES
         return Chunk(
             problem,
             self.control_points[at],
@@ -141,10 +153,10 @@ class ConstructionState:
             keeps=r == 0 or (r <= PICTURED and size <= self.options.memory),
         )
 
-    def add_results(self, r: int, which: Ints, result: ChunkResult) -> None:
-        """Write control points inside r-simplices (m,), and the loss there, in place."""
+    def add_results(self, which: Ints, result: ChunkResult) -> None:
+        """Write control points inside simplices (m,), and the loss there, in place."""
         own = result.points.shape[1]
-        rows = self.layout.starts[r] + which[:, None] * own + np.arange(own)
+        rows = self.layout.starts[self.dim] + which[:, None] * own + np.arange(own)
         at = torch.as_tensor(rows, device=self.control_points.device)
         self.control_points[at] = result.points.to(self.control_points)
         if self.at_controls is not None:
@@ -153,17 +165,17 @@ class ConstructionState:
             gradients = result.at_points.gradients.to(self.control_points)
             self.at_controls.gradients[at] = gradients
 
-    def finish_dimension(self, r: int, result: ChunkResult) -> Self:
-        """The state in which all r-simplices have their results, in their order.
+    def finish_dimension(self, result: ChunkResult) -> Self:
+        """The state in which all simplices have their results, in their order.
 
         Warns of those without a finite loss. Raises LossError where no edge has one.
         """
         evaluations = int(result.evaluations.sum())
-        if r == 1 and self.options.tolerance is not None:
+        if self.dim == 1 and self.options.tolerance is not None:
             evaluations += len(self.values[0])  # gradients at the vertices
-        warn_failed(self.layout.simplices[r], result)
-        below = self.values[r - 1] if r else None
-        inside, vertices = result.maxima.values, self.layout.simplices[r].vertices
+        warn_failed(self.simplices, result)
+        below = self.values[-1] if self.values else None
+        inside, vertices = result.maxima.values, self.simplices.vertices
         return replace(
             self,
             values=(*self.values, filtration_values(inside, vertices, below)),
