@@ -137,8 +137,8 @@ def initial_points(
             network = make()
             if not isinstance(network, nn.Module):
                 raise DataError(
-                    f"init must make a torch.nn.Module, it gives {short_repr(network)}: return a new "
-                    "network of the loss's architecture"
+                    f"init must make a torch.nn.Module, it gives {short_repr(network)}: return a "
+                    "new network of the loss's architecture"
                 )
             points.append(loss.flatten(network.state_dict()))
     for i in range(1, n):

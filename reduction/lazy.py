@@ -15,7 +15,10 @@ from typing import Any
 def attach(
     package: str, file: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """`__getattr__`, `__dir__` and `__all__` of a package, by the stub beside its `file`."""
+    """`__getattr__`, `__dir__` and `__all__` of a package, by the stub beside its `file`.
+
+    A stub may import names that it does not list: former ones, which still load.
+    """
     stub = ast.parse(Path(file).with_suffix(".pyi").read_text("utf-8"))
     homes = {
         alias.asname or alias.name: (statement.module, alias.name)
@@ -23,6 +26,8 @@ def attach(
         if isinstance(statement, ast.ImportFrom) and statement.module
         for alias in statement.names
     }
+    (listed,) = (statement.value for statement in stub.body if isinstance(statement, ast.Assign))
+    public = sorted(ast.literal_eval(listed))
 
     def load(name: str) -> Any:
         """A public name, or a module of the package. Raises AttributeError for other names."""
@@ -40,4 +45,4 @@ def attach(
                 raise
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return load, lambda: sorted({*vars(sys.modules[package]), *homes}), sorted(homes)
+    return load, lambda: sorted({*vars(sys.modules[package]), *public}), public

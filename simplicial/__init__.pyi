@@ -11,6 +11,7 @@ from simplicial.maps.edgewise import Edgewise
 from simplicial.minima import Minima, Search
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import OptimisationProblem, Optimizer
+from simplicial.optimizers.base import Stage as Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
 from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle

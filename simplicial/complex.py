@@ -173,7 +173,7 @@ class LossComplex:
         )
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
-        """The maximum and where it is attained, which may be on a face: the lowest one that has it."""
+        """The maximum, and where: on the lowest face that attains it."""
         value = float(self.maxima[len(vertices) - 1][_rank(vertices)])
         t = np.zeros(len(vertices))
         for face in _faces(len(vertices)):

@@ -154,8 +154,8 @@ def _check_seen(seen: Any, n: int) -> None:
     """Raise unless it is what the evaluation of a loss at n points gives."""
     if not isinstance(seen, Evaluation):
         raise OptionError(
-            f"seen must be the Evaluation of the loss at the points or None, got {short_repr(seen)}: "
-            "leave it out"
+            "seen must be the Evaluation of the loss at the points or None, got "
+            f"{short_repr(seen)}: leave it out"
         )
     for name, values in zip(seen._fields, seen, strict=True):
         if name == "accuracy" and values is None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError
-from simplicial.construction.chunks import Chunk, ChunkResult, finish
+from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.executors import by_workers, cut
+from simplicial.construction.finishing import finish
 from simplicial.construction.serialization import TOGETHER, from_record, record_name, to_record
 from simplicial.construction.state import ConstructionState
 from simplicial.display import dimension_name, progress_bar

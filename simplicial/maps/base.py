@@ -61,8 +61,8 @@ def coordinates(t: ArrayLike) -> Floats:
         array = np.empty(0, np.object_)
     if array.dtype.kind not in "fiu":
         raise ShapeError(
-            f"barycentric coordinates must be an array of numbers, got {short_repr(t)}: give one row of "
-            "them for each point"
+            f"barycentric coordinates must be an array of numbers, got {short_repr(t)}: give one "
+            "row of them for each point"
         )
     return np.asarray(array, np.float64)
 

@@ -117,3 +117,13 @@ def _warn_renamed(cls: type, old: str, new: str) -> None:
     warnings.warn(
         f"{cls.__name__}.{old} is called {new} now: rename it", DeprecationWarning, stacklevel=3
     )
+
+
+def __getattr__(name: str) -> Any:
+    """`Stage`, the former name of OptimisationProblem, with a DeprecationWarning."""
+    if name != "Stage":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "Stage is called OptimisationProblem now: rename it", DeprecationWarning, stacklevel=2
+    )
+    return OptimisationProblem

@@ -44,8 +44,8 @@ def constant(progress: float) -> float:
 def _check_share(progress: float) -> None:
     if not (is_number(progress) and 0 <= progress <= 1):
         raise OptionError(
-            f"progress must be the share of the epochs done, 0 to 1, got {short_repr(progress)}: divide "
-            "by the number of epochs"
+            f"progress must be the share of the epochs done, 0 to 1, got {short_repr(progress)}: "
+            "divide by the number of epochs"
         )
 
 
@@ -113,7 +113,8 @@ def check_recipe(recipe: Any) -> None:
     """Raise OptionError for what is neither a Recipe nor None."""
     if not isinstance(recipe, Recipe | None):
         raise OptionError(
-            f"recipe must be a Recipe or None, got {short_repr(recipe)}: pass Recipe(epochs=50), say"
+            f"recipe must be a Recipe or None, got {short_repr(recipe)}: pass Recipe(epochs=50), "
+            "say"
         )
 
 

@@ -41,15 +41,15 @@ def nudge(
 ) -> Tensor:
     """Simplices relaxed across themselves and spread evenly along themselves, (m, c, d).
 
-    values  (m, c) the loss at the control points, of which those on faces count
-    face_maxima    (m,) the largest loss on each simplex's faces
-    steps    at most, none longer than so many spacings of the mesh: longest
-    checkpoint  of these steps; None: none is saved
+    values       (m, c) the loss at the control points, of which those on faces count
+    face_maxima  (m,) the largest loss on each simplex's faces
+    steps        at most, none longer than so many spacings of the mesh: longest
+    checkpoint   of these steps; None: none is saved
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
     point climbs along it, unless it is below the maximum over its faces. A simplex that no longer
-    moves is left alone, and so is one of r >= 2 when all its control points are below the maximum over its faces; a
-    path is relaxed as a whole, since others run along it.
+    moves is left alone, and so is one of r >= 2 when all its control points are below the maximum
+    over its faces; a path is relaxed as a whole, since others run along it.
     """
     controls, values = controls.clone(), values.clone()
     moving = torch.arange(len(controls), device=controls.device)
@@ -70,13 +70,11 @@ def nudge(
         here = controls[moving]
         inner, spacing = here[:, inside], mesh.spacing(here)[:, None, None]
         values[moving[:, None], inside], gradients = _gradients(loss, inner, memory)
-        axes = frame(mesh.tangents(here, values[moving]))
-        tangential, spread = projected(axes, gradients), projected(axes, mesh.spread(here))
-        across = gradients - tangential
         top = values[moving[:, None], inside].max(dim=1)
         climbs = (is_climbing[moving] & (top.values > face_maxima[moving])).nonzero()[:, 0]
-        across[climbs, top.indices[climbs]] -= tangential[climbs, top.indices[climbs]]
-        spread[climbs, top.indices[climbs]] = 0
+        axes = frame(mesh.tangents(here, values[moving]))
+        highest = (climbs, top.indices[climbs])
+        across, spread = _forces(axes, gradients, mesh.spread(here), highest)
         move = inertia.step(inner, gradients, across, spacing) + SPREAD * spread
         motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
         going = (motion > SETTLED) | ~is_climbing[moving]
@@ -92,6 +90,21 @@ def nudge(
             state = {"values": values, "moving": moving, "is_climbing": is_climbing}
             checkpointer.save(step + 1, {"main": controls, **state, **inertia.state()})
     return controls
+
+
+def _forces(
+    axes: Tensor, gradients: Tensor, spread: Tensor, climbing: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The gradients (m, i, d) across simplices, and the spread (m, i, d) along them.
+
+    axes      (m, i, r, d) orthonormal tangents
+    climbing  simplices and their control points that climb: up along the simplex, with no spread
+    """
+    tangential, along = projected(axes, gradients), projected(axes, spread)
+    across = gradients - tangential
+    across[climbing] -= tangential[climbing]
+    along[climbing] = 0
+    return across, along
 
 
 class _Curvature:

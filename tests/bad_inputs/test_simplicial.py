@@ -340,7 +340,9 @@ HANDED = {
     "Evaluation.joined",
     *(f"{name}.{method}"
       for name in ("Algorithm1", "NudgedElastic", "Optimizer")
-      for method in ("prepared", "step_count", "optimise")),
+      for method in ("step_count", "optimise")),
+    "Algorithm1.prepared",
+    "Optimizer.prepared",
     *(f"SimplexMap.{method}" for method in ("control_points", "locate", "pieces")),
 }  # fmt: skip
 """Names that take nothing, or what a build makes and hands to its optimizer, or that a protocol

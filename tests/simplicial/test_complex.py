@@ -412,3 +412,11 @@ def test_a_loss_that_is_not_finite_on_a_simplex_is_refused() -> None:
     minima = Minima(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), pole)
     with pytest.raises(LossError, match="finite on every simplex: it is inf at point"):
         build_complex(minima, 1, optimizer=Algorithm1(recipe=Recipe(epochs=0)), progress=False)
+
+
+@pytest.mark.parametrize(("old", "new"), [("pool", "control_points"), ("heights", "maxima")])
+def test_former_names_of_a_complex_are_told(old: str, new: str) -> None:
+    built = build(max_dim=1)
+    with pytest.warns(DeprecationWarning, match=f"LossComplex.{old} is called {new} now"):
+        assert getattr(built, old) is getattr(built, new)
+    assert not hasattr(built, "gauge")

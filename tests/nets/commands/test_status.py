@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 from torch import Tensor
 
-import simplicial.construction.chunks
+import simplicial.construction.finishing
 import simplicial.construction.state
 import simplicial.maxima.lattice_maximum
 import simplicial.optimizers.algorithm1
@@ -249,7 +249,7 @@ def test_a_plan_counts_what_the_run_does(
         )
     ]
     gradients.append(
-        count_points(monkeypatch, simplicial.construction.chunks, "values_and_gradients")
+        count_points(monkeypatch, simplicial.construction.finishing, "values_and_gradients")
     )
     succeed(*command)
     most = sum(row[3] for row in planned.values())

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import simplicial
 from reduction import OptionError
 from simplicial import (
     EXACT,
@@ -224,3 +225,22 @@ def test_other_sides_and_no_samples_are_refused() -> None:
         Algorithm1(sides="free")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OptionError, match="samples must be a whole number of at least 1, got 0"):
         Algorithm1(samples=0)
+
+
+def test_former_names_of_optimizers_load_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="fitted is called prepared now"):
+        prepared = Algorithm1(recipe=Recipe()).fitted(bowl, POINTS)
+    assert prepared == Algorithm1(recipe=Recipe())
+    with pytest.warns(DeprecationWarning, match="Stage is called OptimisationProblem now"):
+        assert simplicial.Stage is simplicial.OptimisationProblem
+    assert not hasattr(prepared, "stages")
+
+
+def test_methods_of_a_users_optimizer_are_taken_by_their_former_names() -> None:
+    with pytest.warns(DeprecationWarning, match="gentler is called with_smaller_steps now"):
+
+        class Own(Algorithm1):
+            def gentler(self) -> str:
+                return "smaller"
+
+    assert Own().with_smaller_steps() == "smaller"
