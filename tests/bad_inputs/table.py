@@ -62,7 +62,8 @@ def rows(*table: Row) -> pytest.MarkDecorator:
 
 
 def assert_refused(row: Row, bad: Any, good: Any, folder: Path) -> None:
-    """The library's own error, one sentence with a cure; no file and no picture is left behind."""
+    """The library's own error, one sentence with a cure, which names a bad number, its type or its
+    shape; no file and no picture is left behind."""
     before, figures = _content(folder), plt.get_fignums()
     with pytest.raises(row.error) as caught:
         row.call(good, bad)
@@ -70,6 +71,8 @@ def assert_refused(row: Row, bad: Any, good: Any, folder: Path) -> None:
     assert plt.get_fignums() == figures
     text = str(caught.value)
     assert row.sentence in text
+    if isinstance(bad, int | float):
+        assert any(named in text for named in (repr(bad), type(bad).__name__, "shape"))
     if issubclass(row.error, OSError):
         return
     assert isinstance(caught.value, TopologyError)

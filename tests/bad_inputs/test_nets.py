@@ -105,7 +105,7 @@ NETWORKS_AND_DATA = (
     Row("MLP", lambda _, v: MLP(v), OptionError, "inputs must", NO_COUNT),
     Row("MLP", lambda _, v: MLP(4, v), DataError, "hidden is", (5, None)),
     Row("MLP", lambda _, v: MLP(4, v), OptionError, "hidden must",
-        ("ab", (0,), (-1,), (1.5,), (True,))),
+        ("ab", (0,), (32, 0), (-1,), (1.5,), (True,))),
     Row("MLP", lambda _, v: MLP(4, (3,), v), OptionError, "classes must", NO_COUNT),
     Row("MLP", lambda _, v: MLP(v), CapacityError, "GB of memory", (10**12, 10**30)),
     Row("LeNet", lambda _, v: LeNet(v), OptionError, "channels must", NO_COUNT),
@@ -169,11 +169,16 @@ LOSSES = (
     Row("NetworkLoss", lambda g, v: loss(g, precision=v), OptionError, "precision is",
         ("half", None, 16)),
     *(Row(f"NetworkLoss.{method}", lambda g, v, method=method: getattr(g.loss, method)(v),
-          ShapeError, "takes points", (5, None, "a", [[0.0]], np.zeros((1, 27)),
-                                       torch.zeros(27), torch.zeros(1, 26), torch.zeros(0, 27),
-                                       torch.zeros(1, 27, dtype=torch.int64),
-                                       torch.zeros(1, 27, dtype=torch.complex64)))
-      for method in ("__call__", "evaluate", "values_and_gradients")),
+          ShapeError, f"takes points {piece}", bad)
+      for method in ("__call__", "evaluate", "values_and_gradients")
+      for piece, bad in {
+          "as a tensor of floats, got":
+              (5, None, "a", [[0.0]], np.zeros((1, 27)), torch.zeros(1, 27, dtype=torch.int64),
+               torch.zeros(1, 27, dtype=torch.complex64)),
+          "(batch, 27), got shape":
+              (torch.zeros(()), torch.zeros(27), torch.zeros(1, 26), torch.zeros(2, 26),
+               torch.zeros(0, 27), torch.zeros(1, 2, 27)),
+      }.items()),
     Row("NetworkLoss.point_bytes", lambda g, v: g.loss.point_bytes(gradients=v), OptionError,
         "gradients must be", UNSURE),
     Row("NetworkLoss.estimates", estimate, OptionError, "batch_size must be", NO_COUNT),
@@ -229,7 +234,7 @@ MINIMA = (
     Row("train_minima", lambda g, v: trained(g, recipe=Recipe(epochs=2, learning_rate=v)),
         OptionError, "learning_rate must be", (1e300,)),
     Row("train_minima", lambda g, v: trained(g, recipe=Recipe(epochs=9, learning_rate=v)),
-        LossError, "smaller learning rate", (1e30,)),
+        LossError, "at learning rate 1e+30: choose a smaller", (1e30,)),
 )  # fmt: skip
 
 TABLE = (*NETWORKS_AND_DATA, *LOSSES, *MINIMA)

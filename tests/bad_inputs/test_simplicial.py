@@ -103,14 +103,29 @@ def built(good: Good, max_dim: Any = 1, **changed: Any) -> LossComplex:
 
 
 VERTICES = (
-    Row("Minima", lambda _, v: Minima(v, square), ShapeError, "points must",
-        (None, 5, "ab", [], [1.0, 2.0], [[1, 2]], [[True]], [["a"]], [[1.0], [1.0, 2.0]],
-         [[NAN, 1.0]], [[INF, 1.0]], np.zeros((2, 0)), np.zeros((1, 2), np.float16),
-         np.array([[1j]]), np.zeros((2, 2)))),
-    Row("Minima", lambda g, v: Minima(g.minima.points, v), LossError, "a loss must",
-        (*NO_LOSS, lambda _: 3.0, lambda _: None, lambda p: p, lambda p: p.sum(),
-         lambda p: p.sum(1).long(), lambda p: p.sum(1).half(), lambda p: p.sum(1).numpy(),
-         always(NAN), always(INF))),
+    *(Row("Minima", lambda _, v: Minima(v, square), ShapeError, f"points must {piece}", bad)
+      for piece, bad in {
+          "be an (n, d) array of numbers, got": (None, "ab", [["a"]], [[1.0], [1.0, 2.0]]),
+          "have shape (n, d) with n, d >= 1, got":
+              (5, [], [1.0, 2.0], torch.zeros(0, 2), np.zeros((2, 0)), torch.zeros(2, 2, 2)),
+          "be float32 or float64, got":
+              ([[1, 2]], [[True]], np.zeros((1, 2), np.float16), np.array([[1j]])),
+          "be finite, point 1 has nan at coordinate 1": ([[0.0, 1.0], [2.0, NAN]],),
+          "be finite, point 0 has inf at coordinate 0": ([[INF, 1.0]],),
+          "be distinct, point 2 equals point 0": ([[1.0, 2.0], [0.0, 1.0], [1.0, 2.0]],),
+      }.items()),
+    *(Row("Minima", lambda g, v: Minima(g.minima.points, v), LossError, f"a loss must {piece}", bad)
+      for piece, bad in {
+          "be callable": NO_LOSS,
+          "return a torch tensor":
+              (lambda _: 3.0, lambda _: None, lambda p: p.sum(1).detach().numpy()),
+          "return one value for each point": (lambda p: p, lambda p: p.sum()),
+          "be floating": (lambda p: p.sum(1).long(),),
+          "be at least float32, its values are torch.":
+              (lambda p: p.sum(1).half(), lambda p: p.sum(1).bfloat16()),
+          "be finite on every simplex: it is nan at point": (always(NAN),),
+          "be finite on every simplex: it is inf at point": (always(INF),),
+      }.items()),
     Row("Loss", lambda g, v: Minima(g.minima.points, v), LossError, "callable", NO_LOSS),
     Row("Minima", lambda g, v: Minima(g.minima.points, g.loss, v), OptionError, "search must be",
         (5, "found")),
@@ -128,11 +143,11 @@ VERTICES = (
     Row("Minima.joined", lambda g, v: g.minima.joined(v), OptionError, "must be a Minima",
         (5, None, torch.zeros(1, 2), Minima)),
     Row("Minima.joined", lambda g, v: g.minima.joined(Minima(torch.zeros(1, v), square)),
-        ShapeError, "one dimension", (3,)),
+        ShapeError, "must have one dimension, got 2 and 3", (3,)),
     Row("Minima.joined", lambda g, v: g.minima.joined(Minima(torch.zeros(1, v), square)),
-        LossError, "share their loss", (2,)),
+        LossError, "must share their loss object, got Landscape and another square", (2,)),
     Row("Minima.from_state_dicts", lambda _, v: Minima.from_state_dicts(v, square), LossError,
-        "ParametrizedLoss", ([], 5)),
+        "need a ParametrizedLoss, ", ([], 5, [{"w": torch.zeros(2)}])),
     *(Row(name, call, error, piece, bad)
       for name, search in {"find_minima": find_minima,
                            "find_critical_points": find_critical_points}.items()
@@ -140,26 +155,33 @@ VERTICES = (
           (lambda _, v, f=search: f(v), LossError, "callable", NO_LOSS),
           (lambda _, v, f=search: f(v), OptionError, "give dim=d", (square,)),
           (lambda _, v, f=search: f(square, dim=v), OptionError, "dim must", (0.5, "1", True, 0)),
-          (lambda _, v, f=search: f(square, dim=v), OptionError, "at most", (10**6, 10**12)),
+          (lambda _, v, f=search: f(square, dim=v), OptionError, "takes at most 128 variables, got",
+           (129, 10**6, 10**12)),
           (lambda g, v, f=search: f(g.loss, n=v), OptionError, "n must be", (0.5, "1", True, 0)),
           (lambda g, v, f=search: f(g.loss, n=v), CapacityError, "GB of memory", (10**13,)),
           (lambda g, v, f=search: f(g.loss, starts=v), OptionError, "starts", (0.5, "1", True, 0)),
           (lambda g, v, f=search: f(g.loss, starts=v), CapacityError, "GB", (10**13,)),
           (lambda g, v, f=search: f(g.loss, seed=v), OptionError, "seed must be", NO_SEED),
-          (lambda g, v, f=search: f(g.loss, box=v), OptionError, "a box must",
+          (lambda g, v, f=search: f(g.loss, box=v), OptionError,
+           "a box must be (2, 2) or (2,), finite, lowest coordinates before highest, got",
            (5, "ab", ("a", "b"), (1, 0), (0, 0), (NAN, 1), (0, INF), (0, 1, 2), (0j, 1j), [0, None],
-            [[0, 1], [2]], (False, True), (-1e308, 1e308), torch.ones(2, requires_grad=True))),
+            [[0, 1], [2]], [[0, 0, 0], [1, 1, 1]], (False, True), (-1e308, 1e308),
+            np.zeros((3, 2)), torch.ones(2, requires_grad=True))),
+          (lambda _, v, f=search: f(v, dim=2), LossError, "one value for each point",
+           (lambda p: p, lambda p: p.square())),
           (lambda _, v, f=search: f(v, dim=2), LossError, "a loss must",
-           (lambda p: p, lambda _: 1.0, lambda p: p.sum(1).detach())),
+           (lambda _: 1.0, lambda p: p.sum(1).detach())),
           (lambda _, v, f=search: f(v, dim=2), SearchError, "none did",
            (always(1), always(NAN), lambda p: p.sum(1))),
       )),
-    Row("find_critical_points", lambda g, v: find_critical_points(g.loss, v), OptionError, "index",
-        (*INSTEAD, -1, 3, 2**70)),
+    Row("find_critical_points", lambda g, v: find_critical_points(g.loss, v), OptionError,
+        "index must be a whole number of at least 0", (*INSTEAD, 1.5, -1)),
+    Row("find_critical_points", lambda g, v: find_critical_points(g.loss, v), OptionError,
+        "Morse index in 2 variables is at most 2, got", (3, 2**70)),
     Row("with_saddles", lambda _, v: with_saddles(v), OptionError, "must be a Minima",
         (5, None, Minima, torch.zeros(1, 2))),
     Row("with_saddles", lambda _, v: with_saddles(Minima(torch.zeros(1, v), square)), OptionError,
-        "at most", (500,)),
+        "leave saddles out, or add critical", (129, 500)),
     Row("with_saddles", lambda _, v: with_saddles(Minima(torch.zeros(1, v), square)), SearchError,
         "none did", (2,)),
     Row("with_saddles", lambda g, v: with_saddles(g.minima, starts=v), OptionError, "starts must",
@@ -175,10 +197,10 @@ BUILDS = (
     *(Row("build_complex", lambda g, v, name=name: built(g, **{name: v}), OptionError,
           f"{name} must be", bad)
       for name, bad in {
-          "optimizer": (5, "elastic", NudgedElastic, Edgewise(3), torch.optim.SGD),
+          "optimizer": (5, "", "elastic", Algorithm1, NudgedElastic, Edgewise(3), torch.optim.SGD),
           "simplex_map": (5, "edgewise", Edgewise, NudgedElastic()),
           "resolution": NO_COUNT,
-          "tolerance": (0, 1, -1e-3, NAN, "1e-3", True, False, [1e-3], 1j),
+          "tolerance": (0, 1, -1e-3, NAN, "1e-3", True, False, [1e-3], 1j, np.zeros((9, 9))),
           "certify": UNSURE, "saddles": UNSURE, "progress": UNSURE,
           "seed": NO_SEED,
           "memory": NO_COUNT,
@@ -218,9 +240,13 @@ BUILDS = (
         (4, 1, 0, -2, 2**31, 2.0, "2", None, True)),
     Row("LossComplex.barcode", lambda g, v: g.complex.barcode(keep_zero=v), OptionError,
         "keep_zero must be", UNSURE),
-    Row("LossComplex.__getitem__", lambda g, v: g.complex[v], DimensionError, "a simplex is",
-        (0, "01", None, (), (1, 0), (0, 0), (0, 9), (-1, 0), (0, 1, 2, 3), (0, 1.0), (0, "1"),
-         (False, True), (0, [1]), (2**70, 2**71), slice(1), np.array(3), np.zeros((2, 2), int))),
+    Row("LossComplex.__getitem__", lambda g, v: g.complex[v], DimensionError,
+        "a simplex is 1 to 3 ascending vertices from 0 to 3, got",
+        ((), (4,), (1, 0), (0, 0), (0, 9), (-1, 0), (0, 1, 2, 3), (2**70, 2**71))),
+    Row("LossComplex.__getitem__", lambda g, v: g.complex[v], DimensionError,
+        "a simplex is named by its vertices, got",
+        (0, "01", None, (0, 1.0), (0.5, 1.7), (0, "1"), (False, True), (0, [1]), {0, 1}, slice(1),
+         np.array(3), np.zeros((2, 2), int))),
 )  # fmt: skip
 
 TRAINING = (
@@ -279,11 +305,16 @@ TRAINING = (
 )  # fmt: skip
 
 SIMPLICES_AND_PICTURES = (
-    *(Row(f"OptimisedSimplex.{name}", call, ShapeError, "barycentric coordinates",
-          (5, "a", None, [], [1.0], [0.5, 0.6], [-0.5, 1.5], [NAN, 1], [0.5, 0.5, 0],
-           [[0.5, 0.5], [1]], [[[0.5, 0.5]]], [0.5j, 0.5], ["a", "b"], [True, False]))
+    *(Row(f"OptimisedSimplex.{name}", call, ShapeError, f"barycentric coordinates {piece}", bad)
       for name, call in {"__call__": lambda g, v: g.edge(v),
-                         "evaluate": lambda g, v: g.edge.evaluate(v)}.items()),
+                         "evaluate": lambda g, v: g.edge.evaluate(v)}.items()
+      for piece, bad in {
+          "must be an array of numbers, got":
+              ("a", None, [[0.5, 0.5], [1]], [0.5j, 0.5], ["a", "b"], [True, False]),
+          "must be non-negative with sum 1, got": ([0.5, 0.6], [-0.5, 1.5], [NAN, 1]),
+          "on simplex (0, 1) need shape (batch, 2), got":
+              (5, [], [1.0], [0.5, 0.5, 0], [[[0.5, 0.5]]]),
+      }.items()),
     Row("OptimisedSimplex.evaluate", lambda g, v: g.edge.evaluate([0.5, 0.5], v), OptionError,
         "memory must be", NO_COUNT),
     Row("OptimisedSimplex.sample", lambda g, v: g.edge.sample(v), OptionError, "resolution must",
@@ -294,8 +325,9 @@ SIMPLICES_AND_PICTURES = (
         NO_COUNT),
     Row("plot_triangle", lambda _, v: plot_triangle(v), OptionError, "of type OptimisedSimplex",
         (5, None, (0, 1, 2), OptimisedSimplex)),
-    Row("plot_triangle", lambda g, _: plot_triangle(g.edge), DimensionError, "of dimension 2"),
-    Row("plot_triangle", lambda g, v: plot_triangle(g.triangle, v), LossError, "a picture shows",
+    Row("plot_triangle", lambda g, _: plot_triangle(g.edge), DimensionError,
+        "needs a simplex of dimension 2, (0, 1) has"),
+    Row("plot_triangle", lambda g, v: plot_triangle(g.triangle, v), LossError, "has no accuracy",
         ("height", "accuracy", None, 5, ["loss"])),
     Row("plot_triangle", lambda g, v: plot_triangle(g.triangle, ax=v), OptionError,
         "of type Axes", NO_AXES),
@@ -303,7 +335,8 @@ SIMPLICES_AND_PICTURES = (
         "three barycentric coordinates", (Maximum(1.0, np.ones(2), torch.zeros(2)),)),
     Row("plot_edge", lambda _, v: plot_edge(v), OptionError, "of type OptimisedSimplex",
         (5, None, (0, 1), OptimisedSimplex)),
-    Row("plot_edge", lambda g, _: plot_edge(g.triangle), DimensionError, "of dimension 1"),
+    Row("plot_edge", lambda g, _: plot_edge(g.triangle), DimensionError,
+        "needs a simplex of dimension 1, (0, 1, 2) has"),
     Row("plot_edge", lambda g, v: plot_edge(g.edge, v), LossError, "a picture shows",
         ("height", "accuracy", None)),
     Row("plot_edge", lambda g, v: plot_edge(g.edge, ax=v), OptionError, "of type Axes", NO_AXES),

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from nets import MLP, LeNet, NetworkLoss
 from nets.execution.policy import BATCHINGS, Batching
-from reduction import DataError, ShapeError
+from reduction import DataError
 from simplicial import Algorithm1, Minima, Recipe, build_complex
 from tests.nets.networks import (
     MODELS,
@@ -298,16 +298,6 @@ def test_targets_that_broadcast_against_the_outputs_are_refused():
 def test_label_smoothing_is_a_mean():
     smooth = nn.CrossEntropyLoss(label_smoothing=0.1)
     NetworkLoss(seeded(lambda: MLP(6, (8,), 3)), X, Y, loss_fn=smooth)
-
-
-@pytest.mark.parametrize("shape", [(), (91,), (2, 90), (1, 2, 91)])
-def test_points_of_another_shape_are_refused(shape: tuple[int, ...]):
-    loss = NetworkLoss(seeded(lambda: MLP(6, (8,), 3)), X, Y)
-    assert loss.dim == 6 * 8 + 8 + 8 * 3 + 3 == 83
-    with pytest.raises(ShapeError, match=r"takes points \(batch, 83\), got shape"):
-        loss(torch.zeros(shape))
-    with pytest.raises(ShapeError, match="takes points"):
-        loss.state_dict(torch.zeros(82))
 
 
 def test_a_complex_of_network_losses_has_the_values_of_plain_networks():

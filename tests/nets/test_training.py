@@ -12,17 +12,15 @@ from torch.nn.functional import mse_loss
 
 from nets import DIGITS_MLP, LENET, MLP, RESNET, NetworkLoss, train_minima
 from nets.training import initial_points
-from reduction import DataError, OptionError
+from reduction import DataError
 from simplicial import (
     Algorithm1,
     Minima,
     NudgedElastic,
     Recipe,
     build_complex,
-    constant,
     garipov,
 )
-from simplicial.errors import LossError
 
 N = 90
 
@@ -77,30 +75,6 @@ def test_nesterovs_momentum_is_torchs():
         torch.testing.assert_close(end, theta.detach(), rtol=1e-4, atol=1e-5)
     without = train_minima(loss, 2, recipe=recipe.changed(nesterov=False), seed=5).points
     assert not torch.allclose(without, found, atol=1e-3)
-
-
-def test_nesterov_needs_momentum():
-    with pytest.raises(OptionError, match="Nesterov's momentum must be above 0, got 0"):
-        RESNET.changed(momentum=0.0)
-
-
-@pytest.mark.parametrize(
-    ("progress", "factor"),
-    [
-        (0.0, 1.0),
-        (0.25, 1.0),
-        (0.5, 1.0),
-        (0.6, 1 - 0.99 / 4),
-        (0.7, (1 + 0.01) / 2),
-        (0.8, 1 - 0.99 * 3 / 4),
-        (0.9, 0.01),
-        (0.95, 0.01),
-        (0.999, 0.01),
-    ],
-)
-def test_the_learning_rate_is_constant_then_linear_then_constant(progress: float, factor: float):
-    assert garipov(progress) == pytest.approx(factor, rel=1e-12)
-    assert constant(progress) == 1
 
 
 # Against torch's own optimiser
@@ -311,25 +285,6 @@ class First(nn.Module):
 
 def pulled(outputs: Tensor, _targets: Tensor) -> Tensor:
     return outputs.square().mean()
-
-
-@pytest.mark.parametrize(
-    ("n", "seed", "sentence"),
-    [
-        (0, 0, "n must be .* got 0"),
-        (-2, 0, "n must be .* got -2"),
-        (2, -1, "seed must be .* got -1"),
-    ],
-)
-def test_counts_and_seeds_out_of_range_are_refused(n: int, seed: int, sentence: str):
-    with pytest.raises(OptionError, match=sentence):
-        train_minima(mlp_loss(), n, seed=seed)
-
-
-def test_training_that_diverges_says_so():
-    recipe = Recipe(epochs=3, learning_rate=1e30)
-    with pytest.raises(LossError, match=r"epoch [123] at learning rate 1e\+30: choose a smaller"):
-        train_minima(mlp_loss(), 2, recipe=recipe, progress=False)
 
 
 # Weight decay on a simplex

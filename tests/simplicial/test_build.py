@@ -15,38 +15,7 @@ from simplicial import (
     build_complex,
 )
 from simplicial.landscapes import double_well
-from tests.simplicial.test_complex import POINTS, build, wavy
-
-
-def test_a_dimension_that_the_minima_do_not_allow_is_refused() -> None:
-    with pytest.raises(DimensionError, match="got max_dim=5 with 5 minima: give 6 minima, or a"):
-        build(max_dim=5)
-    for max_dim in (-1, 0):
-        with pytest.raises(OptionError, match=f"max_dim must be .* at least 1, got {max_dim}"):
-            build(max_dim=max_dim)
-
-
-def test_arguments_out_of_range_are_refused() -> None:
-    minima = Minima(POINTS, wavy)
-    with pytest.raises(OptionError, match="resolution=2 with max_dim=2: raise resolution"):
-        build_complex(minima, 2, resolution=2)
-    with pytest.raises(OptionError, match="seed must be a whole number of at least 0, got -1"):
-        build_complex(minima, 2, seed=-1)
-    with pytest.raises(OptionError, match="memory must be a whole number of at least 1, got 0"):
-        build_complex(minima, 2, memory=0)
-
-
-@pytest.mark.parametrize("tolerance", ["a", [1e-3], 0, 1, True, np.nan, np.zeros((9, 9)), 1j])
-def test_a_tolerance_that_is_no_share_is_refused(tolerance: Any) -> None:
-    with pytest.raises(OptionError, match=r"^tolerance must be a share .*: change tolerance$"):
-        build_complex(Minima(POINTS, wavy), 2, tolerance=tolerance)
-
-
-@pytest.mark.parametrize(("name", "given"), [("certify", "yes"), ("saddles", 2), ("certify", 1)])
-def test_a_switch_is_true_or_false(name: str, given: Any) -> None:
-    changed: dict[str, Any] = {name: given}
-    with pytest.raises(OptionError, match=f"{name} must be True or False, got {given!r}: change"):
-        build_complex(Minima(POINTS, wavy), 2, **changed)
+from tests.simplicial.test_complex import POINTS, wavy
 
 
 def test_options_are_checked_before_saddles_are_sought(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,13 @@
 from itertools import combinations
 from math import comb
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from reduction import DataError, DimensionError, OptionError, ShapeError
+from reduction import DataError, DimensionError
 from simplicial import (
     Algorithm1,
     Barycentric,
@@ -244,38 +243,6 @@ def test_eq_3_needs_triangles() -> None:
         build(max_dim=1).triplet_barcode()
 
 
-@pytest.mark.parametrize("vertices", [(), (5,), (-1, 0), (1, 0), (1, 1), (0, 1, 2, 3, 4)])
-def test_simplices_that_are_not_there_are_refused(vertices: tuple[int, ...]) -> None:
-    built = build(max_dim=2)
-    with pytest.raises(DimensionError, match="a simplex is 1 to 3 ascending vertices from 0 to 4"):
-        built[vertices]
-
-
-@pytest.mark.parametrize("name", [0, "01", {0, 1}, (0.5, 1.7), ("0", "1"), None])
-def test_names_that_are_no_vertices_are_refused(name: Any) -> None:
-    with pytest.raises(DimensionError, match="a simplex is named by its vertices, got"):
-        build(max_dim=1)[name]
-
-
-def test_what_is_no_minima_optimizer_or_map_is_refused() -> None:
-    minima = Minima(POINTS, wavy)
-    cases: list[tuple[dict[str, Any], str, str, str]] = [
-        ({"minima": POINTS}, "minima", "a Minima", "Tensor"),
-        ({"minima": minima, "optimizer": "sgd"}, "optimizer", "an Optimizer such as .*", "str"),
-        (
-            {"minima": minima, "optimizer": Algorithm1},
-            "optimizer",
-            r"an Optimizer such as Algorithm1\(\) or NudgedElastic\(\)",
-            "the class Algorithm1",
-        ),
-        ({"minima": minima, "optimizer": ""}, "optimizer", "an Optimizer .*", "str"),
-        ({"minima": minima, "simplex_map": "edgewise"}, "simplex_map", "a SimplexMap .*", "str"),
-    ]
-    for arguments, name, kind, got in cases:
-        with pytest.raises(OptionError, match=f"^{name} must be {kind}, got {got}: pass .*$"):
-            build_complex(**arguments)
-
-
 def test_a_map_of_the_callers_own_is_not_saved_as_another(tmp_path: Path) -> None:
     class Own(Barycentric):
         """Its file would be read as the paper's map."""
@@ -307,15 +274,6 @@ def test_a_loss_that_writes_into_its_points_changes_nothing() -> None:
     built = build_complex(minima, 1, optimizer=few, progress=False)
     assert torch.equal(built.control_points[:5], POINTS)
     assert built.filtration.values[0][2] == wavy(POINTS[2:3] * 0.5).item()
-
-
-def test_coordinates_off_the_simplex_are_refused() -> None:
-    edge = build(max_dim=1)[(0, 1)]
-    for bad in ([[0.5, 0.6]], [[-0.1, 1.1]], [[np.nan, 1.0]]):
-        with pytest.raises(ShapeError, match="must be non-negative with sum 1"):
-            edge(bad)
-    with pytest.raises(ShapeError, match=r"need shape \(batch, 2\), got \(1, 3\)"):
-        edge([[0.2, 0.3, 0.5]])
 
 
 def test_a_loss_that_is_not_finite_on_a_simplex_is_refused() -> None:

@@ -41,12 +41,6 @@ def test_a_scored_loss_evaluates_to_numpy_arrays() -> None:
     np.testing.assert_array_equal(evaluate(Scored(), POINTS).loss, [1, 4.25])
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_cannot_be_refined(dtype: torch.dtype) -> None:
-    with pytest.raises(LossError, match=f"must be at least float32, its values are {dtype}"):
-        Minima(POINTS, lambda x: square(x).to(dtype))
-
-
 def test_a_gradient_that_is_not_finite_is_called_one() -> None:
     """sqrt(|x|) has the value 0 at 0, and no derivative."""
     points = torch.tensor([[1.0, 1.0], [0.0, 1.0]])

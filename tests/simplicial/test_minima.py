@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from reduction import OptionError, ShapeError
 from simplicial import Minima, find_minima
 from simplicial.errors import LossError, SearchError
 from simplicial.evaluation import derivatives, steepest_curvature
@@ -82,21 +81,6 @@ def test_degenerate_minima_and_failures_are_left_out_and_counted() -> None:
         find_minima(lambda x: -x.exp().sum(dim=1), dim=2, starts=8)
 
 
-def test_a_search_without_dimension_or_with_a_wrong_box_is_refused() -> None:
-    with pytest.raises(OptionError, match="number of variables, which this loss does not tell"):
-        find_minima(square)
-    with pytest.raises(OptionError, match="lowest coordinates before highest"):
-        find_minima(square, dim=2, box=(1.0, -1.0))
-    with pytest.raises(OptionError, match=r"a box must be \(2, 2\) or \(2,\)"):
-        find_minima(square, dim=2, box=[[0, 0, 0], [1, 1, 1]])
-    with pytest.raises(OptionError, match="finite, lowest coordinates before highest"):
-        find_minima(square, dim=2, box=(0.0, np.inf))
-    for name, least in (("n", 1), ("starts", 1), ("seed", 0), ("dim", 1)):
-        for bad in (least - 1, 1.5, "2", True):
-            with pytest.raises(OptionError, match=f"{name} must be a whole number of at least"):
-                find_minima(square, **{"dim": 2, name: bad})  # pyright: ignore
-
-
 def test_curvatures_are_the_eigenvalues_of_the_hessian() -> None:
     points = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     seen = derivatives(double_well(2), points)
@@ -119,47 +103,12 @@ def test_points_are_copied_and_values_computed() -> None:
         minima.values[0] = 3
 
 
-@pytest.mark.parametrize(
-    ("points", "message"),
-    [
-        (torch.zeros(3), r"shape \(n, d\) with n, d >= 1, got \(3,\)"),
-        (torch.zeros(0, 2), r"got \(0, 2\)"),
-        (torch.zeros(2, 0), r"got \(2, 0\)"),
-        (torch.zeros(2, 2, 2), r"got \(2, 2, 2\)"),
-        (torch.tensor([[1, 2]]), "must be float32 or float64, got torch.int64"),
-        (torch.tensor([[0.0, 1.0], [2.0, torch.nan]]), "point 1 has nan at coordinate 1"),
-        (torch.tensor([[torch.inf, 1.0]]), "point 0 has inf at coordinate 0"),
-        (torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 2.0]]), "point 2 equals point 0"),
-        ([["a"]], "must be an .* array of numbers, got list"),
-        ([[1.0], [2.0, 3.0]], "must be an .* array of numbers, got list"),
-    ],
-)
-def test_points_that_are_no_vertices_are_refused(points: Tensor, message: str) -> None:
-    with pytest.raises(ShapeError, match=message):
-        Minima(points, square)
-
-
-def test_losses_that_break_the_contract_are_refused() -> None:
-    points = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
-    with pytest.raises(LossError, match="must be callable"):
-        Minima(points, 3)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(LossError, match=r"gave values of shape \(\), need \(2,\)"):
-        Minima(points, lambda x: x.sum())
-    with pytest.raises(LossError, match="it is nan at point"):
-        Minima(points, lambda x: (x[:, 0] - 1).sqrt())
-
-
 def test_a_loss_without_gradient_is_refused_in_training() -> None:
     from simplicial import build_complex
 
     minima = Minima(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), lambda x: square(x).detach())
     with pytest.raises(LossError, match="must be differentiable by torch"):
         build_complex(minima, 1, progress=False)
-
-
-def test_state_dicts_need_a_loss_that_can_flatten_them() -> None:
-    with pytest.raises(LossError, match=r"need a ParametrizedLoss, .* function is none"):
-        Minima.from_state_dicts([{"w": torch.zeros(2)}], square)
 
 
 class Scored(ScoredLoss):
@@ -191,11 +140,3 @@ def test_joined_points_keep_what_is_known_of_them() -> None:
     assert both.accuracy is not None
     np.testing.assert_allclose(both.accuracy, 1 / (1 + both.values))
     np.testing.assert_array_equal(both.joined(second).points, both.points)
-
-
-def test_joined_points_must_share_their_loss_and_dimension() -> None:
-    first = Minima(torch.tensor([[0.0, 1.0]]), square)
-    with pytest.raises(LossError, match="must share their loss object, got square and another <la"):
-        first.joined(Minima(torch.tensor([[2.0, 1.0]]), lambda x: square(x)))
-    with pytest.raises(ShapeError, match="must have one dimension, got 2 and 1"):
-        first.joined(Minima(torch.tensor([[2.0]]), square))

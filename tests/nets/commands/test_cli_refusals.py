@@ -51,6 +51,8 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--model resnet --hidden 3", r"hidden widths \(3,\) given for resnet"),
         ("--depth 20", "depth 20 given for mlp; leave out `depth`, or build resnet"),
         ("--no-shortcuts", "shortcuts False given for mlp; leave out"),
+        ("--model lenet --depth 20", "depth 20 given for lenet; leave out"),
+        ("--model lenet --no-shortcuts", "shortcuts False given for lenet; leave out"),
         ("--model resnet --momentum 0", "Nesterov's momentum must be above 0, got 0"),
         ("--factory a", "named as module:function, got 'a'"),
         ("--factory a:b --model mlp", "--factory makes the network, got --model mlp with"),
@@ -99,10 +101,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--device quantum", r"device 'quantum' cannot be used .*: take cpu"),
         ("--device meta", r"device 'meta' cannot be used .*: take cpu"),
         ("--sides open", "'--sides': 'open' is not one of 'fixed', 'trainable'"),
-        (
-            "--sampled --tolerance 1e-3",
-            r"--tolerance is for refined maxima, got 0\.001 with --samp",
-        ),
+        ("--sampled --tolerance 1e-3", r"--tolerance is for refined maxima, got 0\.001 with --s"),
     ],
 )
 def test_run_refuses_bad_input_before_any_training(options: str, sentence: str, tmp_path: Path):

@@ -25,12 +25,6 @@ def test_load_lists_the_names_where_none_is_near():
         load("imagenet")
 
 
-@pytest.mark.parametrize("option", [{"folder": "here"}, {"download": True}])
-def test_digits_refuse_the_options_that_they_cannot_honour(option: dict[str, object]):
-    with pytest.raises(DataError, match=r"given for digits.*leave out"):
-        load("digits", **option)  # pyright: ignore[reportArgumentType]
-
-
 def test_images_are_cut_before_they_are_resized():
     images = load("digits", subset=5, image_size=12)
     assert images.digest == load("digits").subset(5).resized(12).digest

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nets.data import ImageData, load_digits
-from reduction.errors import DataError, OptionError
+from reduction.errors import DataError
 
 
 def image_data(**changes: object) -> ImageData:
@@ -109,12 +109,6 @@ def test_subset_is_the_first_training_images_and_all_test_images(digits: ImageDa
     assert digits.subset(1437).digest == digits.digest
 
 
-@pytest.mark.parametrize("n", [0, -1, 1438, 2.0, True])
-def test_subset_refuses_a_size_out_of_range(digits: ImageData, n: int):
-    with pytest.raises(DataError, match=r"which has 1437; give a whole number from 1 to 1437"):
-        digits.subset(n)
-
-
 def test_resized_images_are_averages_where_they_become_smaller() -> None:
     rows = torch.tensor([[0.0, 0, 8, 8], [0, 0, 8, 8], [4, 4, 2, 2], [4, 4, 2, 2]])
     data = image_data(
@@ -134,9 +128,3 @@ def test_resized_images_are_averages_where_they_become_smaller() -> None:
 def test_resizing_does_not_depend_on_the_other_images(digits: ImageData) -> None:
     few = digits.subset(5).resized(12)
     assert torch.equal(few.train_inputs, digits.resized(12).train_inputs[:5])
-
-
-@pytest.mark.parametrize("size", [0, -3, 2.0, True])
-def test_resizing_refuses_what_is_no_size(size: int) -> None:
-    with pytest.raises(OptionError, match="image_size must be a whole number of at least 1"):
-        image_data().resized(size)

@@ -7,7 +7,7 @@ from torch import nn
 from nets import MLP, LeNet
 from nets.models.build import build
 from nets.names import MODELS
-from reduction.errors import DataError, OptionError
+from reduction.errors import DataError
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -118,27 +118,6 @@ def test_build_suggests_the_nearest_name(name: str, nearest: str):
         build(name, (1, 28, 28), 10)
 
 
-def test_build_refuses_what_lenet_cannot_honour():
-    with pytest.raises(DataError, match=r"hidden widths \(32,\) given for lenet"):
-        build("lenet", (1, 28, 28), 10, hidden=[32])
-    with pytest.raises(DataError, match=r"at least 12 x 12 pixels, these are 8 x 8.*use mlp"):
-        build("lenet", (1, 8, 8), 10)
+def test_build_refuses_images_that_are_no_squares_for_lenet():
     with pytest.raises(DataError, match="square images, these are 28 x 32"):
         build("lenet", (1, 28, 32), 10)
-
-
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [
-        (lambda: MLP(0), "inputs must be a whole number of at least 1, got 0"),
-        (lambda: MLP(64, (32, 0)), "hidden must be a whole number of at least 1, got 0"),
-        (lambda: MLP(64, (2.5,)), "hidden must be .*, got 2.5"),  # pyright: ignore[reportArgumentType]
-        (lambda: MLP(64, classes=-1), "classes must be .*, got -1"),
-        (lambda: LeNet(channels=0), "channels must be .*, got 0"),
-        (lambda: LeNet(classes=True), "classes must be .*, got True"),
-    ],
-)
-def test_networks_refuse_sizes_that_make_no_network(make: object, sentence: str):
-    assert callable(make)
-    with pytest.raises(OptionError, match=sentence):
-        make()

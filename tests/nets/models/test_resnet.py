@@ -1,7 +1,6 @@
 """Residual networks: the literature's counts, the function by its formula, and what is refused."""
 
 import copy
-from typing import Any
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from torch.nn.functional import batch_norm, conv2d, linear, relu
 
 from nets import NetworkLoss, ResNet
 from nets.models.build import build
-from reduction import DataError, OptionError
 
 # He et al. (2016), table 6, by their option A, which has no parameters in shortcuts: 0.27, 0.85 and
 # 1.7 million. Two 1x1 convolutions with batch norm, 16 to 32 and 32 to 64 channels, come to 2,752.
@@ -122,29 +120,3 @@ def test_statistics_of_a_trained_network_are_wrong_at_a_midpoint() -> None:
     assert abs(losses["fresh"] - right) < 1e-5
     assert abs(whole - right) < 0.02 * right  # variances of all layers but for n / (n - 1)
     assert abs(losses["stale"] - right) > 0.02 * right
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"depth": 21}, DataError, "6 n \\+ 2 layers, got depth 21: choose 20 or 26"),
-        ({"depth": 2}, OptionError, "depth must be a whole number of at least 8, got 2"),
-        ({"width": 0}, OptionError, "width must be a whole number of at least 1, got 0"),
-        ({"channels": 1.5}, OptionError, "channels must be a whole number of at least 1"),
-    ],
-)
-def test_what_is_no_network_is_refused(
-    options: dict[str, Any], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        ResNet(**options)
-
-
-@pytest.mark.parametrize("name", ["mlp", "lenet"])
-def test_options_of_another_network_are_refused(name: str) -> None:
-    with pytest.raises(DataError, match=f"depth 20 given for {name}; leave out"):
-        build(name, (1, 28, 28), 10, depth=20)
-    with pytest.raises(DataError, match=f"shortcuts False given for {name}"):
-        build(name, (1, 28, 28), 10, shortcuts=False)
-    with pytest.raises(DataError, match="hidden widths"):
-        build("resnet", (1, 28, 28), 10, hidden=(3,))

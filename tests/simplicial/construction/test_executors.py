@@ -6,7 +6,6 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
-    ThreadPoolExecutor,
 )
 from multiprocessing import get_context
 from pathlib import Path
@@ -68,19 +67,6 @@ class Broken:
     def __call__(self, x: Tensor) -> Tensor:
         self.calls += 1
         return loss(x) if self.calls < self.after else x.nothing  # pyright: ignore
-
-
-@pytest.mark.parametrize(
-    ("executor", "told"),
-    [
-        (2, r"must be a concurrent\.futures\.Executor, got int"),
-        (ProcessPoolExecutor, r"must be a concurrent\.futures\.Executor, got type"),
-        (ThreadPoolExecutor(1), "workers must be processes"),
-    ],
-)
-def test_what_has_no_processes_is_refused(executor: Any, told: str) -> None:
-    with pytest.raises(OptionError, match=told):
-        built("algorithm 1", executor=executor)
 
 
 class Here(Executor):

@@ -7,10 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reduction import OptionError
 from simplicial import Minima, find_critical_points, find_minima, with_saddles
-from simplicial.critical_points.eigenvector_following import DENSE
-from simplicial.errors import LossError, SearchError
+from simplicial.errors import SearchError
 from simplicial.landscapes import (
     Landscape,
     double_well,
@@ -113,32 +111,6 @@ def test_a_start_next_to_a_degenerate_point_counts_as_degenerate() -> None:
         find_minima(quartic, dim=1, box=(-1.0, 1.0), starts=3000)
 
 
-def test_arguments_out_of_range_are_refused() -> None:
-    with pytest.raises(OptionError, match="Morse index in 2 variables is at most 2, got 3"):
-        find_critical_points(square, 3, dim=2)
-    for bad in (-1, 1.5, "1", True):
-        with pytest.raises(OptionError, match="index must be a whole number of at least 0"):
-            find_critical_points(square, bad, dim=2)  # pyright: ignore
-    for search in (find_critical_points, find_minima):
-        with pytest.raises(OptionError, match=f"takes at most {DENSE} variables, got {DENSE + 1}"):
-            search(square, dim=DENSE + 1)
-        with pytest.raises(LossError, match="one value for each point"):
-            search(lambda x: x.square(), dim=2)
-
-
-def test_arguments_that_are_no_loss_and_no_minima_are_refused() -> None:
-    for search in (find_critical_points, find_minima):
-        with pytest.raises(LossError, match=r"a loss must be callable .* got NoneType"):
-            search(None, dim=2)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(OptionError, match="minima must be a Minima, got str: pass Minima"):
-        with_saddles("x")  # pyright: ignore[reportArgumentType]
-
-
-def test_a_box_is_shown_on_one_line() -> None:
-    with pytest.raises(OptionError, match=r"got ndarray: give \(low, high\)$"):
-        find_minima(square, dim=2, box=np.zeros((3, 2)))
-
-
 def test_saddles_are_sought_around_a_single_minimum() -> None:
     """Its box is a point, and gets edges of length 1: a saddle of the double well is at its rim."""
 
@@ -149,9 +121,3 @@ def test_saddles_are_sought_around_a_single_minimum() -> None:
     assert len(joined) >= 2
     saddles = np.sort(np.abs(joined.points[1:].numpy()), axis=1)
     np.testing.assert_allclose(saddles, np.tile([0.0, 1.0], (len(saddles), 1)), atol=1e-9)
-
-
-def test_saddles_in_too_many_variables_have_another_remedy() -> None:
-    minima = Minima(torch.eye(DENSE + 1)[:2], square)
-    with pytest.raises(OptionError, match=f"at most {DENSE} .* leave saddles out, or add critical"):
-        with_saddles(minima)

@@ -6,7 +6,6 @@ from math import comb
 import numpy as np
 import pytest
 
-from reduction import OptionError
 from simplicial import Barycentric, Edgewise
 from simplicial.maps.base import SimplexMap, face_positions, interior_controls
 
@@ -177,8 +176,3 @@ def test_barycentric_map_is_symmetric_in_the_vertices() -> None:
             dense_weights(Barycentric(), points),
             atol=ROUNDING,
         )
-
-
-def test_an_edge_without_segments_is_refused() -> None:
-    with pytest.raises(OptionError, match="segments must be a whole number of at least 1, got 0"):
-        Edgewise(0)

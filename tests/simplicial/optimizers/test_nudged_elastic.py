@@ -223,15 +223,6 @@ def test_another_map_is_refused(simplex_map: Barycentric | Edgewise) -> None:
     assert Algorithm1().simplex_map == Barycentric()
 
 
-@pytest.mark.parametrize(
-    ("option", "least", "wrong"),
-    [("segments", 2, 1), ("segments", 2, 2.5), ("steps", 1, 0), ("steps", 1, True)],
-)
-def test_numbers_out_of_range_are_refused(option: str, least: int, wrong: Any) -> None:
-    with pytest.raises(OptionError, match=f"{option} must be a whole number of at least {least}"):
-        NudgedElastic(**{option: wrong})
-
-
 def test_a_loss_that_is_not_finite_is_refused() -> None:
     def pole(x: Tensor) -> Tensor:
         return torch.where(x[:, 0].abs() < 0.05, torch.inf, x.square().sum(dim=1))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from reduction import DimensionError, FilteredComplex
+from reduction import FilteredComplex
 from simplicial import (
     Algorithm1,
     Edgewise,
@@ -19,7 +19,7 @@ from simplicial import (
     plot_edge,
     plot_triangle,
 )
-from simplicial.errors import LossError, RunError
+from simplicial.errors import RunError
 from simplicial.landscapes import himmelblau
 from simplicial.reports.result_folder import longest_triangle, write_report
 
@@ -66,15 +66,6 @@ def test_a_triangle_is_drawn_with_its_lattice_and_its_maximum(complex_: LossComp
     corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
     expected = complex_[(0, 1, 2)].maximum.barycentric @ corners
     np.testing.assert_allclose(np.array(star.get_xydata())[0], expected)
-
-
-def test_pictures_of_other_dimensions_or_quantities_are_refused(complex_: LossComplex) -> None:
-    with pytest.raises(DimensionError, match=r"needs a simplex of dimension 2, \(0, 1\) has"):
-        plot_triangle(complex_[(0, 1)])
-    with pytest.raises(DimensionError, match=r"needs a simplex of dimension 1, \(0, 1, 2\) has"):
-        plot_edge(complex_[(0, 1, 2)])
-    with pytest.raises(LossError, match="got 'accuracy': this loss has no accuracy"):
-        plot_triangle(complex_[(0, 1, 2)], "accuracy")
 
 
 def test_the_barrier_tree_joins_basins_at_the_lowest_barriers() -> None:

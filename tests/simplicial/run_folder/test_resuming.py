@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -101,12 +100,6 @@ def test_records_without_their_settings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "complex.settings.json").unlink()
     with pytest.raises(RunError, match=r"complex\.settings\.json is not there"):
         built("algorithm 1", store=tmp_path)
-
-
-@pytest.mark.parametrize("store", [5, "", "a\0b"])
-def test_a_store_that_is_no_folder_is_refused(store: Any) -> None:
-    with pytest.raises(OptionError, match="store must be a folder"):
-        built("algorithm 1", store=store)
 
 
 def test_records_of_another_complex_are_refused(tmp_path: Path) -> None:
