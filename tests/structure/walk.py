@@ -1,6 +1,6 @@
 """The walk of `max_dim` and of the loss, from `build_complex` to the barcode: files and returns.
 
-`python -m tests.structure.walk` builds the complex of a double well, default options, and notes
+`python -m tests.structure.walk` builds the complex of a double well, in two epochs, and notes
 every function of the three packages when it is first called. A reader who follows an argument opens
 the file of each function that takes it, in that order; a return is a file that is opened again.
 `max_dim` is followed under the names that it goes by: max_dim, and in a reduction max_index; then
@@ -9,13 +9,14 @@ as each dimension r up to it. Times of calls do not count, so the walk is the sa
 
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
 from torch import Tensor
 
 import simplicial
-from simplicial import build_complex, find_minima
+from simplicial import Algorithm1, Recipe, build_complex, find_minima
 
 ROOT = Path(str(simplicial.__file__)).parents[1]
 PACKAGES = ("reduction", "simplicial", "nets")
@@ -32,6 +33,7 @@ def double_well(x: Tensor) -> Tensor:
     return ((x**2 - 1) ** 2).sum(dim=1)
 
 
+@cache
 def first_calls() -> dict[tuple[str, str], set[str]]:
     """Arguments of the functions called, by file and name, in the order of first calls."""
     minima, called = find_minima(double_well, n=8, dim=2, seed=0), dict[tuple[str, str], set[str]]()
@@ -45,7 +47,8 @@ def first_calls() -> dict[tuple[str, str], set[str]]:
                 called.setdefault((str(file), code.co_qualname), set(arguments))
 
     def walk() -> None:
-        build_complex(minima, max_dim=2, progress=False).barcode()
+        optimizer = Algorithm1(recipe=Recipe(epochs=2))
+        build_complex(minima, max_dim=2, optimizer=optimizer, progress=False).barcode()
 
     walk()  # what is compiled or loaded once is no part of the walk
     sys.setprofile(note)
