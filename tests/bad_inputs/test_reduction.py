@@ -43,8 +43,9 @@ from tests.bad_inputs.table import (
 )
 
 EDGE = ([[0], [1]], [[0, 1]])
+POINTS, TRIANGLE = [[0], [1], [2]], [[0, 1, 2]]
 BAR, PAIR = [[0, 1]], ([[0]], [[0, 1]])
-NO_PRIME = (4, 1, 0, -2, 2**31, 10**40, 2.0, "2", None, True, NAN)
+NO_PRIME = (4, 1, 0, -2, 9, 2**31, 2**61 - 1, 10**40, 2.0, "2", None, True, NAN)
 NO_INDEX = (*INSTEAD, -1, 9, 2**70, [0])
 
 
@@ -88,83 +89,193 @@ def barred(pair: Any = PAIR, **changed: Any) -> Bars:
 COMPLEXES = (
     Row("FilteredComplex", lambda _, v: Complex(v, [[0.0]]), ShapeError, "vertices", (3, None)),
     Row("FilteredComplex", lambda _, v: Complex([[[0]]], v), ShapeError, "values", (3, None, [])),
-    Row("FilteredComplex", lambda _, v: Complex([v], [[0.0]]), ShapeError, "vertices[0] has",
-        ([0], [["a"]], [[0.0]], [[True]], [[0, 1]], None, [[2**64]])),
-    Row("FilteredComplex", lambda _, v: Complex([[[0]]], [v]), ShapeError, "values[0] has",
-        ("x", ["x"], [True], [None], [1j], [0, 1], 0.0)),
-    Row("FilteredComplex", lambda _, v: Complex([[[0]]], [v]), FiltrationError, "are finite",
-        ([NAN], [INF], [-INF])),
-    Row("FilteredComplex", lambda _, v: Complex([v], [[0.0] * len(v)]), FiltrationError, "0]",
-        ([[0], [0]], [[-1]], [[2**63]])),
-    Row("FilteredComplex", lambda _, v: Complex([EDGE[0], [v]], [[0, 0], [1]]), FiltrationError,
-        "but ", ([1, 0], [0, 0], [0, 2])),
-    Row("FilteredComplex", lambda _, v: Complex(EDGE, v), FiltrationError, "not above its simplex",
-        ([[0, 2], [1]],)),
-    Row("FilteredComplex", lambda _, v: Complex(v, [[0, 0]]), ShapeError, "is ragged",
-        ([[[0], [1, 2]]],)),
+    Row("FilteredComplex", lambda _, v: Complex([POINTS], v), ShapeError,
+        "vertices has 1 dimensions and values 2; give", ([[0] * 3, [1]],)),
     Row("FilteredComplex", lambda _, v: Complex(v, v), FiltrationError, "dimension 0 is empty",
         ([],)),
+    *(Row("FilteredComplex", lambda _, v: Complex([v], [[0.0] * 3]), ShapeError,
+          f"vertices[0] {piece}", bad)
+      for piece, bad in {
+          "has shape (2,) and type int64; give an integer array of shape (m, 1)": ([0, 1],),
+          "has shape (1, 1) and type": ([["a"]], [[2**64]]),
+          "has shape (1, 1) and type float64; give an integer": ([[0.0]],),
+          "has shape (1, 1) and type bool; give an integer": ([[True]],),
+          "has shape (1, 2)": ([[0, 1]],),
+          "has shape ()": (None,),
+          "is ragged; give 1 labels in each row": ([[0], [1, 2]],),
+      }.items()),
+    *(Row("FilteredComplex", lambda _, v: Complex([POINTS], [v]), ShapeError, f"values[0] {piece}",
+          bad)
+      for piece, bad in {
+          "has shape () and": ("x", 0.0),
+          "has shape (2,) and type int64 for 3 simplices; give a float64": ([0, 0],),
+          "has shape (3,) and type <U1 for 3 simplices; give a float64": (["a", "b", "c"],),
+          "has shape (3,) and type": ([None] * 3,),
+          "has shape (3,) and type complex128": ([1j, 0, 0],),
+          "has shape (3,) and type bool": ([True, False, True],),
+          "is ragged; give one number for each simplex": ([0, [1], 2],),
+      }.items()),
+    *(Row("FilteredComplex", lambda _, v: Complex([POINTS], [v]), FiltrationError, piece, (bad,))
+      for piece, bad in {
+          "values[0][1] is nan; leave out": [0, NAN, 0], "values[0][2] is inf": [0, 0, INF],
+          "values[0][0] is -inf": [-INF, 0, 0],
+      }.items()),
+    *(Row("FilteredComplex", lambda _, v: Complex([v], [[0.0] * len(v)]), FiltrationError, piece,
+          (bad,))
+      for piece, bad in {
+          "dimension 0 is empty; list": np.empty((0, 1), int),
+          "(5,) stands in rows 0 and 2 of vertices[0]; remove one": [[5], [6], [5]],
+          "lie in 0..2**63-1, but row 0 of vertices[0] is [-1]; relabel": [[-1]],
+          "lie in 0..2**63-1, but row 0 of vertices[0] is [9223372036854775808]": [[2**63]],
+      }.items()),
+    *(Row("FilteredComplex",
+          lambda _, v: Complex([POINTS, *v], [[r] * len(x) for r, x in enumerate([POINTS, *v])]),
+          error, piece, (bad,))
+      for error, piece, bad in (
+          (ShapeError, "vertices[1] has shape (1, 3)", [TRIANGLE]),
+          (FiltrationError, "distinct, but row 1 of vertices[1] is [2, 2]; remove",
+           [[[0, 1], [2, 2]]]),
+          (FiltrationError, "ascend in each row, but row 1 of vertices[1] is [2, 0]; sort",
+           [[[0, 1], [2, 0]]]),
+          (FiltrationError, "(0, 1) stands in rows 0 and 2 of vertices[1]; remove",
+           [[[0, 1], [1, 2], [0, 1]]]),
+          (FiltrationError, "(7,) of (1, 7) is missing", [[[1, 7]]]),
+          (FiltrationError, "(1, 2) of (0, 1, 2) is missing; add", [[[0, 1], [0, 2]], TRIANGLE]),
+          (FiltrationError, "(0, 2) of (0, 1, 2) is missing; add", [[[0, 1], [1, 2]], TRIANGLE]),
+          (FiltrationError, "(1, 2) of (0, 1, 2) is missing", [np.empty((0, 2), int), TRIANGLE]),
+      )),
+    Row("FilteredComplex", lambda _, v: Complex([POINTS, [[1, 2]]], v), FiltrationError,
+        "(2,) has value 3.0 > 2.5 of (1, 2); raise each simplex to the maximum",
+        ([[0, 0, 3], [2.5]],)),
     Row("FilteredComplex.complete", lambda _, n: Complex.complete(n, [[0.0]]), DimensionError, ";",
         (*INSTEAD, NAN, 0, -1)),
-    Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, v), ShapeError, "values",
-        (5, None, [[0, 0]], [[0, 0, "a"]], [[0, 0, [1, 2]]])),
+    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, v), ShapeError,
+          f"values{piece}", bad)
+      for piece, bad in {
+          " must be a sequence": (5, None),
+          "[0] has shape (2,), but 3 vertices span 3 simplices of dim": ([[0, 0]],),
+          "[1] has shape (2,), but 3 vertices span 3 simplices of dim": ([[0] * 3, [1] * 2],),
+          "[0] ": ([[0, 0, "a"]], [[0, 0, [1, 2]]]),
+      }.items()),
     Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), FiltrationError, "but ",
         ([[0, NAN]], [[0, 5], [1]])),
-    Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), DimensionError, "2 vert",
-        ([], [[0, 0], [0], []])),
-    Row("FilteredComplex.rips", lambda _, v: Complex.rips(v, 0), ShapeError, "distances",
-        ("x", None, [], [[0, 1, 2]], [[0, 1], [1]], [["a"]], [[True]])),
-    Row("FilteredComplex.rips", lambda _, v: Complex.rips(v, 1), FiltrationError, "distance",
-        ([[0, 1], [2, 0]], [[0, -1], [-1, 0]], [[0, NAN], [NAN, 0]], [[0, INF], [INF, 0]],
-         [[1, 1], [1, 0]])),
-    Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0, 1], [1, 0]], v), DimensionError,
-        "but dim is", (*INSTEAD, 2, -1, 1.0)),
+    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), DimensionError,
+          f"2 vertices span simplices of the dimensions 0..1, but values has {len(bad)} arrays; "
+          "give 1 to 2", (bad,))
+      for bad in ([], [[0, 0], [0], []])),
+    *(Row("FilteredComplex.rips", lambda _, v: Complex.rips(v, 1), error, piece, bad)
+      for error, piece, bad in (
+          (ShapeError, "give a float64 array of shape (n, n) for n >= 1 points",
+           (3.0, "x", None, [], [[0, 1, 2]], [["a"]], [[True]], np.zeros((2, 3)), np.eye(0))),
+          (ShapeError, "distances is ragged; give a square matrix", ([[0, 1], [1]],)),
+          (FiltrationError, "distances[0, 1] is 1.0 and distances[1, 0] is 2.0; give (d + d",
+           ([[0, 1], [2, 0]],)),
+          (FiltrationError, "from 0 on, but distances[0, 1] is -1.0 and", ([[0, -1], [-1, 0]],)),
+          (FiltrationError, "distances[0, 1] is nan and", ([[0, NAN], [NAN, 0]],)),
+          (FiltrationError, "the points 0 and 1 is inf; give a thr", ([[0, INF], [INF, 0]],)),
+          (FiltrationError, "0 from itself, but distances[0, 0] is 1.0", ([[1, 1], [1, 0]],)),
+          (FiltrationError, "0 from itself, but distances[1, 1] is 3.0", ([[0, 1], [1, 3]],)),
+      )),
+    *(Row("FilteredComplex.rips",
+          lambda _, v, t=threshold: Complex.rips([[0, 1], [1, 0]], v, threshold=t),
+          DimensionError, "2 vertices span simplices of the dimensions 0..1, but dim is",
+          (*INSTEAD, 2, -1, 1.0))
+      for threshold in (None, 1)),
     Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0]], 0, threshold=v), OptionError,
-        "threshold is", (NAN, -1, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
+        "threshold is", (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
     Row("FilteredComplex.rips", lambda _, v: Complex.rips(np.ones(v) - np.eye(*v), 9),
         CapacityError, "GB of memory", ((500, 500),)),
     Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, [[0, 0], [1]], v),
-        DimensionError, "but dim is", (*INSTEAD, 5, -1)),
-    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, v, 1), ShapeError, "two",
-        (3, None, [[[0]]])),
+        DimensionError, "2 vertices span simplices of the dimensions 0..1, but dim is",
+        (*INSTEAD, 5, -1, 1.0)),
+    *(Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, v, 1), ShapeError, piece, bad)
+      for piece, bad in {
+          "give two arrays, of the vertices and of the edges": (3, None),
+          "vertices has 1 arrays and values 1; give two of each": ([[[0]]],),
+      }.items()),
+    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, [[0] * 3, [1]], 2), ShapeError,
+        "vertices[1] has shape (1, 3)", ([POINTS, TRIANGLE],)),
     Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
-        "but ", ([[0, NAN], [1]], [[0, 2], [1]])),
-    Row("FilteredComplex.from_simplices", lambda _, v: Complex.from_simplices(v), ShapeError, "; ",
-        (5, None, [(0,)], {0: 1.0}, {(): 1.0}, {(0.0,): 1.0}, {(True,): 1.0}, {"a": 1.0},
-         {(0,): "x"}, {(0,): None}, {(0,): True}, {(0,): [1]}, {(2**64,): 1.0})),
-    Row("FilteredComplex.from_simplices", lambda _, v: Complex.from_simplices(v), FiltrationError,
-        "but ", ({}, {(0,): NAN}, {(0,): 0.0, (0, 0): 1.0}, {(0, 1): 1.0}, {(-1,): 1.0})),
-    Row("FilteredComplex.facets", lambda g, v: g.complex.facets(v), DimensionError, "dimension",
-        (*INSTEAD, 0, 3, 1.0)),
-    Row("FilteredComplex.order", lambda g, v: g.complex.order(v), DimensionError, "dimension",
-        (*INSTEAD, -1, 3, NAN)),
-    Row("FilteredComplex.boundary", lambda g, v: g.complex.boundary(v), DimensionError,
-        "dimension", (*INSTEAD, 0, 3)),
-    Row("FilteredComplex.barcode", lambda g, v: g.complex.barcode(v), FieldError, "field is",
-        NO_PRIME),
+        "values[0][1] is nan", ([[0, NAN], [1]],)),
+    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
+        "(1,) has value 2.0 > 1.0 of (0, 1)", ([[0, 2], [1]],)),
+    *(Row("FilteredComplex.from_simplices", lambda _, v: Complex.from_simplices(v), ShapeError,
+          piece, bad)
+      for piece, bad in {
+          "simplices are a mapping to their values, got": (5, None, [(0,)]),
+          "a simplex is a tuple of integer labels, but one is":
+              ({0: 1.0}, {(): 1.0}, {(0.0,): 1.0}, {(True,): 1.0}, {"a": 1.0}, {("a", 1): 1.0},
+               {(0, None): 1.0}),
+          "values[0] has": ({(0,): "x"}, {(0,): None}, {(0,): True}, {(0,): [1]}),
+          "vertices[0] has": ({(2**64,): 1.0},),
+      }.items()),
+    *(Row("FilteredComplex.from_simplices", lambda _, v: Complex.from_simplices(v),
+          FiltrationError, piece, bad)
+      for piece, bad in {
+          "a complex has a vertex, but dimension 0 is empty": ({}, {(0, 1): 1.0}),
+          "values[0][0] is nan": ({(0,): NAN},),
+          "distinct, but row 0 of vertices[1] is [0, 0]": ({(0,): 0.0, (0, 0): 1.0},),
+          "row 0 of vertices[0] is [-1]": ({(-1,): 1.0},),
+          "(0, 1) stands in rows 0 and 1": ({(0,): 0, (1,): 0, (0, 1): 1, (1, 0): 1},),
+          "(1, 2) of (0, 1, 2) is missing": ({(0,): 0, (1,): 0, (2,): 0, (0, 1, 2): 1},),
+      }.items()),
+    *(Row(f"FilteredComplex.{name}", call, DimensionError, piece, bad)
+      for name, call, below in (
+          ("facets", lambda g, v: g.complex.facets(v), 0),
+          ("boundary", lambda g, v: g.complex.boundary(v), 0),
+          ("order", lambda g, v: g.complex.order(v), -1),
+          ("barcode", lambda g, v: g.complex.barcode(max_index=v), -1),
+      )
+      for piece, bad in (
+          ("a dimension is a whole number, got", (0.5, "1", True, 1.0, NAN)),
+          (f"is outside {below + 1}..2 of this complex; take one", (below, below - 1, 3)),
+      )),
+    *(Row(f"FilteredComplex.{name}", lambda g, v, name=name: getattr(g.complex, name)(v),
+          DimensionError, "a dimension is a whole number, got None", (None,))
+      for name in ("facets", "boundary", "order")),
+    Row("FilteredComplex.boundary", lambda _, v: Complex([[[0]]], [[0]]).boundary(v),
+        DimensionError, "dimension 1 is asked of a complex of vertices alone", (1,)),
+    Row("FilteredComplex.barcode", lambda g, v: g.complex.barcode(v), FieldError,
+        "in Z/p for a prime p < 2**31, but field is", NO_PRIME),
     Row("FilteredComplex.barcode", lambda g, v: g.complex.barcode(keep_zero=v), OptionError,
         "keep_zero must be True or False", UNSURE),
-    Row("FilteredComplex.barcode", lambda g, v: g.complex.barcode(max_index=v), DimensionError,
-        "dimension", (0.5, "1", True, -1, 3)),
     Row("FilteredComplex.canonical_form", lambda g, v: g.complex.canonical_form(v), FieldError,
         "field is", NO_PRIME),
 )  # fmt: skip
 
 BARCODES = (
-    Row("Barcode", lambda _, v: barred(bars=v), ShapeError, "bars",
-        (3, None, [], ["ab"], [[[0, 1], [2]]], [[["a", "b"]]], [[[True, True]]], [[0, 1]])),
-    Row("Barcode", lambda _, v: barred(bars=[[v]]), BarcodeError, "a finite birth",
+    *(Row("Barcode", lambda _, v: barred(bars=v), ShapeError, piece, bad)
+      for piece, bad in {
+          "bars": (3, None, ["ab"], [[[0, 1], [2]]], [[["a", "b"]]], [[[True, True]]]),
+          "bars has 0 indices and pairs 1; give": ([],),
+          "bars[0] has shape (2,)": ([[0, 1]],),
+      }.items()),
+    Row("Barcode", lambda _, v: barred(bars=[[v]]), BarcodeError,
+        "a finite birth and a death not before it, but row 0 of bars[0] is [",
         ([1, 0], [NAN, 0], [0, NAN], [-INF, 0])),
     Row("Barcode", lambda _, v: barred(pairs=v), ShapeError, "pairs",
         (3, None, [], [5], [([[0]],)], [(*PAIR, 1)])),
-    Row("Barcode", lambda _, v: barred(v), ShapeError, "of index 0",
-        (Pairs(1, 2), (None, None), ([[0], [1, 2]], [[0, 1]]), ([["a"]], [[0, 1]]),  # pyright: ignore
-         ([[0.0]], [[0, 1]]), ([[True]], [[0, 1]]), ([[0]], [[0]]))),
-    Row("Barcode", lambda _, v: barred(v), BarcodeError, "give ascending labels",
-        (([[0]], [[1, 0]]), ([[-1]], [[0, 1]]), ([[0]], [[-1, -1]]))),
-    Row("Barcode", lambda _, v: barred(v, bars=[[*BAR, *BAR]]), BarcodeError, "stands twice",
-        (([[0], [0]], [[0, 1], [0, 2]]), ([[0], [1]], [[0, 2], [0, 2]]))),
-    Row("Barcode", lambda _, v: barred(field=v), FieldError, "field is", NO_PRIME),
+    *(Row("Barcode", lambda _, v: barred(v), error, f" of index 0 {piece}", bad)
+      for error, piece, bad in (
+          (ShapeError, "have shape", (Pairs(1, 2), (None, None), ([["a"]], [[0, 1]]),  # pyright: ignore
+                                      ([[True]], [[0, 1]]), ([[0]], [[0]]))),
+          (ShapeError, "have shape (3, 1)", (([[2], [1], [0]], [[-1, -1], [1, 2], [0, 1]]),)),
+          (ShapeError, "have shape (1, 1) and type float64 for 1 bars; give an integer array of",
+           (([[0.5]], [[0, 1]]),)),
+          (ShapeError, "are ragged", (([[0], [1, 2]], [[0, 1]]),)),
+          (BarcodeError, "is [-1] for the bar [0.0, 1.0]; give asc", (([[-1]], [[0, 1]]),)),
+          (BarcodeError, "is [1, 0] for the bar [0.0, 1.0]; give asc", (([[0]], [[1, 0]]),)),
+          (BarcodeError, "is [-1, -1] for the bar [0.0, 1.0]; give asc", (([[0]], [[-1, -1]]),)),
+      )),
+    Row("Barcode", lambda _, v: barred(v, bars=[[[0, INF]]]), BarcodeError,
+        "deaths[0] of index 0 is [0, 1] for the bar [0.0, inf]", (PAIR,)),
+    *(Row("Barcode", lambda _, v: barred(v, bars=[[[0, 2], [1, 3], [0, 4]]]), BarcodeError,
+          f"{piece} of index 0; remove one of the two bars", (bad,))
+      for piece, bad in {
+          "[5] stands twice in the births": ([[5], [4], [5]], [[4, 5], [3, 4], [3, 5]]),
+          "[4, 5] stands twice in the deaths": ([[5], [4], [3]], [[4, 5], [3, 4], [4, 5]]),
+      }.items()),
+    Row("Barcode", lambda _, v: barred(field=v), FieldError, "but field is", NO_PRIME),
     Row("Barcode", lambda _, v: barred(ends=v), ShapeError, "give ",
         (5, [], [5], [(5, 6)], [(ends(),)], [BarEnds(1, 2)], [(ends(), ends(points=[[1.0]]))],  # pyright: ignore
          [(ends(), ends().taken(np.arange(0)))])),
@@ -173,17 +284,17 @@ BARCODES = (
     Row("BarEnds", lambda g, v: g.barcode.with_ends([v, v]), ShapeError, "ends[0] are two Ends",
         (BarEnds(1, 2), BarEnds(ends(), None))),  # pyright: ignore
     Row("Pairs", lambda _, v: barred(v), ShapeError, "of index 0", (Pairs(1, 2),)),  # pyright: ignore
-    Row("Barcode.__getitem__", lambda g, v: g.barcode[v], DimensionError, "index",
-        (*NO_INDEX, (0,), slice(1))),
-    Row("Barcode.pairs", lambda g, v: g.barcode.pairs(v), DimensionError, "index", NO_INDEX),
-    Row("Barcode.ends", lambda g, v: g.barcode.ends(v), DimensionError, "index", NO_INDEX),
-    Row("Barcode.finite", lambda g, v: g.barcode.finite(v), DimensionError, "index", NO_INDEX),
-    Row("Barcode.essential", lambda g, v: g.barcode.essential(v), DimensionError, "index",
+    *(Row(f"Barcode.{name}", lambda g, v, name=name: getattr(g.barcode, name)(v), DimensionError,
+          "is not reported (reported: 0..1); ask", (*NO_INDEX, (0,), slice(1)))
+      for name in ("__getitem__", "pairs", "ends", "finite", "essential", "w_inf")),
+    Row("Barcode.__getitem__", lambda _, v: Complex([[[0]]], [[0]]).barcode()[v], DimensionError,
+        "index 0 is not reported (reported: none)", (0,)),
+    Row("Barcode.cycle", lambda g, v: g.barcode.cycle(v, 0), DimensionError, "is not reported",
         NO_INDEX),
-    Row("Barcode.w_inf", lambda g, v: g.barcode.w_inf(v), DimensionError, "index", NO_INDEX),
-    Row("Barcode.cycle", lambda g, v: g.barcode.cycle(v, 0), DimensionError, "index", NO_INDEX),
-    Row("Barcode.cycle", lambda g, v: g.barcode.cycle(0, v), BarcodeError, "a bar is named",
-        (*NO_INDEX, 99)),
+    Row("Barcode.cycle", lambda g, v: g.barcode.cycle(0, v), BarcodeError,
+        "is none of index 0 (rows: 0..3)", (*NO_INDEX, 0.0, 99)),
+    Row("Barcode.cycle", lambda _, v: Complex.complete(3, [[0] * 3, [1] * 3, [1]]).barcode()
+        .cycle(1, v), BarcodeError, "0 is none of index 1 (rows: none)", (0,)),
     Row("Barcode.cycle", lambda g, _: Bars.load(g.folder / "barcodes.json").cycle(0, 0),
         BarcodeError, "was loaded"),
     Row("Barcode.with_ends", lambda g, v: g.barcode.with_ends(v), ShapeError, "give ",
@@ -203,31 +314,38 @@ BARCODES = (
     Row("Ends", lambda _, v: ends(morse=v), ShapeError, "morse", (0, [0.0], [True], [0, 1], None)),
     Row("Ends.taken", lambda _, v: ends().taken(v), BarcodeError, "taken at rows",
         ("a", np.array([5]), np.array([0.0]))),
-    Row("CanonicalForm.matching", lambda g, v: g.form.matching(v), DimensionError, "take one",
-        (*NO_INDEX, 0, NAN)),
-    Row("CanonicalForm.pairs", lambda g, v: g.form.pairs(v), DimensionError, "take one", NO_INDEX),
-    Row("CanonicalForm.essential", lambda g, v: g.form.essential(v), DimensionError, "take one",
-        NO_INDEX),
+    Row("CanonicalForm.matching", lambda g, v: g.form.matching(v), DimensionError,
+        "is asked for; take one", (*NO_INDEX, 0, 3, NAN)),
+    *(Row(f"CanonicalForm.{name}", lambda g, v, name=name: getattr(g.form, name)(v),
+          DimensionError, "is outside 0..2", (*NO_INDEX, 3))
+      for name in ("pairs", "essential")),
 )  # fmt: skip
 
 DISTANCES = (
     *(Row(name, call, error, piece, bad)
-      for name, call in {
-          "bottleneck": lambda _, v: bottleneck(BAR, v),
-          "wasserstein": lambda _, v: wasserstein(v, BAR, 1),
-          "w_inf": lambda _, v: w_inf(v),
-      }.items()
+      for name, given, call in (
+          ("bottleneck", "a", lambda _, v: bottleneck(v, BAR)),
+          ("bottleneck", "b", lambda _, v: bottleneck(BAR, v)),
+          ("wasserstein", "a", lambda _, v: wasserstein(v, BAR, 1)),
+          ("w_inf", "bars", lambda _, v: w_inf(v)),
+      )
       for error, piece, bad in (
-          (ShapeError, "give", (5, None, "ab", [0, 1], [[0, 1, 2]], [[0, 1], [2]], [[0j, 1]],
-                                [[True, True]])),
-          (BarcodeError, "a finite birth", ([[1, 0]], [[NAN, 0]], [[0, NAN]], [[-INF, 0]])),
+          (ShapeError, f"{given} has shape", (5, None, "ab", [[0j, 1]], [["0", "1"]])),
+          (ShapeError, f"{given} has shape (2,)", ([0, 1],)),
+          (ShapeError, f"{given} has shape (1, 3) and type float64; give a", ([[0.0, 1, 2]],)),
+          (ShapeError, f"{given} has shape (1, 2) and type bool", ([[True, True]],)),
+          (ShapeError, f"{given} is ragged; give a birth and a death in", ([[0, 1], [2]],)),
+          (BarcodeError, f"a finite birth and a death not before it, but row 0 of {given} is [",
+           ([[1, 0]], [[NAN, 0]], [[0, NAN]], [[-INF, 0]], [[INF, INF]])),
+          (BarcodeError, f"row 1 of {given} is [2.0, 1.0]; mend or remove", ([[0, 1], [2, 1]],)),
       )),
-    Row("bottleneck", lambda _, v: bottleneck(BAR, BAR, norm=v), BarcodeError, "but norm is",
-        (0, -1, NAN, "2", None, True, [2], np.array([2.0, 3.0]), 2j)),
-    Row("wasserstein", lambda _, v: wasserstein(BAR, BAR, 1, norm=v), BarcodeError, "but norm is",
-        (0.5, "inf", None)),
-    Row("wasserstein", lambda _, v: wasserstein(BAR, BAR, v), BarcodeError, "but q is",
-        (0, NAN, "1", None, True, [1, 2])),
+    *(Row(name, call, BarcodeError, piece, (0.5, 0, -1, NAN, "2", None, True, [2],
+                                            np.array([2.0, 3.0]), 2j))
+      for name, call, piece in (
+          ("bottleneck", lambda _, v: bottleneck(BAR, BAR, norm=v), "p >= 1, but norm is"),
+          ("wasserstein", lambda _, v: wasserstein(BAR, BAR, 1, norm=v), "p >= 1, but norm is"),
+          ("wasserstein", lambda _, v: wasserstein(BAR, BAR, v), "q >= 1, but q is"),
+      )),
     Row("w_inf", lambda _, v: w_inf(BAR, essential=v), OptionError, "essential must be",
         (*INSTEAD, -1, NAN, 1.0)),
 )  # fmt: skip

@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 
 from reduction import (
     DataError,
-    DimensionError,
     FilteredComplex,
     FiltrationError,
-    ShapeError,
-    TopologyError,
 )
 from tests.oracles.complexes import Arrays, full_complexes, sparse_complexes
 
@@ -115,69 +112,6 @@ def test_the_repr_names_the_counts() -> None:
 POINTS = [[0], [1], [2]]
 
 
-@pytest.mark.parametrize(
-    ("vertices", "values", "error", "message"),
-    [
-        ([], [], FiltrationError, "a complex has a vertex, but dimension 0 is empty; list"),
-        ([np.empty((0, 1), int)], [[]], FiltrationError, "dimension 0 is empty"),
-        ([POINTS], [[0, 0, 0], [1]], ShapeError, "vertices has 1 dimensions and values 2; give"),
-        ([[0, 1]], [[0, 0]], ShapeError, r"vertices\[0\] has shape \(2,\) .* shape \(m, 1\)"),
-        ([POINTS, [[0, 1, 2]]], [[0] * 3, [1]], ShapeError, r"vertices\[1\] has shape \(1, 3\)"),
-        ([[[0], [1, 2]]], [[0, 0]], ShapeError, r"vertices\[0\] is ragged; give 1 labels"),
-        ([[[0.0]]], [[0]], ShapeError, r"vertices\[0\] has .* type float64; give an integer"),
-        ([[[True]]], [[0]], ShapeError, r"vertices\[0\] has .* type bool; give an integer"),
-        ([POINTS], [[0, 0]], ShapeError, r"values\[0\] has shape \(2,\) .* for 3 simplices; give"),
-        ([POINTS], [[0, [1], 2]], ShapeError, r"values\[0\] is ragged; give one number"),
-        ([POINTS], [["a", "b", "c"]], ShapeError, r"values\[0\] has .* type <U1 .* give a float64"),
-        ([POINTS], [[1j, 0, 0]], ShapeError, r"values\[0\] has .* type complex128"),
-        ([POINTS], [[True, False, True]], ShapeError, r"values\[0\] has .* type bool"),
-        ([POINTS], [[0, np.nan, 0]], FiltrationError, r"values\[0\]\[1\] is nan; leave out"),
-        ([POINTS], [[0, 0, np.inf]], FiltrationError, r"values\[0\]\[2\] is inf; leave out"),
-        ([[[-1]]], [[0]], FiltrationError, r"row 0 of vertices\[0\] is \[-1\]; relabel"),
-        ([[[2**63]]], [[0]], FiltrationError, r"labels lie in 0..2\*\*63-1, but row 0 .* relabel"),
-        (
-            [POINTS, [[0, 1], [2, 2]]], [[0] * 3, [1, 1]], FiltrationError,
-            r"vertices of a simplex are distinct, but row 1 of vertices\[1\] is \[2, 2\]; remove",
-        ),
-        (
-            [POINTS, [[0, 1], [2, 0]]], [[0] * 3, [1, 1]], FiltrationError,
-            r"labels ascend in each row, but row 1 of vertices\[1\] is \[2, 0\]; sort",
-        ),
-        (
-            [[[5], [6], [5]]], [[0] * 3], FiltrationError,
-            r"a simplex is given once, but \(5,\) stands in rows 0 and 2 of vertices\[0\]; remove",
-        ),
-        (
-            [POINTS, [[0, 1], [1, 2], [0, 1]]], [[0] * 3, [1] * 3], FiltrationError,
-            r"\(0, 1\) stands in rows 0 and 2 of vertices\[1\]; remove one",
-        ),
-        ([POINTS, [[1, 7]]], [[0] * 3, [1]], FiltrationError, r"\(7,\) of \(1, 7\) is missing"),
-        (
-            [POINTS, [[0, 1], [0, 2]], [[0, 1, 2]]], [[0] * 3, [1] * 2, [2]], FiltrationError,
-            r"\(1, 2\) of \(0, 1, 2\) is missing; add it",
-        ),
-        (
-            [POINTS, [[0, 1], [1, 2]], [[0, 1, 2]]], [[0] * 3, [1] * 2, [2]], FiltrationError,
-            r"\(0, 2\) of \(0, 1, 2\) is missing; add it",
-        ),
-        (
-            [POINTS, np.empty((0, 2), int), [[0, 1, 2]]], [[0] * 3, [], [2]], FiltrationError,
-            r"\(1, 2\) of \(0, 1, 2\) is missing; add it",
-        ),
-        (
-            [POINTS, [[1, 2]]], [[0, 0, 3], [2.5]], FiltrationError,
-            r"\(2,\) has value 3.0 > 2.5 of \(1, 2\); raise each simplex to the maximum",
-        ),
-    ],
-)  # fmt: skip
-def test_what_is_no_filtration_is_refused(
-    vertices: list[object], values: list[object], error: type[TopologyError], message: str
-) -> None:
-    with pytest.raises(error, match=message) as caught:
-        FilteredComplex(vertices, values)  # pyright: ignore[reportArgumentType]
-    assert type(caught.value) is error
-
-
 @given(arrays=sparse_complexes(), data=st.data())
 def test_a_missing_facet_or_a_lower_coface_is_always_found(
     arrays: Arrays, data: st.DataObject
@@ -198,50 +132,6 @@ def test_a_missing_facet_or_a_lower_coface_is_always_found(
         FilteredComplex(arrays.vertices, values)
 
 
-def test_complete_complexes_have_one_value_for_each_simplex() -> None:
-    with pytest.raises(DimensionError, match=r"2 vertices .* 0..1, but values has 3 arrays; give"):
-        FilteredComplex.complete(2, [[0, 0], [1], []])
-    with pytest.raises(DimensionError, match="values has 0 arrays; give 1 to 3"):
-        FilteredComplex.complete(3, [])
-    with pytest.raises(ShapeError, match=r"values\[1\] has shape \(2,\), .* 3 simplices of dim"):
-        FilteredComplex.complete(3, [[0] * 3, [1] * 2])
-
-
-@pytest.mark.parametrize("simplex", [0, (), "01", (0, 1.0), (0, None), (True,), ("a", 1)])
-def test_a_simplex_is_a_tuple_of_labels(simplex: object) -> None:
-    with pytest.raises(ShapeError, match="a simplex is a tuple of integer labels, but one is"):
-        FilteredComplex.from_simplices({simplex: 0.0})  # pyright: ignore[reportArgumentType]
-
-
-def test_simplices_are_given_once_with_distinct_vertices() -> None:
-    with pytest.raises(FiltrationError, match=r"\(0, 1\) stands in rows 0 and 1"):
-        FilteredComplex.from_simplices({(0,): 0, (1,): 0, (0, 1): 1, (1, 0): 1})
-    with pytest.raises(FiltrationError, match=r"distinct, but row 0 of vertices\[1\] is \[2, 2\]"):
-        FilteredComplex.from_simplices({(2,): 0, (2, 2): 1})
-    with pytest.raises(FiltrationError, match=r"\(1, 2\) of \(0, 1, 2\) is missing"):
-        FilteredComplex.from_simplices({(0,): 0, (1,): 0, (2,): 0, (0, 1, 2): 1})
-    with pytest.raises(FiltrationError, match="has a vertex"):
-        FilteredComplex.from_simplices({})
-
-
-@pytest.mark.parametrize(("r", "lowest"), [(0, 1), (3, 1), (-1, 1)])
-def test_dimensions_that_are_not_there(r: int, lowest: int) -> None:
-    complex = FilteredComplex.from_simplices(TRIANGLE)
-    for ask in (complex.boundary, complex.facets):
-        with pytest.raises(DimensionError, match=f"dimension {r} is outside {lowest}..2 .*; take"):
-            ask(r)
-    for index in (-1, 3):
-        with pytest.raises(DimensionError, match=rf"dimension {index} is outside 0..2"):
-            complex.barcode(max_index=index)
-        with pytest.raises(DimensionError, match=rf"dimension {index} is outside 0..2"):
-            complex.order(index)
-    for index in ("a", 1.5, True):
-        with pytest.raises(DimensionError, match=f"a dimension is a whole number, got {index!r}"):
-            complex.barcode(max_index=index)  # pyright: ignore
-    with pytest.raises(DimensionError, match="dimension 1 is asked of a complex of vertices alone"):
-        FilteredComplex([[[0]]], [[0]]).boundary(1)
-
-
 # --- files
 
 
@@ -257,16 +147,6 @@ def test_files_restore_every_bit(arrays: Arrays, tmp_path_factory: pytest.TempPa
     ):
         assert a.dtype == b.dtype
         assert a.tobytes() == b.tobytes()
-
-
-def test_cut_off_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "complex.npz"
-    FilteredComplex.from_simplices(TRIANGLE).save(path)
-    content = path.read_bytes()
-    for size in range(0, len(content), 7):
-        path.write_bytes(content[:size])
-        with pytest.raises(DataError, match="is no filtered complex of version 1, or was altered"):
-            FilteredComplex.load(path)
 
 
 def test_altered_files_are_refused_or_read_the_same(tmp_path: Path) -> None:
@@ -286,16 +166,6 @@ def test_altered_files_are_refused_or_read_the_same(tmp_path: Path) -> None:
     assert refused > len(content) / 6
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"{}", b"not a complex at all\n" * 9]
-)
-def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "foreign"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"foreign is no filtered complex .*; save it anew"):
-        FilteredComplex.load(path)
-
-
 def test_archives_of_another_kind_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     np.savez(path, format="other", version=1)
@@ -310,8 +180,3 @@ def test_archives_of_another_kind_are_refused(tmp_path: Path) -> None:
     np.save(path.with_suffix(".npy"), np.zeros(3))
     with pytest.raises(DataError, match="is no filtered complex"):
         FilteredComplex.load(path.with_suffix(".npy"))
-
-
-def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        FilteredComplex.load(tmp_path / "nothing.npz")

@@ -62,6 +62,29 @@ def test_complexes_and_barcodes_replace_the_file_that_a_link_names(tmp_path: Pat
         assert repr(load(path)) == repr(value)
 
 
+COMPLEX = FilteredComplex.complete(3, [[0, 1, 2], [3, 4, 5], [6]])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "step"),
+    [(COMPLEX, "filtered complex of version 1", 7), (COMPLEX.barcode(), "barcode of version 1", 1)],
+    ids=["complex", "barcode"],
+)
+def test_cut_off_and_foreign_files_are_refused(
+    tmp_path: Path, value: FilteredComplex | Barcode, kind: str, step: int
+) -> None:
+    path = tmp_path / "foreign"
+    value.save(path)
+    whole = path.read_bytes()
+    # without its last newline a text is still whole
+    parts = [whole[:size] for size in range(0, len(whole) - 2, step)]
+    others = (b"[]", b"{}", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b"PK\x03\x04")
+    for content in (*parts, *others, b"\x93NUMPY", b"not a complex at all\n" * 9):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=f"foreign is no {kind}.*, or was altered or cut off"):
+            type(value).load(path)
+
+
 def test_a_device_is_written_to_and_stays_one() -> None:
     write(os.devnull, b"nothing")
     assert not Path(os.devnull).is_file()

@@ -1,35 +1,15 @@
-"""Barcodes: what they tell, what they refuse, and their files."""
+"""Barcodes: what they tell, and their tables."""
 
-import json
 import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
 
 from reduction import (
     Barcode,
-    BarcodeError,
-    DataError,
-    DimensionError,
-    FieldError,
     FilteredComplex,
-    ShapeError,
-    TopologyError,
 )
-from tests.oracles.complexes import Arrays, full_complexes, sparse_complexes
-
-PAIRS = ([[2], [1], [0]], [[-1, -1], [1, 2], [0, 1]])
-
-
-def example() -> Barcode:
-    """Components [0, inf), [1, 5], [2, 3]; a cycle [5, 7.5]."""
-    return FilteredComplex.from_simplices(
-        {(0,): 0, (1,): 1, (2,): 2, (1, 2): 3, (0, 1): 5, (0, 2): 5, (0, 1, 2): 7.5}
-    ).barcode()
+from tests.reduction.ends import bare
 
 
 def test_rows_are_sorted_by_birth_death_and_simplex() -> None:
@@ -52,7 +32,7 @@ def test_colexicographic_order_breaks_the_last_ties() -> None:
 
 
 def test_bars_are_reported_index_by_index() -> None:
-    barcode = example()
+    barcode = bare()
     assert len(barcode) == 2
     assert [bars.tolist() for bars in barcode] == [
         [[0, math.inf], [1, 5], [2, 3]],
@@ -66,7 +46,7 @@ def test_bars_are_reported_index_by_index() -> None:
 
 
 def test_eq_4_is_the_longest_bar_over_the_root_of_two() -> None:
-    barcode = example()
+    barcode = bare()
     assert barcode.w_inf(0) == 4 / math.sqrt(2)
     assert barcode.w_inf(1) == 2.5 / math.sqrt(2)
 
@@ -81,7 +61,7 @@ def test_only_one_essential_component_belongs_to_a_convex_function() -> None:
 
 
 def test_the_table_shows_every_index_and_every_bar() -> None:
-    assert example().table().splitlines() == [
+    assert bare().table().splitlines() == [
         "coefficients Z/2",
         "",
         "index   bars  essential     longest       W_inf",
@@ -107,229 +87,12 @@ def test_the_table_of_an_empty_index_says_so() -> None:
 
 
 def test_arrays_are_read_only() -> None:
-    barcode = example()
+    barcode = bare()
     for r in range(2):
         for array in (barcode[r], *barcode.pairs(r)):
             assert not array.flags.writeable
     with pytest.raises(AttributeError):
         barcode.field = 3  # pyright: ignore[reportAttributeAccessIssue]
-
-
-@pytest.mark.parametrize("r", [-1, 2])
-def test_an_index_that_is_not_reported(r: int) -> None:
-    barcode = example()
-    for ask in (
-        barcode.__getitem__,
-        barcode.pairs,
-        barcode.finite,
-        barcode.essential,
-        barcode.w_inf,
-    ):
-        with pytest.raises(
-            DimensionError, match=rf"index {r} is not reported \(reported: 0..1\); ask"
-        ):
-            ask(r)
-    with pytest.raises(DimensionError, match=r"index 0 is not reported \(reported: none\)"):
-        FilteredComplex([[[0]]], [[0]]).barcode()[0]
-
-
-@pytest.mark.parametrize(
-    ("bars", "pairs", "field", "error", "message"),
-    [
-        ([[[0.0, 1.0]]], [], 2, ShapeError, "bars has 1 indices and pairs 0; give"),
-        ([[0.0, 1.0]], [PAIRS], 2, ShapeError, r"bars\[0\] has shape \(2,\)"),
-        ([[[0.0, 1.0]]], [PAIRS], 2, ShapeError, r"births of index 0 have shape \(3, 1\)"),
-        (
-            [[[0.0, 1.0]]], [([[0.5]], [[0, 1]])], 2, ShapeError,
-            r"births of index 0 .* type float64 for 1 bars; give an integer array of shape",
-        ),
-        ([[[0.0, -1.0]]], [([[0]], [[0, 1]])], 2, BarcodeError, r"row 0 of bars\[0\] is \["),
-        ([[[0.0, 1.0]]], [([[-1]], [[0, 1]])], 2, BarcodeError, r"births\[0\] of index 0 is"),
-        ([[[0.0, 1.0]]], [([[0]], [[1, 0]])], 2, BarcodeError, r"deaths\[0\] of index 0 is"),
-        (
-            [[[0.0, 1.0]]], [([[0]], [[-1, -1]])], 2, BarcodeError,
-            r"\[-1, -1\] for the bar \[0.0, 1.0\]; give ascending labels",
-        ),
-        (
-            [[[0.0, math.inf]]], [([[0]], [[0, 1]])], 2, BarcodeError,
-            r"deaths\[0\] of index 0 is \[0, 1\] for the bar \[0.0, inf\]",
-        ),
-        ([[[0.0, 1.0]]], [([[0]], [[0, 1]])], 4, FieldError, "but field is 4"),
-        (
-            [[[0.0, 2.0], [1.0, 3.0], [0.0, 4.0]]],
-            [([[5], [4], [5]], [[4, 5], [3, 4], [3, 5]])], 2, BarcodeError,
-            r"\[5\] stands twice in the births of index 0; remove one of the two bars",
-        ),
-        (
-            [[[0.0, 2.0], [1.0, 3.0], [0.0, 4.0]]],
-            [([[5], [4], [3]], [[4, 5], [3, 4], [4, 5]])], 2, BarcodeError,
-            r"\[4, 5\] stands twice in the deaths of index 0",
-        ),
-    ],
-)  # fmt: skip
-def test_what_is_no_barcode_is_refused(
-    bars: Any, pairs: Any, field: int, error: type[TopologyError], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        Barcode(bars, pairs, field)
-
-
-# --- files
-
-
-@given(arrays=full_complexes() | sparse_complexes())
-def test_files_restore_every_bit(arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.getbasetemp() / "barcode.json"
-    complex = FilteredComplex(*arrays)
-    barcode = complex.barcode(3, keep_zero=True, max_index=complex.dim)
-    barcode.save(path)
-    loaded = Barcode.load(path)
-    assert loaded.field == 3
-    assert len(loaded) == len(barcode)
-    for r in range(len(barcode)):
-        for a, b in zip(
-            (barcode[r], *barcode.pairs(r)), (loaded[r], *loaded.pairs(r)), strict=True
-        ):
-            assert a.dtype == b.dtype
-            assert a.shape == b.shape
-            assert a.tobytes() == b.tobytes()
-
-
-def test_a_barcode_of_no_index_survives_a_file(tmp_path: Path) -> None:
-    """Points alone have none: nothing in their complex could end a bar."""
-    barcode = FilteredComplex([[[0], [1]]], [[0, 1]]).barcode()
-    assert len(barcode) == 0
-    barcode.save(tmp_path / "barcode.json")
-    assert len(Barcode.load(tmp_path / "barcode.json")) == 0
-
-
-def test_extreme_values_survive_a_file(tmp_path: Path) -> None:
-    values = [-1.7e308, -0.0, 5e-324, 0.1, math.nextafter(1, 2)]
-    barcode = FilteredComplex([np.arange(5)[:, None]], [values]).barcode(max_index=0)
-    barcode.save(tmp_path / "barcode.json")
-    assert Barcode.load(tmp_path / "barcode.json")[0].tobytes() == barcode[0].tobytes()
-
-
-def test_the_file_is_plain_json(tmp_path: Path) -> None:
-    example().save(tmp_path / "barcode.json")
-    document = json.loads((tmp_path / "barcode.json").read_text(encoding="utf-8"))
-    assert len(document.pop("sha256")) == 64
-    assert document == {
-        "format": "loss-barcodes barcode",
-        "version": 1,
-        "field": 2,
-        "indices": [
-            {
-                "bars": [[0, None], [1, 5], [2, 3]],
-                "births": [[0], [1], [2]],
-                "deaths": [None, [0, 1], [1, 2]],
-            },
-            {"bars": [[5, 7.5]], "births": [[0, 2]], "deaths": [[0, 1, 2]]},
-        ],
-    }
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [("7.5", "7.4"), ("sha256", "sha257"), ("[0, 1]", "[0, 2]")]
-)
-def test_a_file_that_was_altered_is_refused(tmp_path: Path, old: str, new: str) -> None:
-    path = tmp_path / "barcode.json"
-    example().save(path)
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new))
-    with pytest.raises(DataError, match="was altered"):
-        Barcode.load(path)
-
-
-def test_cut_off_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "barcode.json"
-    example().save(path)
-    content = path.read_bytes()
-    for size in range(len(content) - 2):  # without its last newline it is still whole
-        path.write_bytes(content[:size])
-        with pytest.raises(
-            DataError, match=r"is no barcode of version 1 or 2, or was altered or cut off"
-        ):
-            Barcode.load(path)
-
-
-Change = Callable[[dict[str, Any]], object]
-
-
-def _set(*keys: str | int, to: object) -> Change:
-    def change(document: dict[str, Any]) -> None:
-        at: Any = document
-        for key in keys[:-1]:
-            at = at[key]
-        at[keys[-1]] = to
-
-    return change
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *(lambda d, key=key: d.pop(key) for key in ("format", "version", "field", "indices")),
-        *(lambda d, key=key: d["indices"][0].pop(key) for key in ("bars", "births", "deaths")),
-        _set("format", to="loss-barcodes filtered complex"),
-        _set("version", to=2),
-        _set("field", to=2.0),
-        _set("field", to="2"),
-        _set("field", to=4),
-        _set("indices", to=3),
-        _set("indices", to=[[]]),
-        _set("indices", to={}),
-        _set("indices", to=""),
-        _set("indices", 0, to={"bars": {}, "births": [], "deaths": []}),
-        _set("indices", 0, to={"bars": [], "births": {}, "deaths": []}),
-        _set("indices", 0, to={"bars": [], "births": [], "deaths": ""}),
-        _set("indices", 0, "bars", to=None),
-        _set("indices", 0, "bars", to=[[0, None]]),
-        _set("indices", 0, "bars", 1, to=[1, 5, 6]),
-        _set("indices", 0, "bars", 1, to=[5, 1]),
-        _set("indices", 0, "bars", 1, to=["1", "5"]),
-        _set("indices", 0, "bars", 1, to=[True, 5]),
-        _set("indices", 0, "bars", 1, to=[None, 5]),
-        _set("indices", 0, "bars", 1, to=[math.nan, 5]),
-        _set("indices", 0, "bars", 1, to=[1, math.inf]),
-        _set("indices", 0, "bars", 1, to=[1, 10**400]),
-        _set("indices", 0, "bars", 1, to=[1, None]),
-        _set("indices", 0, "births", 1, to=[0]),
-        _set("indices", 0, "births", 1, to=[1, 2]),
-        _set("indices", 0, "births", 1, to=["1"]),
-        _set("indices", 0, "births", 1, to=[1.0]),
-        _set("indices", 0, "births", 1, to=[-1]),
-        _set("indices", 0, "births", 1, to=[2**63]),
-        _set("indices", 0, "births", 1, to=7),
-        _set("indices", 0, "deaths", 1, to=None),
-        _set("indices", 0, "deaths", 0, to=[0, 1]),
-        _set("indices", 0, "deaths", 1, to=[]),
-        _set("indices", 0, "deaths", 1, to=[1, 0]),
-    ],
-)
-def test_altered_files_are_refused(tmp_path: Path, change: Change) -> None:
-    path = tmp_path / "barcode.json"
-    example().save(path)
-    document = json.loads(path.read_text(encoding="utf-8"))
-    del document["sha256"]  # as in a file that was written by hand
-    change(document)
-    path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(DataError, match=r"barcode.json is no barcode .*; save it anew"):
-        Barcode.load(path)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": NaN}', b"PK\x03\x04"]
-)
-def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "foreign"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="foreign is no barcode"):
-        Barcode.load(path)
-
-
-def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        Barcode.load(tmp_path / "nothing.json")
 
 
 def test_the_table_shows_rounding_errors_as_zero() -> None:

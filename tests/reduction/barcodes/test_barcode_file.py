@@ -1,8 +1,7 @@
-"""Ends of bars in files: restored bit for bit, or refused."""
+"""Files of barcodes, with ends of bars and without: restored bit for bit, or refused."""
 
 import json
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,53 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, Ends, FilteredComplex
-from tests.reduction.ends import NAMES, NAN, bare, carried, mixed
+from tests.oracles.complexes import Arrays, full_complexes, sparse_complexes
+from tests.reduction.ends import NAMES, NAN, bare, mixed
 
 
-def assert_same_bits(a: Barcode, b: Barcode) -> None:
-    assert len(carried(a)) == len(carried(b)) == len(a) == len(b)
-    for r, pairs in enumerate(zip(carried(a), carried(b), strict=True)):
-        assert a[r].tobytes() == b[r].tobytes()
-        for one, other in zip(*pairs, strict=True):
-            for name in NAMES:
-                x, y = getattr(one, name), getattr(other, name)
-                assert x.dtype == y.dtype
-                assert x.shape == y.shape
-                assert x.tobytes() == y.tobytes()
+def arrays_of(barcode: Barcode) -> list[NDArray[Any]]:
+    """Bars, pairs and ends of every index."""
+    found: list[NDArray[Any]] = []
+    for r, bars in enumerate(barcode):
+        found += [bars, *barcode.pairs(r)]
+        found += [getattr(side, name) for side in barcode.ends(r) or () for name in NAMES]
+    return found
+
+
+def assert_same_bits(one: Barcode, other: Barcode) -> None:
+    assert (one.field, len(one)) == (other.field, len(other))
+    for a, b in zip(arrays_of(one), arrays_of(other), strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        assert a.tobytes() == b.tobytes()
+
+
+def assert_restored(barcode: Barcode, path: Path) -> None:
+    barcode.save(path)
+    assert_same_bits(barcode, Barcode.load(path))
+
+
+@given(arrays=full_complexes() | sparse_complexes())
+def test_files_restore_every_bit(arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> None:
+    complex = FilteredComplex(*arrays)
+    barcode = complex.barcode(3, keep_zero=True, max_index=complex.dim)
+    assert_restored(barcode, tmp_path_factory.getbasetemp() / "barcode.json")
+
+
+EXTREME = [-1.7e308, -0.0, 5e-324, 0.1, math.nextafter(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "barcode",
+    [
+        FilteredComplex([[[0], [1]]], [[0, 1]]).barcode(),  # of no index: nothing could end a bar
+        FilteredComplex([np.arange(5)[:, None]], [EXTREME]).barcode(max_index=0),
+    ],
+)
+def test_odd_barcodes_survive_a_file(barcode: Barcode, tmp_path: Path) -> None:
+    assert_restored(barcode, tmp_path / "barcode.json")
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -53,19 +84,17 @@ def any_ends(draw: st.DrawFn, essential: list[bool], morse: int, d: int) -> Ends
 
 
 @given(data=st.data(), d=st.integers(1, 4))
-def test_files_restore_every_bit(
+def test_files_restore_ends_of_bars(
     data: st.DataObject, d: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "barcode.json"
     barcode = bare()
     given = []
     for r, bars in enumerate(barcode):
         births = data.draw(any_ends([False] * len(bars), r, d))
         deaths = data.draw(any_ends(np.isinf(bars[:, 1]).tolist(), r + 1, d))
         given.append((births, deaths))
-    barcode = barcode.with_ends(given)
-    barcode.save(path)
-    assert_same_bits(barcode, Barcode.load(path))
+    path = tmp_path_factory.getbasetemp() / "barcode.json"
+    assert_restored(barcode.with_ends(given), path)
 
 
 def test_empty_indices_and_odd_numbers_survive_a_file(tmp_path: Path) -> None:
@@ -82,11 +111,29 @@ def test_empty_indices_and_odd_numbers_survive_a_file(tmp_path: Path) -> None:
         np.empty(0, bool), np.empty((0, 3)), np.empty(0), np.empty((0, 7)), np.empty(0, int)
     )
     barcode = barcode.with_ends([(births, deaths), (nobody, nobody)])
-    barcode.save(tmp_path / "barcode.json")
-    assert_same_bits(barcode, Barcode.load(tmp_path / "barcode.json"))
+    assert_restored(barcode, tmp_path / "barcode.json")
 
 
-def test_the_file_is_plain_json_of_version_2(tmp_path: Path) -> None:
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
+    bare().save(tmp_path / "barcode.json")
+    document = json.loads((tmp_path / "barcode.json").read_text(encoding="utf-8"))
+    assert len(document.pop("sha256")) == 64
+    assert document == {
+        "format": "loss-barcodes barcode",
+        "version": 1,
+        "field": 2,
+        "indices": [
+            {
+                "bars": [[0, None], [1, 5], [2, 3]],
+                "births": [[0], [1], [2]],
+                "deaths": [None, [0, 1], [1, 2]],
+            },
+            {"bars": [[5, 7.5]], "births": [[0, 2]], "deaths": [[0, 1, 2]]},
+        ],
+    }
+
+
+def test_the_file_of_ends_is_plain_json_of_version_2(tmp_path: Path) -> None:
     mixed().save(tmp_path / "barcode.json")
     text = (tmp_path / "barcode.json").read_text(encoding="utf-8")
     assert "NaN" not in text
@@ -131,23 +178,43 @@ def test_files_of_version_1_still_load(tmp_path: Path) -> None:
     assert barcode.ends(0) is None
 
 
-def test_rows_of_a_file_may_stand_in_any_order(tmp_path: Path) -> None:
-    path = tmp_path / "barcode.json"
-    mixed().save(path)
+Change = Callable[[dict[str, Any]], object]
+
+
+def load_changed(path: Path, barcode: Barcode, change: Change) -> Barcode:
+    """A file as if written by hand: without a checksum."""
+    barcode.save(path)
     document = json.loads(path.read_text(encoding="utf-8"))
-    del document["sha256"]  # as in a file that was written by hand
-    record = document["indices"][0]
-    for rows in (record, *record["ends"].values()):
-        for name, values in rows.items():
-            if isinstance(values, list):
-                rows[name] = values[::-1]
+    del document["sha256"]
+    change(document)
     path.write_text(json.dumps(document), encoding="utf-8")
-    assert_same_bits(mixed(), Barcode.load(path))
+    return Barcode.load(path)
+
+
+def test_rows_of_a_file_may_stand_in_any_order(tmp_path: Path) -> None:
+    def reverse(document: dict[str, Any]) -> None:
+        record = document["indices"][0]
+        for rows in (record, *record["ends"].values()):
+            for name, values in rows.items():
+                if isinstance(values, list):
+                    rows[name] = values[::-1]
+
+    assert_same_bits(mixed(), load_changed(tmp_path / "barcode.json", mixed(), reverse))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("7.5", "7.4"), ("sha256", "sha257"), ("[0, 1]", "[0, 2]")]
+)
+def test_a_file_that_was_altered_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "barcode.json"
+    bare().save(path)
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new))
+    with pytest.raises(DataError, match="was altered"):
+        Barcode.load(path)
 
 
 BIRTHS = ("indices", 0, "ends", "births")
 DEATHS = ("indices", 0, "ends", "deaths")
-Change = Callable[[dict[str, Any]], object]
 
 
 def _at(document: Any, *keys: str | int) -> Any:
@@ -164,61 +231,63 @@ def _pop(*keys: str | int) -> Change:
     return lambda document: _at(document, *keys[:-1]).pop(keys[-1])
 
 
+OF_BARS = [
+    *(_pop(key) for key in ("format", "version", "field", "indices")),
+    *(_pop("indices", 0, key) for key in ("bars", "births", "deaths")),
+    _set("format", to="loss-barcodes filtered complex"),
+    _set("version", to=2),
+    *(_set("field", to=to) for to in (2.0, "2", 4)),
+    *(_set("indices", to=to) for to in (3, [[]], {}, "")),
+    _set("indices", 0, to={"bars": {}, "births": [], "deaths": []}),
+    _set("indices", 0, to={"bars": [], "births": {}, "deaths": []}),
+    _set("indices", 0, to={"bars": [], "births": [], "deaths": ""}),
+    *(_set("indices", 0, "bars", to=to) for to in (None, [[0, None]])),
+    *(_set("indices", 0, "bars", 1, to=[birth, 5]) for birth in ("1", True, None, math.nan)),
+    *(_set("indices", 0, "bars", 1, to=[1, death]) for death in (math.inf, 10**400, None)),
+    *(_set("indices", 0, "bars", 1, to=bar) for bar in (["1", "5"], [1, 5, 6], [5, 1])),
+    *(
+        _set("indices", 0, "births", 1, to=to)
+        for to in ([0], [1, 2], ["1"], [1.0], [-1], [2**63], 7)
+    ),
+    *(_set("indices", 0, "deaths", 1, to=to) for to in (None, [], [1, 0])),
+    _set("indices", 0, "deaths", 0, to=[0, 1]),
+]
+OF_ENDS = [
+    *(_set("version", to=to) for to in (1, 3)),
+    *(_pop("indices", r, "ends") for r in (0, 1)),
+    _pop(*DEATHS),
+    *(_pop(*BIRTHS, name) for name in ("d", "e", *NAMES)),
+    *(_pop(*BIRTHS, name, 0) for name in NAMES),
+    *(_set(*BIRTHS, name, to=None) for name in ("d", "e", *NAMES)),
+    _set("indices", 0, "ends", to=[]),
+    *(_set(*BIRTHS, "d", to=to) for to in (3, -1, 2.0)),
+    _set(*BIRTHS, "e", to=True),
+    *(_set(*BIRTHS, "certified", 0, to=to) for to in (1, "true", None)),
+    *(_set(*BIRTHS, "points", 0, to=to) for to in (None, [0.1])),
+    *(_set(*BIRTHS, "points", 0, 1, to=to) for to in (None, "0.1", True, math.inf, 10**400)),
+    *(_set(*BIRTHS, "gradient_norms", 0, to=to) for to in (-1.0, None)),
+    *(_set(*BIRTHS, "eigenvalues", 0, to=to) for to in ([1.0, -1.0], [-1.0, 1.0])),
+    *(_set(*BIRTHS, "morse", 0, to=to) for to in (1, 0.0, 2**63)),
+    _set(*DEATHS, "certified", 2, to=True),
+    _set(*DEATHS, "points", 0, to=[0.1, 0.2]),
+    _set(*DEATHS, "points", 0, to=[math.nan, math.nan]),  # json reads a literal NaN
+    _set(*DEATHS, "gradient_norms", 0, to=math.nan),
+    _set("indices", 1, "ends", to={"births": {}, "deaths": {}}),
+]
+
+
 @pytest.mark.parametrize(
-    "change",
-    [
-        _set("version", to=1),
-        _set("version", to=3),
-        _pop("indices", 0, "ends"),
-        _pop("indices", 1, "ends"),
-        _pop(*DEATHS),
-        *(_pop(*BIRTHS, name) for name in ("d", "e", *NAMES)),
-        *(_pop(*BIRTHS, name, 0) for name in NAMES),
-        *(_set(*BIRTHS, name, to=None) for name in ("d", "e", *NAMES)),
-        _set("indices", 0, "ends", to=[]),
-        _set(*BIRTHS, "d", to=3),
-        _set(*BIRTHS, "d", to=-1),
-        _set(*BIRTHS, "d", to=2.0),
-        _set(*BIRTHS, "e", to=True),
-        _set(*BIRTHS, "certified", 0, to=1),
-        _set(*BIRTHS, "certified", 0, to="true"),
-        _set(*BIRTHS, "certified", 0, to=None),
-        _set(*BIRTHS, "points", 0, to=None),
-        _set(*BIRTHS, "points", 0, to=[0.1]),
-        _set(*BIRTHS, "points", 0, 1, to=None),
-        _set(*BIRTHS, "points", 0, 1, to="0.1"),
-        _set(*BIRTHS, "points", 0, 1, to=True),
-        _set(*BIRTHS, "points", 0, 1, to=math.inf),
-        _set(*BIRTHS, "points", 0, 1, to=10**400),
-        _set(*BIRTHS, "gradient_norms", 0, to=-1.0),
-        _set(*BIRTHS, "gradient_norms", 0, to=None),
-        _set(*BIRTHS, "eigenvalues", 0, to=[1.0, -1.0]),
-        _set(*BIRTHS, "eigenvalues", 0, to=[-1.0, 1.0]),
-        _set(*BIRTHS, "morse", 0, to=1),
-        _set(*BIRTHS, "morse", 0, to=0.0),
-        _set(*BIRTHS, "morse", 0, to=2**63),
-        _set(*DEATHS, "certified", 2, to=True),
-        _set(*DEATHS, "points", 0, to=[0.1, 0.2]),
-        _set(*DEATHS, "points", 0, to=[math.nan, math.nan]),  # json reads a literal NaN
-        _set(*DEATHS, "gradient_norms", 0, to=math.nan),
-        _set("indices", 1, "ends", to={"births": {}, "deaths": {}}),
-    ],
+    ("make", "change"),
+    [*((bare, change) for change in OF_BARS), *((mixed, change) for change in OF_ENDS)],
 )
-def test_altered_files_are_refused(tmp_path: Path, change: Change) -> None:
-    path = tmp_path / "barcode.json"
-    mixed().save(path)
-    document = json.loads(path.read_text(encoding="utf-8"))
-    del document["sha256"]  # as in a file that was written by hand
-    change(document)
-    path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(DataError, match=r"is no barcode of version 1 or 2, .*; save it anew"):
-        Barcode.load(path)
+def test_what_contradicts_itself_is_refused(
+    tmp_path: Path, make: Callable[[], Barcode], change: Change
+) -> None:
+    refusal = r"barcode.json is no barcode of version 1 or 2, .*; save it anew"
+    with pytest.raises(DataError, match=refusal):
+        load_changed(tmp_path / "barcode.json", make(), change)
 
 
 def test_ends_do_not_pass_for_version_1(tmp_path: Path) -> None:
-    path = tmp_path / "barcode.json"
-    mixed().save(path)
-    text = path.read_text(encoding="utf-8").replace('"version": 2', '"version": 1')
-    path.write_text(re.sub(r', "sha256": "\w+"', "", text))
     with pytest.raises(DataError, match="indices have ends in version 2 only"):
-        Barcode.load(path)
+        load_changed(tmp_path / "barcode.json", mixed(), _set("version", to=1))

@@ -1,7 +1,6 @@
 """Bottleneck and Wasserstein distances, and eq. 4, against GUDHI and every matching."""
 
 import math
-from typing import Any
 
 import gudhi
 import gudhi.hera
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reduction import BarcodeError, ShapeError, TopologyError, bottleneck, w_inf, wasserstein
+from reduction import bottleneck, w_inf, wasserstein
 from tests.oracles.matching import distance
 
 Bars = NDArray[np.float64]
@@ -151,37 +150,3 @@ def test_very_small_and_very_large_bars_lose_nothing(a: Bars, b: Bars, exponent:
 
 
 # --- what is refused
-
-
-@pytest.mark.parametrize(
-    ("bars", "error", "message"),
-    [
-        ([[0.0, 1.0, 2.0]], ShapeError, r"a has shape \(1, 3\) and type float64; give a float64"),
-        ([0.0, 1.0], ShapeError, r"a has shape \(2,\)"),
-        ([[0.0], [1.0, 2.0]], ShapeError, "a is ragged; give a birth and a death in each row"),
-        ([["0", "1"]], ShapeError, "type <U1"),
-        ([[False, True]], ShapeError, "type bool"),
-        ([[0.0, 1.0], [2.0, 1.0]], BarcodeError, r"row 1 of a is \[2.0, 1.0\]; mend or remove it"),
-        ([[math.nan, 1.0]], BarcodeError, r"row 0 of a is \[nan, 1.0\]"),
-        ([[0.0, math.nan]], BarcodeError, r"row 0 of a is \[0.0, nan\]"),
-        ([[-math.inf, 1.0]], BarcodeError, "a bar has a finite birth and a death not before it"),
-        ([[math.inf, math.inf]], BarcodeError, r"row 0 of a is \[inf, inf\]"),
-    ],
-)
-def test_what_are_no_bars_is_refused(bars: Any, error: type[TopologyError], message: str) -> None:
-    for measure in (bottleneck, lambda a, b: wasserstein(a, b, 2)):
-        with pytest.raises(error, match=message):
-            measure(bars, EMPTY)
-    with pytest.raises(error, match=r"^(b|a bar) "):
-        bottleneck(EMPTY, bars)
-    with pytest.raises(error):
-        w_inf(bars)
-
-
-@pytest.mark.parametrize("value", [0.5, 0.0, -1.0, math.nan])
-def test_powers_and_norms_start_at_one(value: float) -> None:
-    with pytest.raises(BarcodeError, match=f"q >= 1, but q is {value}; give 1, 2 or math.inf"):
-        wasserstein(EMPTY, EMPTY, value)
-    for measure in (bottleneck, lambda a, b, norm: wasserstein(a, b, 2, norm=norm)):
-        with pytest.raises(BarcodeError, match=f"p >= 1, but norm is {value}; give 1, 2 or"):
-            measure(EMPTY, EMPTY, norm=value)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reduction import CapacityError, DimensionError, FilteredComplex, FiltrationError, ShapeError
+from reduction import CapacityError, FilteredComplex
 from reduction.filtrations.simplices import Complete
 from tests.oracles.cliques import cliques
 from tests.reduction.complete import assert_as_expected
@@ -100,19 +100,6 @@ def test_dimensions_without_cliques_are_empty() -> None:
     complex = FilteredComplex.cliques([np.arange(4)[:, None], square], [[0] * 4, [1] * 4], 3)
     assert complex.counts == (4, 4, 0, 0)
     assert complex.barcode()[1].tolist() == [[1, np.inf]]
-
-
-def test_what_is_no_filtered_graph_is_refused() -> None:
-    points, edges = [[0], [1], [2]], [[0, 1], [1, 2]]
-    with pytest.raises(ShapeError, match="vertices has 1 arrays and values 2; give two of each"):
-        FilteredComplex.cliques([points], [[0] * 3, []], 1)
-    with pytest.raises(ShapeError, match=r"vertices\[1\] has shape \(1, 3\)"):
-        FilteredComplex.cliques([points, [[0, 1, 2]]], [[0] * 3, [1]], 2)
-    with pytest.raises(FiltrationError, match=r"\(2,\) has value 3.0 > 1.0 of \(1, 2\)"):
-        FilteredComplex.cliques([points, edges], [[0, 0, 3], [1, 1]], 2)
-    for dim in (-1, 3, 1.0, None):
-        with pytest.raises(DimensionError, match=r"3 vertices span .* 0..2, but dim is .*; give"):
-            FilteredComplex.cliques([points, edges], [[0] * 3, [1, 1]], dim)  # pyright: ignore[reportArgumentType]
 
 
 def test_more_cliques_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 
 from reduction import (
     CapacityError,
-    DimensionError,
     FilteredComplex,
     FiltrationError,
-    OptionError,
-    ShapeError,
-    TopologyError,
 )
 from reduction.filtrations.simplices import Complete, Listed
 from tests.oracles.cliques import cliques
@@ -100,45 +96,6 @@ def test_distances_of_any_number_type_are_copied() -> None:
         assert complex.values[1].tolist() == [1, 2, 1, 1, 2, 1]
     complex = FilteredComplex.rips(np.asfortranarray(SQUARE * 1.0)[::-1, ::-1], 2)
     assert complex.values[2].tolist() == [2] * 4
-
-
-@pytest.mark.parametrize(
-    ("distances", "error", "message"),
-    [
-        (np.zeros((2, 3)), ShapeError, r"shape \(2, 3\) .*; give a float64 array of shape"),
-        (np.zeros((0, 0)), ShapeError, r"shape \(0, 0\) .* for n >= 1 points"),
-        (3.0, ShapeError, r"shape \(\)"),
-        ([[0, 1], [1]], ShapeError, "distances is ragged; give a square matrix"),
-        ([["a"]], ShapeError, "type <U1"),
-        ([[True]], ShapeError, "type bool"),
-        (
-            [[0, 1], [2, 0]], FiltrationError,
-            r"symmetric, but distances\[0, 1\] is 1.0 and distances\[1, 0\] is 2.0; give \(d \+ d",
-        ),
-        ([[0, -1], [-1, 0]], FiltrationError, r"from 0 on, but distances\[0, 1\] is -1.0 and"),
-        ([[0, np.nan], [np.nan, 0]], FiltrationError, r"distances\[0, 1\] is nan and"),
-        ([[0, 1], [1, 3]], FiltrationError, r"distance 0 from itself, but distances\[1, 1\] is 3"),
-    ],
-)  # fmt: skip
-def test_what_are_no_distances_is_refused(
-    distances: object, error: type[TopologyError], message: str
-) -> None:
-    with pytest.raises(error, match=message) as caught:
-        FilteredComplex.rips(distances, 0)  # pyright: ignore[reportArgumentType]
-    assert type(caught.value) is error
-
-
-@pytest.mark.parametrize("threshold", [-1, -np.inf, np.nan, "1", True])
-def test_a_threshold_is_a_number_from_0_on(threshold: object) -> None:
-    with pytest.raises(OptionError, match=r"threshold is .*; give one, or None"):
-        FilteredComplex.rips(SQUARE, 1, threshold=threshold)  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize("dim", [-1, 4, 1.0, True])
-@pytest.mark.parametrize("threshold", [None, 1])
-def test_points_span_simplices_of_some_dimensions(dim: int, threshold: float | None) -> None:
-    with pytest.raises(DimensionError, match=r"4 vertices span .* 0..3, but dim is"):
-        FilteredComplex.rips(SQUARE, dim, threshold=threshold)
 
 
 def test_more_simplices_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

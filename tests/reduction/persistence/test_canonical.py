@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reduction import CanonicalForm, CapacityError, DimensionError, FieldError, FilteredComplex
+from reduction import CanonicalForm, CapacityError, FieldError, FilteredComplex
 from tests.oracles.complexes import (
     PROJECTIVE_PLANE,
     Arrays,
@@ -150,18 +150,6 @@ def test_arrays_are_read_only() -> None:
         form.ends[0][0] = 2
     with pytest.raises(AttributeError):
         form.field = 3  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def test_dimensions_that_there_are_not() -> None:
-    form = FilteredComplex.complete(3, [[0, 0, 0], [1, 2, 3], [5]]).canonical_form()
-    for r in (0, 3):
-        with pytest.raises(DimensionError, match=rf"1\.\.2, but dimension {r} is asked for; take"):
-            form.matching(r)
-    for r in (-1, 3):
-        with pytest.raises(DimensionError, match=rf"index {r} is outside 0\.\.2"):
-            form.pairs(r)
-        with pytest.raises(DimensionError, match=rf"index {r} is outside 0\.\.2"):
-            form.essential(r)
 
 
 def test_no_prime_and_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from reduction import (
     BarcodeError,
     CapacityError,
     Chain,
-    DimensionError,
     FilteredComplex,
 )
 from reduction.filtrations.filtration import Filtration
@@ -294,21 +293,6 @@ def test_a_barcode_without_a_complex_has_no_cycles(tmp_path: Path) -> None:
     for other in (Barcode.load(tmp_path / "barcode.json"), by_hand):
         with pytest.raises(BarcodeError, match=r"loaded or made by hand and has none; ask the"):
             other.cycle(1, 0)
-
-
-@pytest.mark.parametrize("i", [-1, 1, 0.0, True, None])
-def test_a_bar_that_there_is_not(i: int) -> None:
-    barcode = FilteredComplex.complete(3, [[0, 0, 0], [1, 2, 3], [5]]).barcode()
-    with pytest.raises(BarcodeError, match=r"named by its row, but .* of index 1 \(rows: 0\.\.0\)"):
-        barcode.cycle(1, i)
-    with pytest.raises(DimensionError):
-        barcode.cycle(2, 0)
-
-
-def test_an_index_without_bars_says_so() -> None:
-    barcode = FilteredComplex.complete(3, [[0] * 3, [1] * 3, [1]]).barcode()
-    with pytest.raises(BarcodeError, match=r"\(rows: none\)"):
-        barcode.cycle(1, 0)
 
 
 def test_what_does_not_fit_is_refused_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
