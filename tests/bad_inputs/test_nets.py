@@ -162,12 +162,12 @@ LOSSES = (
          lambda o: o.mean(), lambda o, _: o.mean().detach(), lambda o, _: o.mean().long())),
     Row("NetworkLoss", lambda g, v: loss(g, device=v), OptionError, "cannot be used",
         ("gpu", "meta", -5, [1])),
-    Row("NetworkLoss", lambda g, v: loss(g, batching=v), OptionError, "batching is",
-        ("all", 5, ["loop"], True)),
+    Row("NetworkLoss", lambda g, v: loss(g, batching=v), OptionError,
+        "batching is 'vmap', 'loop' or None, got", ("all", 5, ["loop"], True)),
     Row("NetworkLoss", lambda g, v: loss(g, statistics=v), DataError, "statistics",
         (5, "ab", X.numpy(), X[:0], X[0], X[:, :3], X.double(), X + NAN)),
-    Row("NetworkLoss", lambda g, v: loss(g, precision=v), OptionError, "precision is",
-        ("half", None, 16)),
+    Row("NetworkLoss", lambda g, v: loss(g, precision=v), OptionError,
+        "precision is 'full' or 'bfloat16', got", ("half", None, 16)),
     *(Row(f"NetworkLoss.{method}", lambda g, v, method=method: getattr(g.loss, method)(v),
           ShapeError, f"takes points {piece}", bad)
       for method in ("__call__", "evaluate", "values_and_gradients")

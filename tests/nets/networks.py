@@ -1,11 +1,13 @@
 """Networks of every kind, tiny, and plain torch to compare their loss with."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
 
 from nets import MLP
 
@@ -23,6 +25,11 @@ TOKENS = (numbers(60, 7, seed=5).abs() * 5).long().clamp(0, 9)
 
 def bound(dtype: torch.dtype) -> float:
     return 512 * torch.finfo(dtype).eps
+
+
+def within(values: Sequence[float]) -> Any:
+    """Equal up to the bound of double precision."""
+    return pytest.approx(values, rel=0, abs=bound(torch.float64))
 
 
 class Tied(nn.Module):
@@ -119,6 +126,46 @@ def at(model: nn.Module, point: Tensor) -> nn.Module:
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
+
+
+def with_statistics(model: nn.Module, point: Tensor, parts: Sequence[Tensor]) -> nn.Module:
+    """A plain network whose statistics are torch's own cumulative means over parts of one size."""
+    network = at(model, point).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm1d):
+            module.reset_running_stats()
+            module.momentum = 1.0 if isinstance(module, nn.InstanceNorm1d) else None
+            module.train()
+    with torch.no_grad():
+        for part in parts:
+            network(part)
+    return network.eval()
+
+
+def plain_values(
+    model: nn.Module, points: Tensor, x: Tensor, y: Tensor, parts: Sequence[Tensor] = ()
+) -> list[float]:
+    """Losses of plain networks, with the statistics of parts."""
+    networks = [with_statistics(model, point, parts) for point in points]
+    return [cross_entropy(network(x), y).item() for network in networks]
+
+
+def value_and_gradient(network: nn.Module, x: Tensor, y: Tensor) -> tuple[float, Tensor]:
+    """Of a plain network, by torch's own autograd."""
+    value = cross_entropy(network(x), y)
+    slopes = torch.autograd.grad(value, trainable(network))
+    return value.item(), nn.utils.parameters_to_vector(slopes)
+
+
+class Recorder:
+    """Squared error on the first column of targets; notes the numbers in the second column."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.batches.append(targets[:, 1].long().tolist())
+        return mse_loss(outputs[:, 0], targets[:, 0])
 
 
 def points_near(model: nn.Module, count: int = 3) -> Tensor:

@@ -10,37 +10,13 @@ from nets import NetworkLoss
 from nets.parameters import Coordinates
 from reduction import DataError
 from simplicial import Minima
+from tests.nets.networks import Tied, frozen, numbers, seeded
 
-X = torch.randn(20, 4, generator=torch.Generator().manual_seed(1))
-Y = torch.arange(20) % 3
-
-
-class Tied(nn.Module):
-    """Two layers with one weight (4, 4), biases of their own, and a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
-        self.second.weight = self.first.weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.second(self.first(x).tanh()))
+X, Y = numbers(20, 6, seed=1), torch.arange(20) % 3
 
 
 def with_batch_norm() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
-
-
-def with_frozen_layer() -> nn.Sequential:
-    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
-    model[0].requires_grad_(False)
-    return model
-
-
-def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make()
+    return nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
 
 
 def flatten(model: nn.Module, network: object) -> Tensor:
@@ -63,9 +39,9 @@ def test_a_tensor_is_laid_out_row_by_row():
 @pytest.mark.parametrize(
     ("make", "dim"),
     [
-        (Tied, 16 + 4 + 4 + 15),  # the shared weight once
-        (with_batch_norm, 25 + 5 + 5 + 18),  # neither running statistics nor the step counter
-        (with_frozen_layer, 18),  # the head alone
+        (Tied, 36 + 6 + 6 + 21),  # the shared weight once
+        (with_batch_norm, 35 + 5 + 5 + 18),  # neither running statistics nor the step counter
+        (frozen, 18),  # the head alone
     ],
 )
 def test_dim_counts_each_trainable_number_once(make: Callable[[], nn.Module], dim: int):
@@ -73,11 +49,11 @@ def test_dim_counts_each_trainable_number_once(make: Callable[[], nn.Module], di
     assert NetworkLoss(make(), X, Y).dim == dim
 
 
-@pytest.mark.parametrize("make", [Tied, with_batch_norm, with_frozen_layer])
+@pytest.mark.parametrize("make", [Tied, with_batch_norm, frozen])
 def test_state_dict_and_flatten_are_inverse(make: Callable[[], nn.Module]):
     model = seeded(make)
     loss = NetworkLoss(model, X, Y)
-    point = torch.randn(loss.dim, generator=torch.Generator().manual_seed(2))
+    point = numbers(loss.dim, seed=2)
     state = loss.state_dict(point)
     assert torch.equal(loss.flatten(state), point)
     assert state.keys() == model.state_dict().keys()
@@ -132,7 +108,7 @@ def test_flatten_converts_to_the_models_number_type():
 
 
 def test_frozen_parameters_are_those_of_the_model_when_the_loss_was_made():
-    model = with_frozen_layer()
+    model = frozen()
     state = {k: v.clone() for k, v in model.state_dict().items()}
     loss = NetworkLoss(model, X, Y)
     model.get_parameter("0.weight").data.zero_()  # the loss has its own copy
@@ -153,26 +129,26 @@ def changed(model: nn.Module, **entries: Tensor) -> dict[str, Tensor]:
         (Tied, lambda m: {}, r"'first\.weight' is missing: save the whole"),
         (
             Tied,
-            lambda m: changed(m, first__weight=torch.ones(4, 3)),
-            r"'first\.weight' has shape \(4, 3\), the model's has \(4, 4\)",
+            lambda m: changed(m, first__weight=torch.ones(6, 3)),
+            r"'first\.weight' has shape \(6, 3\), the model's has \(6, 6\)",
         ),
         (
             Tied,
-            lambda m: changed(m, second__weight=torch.ones(4, 4)),
+            lambda m: changed(m, second__weight=torch.ones(6, 6)),
             r"tied weights must be equal, 'second\.weight' and 'first\.weight' differ",
         ),
         (
-            with_frozen_layer,
+            frozen,
             lambda m: changed(m, **{"0__bias": torch.ones(5)}),
             r"frozen parameters are no coordinates .* '0\.bias' differs",
         ),
         (
-            with_frozen_layer,
+            frozen,
             lambda m: {k: v for k, v in m.state_dict().items() if k != "0.bias"},
             r"'0\.bias' is missing",
         ),
         (
-            with_frozen_layer,
+            frozen,
             lambda m: changed(m, **{"0__bias": torch.ones(6)}),
             r"'0\.bias' has shape \(6,\)",
         ),

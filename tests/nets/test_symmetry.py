@@ -11,10 +11,7 @@ from nets import MLP, LeNet, NetworkLoss, ResNet, align, symmetry, train_minima
 from nets.symmetry import Axis, PermutationGroup, permutation_groups, permuted
 from reduction import DataError
 from simplicial import Minima, Recipe
-
-
-def images(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(4))
+from tests.nets.networks import numbers
 
 
 def normed() -> nn.Module:
@@ -37,12 +34,12 @@ CASES = {
 
 def loss_of(name: str) -> NetworkLoss:
     torch.manual_seed(11)
-    return NetworkLoss(CASES[name](), images(40, 1, 12, 12), torch.arange(40) % 10)
+    return NetworkLoss(CASES[name](), numbers(40, 1, 12, 12, seed=4), torch.arange(40) % 10)
 
 
 def random_point(loss: NetworkLoss, seed: int) -> Tensor:
     """All parameters drawn, so that no two units are alike, those of batch norm included."""
-    return torch.randn(loss.dim, generator=torch.Generator().manual_seed(seed)) * 0.3
+    return numbers(loss.dim, seed=seed) * 0.3
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -57,7 +54,7 @@ def test_a_permuted_network_computes_the_same_function(name: str) -> None:
         model = loss.model().eval()
         model.load_state_dict(loss.state_dict(p))
         with torch.no_grad():
-            outputs.append(model(images(40, 1, 12, 12)))
+            outputs.append(model(numbers(40, 1, 12, 12, seed=4)))
     scale = outputs[0].abs().max()
     assert (outputs[0] - outputs[1]).abs().max() <= 1e-5 * scale
     backwards = [np.argsort(order) for order in orders]
@@ -85,7 +82,7 @@ def test_a_permuted_copy_is_put_right(name: str) -> None:
 
 def test_one_hidden_layer_is_matched_as_well_as_can_be() -> None:
     torch.manual_seed(12)
-    loss = NetworkLoss(MLP(4, (5,), 3), images(9, 4), torch.arange(9) % 3)
+    loss = NetworkLoss(MLP(4, (5,), 3), numbers(9, 4, seed=4), torch.arange(9) % 3)
     points = torch.stack([random_point(loss, seed) for seed in (5, 6, 7)])
     groups = permutation_groups(loss.model())
     aligned = align(Minima(points, loss)).points
@@ -129,7 +126,7 @@ def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
             return self.outer(self.inner(x).relu())
 
     torch.manual_seed(13)
-    loss = NetworkLoss(Own(), images(9, 4), torch.arange(9) % 3)
+    loss = NetworkLoss(Own(), numbers(9, 4, seed=4), torch.arange(9) % 3)
     minima = Minima(torch.stack([random_point(loss, seed) for seed in (1, 2)]), loss)
     with pytest.raises(DataError, match=r"Own is no nn\.Sequential: name its units"):
         align(minima)
@@ -157,7 +154,7 @@ def test_former_names_stay_for_a_release(former: str, name: str) -> None:
 
 
 def test_what_cannot_be_aligned_is_refused() -> None:
-    x, y = images(8, 1, 6, 6), torch.arange(8) % 2
+    x, y = numbers(8, 1, 6, 6, seed=4), torch.arange(8) % 2
     grouped = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(16, 2)
     )

@@ -13,20 +13,10 @@ from torch.nn.functional import mse_loss
 from nets import DIGITS_MLP, LENET, MLP, RESNET, NetworkLoss, train_minima
 from nets.training import initial_points
 from reduction import DataError
-from simplicial import (
-    Algorithm1,
-    Minima,
-    NudgedElastic,
-    Recipe,
-    build_complex,
-    garipov,
-)
+from simplicial import Algorithm1, Minima, NudgedElastic, Recipe, build_complex, garipov
+from tests.nets.networks import Recorder, numbers
 
 N = 90
-
-
-def numbers(*shape: int, seed: int = 3) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 X = numbers(N, 4)
@@ -78,17 +68,6 @@ def test_nesterovs_momentum_is_torchs():
 
 
 # Against torch's own optimiser
-
-
-class Recorder:
-    """Squared error on the first column of targets; notes the numbers in the second column."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-
-    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        self.batches.append(targets[:, 1].long().tolist())
-        return mse_loss(outputs[:, 0], targets[:, 0])
 
 
 @pytest.mark.parametrize("batching", ["vmap", "loop"])

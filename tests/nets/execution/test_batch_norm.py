@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from nets import NetworkLoss
@@ -18,24 +18,13 @@ from tests.nets.networks import (
     batch_norm,
     bound,
     numbers,
+    plain_values,
     points_near,
     seeded,
-    trainable,
+    value_and_gradient,
+    with_statistics,
+    within,
 )
-
-
-def with_statistics(model: nn.Module, point: Tensor, parts: list[Tensor]) -> nn.Module:
-    """A plain network whose statistics are torch's own cumulative means over parts of one size."""
-    network = at(model, point).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.InstanceNorm1d):
-            module.reset_running_stats()
-            module.momentum = None if isinstance(module, nn.BatchNorm1d) else 1.0
-            module.train()
-    with torch.no_grad():
-        for part in parts:
-            network(part)
-    return network.eval()
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
@@ -45,12 +34,11 @@ def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentu
     model = seeded(lambda: batch_norm(momentum=momentum)).double()
     loss = NetworkLoss(model, x, y, batching=batching)
     points = points_near(model)
-    seen = loss.evaluate(points)
-    for value, point in zip(seen.loss, points, strict=True):
-        network = with_statistics(model, point, [x[:120], x[120:]])
-        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
+    values = plain_values(model, points, x, y, x.split(120))
+    assert loss.evaluate(points).loss.tolist() == within(values)
+    for point in points:
         state = loss.state_dict(point)
-        for name, buffer in network.named_buffers():
+        for name, buffer in with_statistics(model, point, x.split(120)).named_buffers():
             if "running" in name:
                 torch.testing.assert_close(
                     state[name], buffer, rtol=bound(torch.float64), atol=bound(torch.float64)
@@ -64,10 +52,9 @@ def test_statistics_of_training_inputs_hold_for_test_data(batching: Batching) ->
     model = seeded(batch_norm).double()
     loss = NetworkLoss(model, x, y, batching=batching, statistics=others)
     points = points_near(model)
-    seen = loss.evaluate(points)
-    for value, point in zip(seen.loss, points, strict=True):
-        network = with_statistics(model, point, [others[:120], others[120:]])
-        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
+    values = loss.evaluate(points).loss.tolist()
+    assert values == within(plain_values(model, points, x, y, others.split(120)))
+    for value, point in zip(values, points, strict=True):
         again = at(model, point)
         again.load_state_dict(loss.state_dict(point))
         assert abs(value - cross_entropy(again.eval()(x), y).item()) <= bound(torch.float64)
@@ -79,8 +66,7 @@ def test_gradient_with_batch_norm_takes_statistics_as_constants():
     points = points_near(model, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(NetworkLoss(model, x, y)(points).sum(), points)
     network = with_statistics(model, points[0].detach(), [x])
-    slopes = torch.autograd.grad(cross_entropy(network(x), y), trainable(network))
-    expected = nn.utils.parameters_to_vector(slopes)
+    _, expected = value_and_gradient(network, x, y)
     assert expected.abs().max() > 0.01
     torch.testing.assert_close(gradient[0], expected, rtol=0, atol=bound(torch.float64))
 
@@ -122,9 +108,7 @@ def test_instance_norm_with_running_statistics(batching: Batching):
     model = seeded(Normed).double()
     loss = NetworkLoss(model, x, y, batching=batching)
     points = points_near(model)
-    for value, point in zip(loss(points).tolist(), points, strict=True):
-        network = with_statistics(model, point, [x])
-        assert abs(value - cross_entropy(network(x), y).item()) <= bound(torch.float64)
+    assert loss(points).tolist() == within(plain_values(model, points, x, y, [x]))
     list(loss.estimates(399, np.random.default_rng(0)))  # a batch of one is enough for it
 
 

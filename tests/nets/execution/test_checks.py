@@ -12,7 +12,7 @@ from nets import MLP, LeNet, NetworkLoss, ResNet, train_minima
 from nets.execution.policy import BATCHINGS, Batching
 from reduction import DataError
 from simplicial import Minima, Recipe
-from tests.nets.networks import X, Y, numbers, points_near, seeded
+from tests.nets.networks import TOKENS, Sequences, X, Y, numbers, points_near, seeded
 
 IMAGES = numbers(150, 1, 12, 12, seed=21)
 CLASSES = torch.arange(150) % 10
@@ -160,11 +160,17 @@ class Forgetful(nn.Linear):
         return super().forward(input) * (1 + self.calls)
 
 
-def test_state_beside_buffers_is_refused_before_training_begins() -> None:
-    loss, rounds = NetworkLoss(Forgetful(6, 3), X, Y), list[int]()
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_state_beside_buffers_is_refused_before_training_begins(batching: Batching) -> None:
+    rounds = list[int]()
     recipe = Recipe(epochs=1, schedule=lambda share: rounds.append(1) or 1.0)
-    with pytest.raises(DataError, match="must keep its state in buffers"):
-        train_minima(loss, 2, recipe=recipe, progress=False)
+    for use in (
+        lambda loss: train_minima(loss, 2, recipe=recipe, progress=False),
+        lambda loss: Minima(points_near(Forgetful(6, 3)), loss),
+    ):
+        loss = NetworkLoss(Forgetful(6, 3), X, Y, batching=batching)  # takes more than three calls
+        with pytest.raises(DataError, match=r"keep its state in buffers, .* the loss of Forgetful"):
+            use(loss)
     assert not rounds
 
 
@@ -186,6 +192,8 @@ def test_a_network_that_vmap_cannot_batch_is_refused_when_the_loss_is_made() -> 
     with pytest.raises(DataError, match="pass batching='loop'"):
         NetworkLoss(Branching(6, 3), X, Y)
     NetworkLoss(Branching(6, 3), X, Y, batching="loop")
+    with pytest.raises(DataError, match=r"aten::lstm.*pass batching='loop'"):
+        NetworkLoss(Sequences("lstm"), TOKENS, torch.arange(60) % 3, batching="vmap")
 
 
 def test_a_network_that_fails_in_training_alone_is_refused() -> None:

@@ -7,15 +7,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.checkpoint import checkpoint
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits
 from nets.execution import PRECISIONS, Precision
 from nets.execution.policy import Batching
 from nets.loss import BATCH
-from reduction import DataError, OptionError
+from reduction import OptionError
 from simplicial.evaluation import evaluate, gradient, values_and_gradients
-from tests.nets.networks import TOKENS, Sequences, X, Y, at, numbers, points_near, seeded
+from tests.nets.networks import (
+    TOKENS,
+    Sequences,
+    X,
+    Y,
+    at,
+    numbers,
+    plain_values,
+    points_near,
+    seeded,
+    value_and_gradient,
+)
 
 IMAGES = numbers(150, 1, 12, 12, seed=21)
 CLASSES = torch.arange(150) % 10
@@ -43,17 +53,7 @@ def test_what_is_asked_for_goes_before_the_rule() -> None:
     assert repr(loss).endswith(", loop, training in bfloat16, cpu)")
 
 
-def test_a_network_that_vmap_cannot_batch_is_refused_with_the_way_out():
-    model = Sequences("lstm")
-    with pytest.raises(DataError, match=r"aten::lstm.*pass batching='loop'"):
-        NetworkLoss(model, TOKENS, torch.arange(60) % 3, batching="vmap")
-
-
-def test_unknown_ways_are_refused() -> None:
-    with pytest.raises(OptionError, match="batching is 'vmap', 'loop' or None, got 'all'"):
-        NetworkLoss(MLP(6), X, Y, batching="all")  # pyright: ignore
-    with pytest.raises(OptionError, match="precision is 'full' or 'bfloat16', got 'half'"):
-        NetworkLoss(MLP(6), X, Y, precision="half")  # pyright: ignore
+def test_bfloat16_that_would_not_be_reached_is_refused() -> None:
     with pytest.raises(OptionError, match=r"parameters are torch\.float64"):
         NetworkLoss(LeNet(size=12).double(), IMAGES.double(), CLASSES, precision="bfloat16")
     with pytest.raises(OptionError, match="does not reach convolutions under vmap"):
@@ -219,13 +219,6 @@ def rounded(convolve: nn.Module, images: Tensor) -> Tensor:
         return nn.functional.max_pool2d(convolve(images), 2).float()
 
 
-def checkpointed(convolve: nn.Module, images: Tensor) -> Tensor:
-    def inside(images: Tensor) -> Tensor:
-        return nn.functional.max_pool2d(convolve(images).tanh(), 2)
-
-    return checkpoint(inside, images, use_reentrant=False)
-
-
 def in_place(convolve: nn.Module, images: Tensor) -> Tensor:
     found = convolve(images)
     found += 1
@@ -236,12 +229,6 @@ def by_name(convolve: nn.Module, images: Tensor) -> Tensor:
     assert isinstance(convolve, nn.Conv2d)
     found = nn.functional.conv2d(input=images, weight=convolve.weight, bias=convolve.bias)
     return nn.functional.max_pool2d(input=found, kernel_size=2)
-
-
-def test_a_network_that_runs_parts_again_for_gradients_is_refused() -> None:
-    """By then it has its own parameters again, not the point's."""
-    with pytest.raises(DataError, match=r"that of Peculiar is another: .*torch\.utils\.checkpoint"):
-        NetworkLoss(Peculiar(checkpointed), IMAGES, CLASSES)
 
 
 def test_a_network_may_refuse_parameters_that_are_not_its_own() -> None:
@@ -265,11 +252,8 @@ def test_networks_that_mind_how_they_are_run_are_what_they_are_in_torch(
     loss = NetworkLoss(model, IMAGES, CLASSES)
     point = points_near(model, 1)[0]
     values, slopes = values_and_gradients(loss, point[None])
-    network = at(model, point).eval()
-    expected = cross_entropy(network(IMAGES), CLASSES)
-    expected.backward()
-    slope = loss.flatten({k: p.grad for k, p in network.named_parameters() if p.grad is not None})
-    assert abs(float(values[0]) - expected.item()) < 1e-5
+    expected, slope = value_and_gradient(at(model, point).eval(), IMAGES, CLASSES)
+    assert abs(float(values[0]) - expected) < 1e-5
     rounding = 2e-3 if forward is rounded else 1e-5  # summed by parts: bfloat16 has 8 bits
     assert (slopes[0] - slope).norm() < rounding * slope.norm()
 
@@ -289,18 +273,11 @@ def test_filtration_values_are_those_of_a_plain_loop_over_networks(model: nn.Mod
     y = torch.arange(len(x)) % 10
     loss = NetworkLoss(model, x, y)
     points = loss.flatten(model.state_dict()) * (1 + 0.1 * numbers(3, loss.dim, seed=23))
-    for point, value in zip(points, evaluate(loss, points).loss, strict=True):
-        network = at(model, point)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_running_stats()
-                module.momentum = None
-        with torch.no_grad():
-            for part in x.split(BATCH):
-                network.train()(part)
-            expected = cross_entropy(network.eval()(x), y).item()
-        assert 1.5 < expected < 5
-        assert abs(value - expected) < 1e-5
+    with torch.no_grad():
+        expected = np.array(plain_values(model, points, x, y, x.split(BATCH)))
+    assert (expected > 1.5).all()
+    assert (expected < 5).all()
+    assert np.abs(evaluate(loss, points).loss - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -8,14 +8,11 @@ from nets import MLP, LeNet
 from nets.models.build import build
 from nets.names import MODELS
 from reduction.errors import DataError
+from tests.nets.networks import numbers
 
 
 def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def random_images(*shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(3))
 
 
 def test_mlp_on_the_digits_is_the_64_32_10_network():
@@ -31,12 +28,12 @@ def test_mlp_on_the_digits_is_the_64_32_10_network():
 def test_mlp_takes_any_hidden_widths(hidden: tuple[int, ...], count: int):
     model = MLP(64, hidden)
     assert parameter_count(model) == count
-    assert model(random_images(4, 1, 8, 8)).shape == (4, 10)
+    assert model(numbers(4, 1, 8, 8)).shape == (4, 10)
 
 
 def test_mlp_is_affine_maps_with_relu_between():
     model = MLP(6, (4, 3), classes=2)
-    images = random_images(5, 1, 2, 3)
+    images = numbers(5, 1, 2, 3)
     w1, b1, w2, b2, w3, b3 = model.parameters()
     first = (images.reshape(5, 6) @ w1.T + b1).clamp(min=0)
     assert (first == 0).any()  # the ReLU is felt
@@ -49,18 +46,18 @@ def test_lenet_has_61706_parameters_on_28x28():
     conv = (6 * 25 + 6) + (16 * 6 * 25 + 16)
     linear = (400 * 120 + 120) + (120 * 84 + 84) + (84 * 10 + 10)
     assert parameter_count(model) == conv + linear == 61_706
-    assert model(random_images(3, 1, 28, 28)).shape == (3, 10)
+    assert model(numbers(3, 1, 28, 28)).shape == (3, 10)
 
 
 @pytest.mark.parametrize("size", [12, 13, 15, 16, 28, 29, 32])
 def test_lenet_takes_any_image_size_from_12_on(size: int):
     model = LeNet(channels=3, size=size, classes=7)
-    assert model(random_images(2, 3, size, size)).shape == (2, 7)
+    assert model(numbers(2, 3, size, size)).shape == (2, 7)
 
 
 def test_lenet_shapes_are_those_of_its_docstring():
     shapes: list[tuple[int, ...]] = []
-    images = random_images(1, 1, 28, 28)
+    images = numbers(1, 1, 28, 28)
     for layer in LeNet().layers:
         images = layer(images)
         if not isinstance(layer, nn.ReLU):
@@ -90,21 +87,21 @@ def test_networks_start_from_pytorchs_default_initialisation():
 @pytest.mark.parametrize("model", [MLP(784), LeNet()])
 def test_networks_have_no_state_beside_their_parameters(model: nn.Module):
     assert not list(model.buffers())
-    images = random_images(4, 1, 28, 28)
+    images = numbers(4, 1, 28, 28)
     assert torch.equal(model.train()(images), model.eval()(images))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_build_fits_the_network_to_the_data(name: str):
     model = build(name, (3, 32, 32), 7)
-    assert model(random_images(2, 3, 32, 32)).shape == (2, 7)
+    assert model(numbers(2, 3, 32, 32)).shape == (2, 7)
 
 
 def test_build_takes_an_mlps_hidden_widths():
     assert parameter_count(build("mlp", (1, 8, 8), 10)) == 2410
     assert parameter_count(build("mlp", (1, 8, 8), 10, hidden=(5,))) == 65 * 5 + 6 * 10
     assert parameter_count(build("mlp", (1, 8, 8), 10, hidden=())) == 650
-    assert build("mlp", (2, 3, 4), 5)(random_images(2, 2, 3, 4)).shape == (
+    assert build("mlp", (2, 3, 4), 5)(numbers(2, 2, 3, 4)).shape == (
         2,
         5,
     )  # need not be square

@@ -1,4 +1,4 @@
-"""Residual networks: the literature's counts, the function by its formula, and what is refused."""
+"""Residual networks: the literature's counts, and the function by its formula."""
 
 import copy
 
@@ -9,6 +9,7 @@ from torch.nn.functional import batch_norm, conv2d, linear, relu
 
 from nets import NetworkLoss, ResNet
 from nets.models.build import build
+from tests.nets.networks import numbers
 
 # He et al. (2016), table 6, by their option A, which has no parameters in shortcuts: 0.27, 0.85 and
 # 1.7 million. Two 1x1 convolutions with batch norm, 16 to 32 and 32 to 64 channels, come to 2,752.
@@ -18,10 +19,6 @@ SHORTCUTS = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
 
 def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def random_images(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(3))
 
 
 @pytest.mark.parametrize("depth", WITHOUT)
@@ -57,7 +54,7 @@ def test_images_of_any_size_pass_through(
 ) -> None:
     model = build("resnet", shape, 10, depth=depth, shortcuts=shortcuts).eval()
     with torch.no_grad():
-        logits = model(random_images(2, *shape))
+        logits = model(numbers(2, *shape))
     assert logits.shape == (2, 10)
     assert logits.isfinite().all()
 
@@ -87,7 +84,7 @@ def by_formula(state: dict[str, Tensor], x: Tensor, shortcuts: bool) -> Tensor:
 def test_the_function_is_that_of_the_formula(shortcuts: bool) -> None:
     torch.manual_seed(20266)
     model = ResNet(channels=2, depth=14, shortcuts=shortcuts, classes=5).double()
-    x = random_images(4, 2, 9, 9).double()
+    x = numbers(4, 2, 9, 9).double()
     expected = by_formula(model.state_dict(), x, shortcuts)
     torch.testing.assert_close(model.train()(x), expected)
 
@@ -95,7 +92,7 @@ def test_the_function_is_that_of_the_formula(shortcuts: bool) -> None:
 def test_statistics_of_a_trained_network_are_wrong_at_a_midpoint() -> None:
     """Batch norm's averages are computed anew at every point; those of an end would mislead."""
     torch.manual_seed(20267)
-    x, y = random_images(64, 1, 8, 8), torch.arange(64) % 10
+    x, y = numbers(64, 1, 8, 8), torch.arange(64) % 10
     loss = NetworkLoss(ResNet(channels=1, depth=8), x, y)
     states = []
     for _ in range(2):
