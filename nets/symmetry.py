@@ -53,6 +53,16 @@ class Axis:
     dim: int
     block: int = 1
 
+    @property
+    def name(self) -> str:
+        """Former name of `parameter`, for one release."""
+        return _former("Place.name", "Axis.parameter", self.parameter)
+
+    @property
+    def axis(self) -> int:
+        """Former name of `dim`, for one release."""
+        return _former("Place.axis", "Axis.dim", self.dim)
+
 
 @dataclass(frozen=True, slots=True)
 class PermutationGroup:
@@ -60,6 +70,11 @@ class PermutationGroup:
 
     count: int
     axes: tuple[Axis, ...]
+
+    @property
+    def places(self) -> tuple[Axis, ...]:
+        """Former name of `axes`, for one release."""
+        return _former("Units.places", "PermutationGroup.axes", self.axes)
 
 
 def permutation_groups(model: nn.Module) -> tuple[PermutationGroup, ...]:
@@ -80,20 +95,40 @@ def permutation_groups(model: nn.Module) -> tuple[PermutationGroup, ...]:
     return tuple(_chain_groups(list(_leaves(layers, prefix))))
 
 
-_RENAMED = {"Place": Axis, "Units": PermutationGroup, "units_of": permutation_groups}
+def _former(old: str, new: str, value: Any) -> Any:
+    """The value, with a DeprecationWarning that names its new name."""
+    text = f"nets.symmetry.{old} is called nets.symmetry.{new}: change the name"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    return value
+
+
+class _Place(Axis):
+    """Axis, made by its former keywords."""
+
+    def __new__(cls, name: str, axis: int, block: int = 1) -> Any:
+        return Axis(name, axis, block)
+
+
+class _Units(PermutationGroup):
+    """PermutationGroup, made by its former keywords."""
+
+    def __new__(cls, count: int, places: tuple[Axis, ...]) -> Any:
+        return PermutationGroup(count, places)
+
+
+_RENAMED = {
+    "Place": (_Place, "Axis"),
+    "Units": (_Units, "PermutationGroup"),
+    "units_of": (permutation_groups, "permutation_groups"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Former names, for one release."""
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    new = _RENAMED[name]
-    warnings.warn(
-        f"nets.symmetry.{name} is called nets.symmetry.{new.__name__}: change the name",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return new
+    value, new = _RENAMED[name]
+    return _former(name, new, value)
 
 
 def permuted(
@@ -219,8 +254,8 @@ def _check_groups(groups: Sequence[PermutationGroup], loss: NetworkLoss) -> None
     taken: set[tuple[str, int]] = set()
     for group in groups:
         known = isinstance(group, PermutationGroup) and isinstance(group.axes, tuple | list)
-        counted = known and is_whole(group.count) and group.count >= 1
-        if not counted or not all(isinstance(axis, Axis) for axis in group.axes):
+        is_group = known and is_whole(group.count) and group.count >= 1
+        if not is_group or not all(isinstance(axis, Axis) for axis in group.axes):
             raise DataError(
                 "units must be PermutationGroups of one unit or more, each with its Axis objects, "
                 f"got {short_repr(group)}: mend the PermutationGroup"

@@ -1,33 +1,22 @@
 """Free and used memory, and the check that arrays fit before they are allocated."""
 
 import math
-import os
-import sys
-from pathlib import Path
 
 from reduction.errors import CapacityError
 
 
 def available() -> int:
     """Bytes of free memory."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:  # not Linux
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import psutil
+
+    return psutil.virtual_memory().available
 
 
 def resident() -> int:
     """Bytes of memory that this process uses."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux: the most that it ever took
-        import resource  # which Windows has not
+    import psutil
 
-        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return size if sys.platform == "darwin" else 1024 * size
+    return psutil.Process().memory_info().rss
 
 
 def require(size: int, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reduction.errors import DataError, OptionError, ShapeError
+from reduction.errors import DataError, OptionError, ShapeError, TopologyError
 
 
 def as_integer(name: str, value: int, least: int) -> int:
@@ -54,15 +54,26 @@ def length_of(name: str, given: Any, remedy: str) -> int:
         raise ShapeError(f"{name} must be a sequence, got {short_repr(given)}; {remedy}") from None
 
 
-def check_name(kind: str, name: str, names: Sequence[str]) -> None:
-    """Raise DataError, with the nearest of `names`, unless `name` is one of them."""
+def check_name(
+    kind: str,
+    name: str,
+    names: Sequence[str],
+    *,
+    error: type[TopologyError] = DataError,
+    rule: str = "there is no {kind} {name!r}; choose from {names}",
+    remedy: str = "",
+) -> None:
+    """Raise an error, with the nearest of `names`, unless `name` is one of them.
+
+    rule    its sentence, with fields `kind`, `name` and `names`
+    remedy  where no name is near
+    """
     if name in names:
         return
     nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
-    raise DataError(
-        f"there is no {kind} {name!r}; choose from {', '.join(names)}"
-        + (f": did you mean {nearest[0]}?" if nearest else "")
-    )
+    remedy = f"did you mean {nearest[0]}?" if nearest else remedy
+    sentence = rule.format(kind=kind, name=name, names=", ".join(names))
+    raise error(f"{sentence}: {remedy}" if remedy else sentence)
 
 
 def as_path(path: Any) -> Path:

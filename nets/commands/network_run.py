@@ -15,7 +15,7 @@ from nets.commands.result import record, write
 from nets.commands.settings import NetworkSettings
 from nets.data import ImageData, load
 from nets.loss import NetworkLoss
-from nets.models.build import build
+from nets.models.building import build
 from nets.models.checkpoints import (
     make_model,
     read_checkpoint,

@@ -1,8 +1,7 @@
 """Landscapes by name, as the command `loss-barcodes analytic NAME` asks for them."""
 
-from difflib import get_close_matches
-
 from reduction.errors import DimensionError, OptionError
+from reduction.validation import check_name
 from simplicial.landscapes.double_well import double_well
 from simplicial.landscapes.gaussian_mixture import gaussian_mixture
 from simplicial.landscapes.himmelblau import himmelblau
@@ -32,10 +31,14 @@ def by_name(
     Raises OptionError for an unknown name or a seed that the function does not take, DimensionError
     where the function has no such dimension.
     """
-    if name not in NAMES:
-        nearest = get_close_matches(name, NAMES, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else "take one of these"
-        raise OptionError(f"a landscape must be one of {', '.join(NAMES)}, got {name!r}: {hint}")
+    check_name(
+        "landscape",
+        name,
+        NAMES,
+        error=OptionError,
+        rule="a {kind} must be one of {names}, got {name!r}",
+        remedy="take one of these",
+    )
     if curved and name != "simplex-wells":
         raise DimensionError(
             f"only simplex-wells has curved directions, got curved = {curved} for {name}: "

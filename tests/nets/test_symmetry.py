@@ -146,11 +146,32 @@ def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
 
 @pytest.mark.parametrize(
     ("former", "name"),
-    [("Place", "Axis"), ("Units", "PermutationGroup"), ("units_of", "permutation_groups")],
+    [("Place", "Axis"), ("Units", "PermutationGroup")],
 )
 def test_former_names_stay_for_a_release(former: str, name: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"{former} is called nets.symmetry.{name}: change"):
-        assert getattr(symmetry, former) is getattr(symmetry, name)
+        assert issubclass(getattr(symmetry, former), getattr(symmetry, name))
+
+
+def test_units_are_found_under_their_former_name() -> None:
+    with pytest.warns(DeprecationWarning, match="is called nets.symmetry.permutation_groups"):
+        assert symmetry.units_of is permutation_groups
+
+
+def test_former_keywords_and_fields_stay_for_a_release() -> None:
+    with pytest.warns(DeprecationWarning, match="change the name"):
+        place, units = symmetry.Place, symmetry.Units
+    axis = place(name="layers.1.weight", axis=1, block=4)
+    group = units(count=6, places=(axis,))
+    assert axis == place("layers.1.weight", 1, 4) == Axis("layers.1.weight", 1, 4)
+    assert group == units(6, (axis,)) == PermutationGroup(6, (axis,))
+    for value, former, name in (
+        (group, "places", "axes"),
+        (axis, "name", "parameter"),
+        (axis, "axis", "dim"),
+    ):
+        with pytest.warns(DeprecationWarning, match=f"{former} is called nets.symmetry.*{name}"):
+            assert getattr(value, former) == getattr(value, name)
 
 
 def test_what_cannot_be_aligned_is_refused() -> None:

@@ -85,11 +85,11 @@ def test_a_complex_is_the_same_where_memory_runs_out(sides: Literal["fixed", "tr
 
 
 LIMITED = """
-import resource, torch
+import psutil, resource, torch
 from simplicial.evaluation import AdaptiveBatches
 summed = lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum())
 done = AdaptiveBatches(8).map(summed, 8)
-room = 3 * 2**28 + int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+room = 3 * 2**28 + psutil.Process().memory_info().vms
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
 batches = AdaptiveBatches(8)
 again = batches.map(lambda part: float(torch.ones(part.stop - part.start, 1 << 25).sum()), 8)

@@ -10,6 +10,7 @@ from tests.structure.imports import ROOT
 NAMES = {
     "nets.data": "load",
     "nets.execution": "PRECISIONS Precision",
+    "nets.models": "LeNet MLP NAMES ResNet build",
     "nets.recipes": "DIGITS_MLP LENET RECIPES RESNET",
     "nets.symmetry": "Axis PermutationGroup permutation_groups permuted align",
     "reduction.plots": "COLOURS",

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nets import MLP, LeNet
-from nets.models.build import build
+from nets.models import build
 from nets.names import MODELS
 from reduction.errors import DataError
 from tests.nets.networks import numbers

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d, linear, relu
 
 from nets import NetworkLoss, ResNet
-from nets.models.build import build
+from nets.models import build
 from tests.nets.networks import numbers
 
 # He et al. (2016), table 6, by their option A, which has no parameters in shortcuts: 0.27, 0.85 and
