@@ -14,19 +14,8 @@ PROGRAM = 10**9  # bytes that a command's process takes
 PICTURES = {"barcode.png", "diagram.png", "edges.png", "tree.png", "triangle.png"}
 FILES = {"barcodes.json", "complex.npz", "run.json"}
 DIGITS = ["--subset", "200", "--minima", "4", "--resolution", "4", "--epochs", "2"]
-SMALL = [
-    "--subset",
-    "40",
-    "--minima",
-    "3",
-    "--resolution",
-    "3",
-    "--epochs",
-    "1",
-    "--hidden",
-    "3",
-    "--quiet",
-]
+SMALL = ["--subset", "40", "--minima", "3", "--resolution", "3", "--epochs", "1"]
+SMALL += ["--hidden", "3", "--quiet"]
 QUICK = ["--optimizer", "algorithm1", "--epochs", "3", "--samples", "2", "--segments", "3"]
 QUICK += ["--resolution", "4", "--quiet"]
 

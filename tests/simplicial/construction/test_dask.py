@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from distributed import Client, LocalCluster
 from torch import Tensor
 
 from reduction import OptionError
-from simplicial import Minima, NudgedElastic, RunError, build_complex
+from simplicial import RunError
+from tests.simplicial.schedules import built, loss
 
 pytestmark = pytest.mark.engine
-POINTS = np.random.default_rng(73).uniform(-2, 2, (5, 3))
 
 
 def slow_loss(x: Tensor) -> Tensor:
     time.sleep(2e-3)  # so that there is a middle
-    return (x.square() - 1).square().sum(dim=1) + 0.3 * torch.sin(3 * x).prod(dim=1)
+    return loss(x)
 
 
 def slower_loss(x: Tensor) -> Tensor:
@@ -60,15 +59,9 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 def heights(
     client: Client | None, batch: int | None = None, loss: Any = slow_loss
 ) -> list[np.ndarray]:
-    built = build_complex(
-        Minima(POINTS, loss),  # pyright: ignore
-        2,
-        optimizer=NudgedElastic(segments=4, steps=30),
-        executor=None if client is None else client.get_executor(),
-        progress=False,
-        batch=batch,
-    )
-    return [*built.maxima, built.control_points.numpy()]
+    executor = None if client is None else client.get_executor()
+    found = built("elastic", loss=loss, executor=executor, batch=batch)
+    return [*found.maxima, found.control_points.numpy()]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

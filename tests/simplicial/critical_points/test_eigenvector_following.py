@@ -62,6 +62,12 @@ def products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simplicial.critical_points.eigenvector_following.DENSE", 0)
 
 
+@pytest.fixture(params=["dense", "products"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "products":
+        products(monkeypatch)
+
+
 def check(arrival: Arrival, index: int) -> None:
     assert arrival.converged.all()
     assert (arrival.morse == index).all()
@@ -157,13 +163,9 @@ def test_no_step_is_longer_than_its_reach() -> None:
     assert length[0] == pytest.approx(0.01, rel=2e-3)
 
 
-@pytest.mark.parametrize("way", ["dense", "products"])
-def test_single_precision_converges_to_single_precision(
-    monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
+@pytest.mark.usefixtures("way")
+def test_single_precision_converges_to_single_precision() -> None:
     loss = waves(40)
-    if way == "products":
-        products(monkeypatch)
     arrival = follow(loss, crests(40, 1, 2).float(), 1, 1.0)
     assert arrival.points.dtype == torch.float32
     check(arrival, 1)
@@ -206,12 +208,8 @@ def test_a_step_that_the_reach_holds_back_is_not_taken_for_rounding() -> None:
         np.testing.assert_allclose(arrival.values, 1, rtol=32 * 2**-23)
 
 
-@pytest.mark.parametrize("way", ["dense", "products"])
-def test_degenerate_points_are_converged_and_have_no_index(
-    monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
-    if way == "products":
-        products(monkeypatch)
+@pytest.mark.usefixtures("way")
+def test_degenerate_points_are_converged_and_have_no_index() -> None:
     starts = draw(2, 5)
     for flat in (
         lambda x: x[:, 1:].square().sum(dim=1) + x[:, 0].pow(4),
@@ -224,12 +222,8 @@ def test_degenerate_points_are_converged_and_have_no_index(
         assert (arrival.morse == -1).all()
 
 
-@pytest.mark.parametrize("way", ["dense", "products"])
-def test_starts_that_leave_the_finite_have_not_converged(
-    monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
-    if way == "products":
-        products(monkeypatch)
+@pytest.mark.usefixtures("way")
+def test_starts_that_leave_the_finite_have_not_converged() -> None:
     starts = draw(3, 4).abs() + 0.5
     for endless in (
         lambda x: -x.exp().sum(dim=1),

@@ -1,6 +1,7 @@
 """Honest maxima against brute force on every linear piece, which knows values only."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial import Algorithm1, Barycentric, Edgewise, Minima, Recipe, build_complex
+from simplicial import Algorithm1, Barycentric, Edgewise, LossComplex, Minima, Recipe, build_complex
 from simplicial.construction.finishing import REFINED_BYTES
 from simplicial.evaluation import MEMORY, values_and_gradients
 from simplicial.maps.base import SimplexMap
@@ -301,6 +302,12 @@ def test_the_largest_of_each_owner_is_kept() -> None:
         np.testing.assert_array_equal(top.barycentric, place)
 
 
+def straight_complex(minima: Minima, max_dim: int, **changed: Any) -> LossComplex:
+    options: dict[str, Any] = {"simplex_map": Edgewise(4), "resolution": 6, "progress": False}
+    straight = Algorithm1(recipe=Recipe(epochs=0))
+    return build_complex(minima, max_dim, optimizer=straight, **(options | changed))
+
+
 def test_a_complex_is_never_lower_for_its_refinement_and_counts_every_evaluation() -> None:
     """Straight simplices, so that only the maxima evaluate the loss."""
     counting = Counting(random_trigonometric(14, 3))
@@ -308,15 +315,7 @@ def test_a_complex_is_never_lower_for_its_refinement_and_counts_every_evaluation
     built = {}
     for tolerance in (None, 1e-2, 1e-6):
         counting.points = 0
-        built[tolerance] = build_complex(
-            Minima(points, counting),
-            3,
-            optimizer=Algorithm1(recipe=Recipe(epochs=0)),
-            simplex_map=Edgewise(4),
-            resolution=6,
-            tolerance=tolerance,
-            progress=False,
-        )
+        built[tolerance] = straight_complex(Minima(points, counting), 3, tolerance=tolerance)
         assert built[tolerance].evaluations == counting.points
     assert built[None].evaluations < built[1e-2].evaluations < built[1e-6].evaluations
     higher = 0
@@ -341,14 +340,8 @@ def low_wall(x: Tensor) -> Tensor:
 def test_refined_maxima_stop_at_rounding() -> None:
     """Two vertices, one point of the lattice, four control points, and few more."""
     points = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float32)
-    built = build_complex(
-        Minima(points, low_wall),
-        1,
-        optimizer=Algorithm1(recipe=Recipe(epochs=0)),
-        simplex_map=Edgewise(3),
-        resolution=2,
-        progress=False,
-    )
+    minima = Minima(points, low_wall)
+    built = straight_complex(minima, 1, simplex_map=Edgewise(3), resolution=2)
     assert built.evaluations <= 2 + 1 + 4 + 4
 
 
@@ -362,14 +355,11 @@ def test_what_a_face_reaches_is_looked_at_in_the_centre_of_pieces_only() -> None
     simplices = EvaluatedSimplices(pool, seen, layout.simplices[1].controls, mesh)
     for floor, refines in ((105.0, False), (100.0, True)):
         known = np.maximum(lattice.values[:, 0], floor)
+        tolerance = np.array([1e-10])
         found = refined_maxima(
-            low_wall,
-            simplices,
-            known=known,
-            tolerance=np.array([1e-10]),
-            memory=MEMORY,
+            low_wall, simplices, known=known, tolerance=tolerance, memory=MEMORY,
             check_points=lattice,
-        )
+        )  # fmt: skip
         evaluations = found.evaluations.item()
         assert evaluations >= 2
         assert (evaluations > 2) == refines
@@ -379,16 +369,7 @@ def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
     points = torch.as_tensor(np.random.default_rng(16).uniform(-2, 2, (5, 3)))
     minima = Minima(points, random_trigonometric(17, 3))
     whole, blocks = (
-        build_complex(
-            minima,
-            2,
-            optimizer=Algorithm1(recipe=Recipe(epochs=0)),
-            simplex_map=Edgewise(4),
-            resolution=6,
-            memory=memory,
-            progress=False,
-        )
-        for memory in (MEMORY, 2 * 10 * REFINED_BYTES)
+        straight_complex(minima, 2, memory=memory) for memory in (MEMORY, 2 * 10 * REFINED_BYTES)
     )
     assert whole.evaluations == blocks.evaluations
     for r in (1, 2):

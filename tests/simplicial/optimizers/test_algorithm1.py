@@ -1,5 +1,7 @@
 """Algorithm 1 against its own lines written out, and what must not change its result."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,12 +21,14 @@ from simplicial import (
 )
 from simplicial.errors import LossError
 from simplicial.maps.base import SimplexMap
+from simplicial.maps.control_points import lay_out
 from simplicial.optimizers.random_points import UniformPoints
 
 POINTS = torch.tensor(
     [[0.0, 0.0, 1.0], [2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1.0, 1.0, -1.0]], dtype=torch.float64
 )
 FEW = Recipe(epochs=7, learning_rate=0.03, weight_decay=0.1, momentum=0.5)
+SHORT = Algorithm1(recipe=FEW)
 
 
 def bowl(x: Tensor) -> Tensor:
@@ -33,18 +37,12 @@ def bowl(x: Tensor) -> Tensor:
     return ((x - 0.3) ** 2 * weights).sum(dim=1) + torch.sin(2 * x[:, 0] + x[:, 1])
 
 
-def train(simplex_map: SimplexMap, max_dim: int = 2, **options: object) -> Tensor:
-    settings = {"recipe": FEW, **options}
-    built = build_complex(
-        Minima(POINTS, bowl),
-        max_dim,
-        optimizer=Algorithm1(**settings),  # pyright: ignore[reportArgumentType]
-        simplex_map=simplex_map,
-        resolution=6,
-        seed=3,
-        progress=False,
-    )
-    return built.control_points
+def train(max_dim: int = 2, optimizer: Algorithm1 = SHORT, **changed: Any) -> Tensor:
+    """Control points of a complex on POINTS, but for what is changed."""
+    options: dict[str, Any] = {"points": POINTS, "resolution": 6, "seed": 3, "progress": False}
+    options |= changed
+    minima = Minima(options.pop("points"), bowl)
+    return build_complex(minima, max_dim, optimizer=optimizer, **options).control_points
 
 
 def slope(point: Tensor, weight_decay: float) -> Tensor:
@@ -63,16 +61,9 @@ def test_an_edge_is_trained_as_algorithm_1_says() -> None:
         point = weight * centre + max(t0 - t1, 0) * POINTS[0] + max(t1 - t0, 0) * POINTS[1]
         velocity = FEW.momentum * velocity + weight * slope(point, FEW.weight_decay)
         centre = centre - FEW.learning_rate * garipov(epoch / FEW.epochs) * velocity
-    built = build_complex(
-        Minima(POINTS[:2], bowl),
-        1,
-        optimizer=Algorithm1(recipe=FEW),
-        resolution=6,
-        seed=3,
-        progress=False,
-    )
     assert (centre - POINTS[:2].mean(dim=0)).norm() > 0.05
-    torch.testing.assert_close(built.control_points[2], centre, rtol=1e-12, atol=1e-12)
+    found = train(1, points=POINTS[:2])[2]
+    torch.testing.assert_close(found, centre, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("sides", ["fixed", "trainable"])
@@ -83,33 +74,19 @@ def test_the_gradient_is_that_of_autograd_through_the_map(
     """One step of momentum 0 moves the free control points of triangles by -eta dL(psi)/dP."""
     one = Recipe(epochs=1, learning_rate=0.01, momentum=0.0, weight_decay=0.2, schedule=constant)
     none = Recipe(epochs=0)
-    minima, samples = Minima(POINTS, bowl), 3
+    samples = 3
+    options: dict[str, Any] = {"simplex_map": simplex_map, "resolution": 4, "seed": 9}
 
     def built(recipe: Recipe, dim: int) -> Tensor:
         optimizer = Algorithm1(recipe=recipe, sides=sides, samples=samples)  # pyright: ignore
-        return build_complex(
-            minima,
-            dim,
-            optimizer=optimizer,
-            simplex_map=simplex_map,
-            resolution=4,
-            seed=9,
-            progress=False,
-        ).control_points
+        return train(dim, optimizer, **options)
 
     after = built(one, 2)
     straight = built(none, 2)
     edges = built(one, 1)
     start = straight.clone()
     start[: len(edges)] = edges  # triangles begin where edges have ended
-    layout = build_complex(
-        minima,
-        2,
-        optimizer=Algorithm1(recipe=none),
-        simplex_map=simplex_map,
-        resolution=4,
-        progress=False,
-    ).simplices[2]
+    layout = lay_out(len(POINTS), 2, simplex_map).simplices[2]
     control = start.clone().requires_grad_()
     t = UniformPoints(9, layout.vertices, samples).draw()
     corners, weights = simplex_map.locate(t)
@@ -125,56 +102,35 @@ def test_the_gradient_is_that_of_autograd_through_the_map(
 
 
 def test_fixed_sides_leave_edges_as_they_are_and_trainable_ones_move_them() -> None:
-    edges = train(Barycentric(), max_dim=1)
-    assert torch.equal(train(Barycentric(), sides="fixed")[: len(edges)], edges)
-    moved = train(Barycentric(), sides="trainable")[: len(edges)]
+    edges = train(1)
+    assert torch.equal(train(2, Algorithm1(recipe=FEW, sides="fixed"))[: len(edges)], edges)
+    moved = train(2, Algorithm1(recipe=FEW, sides="trainable"))[: len(edges)]
     assert torch.equal(moved[: len(POINTS)], POINTS)
     assert ((moved - edges)[len(POINTS) :].norm(dim=1) > 1e-3).all()
 
 
 def test_simplices_trained_together_are_those_trained_alone() -> None:
     """Each edge of four points, against the same edge of a complex on fewer points."""
-    together = train(Barycentric(), max_dim=1)
+    together = train(1)
     for n in (2, 3):
-        alone = build_complex(
-            Minima(POINTS[:n], bowl),
-            1,
-            optimizer=Algorithm1(recipe=FEW),
-            resolution=6,
-            seed=3,
-            progress=False,
-        ).control_points
+        alone = train(1, points=POINTS[:n])
         own = n * (n - 1) // 2  # colexicographic order: the edges of fewer points come first
         torch.testing.assert_close(alone[n:], together[4 : 4 + own], rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.parametrize("memory", [1, 5_000, 10**9])
 def test_the_memory_budget_does_not_change_the_result(memory: int) -> None:
-    built = build_complex(
-        Minima(POINTS, bowl),
-        3,
-        optimizer=Algorithm1(recipe=FEW, samples=2),
-        resolution=6,
-        seed=3,
-        memory=memory,
-        progress=False,
+    found, reference = (
+        train(3, Algorithm1(recipe=FEW, samples=2), **options)
+        for options in ({"memory": memory}, {})
     )
-    reference = train(Barycentric(), max_dim=3, samples=2)
-    torch.testing.assert_close(built.control_points, reference, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(found, reference, rtol=1e-13, atol=1e-13)
 
 
 def test_a_seed_gives_the_same_complex_and_another_one_another() -> None:
-    assert torch.equal(train(Edgewise(5)), train(Edgewise(5)))
-    others = build_complex(
-        Minima(POINTS, bowl),
-        2,
-        optimizer=Algorithm1(recipe=FEW),
-        simplex_map=Edgewise(5),
-        resolution=6,
-        seed=4,
-        progress=False,
-    )
-    assert not torch.equal(others.control_points, train(Edgewise(5)))
+    first, again, other = (train(simplex_map=Edgewise(5), seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_steps_are_exact_without_data() -> None:
@@ -197,7 +153,7 @@ def test_the_schedule_is_garipovs() -> None:
 def test_training_that_diverges_says_so() -> None:
     """At a tenth of the learning rate too."""
     with pytest.raises(LossError, match=r"1-simplices were not after epoch .* learning rate 100:"):
-        train(Barycentric(), recipe=Recipe(epochs=400, learning_rate=1e3))
+        train(2, Algorithm1(recipe=Recipe(epochs=400, learning_rate=1e3)))
 
 
 def test_former_names_of_optimizers_load_with_a_warning() -> None:
