@@ -25,9 +25,8 @@ from nets.models.resnet import BasicBlock, ResNet
 from reduction import DataError
 from reduction.validation import as_integer, is_whole, short_repr
 from simplicial import Minima
-from simplicial.evaluation import MEMORY
 from simplicial.minima import check_minima
-from simplicial.options import byte_count
+from simplicial.options import MEMORY, byte_count
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

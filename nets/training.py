@@ -27,10 +27,10 @@ from simplicial.construction.executors import check_workers
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
-from simplicial.evaluation import MEMORY, evaluate
+from simplicial.evaluation import evaluate
 from simplicial.maps.control_points import lay_out
 from simplicial.optimizers.recipe import check_recipe
-from simplicial.options import BuildOptions, byte_count, described
+from simplicial.options import MEMORY, BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
 
 

@@ -20,7 +20,7 @@ from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.search import with_saddles
 from simplicial.errors import NotFiniteError
-from simplicial.evaluation import MEMORY, evaluate
+from simplicial.evaluation import evaluate
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import control_point_count, lay_out
@@ -28,7 +28,7 @@ from simplicial.minima import Minima, check_minima
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
-from simplicial.options import BuildOptions, byte_count, described
+from simplicial.options import MEMORY, BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
 
 ALLOWED = 4  # what a build may take, over its memory budget
@@ -209,20 +209,23 @@ def _check_size(
 
 def _check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
     check_minima(minima)
-    for name, given, method, kind in (
-        (
-            "optimizer",
-            optimizer,
-            "optimise",
-            "an Optimizer such as Algorithm1() or NudgedElastic()",
-        ),
-        ("simplex_map", simplex_map, "locate", "a SimplexMap such as Barycentric() or Edgewise(8)"),
-    ):
-        if given is not None and (isinstance(given, type) or not hasattr(given, method)):
-            got = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
-            raise OptionError(f"{name} must be {kind}, got {got}: pass one of these, or None")
+    if not isinstance(optimizer, Optimizer | None):
+        raise OptionError(
+            f"optimizer must be an Optimizer such as Algorithm1() or NudgedElastic(), got "
+            f"{_kind(optimizer)}: pass one of these, None, or a subclass's of simplicial.Optimizer"
+        )
+    is_map = not isinstance(simplex_map, type) and hasattr(simplex_map, "locate")
+    if simplex_map is not None and not is_map:
+        raise OptionError(
+            f"simplex_map must be a SimplexMap such as Barycentric() or Edgewise(8), got "
+            f"{_kind(simplex_map)}: pass one of these, or None"
+        )
     if isinstance(optimizer, NudgedElastic) and simplex_map not in (None, optimizer.simplex_map):
         raise OptionError(
             f"simplex_map must be the optimizer's own, {optimizer.simplex_map}, or None, got "
             f"{simplex_map}: leave it out, or give NudgedElastic other segments"
         )
+
+
+def _kind(given: Any) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__

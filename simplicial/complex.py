@@ -67,6 +67,8 @@ class LossComplex:
         if self.certificates is not None:
             certified = map(_certified, maxima, self.certificates)
             values = _filtration_values(tuple(certified), self.simplices)
+        for array in (*maxima, *values):
+            array.flags.writeable = False
         object.__setattr__(self, "maxima", maxima)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "filtration", _filtration(self.simplices, values))

@@ -4,8 +4,9 @@ A loss is any callable that takes points `(batch, d)` and returns values `(batch
 by torch, each value depending on its own point alone. Everything else is optional, and declared by
 a base class: a loss over data may offer cheap random estimates for training (`StochasticLoss`) and
 a score beside the value (`ScoredLoss`), may compute its exact gradient itself
-(`DifferentiatedLoss`), may tell how much memory a point takes (`SizedLoss`), and may turn the
-parameters of a network into a point (`ParametrizedLoss`). A method of the same name in a class
+(`DifferentiatedLoss`), may tell how much memory a point takes (`SizedLoss`) and in which box it is
+of interest (`BoundedLoss`), and may turn the parameters of a network into a point
+(`ParametrizedLoss`). A method of the same name in a class
 without the base class is the user's own, and never called.
 """
 
@@ -46,31 +47,31 @@ class ValueAndGradient(NamedTuple):
     gradients: Tensor
 
 
-class StochasticLoss(ABC):
-    """A loss with cheaper random estimates of itself, one for each mini-batch of its data."""
+class DeclaredLoss(ABC):
+    """A loss that declares an ability: the base class of all below."""
 
     @abstractmethod
     def __call__(self, points: Tensor) -> Tensor:
         """Exact values (batch,) at points (batch, d)."""
+
+
+class StochasticLoss(DeclaredLoss):
+    """A loss with cheaper random estimates of itself, one for each mini-batch of its data."""
 
     @abstractmethod
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         """One pass over the data in random order: a differentiable estimate for each mini-batch."""
 
 
-class ScoredLoss(ABC):
+class ScoredLoss(DeclaredLoss):
     """A loss that also knows the share of its examples that a point classifies correctly."""
-
-    @abstractmethod
-    def __call__(self, points: Tensor) -> Tensor:
-        """Exact values (batch,) at points (batch, d)."""
 
     @abstractmethod
     def evaluate(self, points: Tensor) -> Evaluation:
         """Exact loss and accuracy at points (batch, d), in one pass over the data."""
 
 
-class DifferentiatedLoss(ABC):
+class DifferentiatedLoss(DeclaredLoss):
     """A loss that computes its exact gradient in less memory than torch would for all its data."""
 
     @abstractmethod
@@ -78,7 +79,7 @@ class DifferentiatedLoss(ABC):
         """Exact values (batch,) and gradients (batch, d) at points (batch, d)."""
 
 
-class SizedLoss(ABC):
+class SizedLoss(DeclaredLoss):
     """A loss that knows what a point costs in memory."""
 
     @abstractmethod
@@ -86,16 +87,31 @@ class SizedLoss(ABC):
         """Bytes that one more point in a batch takes, its gradient included unless left out."""
 
 
-class ParametrizedLoss(ABC):
+class ParametrizedLoss(DeclaredLoss):
     """A loss of networks, whose parameters are the coordinates of a point."""
 
+    @property
     @abstractmethod
-    def __call__(self, points: Tensor) -> Tensor:
-        """Exact values (batch,) at points (batch, d)."""
+    def dim(self) -> int:
+        """d, the number of coordinates of a point."""
 
     @abstractmethod
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict; its buffers are no coordinates."""
+
+
+class BoundedLoss(DeclaredLoss):
+    """A loss that is of interest in a box, where searches for its critical points start.
+
+    domain  (2, d) float64, lowest and highest corner
+    """
+
+    domain: NDArray[np.float64]
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """d, the number of coordinates of a point."""
 
 
 def check_callable(loss: Any) -> None:
@@ -113,6 +129,10 @@ def __getattr__(name: str) -> Any:
 
     A plain import would be a circle: evaluation knows what a loss is.
     """
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(importlib.import_module("simplicial.evaluation"), name)
+    found = None
+    if not name.startswith("_"):
+        evaluation = importlib.import_module("simplicial.evaluation")
+        found = getattr(evaluation, {"Portions": "AdaptiveBatches"}.get(name, name), None)
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found

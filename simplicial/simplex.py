@@ -9,11 +9,12 @@ from torch import Tensor
 
 from reduction import ShapeError
 from reduction.validation import as_integer
-from simplicial.evaluation import MEMORY, evaluate
+from simplicial.evaluation import evaluate
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.base import SimplexMap, coordinates
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
+from simplicial.options import MEMORY
 
 
 class Maximum(NamedTuple):

@@ -33,9 +33,9 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
         return Record({"points": one.points[0, 0]}, values | {"accuracy": accuracy})
     largest = one.maxima.values
     tensors = {
-        "place": _tensor(one.maxima.barycentric),
+        "barycentric": _tensor(one.maxima.barycentric),
         "largest": _tensor(largest),
-        "slack": _tensor(one.error_bounds),
+        "error_bounds": _tensor(one.error_bounds),
         "points": one.points.cpu(),
     }
     if one.at_points is not None:
@@ -84,7 +84,12 @@ def _shapes(state: ConstructionState, tensors: Any) -> dict[str, tuple[int, ...]
     if r == 0:
         return {"points": (d,)}
     own = (state.layout.starts[r + 1] - state.layout.starts[r]) // len(vertices)
-    shapes = {"points": (1, own, d), "place": (1, r + 1), "largest": (1,), "slack": (1,)}
+    shapes = {
+        "points": (1, own, d),
+        "barycentric": (1, r + 1),
+        "largest": (1,),
+        "error_bounds": (1,),
+    }
     if state.at_controls is not None:
         shapes |= {"values": (1, own), "gradients": (1, own, d)}
     on_lattice = (1, state.lattice_size)
@@ -117,10 +122,10 @@ def _simplex(record: Record, *, gradients: bool) -> ChunkResult:
     return ChunkResult(
         points=tensors["points"],
         at_points=at_points,
-        maxima=Maxima(tensors["largest"].numpy(), tensors["place"].numpy()),
+        maxima=Maxima(tensors["largest"].numpy(), tensors["barycentric"].numpy()),
         samples=samples,
         evaluations=np.array([values["evaluations"]]),
-        error_bounds=tensors["slack"].numpy(),
+        error_bounds=tensors["error_bounds"].numpy(),
         retried=np.array([values["retried"]]),
         failed=np.array([values["failed"]], object),
     )

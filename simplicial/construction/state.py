@@ -36,6 +36,9 @@ KEPT_BYTES = 16  # loss and accuracy of a lattice point
 class ConstructionState:
     """A complex under construction.
 
+    Control points and the loss there are buffers that `add_results` writes into, and that a state
+    shares with the one that `finish_dimension` makes of it.
+
     loss            the function whose simplices they are
     layout          rows of the control points
     control_points  (K, d), of which those of finished simplices have their final place

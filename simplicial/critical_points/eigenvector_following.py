@@ -39,8 +39,9 @@ from simplicial.critical_points.quadratic_model import (
     QuadraticModel,
     Step,
 )
-from simplicial.evaluation import MEMORY, points_at_once
+from simplicial.evaluation import points_at_once
 from simplicial.loss import Loss
+from simplicial.options import MEMORY
 
 ITERATIONS = 200
 ATTEMPTS = 20  # at a step, each with a quarter of the radius; 4^-20 is beyond rounding

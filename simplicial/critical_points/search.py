@@ -20,7 +20,7 @@ from reduction.validation import as_integer, short_repr
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.errors import SearchError
-from simplicial.loss import Loss, check_callable
+from simplicial.loss import BoundedLoss, Loss, ParametrizedLoss, check_callable
 from simplicial.minima import Minima, Search, check_minima
 
 REACH = 0.1  # the longest step over the box's diagonal
@@ -41,9 +41,10 @@ def find_minima(
     """Non-degenerate minima of a loss, found from uniform random starts in a box.
 
     n        keep at most n, the lowest; None: all. Fewer are returned if fewer are found
-    dim      number of variables d; None: the loss's own `dim`
-    box      (2, d) or (2,): lowest and highest coordinates of the starts; None: the loss's own
-             `domain`, or [-5, 5] in each coordinate. Minima outside it count if a start runs there
+    dim      number of variables d; None: that of a `simplicial.loss.BoundedLoss`
+    box      (2, d) or (2,): lowest and highest coordinates of the starts; None: the `domain` of a
+             BoundedLoss, or [-5, 5] in each coordinate. Minima outside it count if a start runs
+             there
     starts   None: 100 d, and at least 20 n
     seed     non-negative
     returns  Minima, sorted by value, ties by coordinates; `.search` counts the starts by outcome:
@@ -108,8 +109,8 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
     """Minima, and the critical points of Morse index 1 of their loss as further vertices.
 
     Two minima joined over two saddles make a cycle that no complex on the minima alone can see.
-    Saddles are sought in the loss's own `domain`, or else in the box of the minima, enlarged on
-    each side by half of its longest edge; around a single minimum, in a box of edge 1.
+    Saddles are sought in the `domain` of a BoundedLoss, or else in the box of the minima, enlarged
+    on each side by half of its longest edge; around a single minimum, in a box of edge 1.
     starts, seed  as for `find_minima`
     Raises SearchError where there is no saddle, OptionError for what is no Minima and for too many
     variables.
@@ -121,8 +122,9 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
             f"a search for saddles takes at most {DENSE} variables, got {d}: leave saddles out, or "
             "add critical points of your own to Minima"
         )
-    box = getattr(minima.loss, "domain", None)
-    if box is None:
+    if isinstance(minima.loss, BoundedLoss):
+        box = minima.loss.domain
+    else:
         points = minima.points.double().cpu().numpy()
         low, high = points.min(axis=0), points.max(axis=0)
         margin = MARGIN * (float((high - low).max()) or 1.0)
@@ -170,7 +172,8 @@ def _merge(
 
 
 def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.float64]:
-    dim = getattr(loss, "dim", None) if dim is None else dim
+    if dim is None and isinstance(loss, BoundedLoss | ParametrizedLoss):
+        dim = loss.dim
     if dim is None:
         raise OptionError(
             "a search needs the number of variables, which this loss does not tell: give dim=d"
@@ -181,7 +184,8 @@ def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.fl
             f"a search writes out Hessians, so it takes at most {DENSE} variables, got {dim}: "
             "follow single starts by simplicial.critical_points.eigenvector_following.follow"
         )
-    given = getattr(loss, "domain", (-5.0, 5.0)) if box is None else box
+    own = loss.domain if isinstance(loss, BoundedLoss) else (-5.0, 5.0)
+    given = own if box is None else box
     try:
         corners = np.asarray(given)
     except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor that requires a gradient

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction.errors import ShapeError
+from simplicial.loss import BoundedLoss
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -62,7 +63,7 @@ class CriticalPoints:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Landscape:
+class Landscape(BoundedLoss):
     """A loss that carries its critical points and its barcode.
 
     name     for `by_name`

@@ -4,16 +4,16 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.evaluation import MEMORY
 from simplicial.loss import Loss, ValueAndGradient
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
+from simplicial.options import MEMORY
 from simplicial.run_folder.checkpoint import Checkpoint
 
 SMALLER = 0.1  # of a step, where steps did not stay finite
@@ -44,33 +44,27 @@ class OptimisationProblem:
     at_faces: ValueAndGradient | None = None
     checkpoint: Checkpoint | None = None
 
+    def __getattr__(self, name: str) -> Any:
+        """Fields by their former names, with a DeprecationWarning."""
+        former = {"floor": "face_maxima", "seen": "at_faces", "memo": "checkpoint"}
+        if name not in former:
+            raise AttributeError(f"an OptimisationProblem has no attribute {name!r}")
+        _warn_renamed(f"OptimisationProblem.{name}", former[name])
+        return getattr(self, former[name])
+
 
 class Optimizer(ABC):
     """Lowers the loss on simplices by moving their free control points. Subclasses are values."""
 
     __slots__ = ()
 
-    _renamed: ClassVar = {
-        "fitted": "prepared",
-        "gentler": "with_smaller_steps",
-        "rounds": "step_count",
-    }
-
     def __init_subclass__(cls, **options: Any) -> None:
         """Take methods by their former names, with a DeprecationWarning."""
         super().__init_subclass__(**options)
-        for old, new in cls._renamed.items():
+        for old, new in RENAMED.items():
             if old in vars(cls) and new not in vars(cls):
-                _warn_renamed(cls, old, new)
+                _warn_renamed(f"{cls.__name__}.{old}", new, level=4)
                 setattr(cls, new, vars(cls)[old])
-
-    def __getattr__(self, name: str) -> Any:
-        """Methods by their former names, with a DeprecationWarning."""
-        new = type(self)._renamed.get(name)
-        if new is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        _warn_renamed(type(self), name, new)
-        return getattr(self, new)
 
     @property
     @abstractmethod
@@ -112,18 +106,36 @@ class Optimizer(ABC):
         Raises NotFiniteError where the loss or the control points do not stay finite.
         """
 
+    def fitted(self, loss: Loss, vertices: Tensor) -> Self:
+        """`prepared`, by its former name."""
+        return self._renamed("fitted", loss, vertices)
 
-def _warn_renamed(cls: type, old: str, new: str) -> None:
-    warnings.warn(
-        f"{cls.__name__}.{old} is called {new} now: rename it", DeprecationWarning, stacklevel=3
-    )
+    def gentler(self) -> Self:
+        """`with_smaller_steps`, by its former name."""
+        return self._renamed("gentler")
+
+    def rounds(self, loss: Loss, pool: Tensor, stage: OptimisationProblem) -> int:
+        """`step_count`, by its former name."""
+        return self._renamed("rounds", loss, pool, stage)
+
+    def _renamed(self, old: str, *given: Any) -> Any:
+        """Call a method by its new name; where a subclass has it by the former one, the base's."""
+        new = RENAMED[old]
+        _warn_renamed(f"Optimizer.{old}", new, level=4)
+        methods = ((vars(cls).get(new), vars(cls).get(old)) for cls in type(self).__mro__)
+        return next(m for m, former in methods if m is not None and m is not former)(self, *given)
+
+
+RENAMED = {"fitted": "prepared", "gentler": "with_smaller_steps", "rounds": "step_count"}
+
+
+def _warn_renamed(old: str, new: str, level: int = 3) -> None:
+    warnings.warn(f"{old} is called {new} now: rename it", DeprecationWarning, stacklevel=level)
 
 
 def __getattr__(name: str) -> Any:
     """`Stage`, the former name of OptimisationProblem, with a DeprecationWarning."""
     if name != "Stage":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(
-        "Stage is called OptimisationProblem now: rename it", DeprecationWarning, stacklevel=2
-    )
+    _warn_renamed("Stage", "OptimisationProblem", level=4)  # through the package's __getattr__
     return OptimisationProblem

@@ -10,6 +10,7 @@ the bends of a valley. Every filling bounds the minimax of eq. 2 from above: of 
 the one whose refined maximum is lowest is kept; of paths the relaxed one, lowered.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -104,6 +105,15 @@ class NudgedElastic(Optimizer):
         """
         path, filling = self.steps + int(BENDS * self.steps), 2 * self.steps + TOPS
         return path if as_integer("dim", dim, 1) == 1 else filling
+
+    def most_rounds(self, dim: int) -> int:
+        """`most_steps`, by its former name."""
+        warnings.warn(
+            "NudgedElastic.most_rounds is called most_steps now: rename it",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.most_steps(dim)
 
     def optimise(
         self,

@@ -374,6 +374,9 @@ HANDED = {
     *(f"{name}.{method}"
       for name in ("Algorithm1", "NudgedElastic", "Optimizer")
       for method in ("step_count", "optimise")),
+    "Optimizer.fitted",
+    "Optimizer.rounds",
+    "NudgedElastic.most_rounds",
     "Algorithm1.prepared",
     "Optimizer.prepared",
     *(f"SimplexMap.{method}" for method in ("control_points", "locate", "pieces")),

@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 
 from simplicial import Edgewise, Minima, NudgedElastic, build_complex
-from simplicial.evaluation import MEMORY, derivatives
+from simplicial.evaluation import derivatives
 from simplicial.landscapes import (
     Landscape,
     himmelblau,
@@ -49,6 +49,7 @@ from simplicial.loss import ValueAndGradient
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.pieces import EvaluatedSimplices
 from simplicial.maxima.refined import refined_maxima
+from simplicial.options import MEMORY
 from tests.oracles.path_methods import (
     SEGMENTS,
     Array,

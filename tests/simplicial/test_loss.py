@@ -66,7 +66,7 @@ class Undeclared:
     def _own(self, *given: object, **named: object) -> Any:
         raise AssertionError(f"a method of the user's own was called with {given}, {named}")
 
-    evaluate = estimates = point_bytes = values_and_gradients = flatten = _own
+    evaluate = estimates = point_bytes = values_and_gradients = flatten = dim = domain = _own
 
 
 def test_methods_that_are_named_like_abilities_are_not_taken_for_them() -> None:
@@ -78,6 +78,7 @@ def test_methods_that_are_named_like_abilities_are_not_taken_for_them() -> None:
     ]
     for r in range(2):
         np.testing.assert_array_equal(bars[0][r], bars[1][r])
+    assert len(find_minima(Undeclared(), dim=2, starts=20, box=(-1, 1))) == 1
     with pytest.raises(LossError, match=r"need a ParametrizedLoss, .* Undeclared is none"):
         Minima.from_state_dicts([], Undeclared())
 

@@ -21,12 +21,12 @@ from simplicial import (
 )
 from simplicial.critical_points.certificates import Acceptance, Certificates, _carrier, certify
 from simplicial.critical_points.eigenvector_following import DENSE
-from simplicial.evaluation import MEMORY
 from simplicial.landscapes import Landscape, double_well, mueller_brown, simplex_wells
 from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.maxima.maxima import Maxima
 from simplicial.optimizers.nudged_elastic import LEVEL
+from simplicial.options import MEMORY
 
 QUICK = NudgedElastic(segments=6, steps=60)
 STRAIGHT = Algorithm1(recipe=Recipe(epochs=0))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simplicial import Algorithm1, Barycentric, Edgewise, LossComplex, Minima, Recipe, build_complex
 from simplicial.construction.finishing import REFINED_BYTES
-from simplicial.evaluation import MEMORY, values_and_gradients
+from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import lay_out
 from simplicial.maps.control_points import straight as straight_pool
@@ -20,6 +20,7 @@ from simplicial.maps.mesh import Mesh
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import CheckPoints, EvaluatedSimplices
 from simplicial.maxima.refined import Refinement, refined_maxima
+from simplicial.options import MEMORY
 
 Floats = NDArray[np.float64]
 Formula = Callable[[Tensor], Tensor]

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from simplicial import Edgewise
-from simplicial.evaluation import MEMORY, values_and_gradients
+from simplicial.evaluation import values_and_gradients
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.bernstein import bernstein_range
 from simplicial.maxima.pieces import EvaluatedSimplices
 from simplicial.maxima.refined import Refinement, refined_maxima
+from simplicial.options import MEMORY
 
 
 def on_a_segment(formula: Callable[[Tensor], Tensor], known: float, tolerance: float) -> Refinement:

@@ -14,13 +14,14 @@ from simplicial import (
     build_complex,
     find_minima,
 )
-from simplicial.evaluation import MEMORY, values_and_gradients
+from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.bernstein import cubic_values
 from simplicial.maxima.pieces import CheckPoints, EvaluatedSimplices, Pieces
 from simplicial.maxima.refined import Refinement, refined_maxima
+from simplicial.options import MEMORY
 from tests.simplicial.maxima.test_refined import (
     Floats,
     Formula,

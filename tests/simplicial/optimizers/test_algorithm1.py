@@ -1,6 +1,7 @@
 """Algorithm 1 against its own lines written out, and what must not change its result."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -8,12 +9,15 @@ import torch
 from torch import Tensor
 
 import simplicial
+from reduction import OptionError
 from simplicial import (
     EXACT,
     Algorithm1,
     Barycentric,
     Edgewise,
     Minima,
+    NudgedElastic,
+    OptimisationProblem,
     Recipe,
     build_complex,
     constant,
@@ -162,6 +166,14 @@ def test_former_names_of_optimizers_load_with_a_warning() -> None:
     assert prepared == Algorithm1(recipe=Recipe())
     with pytest.warns(DeprecationWarning, match="Stage is called OptimisationProblem now"):
         assert simplicial.Stage is simplicial.OptimisationProblem
+    problem = OptimisationProblem(
+        lay_out(2, 1, Barycentric()).simplices[1], slice(2, 3), slice(2, 2), 0
+    )
+    for old, new in {"floor": "face_maxima", "seen": "at_faces", "memo": "checkpoint"}.items():
+        with pytest.warns(DeprecationWarning, match=f"OptimisationProblem.{old} is called {new}"):
+            assert getattr(problem, old) is getattr(problem, new)
+    with pytest.warns(DeprecationWarning, match="most_rounds is called most_steps"):
+        assert NudgedElastic().most_rounds(2) == NudgedElastic().most_steps(2)
     assert not hasattr(prepared, "stages")
 
 
@@ -169,7 +181,17 @@ def test_methods_of_a_users_optimizer_are_taken_by_their_former_names() -> None:
     with pytest.warns(DeprecationWarning, match="gentler is called with_smaller_steps now"):
 
         class Own(Algorithm1):
-            def gentler(self) -> str:
-                return "smaller"
+            def gentler(self) -> Self:
+                return replace(super().gentler(), samples=3)
 
-    assert Own().with_smaller_steps() == "smaller"
+    own = Own(recipe=Recipe())
+    with pytest.warns(DeprecationWarning, match="gentler is called with_smaller_steps now"):
+        assert own.with_smaller_steps().samples == 3
+
+
+def test_an_optimizer_is_a_subclass() -> None:
+    class Duck:
+        optimise = simplex_map = None
+
+    with pytest.raises(OptionError, match=r"must be an Optimizer .* got Duck: .* a subclass's"):
+        build_complex(Minima(POINTS, bowl), optimizer=Duck())  # pyright: ignore[reportArgumentType]

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from simplicial import Edgewise, NudgedElastic
-from simplicial.evaluation import MEMORY, values_and_gradients
+from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.mesh import Mesh
 from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Lowest, _Relaxation
 from simplicial.optimizers.relaxation import nudge
+from simplicial.options import MEMORY
 
 CORNERS = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
