@@ -84,21 +84,17 @@ def assert_refused(row: Row, bad: Any, good: Any, folder: Path) -> None:
     assert all(cure and not cure.endswith(".") for cure in cures)
 
 
-def without_rows(package: ModuleType, table: Iterable[Row], handed: set[str]) -> list[str]:
-    """What of a package's names, and of their methods, takes an argument and has no row.
+def assert_complete(package: ModuleType, table: Iterable[Row], handed: set[str]) -> None:
+    """All of a package's names, and of their methods, that take an argument have a row; and every
+    name of a row is there.
 
     handed  names that need none, a class with all its methods
     """
     covered = {row.name for row in table} | handed
     classes = {name.split(".")[0] for name in covered}
     methods = [name for name in _methods(package) if name.split(".")[0] not in handed]
-    return sorted({*_called(package)} - classes | {*methods} - covered)
-
-
-def unknown(package: ModuleType, table: Iterable[Row], handed: set[str]) -> list[str]:
-    """Names of rows, and of `handed`, that the package has not."""
-    names = {row.name for row in table} | handed
-    return sorted(names - {*_called(package), *_methods(package)})
+    assert {*_called(package)} - classes | {*methods} - covered == set()
+    assert covered - {*_called(package), *_methods(package)} == set()
 
 
 def _called(package: ModuleType) -> list[str]:

@@ -51,10 +51,9 @@ from tests.bad_inputs.table import (
     NO_SEED,
     UNSURE,
     Row,
+    assert_complete,
     assert_refused,
     rows,
-    unknown,
-    without_rows,
 )
 
 NO_NUMBER = (NAN, "1", None, True, 1j, [0.1], np.array([0.1, 0.2]))
@@ -391,5 +390,4 @@ def test_bad_input_is_refused(row: Row, bad: Any, good: Good):
 
 
 def test_everything_that_can_be_called_has_a_row():
-    assert without_rows(simplicial, TABLE, HANDED) == []
-    assert unknown(simplicial, TABLE, HANDED) == []
+    assert_complete(simplicial, TABLE, HANDED)

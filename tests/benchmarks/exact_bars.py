@@ -27,14 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from reduction import Barcode
-from simplicial import (
-    Algorithm1,
-    Edgewise,
-    Minima,
-    NudgedElastic,
-    build_complex,
-    find_minima,
-)
+from simplicial import Algorithm1, Edgewise, Minima, NudgedElastic, build_complex, find_minima
 from simplicial.landscapes import (
     Landscape,
     double_well,

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from tests.nets.cli_runner import (
-    DIGITS,
-    succeed,
-)
+from tests.nets.cli_runner import DIGITS, succeed
 from tests.nets.data.test_fashion_mnist import Tiny, plain, write
 
 

@@ -1,5 +1,6 @@
 """Complete complexes with values, and what a reduction of them found, for tests."""
 
+import os
 from math import comb
 from typing import Any
 
@@ -14,6 +15,9 @@ from reduction.persistence.explicit import explicit_pairings
 from reduction.persistence.implicit import implicit_pairings
 from reduction.persistence.pairs import Pairing
 from tests.oracles.complexes import Arrays, filtered, full
+
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+FIELDS = (2, 3, 127, 2**31 - 1)  # blocks hold bits, bytes and 32-bit numbers
 
 
 def positions(rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reduction import (
-    DataError,
-    FilteredComplex,
-    FiltrationError,
-)
+from reduction import DataError, FilteredComplex, FiltrationError
 from tests.oracles.complexes import Arrays, full_complexes, sparse_complexes
 
 complexes = full_complexes() | sparse_complexes()

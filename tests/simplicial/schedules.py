@@ -32,11 +32,11 @@ OPTIMIZERS = {
 }
 
 
-def built(name: str, **options: Any) -> LossComplex:
-    optimizer: Optimizer = OPTIMIZERS[name]
+def built(name: str | Optimizer, max_dim: int = 2, **options: Any) -> LossComplex:
+    optimizer = OPTIMIZERS[name] if isinstance(name, str) else name
     points = POINTS[:3] if name == "its own recipe" else POINTS  # 2,000 steps each
-    minima = Minima(points, options.pop("loss", loss))  # pyright: ignore
-    return build_complex(minima, 2, optimizer=optimizer, progress=False, **options)
+    minima = Minima(options.pop("points", points), options.pop("loss", loss))
+    return build_complex(minima, max_dim, optimizer=optimizer, progress=False, **options)
 
 
 def assert_same(a: LossComplex, b: LossComplex) -> None:

@@ -7,13 +7,7 @@ import pytest
 import torch
 
 from reduction import DimensionError, OptionError
-from simplicial import (
-    Algorithm1,
-    Edgewise,
-    Minima,
-    Recipe,
-    build_complex,
-)
+from simplicial import Algorithm1, Edgewise, Minima, Recipe, build_complex
 from simplicial.landscapes import double_well
 from tests.simplicial.test_complex import POINTS, wavy
 

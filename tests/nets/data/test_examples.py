@@ -18,14 +18,7 @@ from torch.utils.data import (
 
 from nets import MLP, NetworkLoss
 from reduction import DataError
-from tests.nets.networks import (
-    TOKENS,
-    N,
-    X,
-    Y,
-    points_near,
-    seeded,
-)
+from tests.nets.networks import TOKENS, N, X, Y, points_near, seeded
 
 
 class Pairs(Dataset[Any]):

@@ -5,10 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reduction import (
-    Barcode,
-    FilteredComplex,
-)
+from reduction import Barcode, FilteredComplex
 from tests.reduction.ends import bare
 
 

@@ -9,11 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reduction import (
-    CapacityError,
-    FilteredComplex,
-    FiltrationError,
-)
+from reduction import CapacityError, FilteredComplex, FiltrationError
 from reduction.filtrations.simplices import Complete, Listed
 from tests.oracles.cliques import cliques
 from tests.reduction.complete import assert_as_expected

@@ -11,13 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reduction.persistence.boundary_reduction
-from reduction import (
-    Barcode,
-    BarcodeError,
-    CapacityError,
-    Chain,
-    FilteredComplex,
-)
+from reduction import Barcode, BarcodeError, CapacityError, Chain, FilteredComplex
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete
 from reduction.persistence.boundary_reduction import ReducedBoundary

@@ -1,6 +1,5 @@
 """Complete complexes: every shortcut of their engine against GUDHI and reduced matrices."""
 
-import os
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from reduction.kernels.cursors import find_slot
 from reduction.persistence.implicit import coboundary
 from tests.oracles.complexes import Arrays, filtered, full
 from tests.reduction.complete import (
+    FIELDS,
+    INTERPRETED,
     arranged,
     complete_arrays,
     explicit,
@@ -27,8 +28,6 @@ from tests.reduction.complete import (
 )
 from tests.reduction.persistence.test_persistence import assert_agrees_with_gudhi
 
-INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-FIELDS = (2, 3, 127, 2**31 - 1)  # blocks hold bits, bytes and 32-bit numbers
 WAYS: list[dict[str, Any]] = [
     {},
     {"threads": 1, "step_limit": np.inf},

@@ -1,6 +1,5 @@
 """Reduction by blocks: that it is used, finds the pairs of the matrix, and keeps within memory."""
 
-import os
 from functools import partial
 from itertools import product
 from typing import Any
@@ -24,10 +23,7 @@ from reduction.kernels.residues import (
 from reduction.persistence.implicit_blocks import _summands as summands_of
 from reduction.persistence.implicit_blocks import reduce_by_blocks
 from tests.oracles.complexes import PROJECTIVE_PLANE, Arrays, filtered, full
-from tests.reduction.complete import arranged, explicit, implicit, long_columns
-
-INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-FIELDS = (2, 3, 127, 2**31 - 1)  # blocks hold bits, bytes and 32-bit numbers
+from tests.reduction.complete import FIELDS, INTERPRETED, arranged, explicit, implicit, long_columns
 
 
 @pytest.mark.parametrize(("n", "seed"), [(10, 0), (10, 1), (10, 5), (12, 0)])

@@ -1,12 +1,7 @@
 """Workers that die, that cannot be sent what they are to do, and that are none."""
 
 import os
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-)
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,9 +10,7 @@ import pytest
 from torch import Tensor
 
 from reduction import OptionError
-from simplicial import (
-    RunError,
-)
+from simplicial import RunError
 from tests.simplicial.schedules import assert_same, built, loss
 
 

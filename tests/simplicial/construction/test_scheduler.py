@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simplicial import (
-    LossComplex,
-)
+from simplicial import LossComplex
 from tests.simplicial.construction.test_executors import Here
 from tests.simplicial.schedules import OPTIMIZERS, assert_same, built
 

@@ -7,13 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simplicial import (
-    Algorithm1,
-    Barycentric,
-    Edgewise,
-    build_complex,
-    find_minima,
-)
+from simplicial import Algorithm1, Barycentric, Edgewise, build_complex, find_minima
 from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.lattice import interior_lattice

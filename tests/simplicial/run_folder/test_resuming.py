@@ -11,22 +11,18 @@ import torch
 from torch import Tensor
 
 from reduction import DataError, OptionError
-from simplicial import (
-    Algorithm1,
-    Edgewise,
-    Loss,
-    LossComplex,
-    Minima,
-    NudgedElastic,
-    Recipe,
-    RunError,
-    build_complex,
-)
+from simplicial import Algorithm1, Edgewise, Loss, LossComplex, NudgedElastic, Recipe, RunError
 from simplicial.loss import StochasticLoss
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
-from tests.simplicial.schedules import OPTIMIZERS, POINTS, Counting, assert_same, built, loss
+from tests.simplicial.schedules import POINTS, Counting, assert_same, built, loss
+
+
+@pytest.fixture
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every epoch is saved."""
+    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
 
 
 @pytest.mark.parametrize("period", [0.0, 30.0])
@@ -66,32 +62,28 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
         ({"loss": lambda x: 2 * loss(x)}, "values between the minima"),
     ):
         with pytest.raises(RunError, match=told):
-            built("algorithm 1", store=tmp_path, **change)
+            built("algorithm 1", 2, store=tmp_path, **change)
     longer = Algorithm1(recipe=Recipe(epochs=31, weight_decay=0.0))
-    minima = Minima(POINTS, loss)  # pyright: ignore
     with pytest.raises(RunError, match=r'"epochs": 30, .*"epochs": 31'):
-        build_complex(minima, 2, optimizer=longer, store=tmp_path)
+        built(longer, store=tmp_path)
 
 
 def test_a_loss_with_the_same_values_at_the_minima_is_told_apart(tmp_path: Path) -> None:
-    minima = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-
     def ring(x: Tensor) -> Tensor:
         return (x.square().sum(dim=1) - 1).square()
 
     elastic = NudgedElastic(segments=4, steps=10)
-    build_complex(Minima(minima, ring), 1, optimizer=elastic, store=tmp_path)  # pyright: ignore
-    other = Minima(minima, lambda x: 5 * ring(x))  # pyright: ignore
+    options = {"points": np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), "store": tmp_path}
+    built(elastic, 1, loss=ring, **options)
     with pytest.raises(RunError, match="values between the minima"):
-        build_complex(other, 1, optimizer=elastic, store=tmp_path)
+        built(elastic, 1, loss=lambda x: 5 * ring(x), **options)
 
 
 def test_a_schedule_without_a_name_is_refused_with_a_store(tmp_path: Path) -> None:
     nameless = Algorithm1(recipe=Recipe(epochs=1, schedule=lambda _: 1.0))
-    minima = Minima(POINTS, loss)  # pyright: ignore
-    build_complex(minima, 1, optimizer=nameless, progress=False)
+    built(nameless, 1)
     with pytest.raises(OptionError, match="define it at the top level of a module"):
-        build_complex(minima, 1, optimizer=nameless, store=tmp_path / "run", progress=False)
+        built(nameless, 1, store=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -139,24 +131,17 @@ class Stochastic(StochasticLoss):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.usefixtures("every_epoch")
 def test_a_batch_goes_on_from_the_last_epoch_that_was_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, momentum: float
+    tmp_path: Path, momentum: float
 ) -> None:
     """Three steps an epoch; epochs that were saved are not trained again."""
-    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
     recipe = Recipe(epochs=6, batch_size=8, momentum=momentum, weight_decay=0.01)
-    minima = POINTS[:3]
 
     def trained(until: float, store: Path | None = None) -> tuple[LossComplex, int]:
         noisy = Stochastic(until)
-        built = build_complex(
-            Minima(minima, noisy),  # pyright: ignore
-            1,
-            optimizer=Algorithm1(recipe=recipe),
-            store=store,
-            progress=False,
-        )
-        return built, noisy.steps
+        optimizer = Algorithm1(recipe=recipe)
+        return built(optimizer, 1, points=POINTS[:3], loss=noisy, store=store), noisy.steps
 
     alone, steps = trained(np.inf)
     assert steps == 18
@@ -172,24 +157,15 @@ def test_a_batch_goes_on_from_the_last_epoch_that_was_saved(
 
 
 @pytest.mark.parametrize("name", ["elastic", "trainable"])
-def test_training_before_a_stop_is_not_repeated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
+@pytest.mark.usefixtures("every_epoch")
+def test_training_before_a_stop_is_not_repeated(tmp_path: Path, name: str) -> None:
     plain = Counting()
-    edges = build_complex(
-        Minima(POINTS, plain),  # pyright: ignore
-        1,
-        optimizer=OPTIMIZERS[name],
-        tolerance=None,
-        progress=False,
-    )
+    edges = built(name, 1, loss=plain, tolerance=None)
     until = int(0.6 * plain.points)
-    options = {"optimizer": OPTIMIZERS[name], "tolerance": None, "store": tmp_path}
     with pytest.raises(KeyboardInterrupt):
-        build_complex(Minima(POINTS, Counting(until)), 1, progress=False, **options)  # pyright: ignore
+        built(name, 1, loss=Counting(until), tolerance=None, store=tmp_path)
     rest = Counting()
-    resumed = build_complex(Minima(POINTS, rest), 1, progress=False, **options)  # pyright: ignore
+    resumed = built(name, 1, loss=rest, tolerance=None, store=tmp_path)
     assert_same(resumed, edges)
     assert rest.points < plain.points - 0.8 * until
 
@@ -203,27 +179,18 @@ def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
         built("trainable", store=tmp_path)
 
 
-def test_checkpoints_under_other_settings_are_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("every_epoch")
+def test_checkpoints_under_other_settings_are_not_used(tmp_path: Path) -> None:
     """Nothing is stored yet, so that the settings may change; its epochs are of no use then."""
-    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
     with pytest.raises(KeyboardInterrupt):
         built("algorithm 1", loss=Counting(100), store=tmp_path)
     assert list((tmp_path / "unfinished").rglob("*.json"))
     changed = Algorithm1(recipe=Recipe(epochs=30, weight_decay=0.0, learning_rate=0.003))
-    minima = Minima(POINTS, loss)  # pyright: ignore
-    alone, stored = (
-        build_complex(minima, 2, optimizer=changed, store=store, progress=False)
-        for store in (None, tmp_path)
-    )
-    assert_same(alone, stored)
+    assert_same(built(changed), built(changed, store=tmp_path))
 
 
-def test_an_epoch_of_other_points_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
+@pytest.mark.usefixtures("every_epoch")
+def test_an_epoch_of_other_points_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         built("algorithm 1", loss=Counting(100), store=tmp_path)
     folder = next((tmp_path / "unfinished").iterdir())
