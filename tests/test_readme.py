@@ -119,8 +119,7 @@ def test_examples_draw_a_picture(script: tuple[str, ...], run: Run, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["figure_1", *(pytest.param(f"figure_{i}", marks=pytest.mark.long) for i in (2, 3, 4))],
+    "name", ["figure_1", *(pytest.param(f"figure_{i}", marks=pytest.mark.long) for i in (2, 3, 4))]
 )
 def test_the_papers_figures_are_drawn_at_the_smallest_scale(
     name: str, run: Run, tmp_path: Path

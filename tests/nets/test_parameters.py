@@ -147,11 +147,7 @@ def changed(model: nn.Module, **entries: Tensor) -> dict[str, Tensor]:
             lambda m: {k: v for k, v in m.state_dict().items() if k != "0.bias"},
             r"'0\.bias' is missing",
         ),
-        (
-            frozen,
-            lambda m: changed(m, **{"0__bias": torch.ones(6)}),
-            r"'0\.bias' has shape \(6,\)",
-        ),
+        (frozen, lambda m: changed(m, **{"0__bias": torch.ones(6)}), r"'0\.bias' has shape \(6,\)"),
         (with_batch_norm, lambda m: changed(m, **{"3__bias": torch.ones(1)}), r"has '3\.bias'"),
     ],
 )

@@ -144,10 +144,7 @@ def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
             align(minima, units=[wrong])
 
 
-@pytest.mark.parametrize(
-    ("former", "name"),
-    [("Place", "Axis"), ("Units", "PermutationGroup")],
-)
+@pytest.mark.parametrize(("former", "name"), [("Place", "Axis"), ("Units", "PermutationGroup")])
 def test_former_names_stay_for_a_release(former: str, name: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"{former} is called nets.symmetry.{name}: change"):
         assert issubclass(getattr(symmetry, former), getattr(symmetry, name))

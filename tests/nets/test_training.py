@@ -275,12 +275,7 @@ def test_weight_decay_pulls_the_centre_by_its_share_of_the_interpolated_point(se
     minima = Minima(ends, lambda points: 0 * points.square().sum(dim=1))
     recipe = Recipe(epochs=1, learning_rate=0.5, momentum=0.0, weight_decay=0.04)
     built = build_complex(
-        minima,
-        1,
-        optimizer=Algorithm1(recipe=recipe),
-        resolution=2,
-        seed=seed,
-        progress=False,
+        minima, 1, optimizer=Algorithm1(recipe=recipe), resolution=2, seed=seed, progress=False
     )
     centre = built[(0, 1)].controls[2].numpy()
     pull = (np.array([0.5, 0.5]) - centre) / 0.5

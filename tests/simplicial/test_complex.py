@@ -17,6 +17,8 @@ from simplicial import (
     Evaluation,
     LossComplex,
     Minima,
+    NudgedElastic,
+    Optimizer,
     Recipe,
     build_complex,
     find_minima,
@@ -276,13 +278,14 @@ def test_a_loss_that_writes_into_its_points_changes_nothing() -> None:
     assert built.filtration.values[0][2] == wavy(POINTS[2:3] * 0.5).item()
 
 
-def test_a_loss_that_is_not_finite_on_a_simplex_is_refused() -> None:
+@pytest.mark.parametrize("optimizer", [Algorithm1(recipe=Recipe(epochs=0)), NudgedElastic()])
+def test_a_loss_that_is_not_finite_on_a_simplex_is_refused(optimizer: Optimizer) -> None:
     def pole(x: Tensor) -> Tensor:
         return torch.where(x[:, 0].abs() < 0.05, torch.inf, x.square().sum(dim=1))
 
     minima = Minima(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), pole)
     with pytest.raises(LossError, match="finite on every simplex: it is inf at point"):
-        build_complex(minima, 1, optimizer=Algorithm1(recipe=Recipe(epochs=0)), progress=False)
+        build_complex(minima, 1, optimizer=optimizer, progress=False)
 
 
 @pytest.mark.parametrize(("old", "new"), [("pool", "control_points"), ("heights", "maxima")])

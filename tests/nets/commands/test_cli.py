@@ -254,9 +254,7 @@ def test_analytic_prints_the_bars_beside_the_exact_ones(
     assert result.stderr == ""
 
 
-def test_an_analytic_complex_has_dimension_3_at_most_unless_asked(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_an_analytic_complex_has_dimension_3_at_most_unless_asked(monkeypatch: pytest.MonkeyPatch):
     def built(_minima: Minima, max_dim: int, **_options: object) -> NoReturn:
         raise OptionError(f"asked for dimension {max_dim}")
 

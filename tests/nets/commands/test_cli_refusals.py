@@ -143,28 +143,18 @@ def test_run_needs_an_output_folder():
         ("double-well --starts 0", "starts must be a whole number of at least 1, got 0"),
         ("double-well --seed -1", "seed must be a whole number of at least 0, got -1"),
         ("double-well --field 4", "field is 4; give"),
-        (
-            "double-well --optimizer algorithm1 --epochs -1",
-            "epochs must be a whole number of at least 0, got -1",
-        ),
-        (
-            "double-well --optimizer algorithm1 --learning-rate 0",
-            r"learning_rate must be above 0, got 0\.0",
-        ),
-        (
-            "double-well --optimizer algorithm1 --learning-rate nan",
-            "learning_rate must be above 0, got nan",
-        ),
-        (
-            "double-well --optimizer algorithm1 --samples 0",
-            "samples must be a whole number of at least 1, got 0",
+        *(
+            (f"double-well --optimizer algorithm1 --{option}", sentence)
+            for option, sentence in (
+                ("epochs -1", "epochs must be a whole number of at least 0, got -1"),
+                ("learning-rate 0", r"learning_rate must be above 0, got 0\.0"),
+                ("learning-rate nan", "learning_rate must be above 0, got nan"),
+                ("samples 0", "samples must be a whole number of at least 1, got 0"),
+                ("steps 3", "--steps belongs to --optimizer elastic, got 3"),
+            )
         ),
         ("double-well --segments 0", "segments must be a whole number of at least 2, got 0"),
         ("double-well --epochs 3", "--epochs belongs to --optimizer algorithm1, got 3"),
-        (
-            "double-well --steps 3 --optimizer algorithm1",
-            "--steps belongs to --optimizer elastic, got 3",
-        ),
         ("double-well --tolerance 0", "tolerance must be a share of the loss's range above 0"),
         ("double-well --function-seed 1", "only gaussian-mixture and trigonometric take a seed"),
         ("double-well --sides open", "'--sides': 'open' is not one of"),

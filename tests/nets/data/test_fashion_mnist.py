@@ -171,23 +171,11 @@ def changed(content: bytes, start: int, piece: bytes) -> bytes:
         ("train_images", lambda c: gzip.compress(c) + b"\x01", "cannot be read"),
         ("test_labels", lambda c: changed(gzip.compress(c), 10, b"\xff"), "cannot be read .*block"),
         ("train_images", lambda c: changed(c, 2, b"\x0d"), "begins with bytes 00 00 0d 03"),
-        (
-            "train_labels",
-            lambda c: changed(c, 3, b"\x03"),
-            "bytes 00 00 08 03, .* 00 00 08 01",
-        ),
+        ("train_labels", lambda c: changed(c, 3, b"\x03"), "bytes 00 00 08 03, .* 00 00 08 01"),
         ("train_labels", lambda _: b"", "begins with bytes none"),
         ("test_images", lambda c: c[:10], "truncated within its header: 10 bytes of 16"),
-        (
-            "test_images",
-            lambda c: c[:-1],
-            "is truncated: .* 5 x 28 x 28 .* 3936 .* 3935",
-        ),
-        (
-            "train_labels",
-            lambda c: c + b"\x00",
-            "trailing bytes: .* 12 entries, so 20 .* 21",
-        ),
+        ("test_images", lambda c: c[:-1], "is truncated: .* 5 x 28 x 28 .* 3936 .* 3935"),
+        ("train_labels", lambda c: c + b"\x00", "trailing bytes: .* 12 entries, so 20 .* 21"),
         ("train_images", lambda c: changed(c, 4, b"\xff" * 12), "is truncated"),
         (
             "train_images",

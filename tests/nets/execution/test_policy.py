@@ -106,9 +106,7 @@ def test_a_network_is_not_touched_by_an_autocast_around_it() -> None:
 
 
 @pytest.mark.parametrize("make", [*NETWORKS, lambda: nn.Sequential(nn.Flatten(), MLP(144))])
-def test_values_are_the_same_bits_with_gradients_and_without(
-    make: Callable[[], nn.Module],
-) -> None:
+def test_values_are_the_same_bits_with_gradients_and_without(make: Callable[[], nn.Module]) -> None:
     """300 examples: three parts, whose shares are no binary fractions."""
     loss = NetworkLoss(seeded(make), numbers(300, 1, 12, 12, seed=21), torch.arange(300) % 10)
     points = points_near(seeded(make), 3)

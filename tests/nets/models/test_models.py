@@ -22,8 +22,7 @@ def test_mlp_on_the_digits_is_the_64_32_10_network():
 
 
 @pytest.mark.parametrize(
-    ("hidden", "count"),
-    [((), 65 * 10), ((5,), 65 * 5 + 6 * 10), ((7, 3), 65 * 7 + 8 * 3 + 4 * 10)],
+    ("hidden", "count"), [((), 65 * 10), ((5,), 65 * 5 + 6 * 10), ((7, 3), 65 * 7 + 8 * 3 + 4 * 10)]
 )
 def test_mlp_takes_any_hidden_widths(hidden: tuple[int, ...], count: int):
     model = MLP(64, hidden)
@@ -101,10 +100,7 @@ def test_build_takes_an_mlps_hidden_widths():
     assert parameter_count(build("mlp", (1, 8, 8), 10)) == 2410
     assert parameter_count(build("mlp", (1, 8, 8), 10, hidden=(5,))) == 65 * 5 + 6 * 10
     assert parameter_count(build("mlp", (1, 8, 8), 10, hidden=())) == 650
-    assert build("mlp", (2, 3, 4), 5)(numbers(2, 2, 3, 4)).shape == (
-        2,
-        5,
-    )  # need not be square
+    assert build("mlp", (2, 3, 4), 5)(numbers(2, 2, 3, 4)).shape == (2, 5)  # need not be square
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,7 @@ def test_colexicographic_order_breaks_the_last_ties() -> None:
 def test_bars_are_reported_index_by_index() -> None:
     barcode = bare()
     assert len(barcode) == 2
-    assert [bars.tolist() for bars in barcode] == [
-        [[0, math.inf], [1, 5], [2, 3]],
-        [[5, 7.5]],
-    ]
+    assert [bars.tolist() for bars in barcode] == [[[0, math.inf], [1, 5], [2, 3]], [[5, 7.5]]]
     assert barcode.finite(0).tolist() == [[1, 5], [2, 3]]
     assert barcode.essential(0).tolist() == [0]
     assert barcode.essential(1).tolist() == []

@@ -22,11 +22,7 @@ from tests.oracles.cubical import cubical_barcode, end_error, grid
 from tests.oracles.gradient_flow import flow_barcode
 
 EPS = float(np.finfo(np.float64).eps)
-PLANAR = {
-    "himmelblau": himmelblau,
-    "muller-brown": mueller_brown,
-    "six-hump-camel": six_hump_camel,
-}
+PLANAR = {"himmelblau": himmelblau, "muller-brown": mueller_brown, "six-hump-camel": six_hump_camel}
 LANDSCAPES = {
     **{f"double-well-{d}": partial(double_well, d) for d in (1, 2, 3, 5)},
     **{f"simplex-wells-{r}": partial(simplex_wells, r) for r in (1, 2, 3, 6, 10)},

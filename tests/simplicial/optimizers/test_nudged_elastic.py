@@ -13,7 +13,6 @@ from simplicial import (
     Barycentric,
     Edgewise,
     LossComplex,
-    LossError,
     Minima,
     NudgedElastic,
     OptimisationProblem,
@@ -221,11 +220,3 @@ def test_another_map_is_refused(simplex_map: Barycentric | Edgewise) -> None:
     elastic = NudgedElastic(segments=8, steps=1)
     build_complex(minima, 1, optimizer=elastic, simplex_map=Edgewise(8), progress=False)
     assert Algorithm1().simplex_map == Barycentric()
-
-
-def test_a_loss_that_is_not_finite_is_refused() -> None:
-    def pole(x: Tensor) -> Tensor:
-        return torch.where(x[:, 0].abs() < 0.05, torch.inf, x.square().sum(dim=1))
-
-    with pytest.raises(LossError, match="finite on every simplex: it is "):
-        build(pole, np.array([[-1.0, 0.0], [1.0, 0.0]]))
