@@ -6,18 +6,13 @@ import re
 import shutil
 from io import BytesIO
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 from torch import Tensor
 
-import simplicial.construction.finishing
-import simplicial.construction.state
-import simplicial.maxima.lattice_maximum
-import simplicial.optimizers.algorithm1
-import simplicial.optimizers.nudged_elastic
-import simplicial.optimizers.relaxation
 from nets import MLP, NetworkLoss, load_digits, train_minima
 from reduction import Barcode, FilteredComplex
 from simplicial import Algorithm1, Minima, Recipe, build_complex
@@ -238,19 +233,13 @@ def test_a_plan_counts_what_the_run_does(
     assert planned["minima"][0] == 3
     assert planned["edges"][0] == 3
     assert planned["triangles"][0] == 1
-    steps = count_points(monkeypatch, simplicial.optimizers.algorithm1, "gradient")
-    losses = count_points(monkeypatch, simplicial.maxima.lattice_maximum, "evaluate")
+    steps = count_points(monkeypatch, "optimizers.algorithm1", "gradient")
+    losses = count_points(monkeypatch, "maxima.lattice_maximum", "evaluate")
+    users = "optimizers.relaxation", "optimizers.nudged_elastic", "construction.state"
     gradients = [
         count_points(monkeypatch, module, "values_and_gradients")
-        for module in (
-            simplicial.optimizers.relaxation,
-            simplicial.optimizers.nudged_elastic,
-            simplicial.construction.state,
-        )
+        for module in (*users, "construction.finishing")
     ]
-    gradients.append(
-        count_points(monkeypatch, simplicial.construction.finishing, "values_and_gradients")
-    )
     succeed(*command)
     most = sum(row[3] for row in planned.values())
     if optimizer == "elastic":
@@ -265,16 +254,16 @@ def test_a_plan_counts_what_the_run_does(
 NAMES = ("minima", "edges", "triangles")
 
 
-def count_points(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[int]:
-    """How many points this function is called with from now on."""
+def count_points(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> list[int]:
+    """How many points this function of simplicial is called with from now on."""
     counts: list[int] = []
-    function = getattr(module, name)
+    function = resolve_name(f"simplicial.{module}.{name}")
 
     def counted(loss: object, points: Tensor, *rest: object) -> object:
         counts.append(len(points))
         return function(loss, points, *rest)
 
-    monkeypatch.setattr(module, name, counted)
+    monkeypatch.setattr(f"simplicial.{module}.{name}", counted)
     return counts
 
 

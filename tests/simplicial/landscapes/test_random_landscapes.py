@@ -6,7 +6,6 @@ import gudhi
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from reduction.errors import DimensionError, OptionError, ShapeError
 from simplicial.errors import SearchError
@@ -23,16 +22,14 @@ from simplicial.landscapes import (
     trigonometric,
 )
 from tests.oracles.cubical import grid, paired_vertices, refined_bars
+from tests.simplicial.landscapes.test_landscapes import EPS, Array, gradients_at, values_at
 
 MAKERS = {"gaussian-mixture": gaussian_mixture, "trigonometric": trigonometric}
 PLANAR = [(name, seed, 2) for name in MAKERS for seed in (0, 5, 11)]
 CASES = PLANAR + [(name, seed, dim) for name in MAKERS for seed, dim in ((1, 1), (2, 3))]
 COUNTS = {1: 4001, 2: 500, 3: 60}  # vertices along an axis
-EPS = float(np.finfo(np.float64).eps)
 everywhere = pytest.mark.parametrize(("name", "seed", "dim"), CASES)
 both = pytest.mark.parametrize("name", MAKERS)
-
-Array = NDArray[np.float64]
 
 
 @cache
@@ -45,19 +42,7 @@ def made(name: str, seed: int, dim: int) -> Landscape:
 def sampled(name: str, seed: int, dim: int) -> tuple[Array, Array]:
     landscape = made(name, seed, dim)
     vertices = grid(landscape.domain, COUNTS[dim])
-    with torch.no_grad():
-        values = landscape(torch.tensor(vertices.reshape(-1, dim))).numpy()
-    return vertices, values.reshape(vertices.shape[:-1])
-
-
-def values_at(landscape: Landscape, points: Array) -> Array:
-    with torch.no_grad():
-        return landscape(torch.tensor(points)).numpy()
-
-
-def gradients_at(landscape: Landscape, points: Array) -> Array:
-    at = torch.tensor(points, requires_grad=True)
-    return torch.autograd.grad(landscape(at).sum(), at)[0].numpy()
+    return vertices, values_at(landscape, vertices).reshape(vertices.shape[:-1])
 
 
 def hessians_at(landscape: Landscape, points: Array) -> Array:
@@ -171,7 +156,7 @@ def test_a_third_of_the_mixtures_have_a_long_bar_of_index_1() -> None:
     for seed in range(1, 7):
         landscape = gaussian_mixture(seed)
         vertices = grid(landscape.domain, 200)
-        values = values_at(landscape, vertices.reshape(-1, 2)).reshape(200, 200)
+        values = values_at(landscape, vertices).reshape(200, 200)
         pairs, _ = paired_vertices(values)
         bars = values.ravel()[pairs[pairs[:, 0] == 1, 1:]]
         highest = values.ravel()[pairs[:, 1:]].max()
