@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
-from nets.execution.checks import first_use, fitted, refusing
+from nets.execution.checks import checked, first_use, refusing
 from nets.execution.functional import (
     EVALUATION,
     Examples,
@@ -106,7 +106,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         dtype = self.coordinates.dtype
         execution = Execution.of(model, self._examples.inputs, dtype, batching, precision)
         unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn)
-        self._model = fitted(unchecked, self._examples, self._normed_by)
+        self._model = checked(unchecked, self._examples, self._normed_by)
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -248,7 +248,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         return rows.tensor_split(-(-len(rows) // self._at_once))
 
     def _check_alone(self, batch_size: int) -> None:
-        """Raises DataError where the network cannot be trained on one example."""
+        """Raise DataError where the network cannot be trained on one example."""
         one = torch.zeros(1, dtype=torch.long, device=self.device)
         try:
             shown = Examples(*(tensor[:1] for tensor in self._examples))

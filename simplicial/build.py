@@ -57,7 +57,7 @@ def build_complex(
     max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode
     optimizer    None: `Algorithm1()`, the paper's; or `NudgedElastic()`
     simplex_map  None: the optimizer's own; or `Barycentric()` (eqs. 5 and 6), `Edgewise(segments)`
-    resolution   Algorithm 2 looks at the points t with resolution * t integer; at least max_dim + 1
+    resolution   Algorithm 2 evaluates the points t with resolution * t integer; max_dim + 1 or more
     tolerance    maxima are refined: from the lattice on, every linear piece is divided where the
                  loss may be higher by more than this share of its range. None: they are sampled on
                  the lattice only, Algorithm 2 as printed
@@ -69,10 +69,10 @@ def build_complex(
                  pictures; a build that takes over four times as much, or 8 GiB if that is more, is
                  refused
     store        a run folder: every simplex is stored there as it ends, and one that is stored is
-                 not computed again; within a batch it goes on from the last step that was kept; it
+                 not computed again; within a chunk it goes on from the last step that was kept; it
                  holds one complex, and other settings are refused
     executor     a `concurrent.futures.Executor` of processes, one thread each, that finish the
-                 simplices; the loss goes to them with every batch, so it must be picklable. None:
+                 simplices; the loss goes to them with every chunk, so it must be picklable. None:
                  this process does
     batch        simplices that are finished together, never the result; None: all of a dimension,
                  or up to 16 with a store or an executor

@@ -34,19 +34,19 @@ Floats = NDArray[np.float64]
 class LossComplex:
     """Optimised simplices of dimension 0 .. max_dim on minima, all of each dimension.
 
-    minima        the vertices, their loss and its values there
-    simplex_map   the subdivision of every simplex
-    resolution    of the lattice on which Algorithm 2 took the maxima
-    simplices     for each dimension: vertices and rows of the control points
+    minima          the vertices, their loss and its values there
+    simplex_map     the subdivision of every simplex
+    resolution      of the lattice on which Algorithm 2 took the maxima
+    simplices       for each dimension: vertices and rows of the control points
     control_points  (K, d)
-    interiors     for each dimension from 1 on: the loss inside the simplices
-    certificates  for each dimension from 0 on: critical points nearby; None if none were sought
-    maxima        for each dimension: the largest loss found on each simplex, faces included; inf
-                  where it is not finite on the simplex
-    values        for each dimension: f(simplex) = its maximum (Algorithm 2, section 4); where a
-                  simplex is highest inside and a critical point lies nearby, the value of that in
-                  its place
-    filtration    the simplices by their values; those of value inf never appear
+    interiors       for each dimension from 1 on: the loss inside the simplices
+    certificates    for each dimension from 0 on: critical points nearby; None if none were sought
+    maxima          for each dimension: the largest loss found on each simplex, faces included; inf
+                    where it is not finite on the simplex
+    values          for each dimension: f(simplex) = its maximum (Algorithm 2, section 4); where a
+                    simplex is highest inside and a critical point lies nearby, the value of that in
+                    its place
+    filtration      the simplices by their values; those of value inf never appear
     """
 
     minima: Minima
@@ -80,7 +80,7 @@ class LossComplex:
 
     @property
     def missing(self) -> tuple[NDArray[np.int64], ...]:
-        """For each dimension the simplices (m, r+1) on which the loss is not finite."""
+        """The simplices (m, r+1) of each dimension on which the loss is not finite."""
         pairs = zip(self.simplices, self.values, strict=True)
         return tuple(of.vertices[np.isinf(values)] for of, values in pairs)
 
@@ -114,7 +114,7 @@ class LossComplex:
 
     @property
     def evaluations(self) -> int:
-        """How often the loss was evaluated to find the maxima, vertices included."""
+        """Number of evaluations of the loss for the maxima, vertices included."""
         return len(self.minima) + sum(interior.evaluations for interior in self.interiors)
 
     def triplet_barcode(self) -> Floats:
@@ -203,15 +203,15 @@ class LossComplex:
                 loss[here] = self.minima.values[vertices[face[0]]]
                 accuracy[here] = self._vertex_accuracy(vertices[face[0]])
                 continue
-            seen = kept[len(face) - 2]
-            if seen is None:
+            samples = kept[len(face) - 2]
+            if samples is None:
                 return None
             rank = _rank(tuple(vertices[i] for i in face))
             if np.isinf(self.maxima[len(face) - 1][rank]):
                 return None
-            loss[here] = seen.loss[rank]
-            if seen.accuracy is not None:
-                accuracy[here] = seen.accuracy[rank]
+            loss[here] = samples.loss[rank]
+            if samples.accuracy is not None:
+                accuracy[here] = samples.accuracy[rank]
         return Samples(points, loss, None if np.isnan(accuracy).any() else accuracy)
 
     def _vertex_accuracy(self, vertex: int) -> float:

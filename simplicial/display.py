@@ -8,9 +8,9 @@ DELAY = 2.0  # seconds before a progress bar appears
 _NAMES = {0: "minima", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
-def progress_bar(title: str, total: int | None, shown: bool) -> "tqdm[NoReturn]":
+def progress_bar(title: str, total: int | None, enabled: bool) -> "tqdm[NoReturn]":
     """Progress bar on stderr, for work of more than `DELAY` seconds."""
-    return tqdm(desc=title, total=total, delay=DELAY, disable=not shown, leave=False)
+    return tqdm(desc=title, total=total, delay=DELAY, disable=not enabled, leave=False)
 
 
 def dimension_name(r: int) -> str:

@@ -31,7 +31,7 @@ SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a poi
 
 
 def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, gradients: bool = True) -> int:
-    """How many points like those of `points`, (batch, d), fit into `memory` bytes: 1 or more.
+    """Number of points like those of `points`, (batch, d), that fit into `memory` bytes: 1 or more.
 
     With their gradients, unless `gradients` says otherwise.
     Raises OptionError for a budget of no bytes.

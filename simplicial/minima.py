@@ -21,7 +21,7 @@ SAME = 1e-6  # distance over the spread of points below which two of them are on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What became of the starts of a search for critical points of one Morse index, as counts.
+    """Outcomes of the starts of a search for critical points of one Morse index, as counts.
 
     duplicates  arrived at a point of that index that another start had found
     others      arrived at a critical point of another Morse index
@@ -163,12 +163,12 @@ def _check_seen(seen: Any, n: int) -> None:
             continue
         if not isinstance(values, np.ndarray) or (values.shape, values.dtype.kind) != ((n,), "f"):
             raise ShapeError(
-                f"what was seen at {n} points must be a float64 array ({n},), its {name} is "
+                f"values at {n} points must be a float64 array ({n},), its {name} is "
                 f"{short_repr(values)}: leave it out, and the loss is evaluated"
             )
     if not np.isfinite(seen.loss).all():
         raise LossError(
-            "a loss must be finite at the points, what was seen is not at point "
+            "a loss must be finite at the points, the one given is not at point "
             f"{int(np.argmin(np.isfinite(seen.loss)))}: leave that point out"
         )
 

@@ -13,7 +13,6 @@ SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"kiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
-
 MEMORY = 2 * 2**30  # bytes that a batch of points may take, unless the caller says otherwise
 
 

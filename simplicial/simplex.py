@@ -18,7 +18,7 @@ from simplicial.options import MEMORY
 
 
 class Maximum(NamedTuple):
-    """Where the loss was seen to be largest on a simplex.
+    """The largest loss found on a simplex, and where.
 
     value        the loss there, in the loss's units
     barycentric  (r+1,) float64
@@ -51,10 +51,10 @@ class OptimisedSimplex:
     controls     (c, d) the control points P, those of the faces included
     simplex_map  the subdivision
     loss         the loss that it was optimised for
-    maximum      the largest loss seen on it, and where
-    samples      all that Algorithm 2 saw on it; None where that was not kept: above dimension 2,
-                 and in complexes of so many simplices that it would not fit into their memory
-                 budget
+    maximum      the largest loss found on it, and where
+    samples      values on its lattice (Algorithm 2); None where they were not kept: above
+                 dimension 2, and in complexes of so many simplices that they would not fit into
+                 their memory budget
     """
 
     vertices: tuple[int, ...]

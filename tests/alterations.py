@@ -251,9 +251,9 @@ def files_of(folder: Path) -> Content:
 
 def counted(reader: Reader, count: int, seed: int) -> Counter[tuple[str, str]]:
     """How often each outcome followed on each way of altering."""
-    draw, seen = random.Random(seed), Counter[tuple[str, str]]()
+    draw, counts = random.Random(seed), Counter[tuple[str, str]]()
     expected = reader.read()
     for _ in range(count):
         way, files = altered(reader, draw)
-        seen[outcome(reader, files, expected), way] += 1
-    return seen
+        counts[outcome(reader, files, expected), way] += 1
+    return counts

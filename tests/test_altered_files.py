@@ -15,15 +15,15 @@ def all_readers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reader]:
 
 @pytest.mark.parametrize(
     "name",
-    ["filtered complex", "complex", "barcode", "run folder", "unfinished batch", "checkpoint"],
+    ["filtered complex", "complex", "barcode", "run folder", "unfinished chunk", "checkpoint"],
 )
 def test_altered_files_are_refused_or_read_the_same(name: str, all_readers: dict[str, Reader]):
     assert name in all_readers
-    seen = counted(all_readers[name], COUNT, seed=1)
+    counts = counted(all_readers[name], COUNT, seed=1)
     total: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
-    for (kind, _way), number in seen.items():
+    for (kind, _way), number in counts.items():
         total[kind] += number
-    bad = {key: number for key, number in seen.items() if key[0] in ("wrong", "crashed")}
+    bad = {key: number for key, number in counts.items() if key[0] in ("wrong", "crashed")}
     assert not bad
     assert total["refused"] >= COUNT / 3
     assert sum(total.values()) == COUNT

@@ -1,6 +1,6 @@
 """The run with Dask's workers: two processes of this machine, or those of a scheduler.
 
-Dask gives a batch whose worker died to another one.
+Dask gives a chunk whose worker died to another one.
 
     python -m examples.workers.with_dask --out runs/dask [--scheduler tcp://host:8786]
 """

@@ -147,9 +147,9 @@ def _counts(settings: NetworkSettings, images: int) -> Iterator[DimensionPlan]:
     for r in range(1, settings.max_dim + 1):
         own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
         steps = trained if own and not elastic else 0
-        rounds = optimizer.most_steps(r) if elastic else 0
+        relaxing = optimizer.most_steps(r) if elastic else 0
         losses = len(interior_lattice(r, settings.resolution))
-        gradients = own * (exact + rounds)
+        gradients = own * (exact + relaxing)
         yield DimensionPlan(dimension_name(r), m, m * steps, m * losses, m * gradients)
 
 

@@ -104,7 +104,7 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.option(
     "--workers",
     type=int,
-    help="Processes that train and measure batches of simplices.  [default: this one]",
+    help="Processes that train chunks of simplices and find their maxima.  [default: this one]",
 )
 @click.option(
     "--threads",

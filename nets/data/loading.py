@@ -19,7 +19,7 @@ def load(
     subset: int | None = None,
     image_size: int | None = None,
 ) -> ImageData:
-    """The data set called `name`, one of NAMES.
+    """The data set called `name`, one of DATA_SETS.
 
     folder      of the files of `fashion-mnist` and `cifar-10`: see `load_fashion_mnist` and
                 `load_cifar10`

@@ -1,6 +1,6 @@
 """Checks that a model, data and a loss_fn fit together, before anything is trained.
 
-At construction (`fitted`) the model's forward is called three times at most, on a few examples: by
+At construction (`checked`) the model's forward is called three times at most, on a few examples: by
 plain torch; as a functional model, whose loss and gradient must be the same; and in the mode that
 updates running statistics or trains. What needs more calls is checked at the first use
 (`first_use`): that training changes no state beside buffers, and how much memory a point takes.
@@ -26,7 +26,7 @@ GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is anothe
 VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
 
 
-def fitted(model: FunctionalModel, examples: Examples, normed_by: Tensor) -> FunctionalModel:
+def checked(model: FunctionalModel, examples: Examples, normed_by: Tensor) -> FunctionalModel:
     """The model with `scored`, and a layout in which it runs.
 
     examples   all of them
@@ -54,7 +54,7 @@ def fitted(model: FunctionalModel, examples: Examples, normed_by: Tensor) -> Fun
 def first_use(
     model: FunctionalModel, examples: Examples, normed_by: Tensor, at_once: int
 ) -> PointBytes:
-    """Checks that need more calls of the forward than `fitted` has, and the memory of a point.
+    """Checks that need more calls of the forward than `checked` has, and the memory of a point.
 
     examples   all of them
     at_once    examples, at most, of a part

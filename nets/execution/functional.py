@@ -146,7 +146,7 @@ class FunctionalModel:
             return torch.stack(losses), torch.stack(accuracies)
 
     def parameters(self, point: Tensor) -> dict[str, Tensor]:
-        """Those of one network (d,), copied for cuDNN, whose kernels may need aligned memory."""
+        """The parameters of one network (d,), copied for cuDNN: its kernels may need alignment."""
         on_cuda = self.execution.device.type == "cuda"
         return self.coordinates.views(point, copied=on_cuda)
 
@@ -174,7 +174,7 @@ class FunctionalModel:
         return state
 
     def allow_cuda_graphs(self, points: Tensor, examples: Examples) -> None:
-        """From now on capture work on a CUDA device, if it is the same each time.
+        """Capture work from now on, on a CUDA device, if it is the same each time.
 
         points (batch, d) and examples on which that is tried.
         """

@@ -39,7 +39,7 @@ def working_directory_importable() -> Generator[None]:
 
 
 def make_model(factory: str) -> nn.Module:
-    """What the function of a module returns: `factory` is "module:function", the function takes no
+    """The network that a factory makes: `factory` is "module:function", the function takes no
     arguments and returns an untrained network.
 
     The module is imported as by `python -m`, so from the working directory too. Raises DataError.
@@ -60,7 +60,7 @@ def make_model(factory: str) -> nn.Module:
 
 
 def _made(factory: str, module: str, function: str) -> Any:
-    """What the factory returns, whatever that is. Raises DataError where it fails."""
+    """The value that the factory returns, of any type. Raises DataError where it fails."""
     try:
         make: Any = getattr(importlib.import_module(module), function)
     except Exception as error:  # a user's module raises what it likes

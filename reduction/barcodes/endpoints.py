@@ -85,7 +85,7 @@ class Ends:
 
 
 class BarEnds(NamedTuple):
-    """Where the bars of one index begin and end, row by row."""
+    """Critical points at the births and deaths of the bars of one index, row by row."""
 
     births: Ends
     deaths: Ends

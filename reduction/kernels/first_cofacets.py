@@ -24,7 +24,7 @@ PAIRS = 384  # whose buffers about fill a core's first cache
 MANY = 64  # cofacets, from which on so few are among the first that branches are predicted
 
 
-class Pass(NamedTuple):
+class FirstBuffers(NamedTuple):
     """Buffers for the first cofacets of some simplices that follow each other.
 
     values    (FIRST, N) of cofacets
@@ -43,7 +43,7 @@ class Pass(NamedTuple):
 def first_cofacets(first: Int, last: Int, d: Coboundary) -> None:
     """Write the first cofacets of the r-simplices with top vertex in first..last-1, r >= 1."""
     most = max(PAIRS, d.n)
-    buffer = Pass(
+    buffer = FirstBuffers(
         np.empty((FIRST, most)),
         np.empty((FIRST, most), np.int64),
         np.empty(most),
@@ -76,7 +76,7 @@ def scan_tail(
     first: Int,
     last: Int,
     tail: NDArray[np.int64],
-    buffer: Pass,
+    buffer: FirstBuffers,
     d: Coboundary,
 ) -> None:
     """Write the first cofacets of (v0, v1, v2, ..., vr), for all v0 < v1 in first..last-1.
@@ -117,7 +117,7 @@ def find_starts(
 
 @njit_step
 def insert_all(
-    low: Int, high: Int, above: Int, tail: NDArray[np.int64], buffer: Pass, d: Coboundary
+    low: Int, high: Int, above: Int, tail: NDArray[np.int64], buffer: FirstBuffers, d: Coboundary
 ) -> None:
     """Insert all cofacets of the simplices (v0, v1, ...), v1 in low..high-1, by their new vertex.
 
@@ -138,7 +138,9 @@ def insert_all(
 
 
 @njit_step
-def gather_row(vertex: Int, low: Int, high: Int, above: Int, buffer: Pass, d: Coboundary) -> None:
+def gather_row(
+    vertex: Int, low: Int, high: Int, above: Int, buffer: FirstBuffers, d: Coboundary
+) -> None:
     """Write the values of the cofacets with a new vertex below `high`; inf where it is not new."""
     at, pairs = 0, d.binomials[2]
     for v1 in range(low, high):
@@ -160,7 +162,7 @@ def gather_row(vertex: Int, low: Int, high: Int, above: Int, buffer: Pass, d: Co
 
 
 @njit_step
-def insert_row(row: NDArray[np.float64], vertex: Int, buffer: Pass) -> None:
+def insert_row(row: NDArray[np.float64], vertex: Int, buffer: FirstBuffers) -> None:
     """Insert a cofacet of each of the simplices; equals stay behind those that came before.
 
     Behind many others few are among the first.
@@ -175,7 +177,7 @@ def insert_row(row: NDArray[np.float64], vertex: Int, buffer: Pass) -> None:
 
 
 @njit_step
-def insert_one(value: Float, vertex: Int, i: Int, buffer: Pass) -> None:
+def insert_one(value: Float, vertex: Int, i: Int, buffer: FirstBuffers) -> None:
     """Insert a cofacet of the simplex i."""
     k = FIRST - 1
     while k > 0 and value < buffer.values[k - 1, i]:
@@ -188,7 +190,7 @@ def insert_one(value: Float, vertex: Int, i: Int, buffer: Pass) -> None:
 
 
 @njit_step
-def insert_each(row: NDArray[np.float64], vertex: Int, buffer: Pass) -> None:
+def insert_each(row: NDArray[np.float64], vertex: Int, buffer: FirstBuffers) -> None:
     """Insert a cofacet of each of the simplices, all in step."""
     for k in range(FIRST - 1, 0, -1):
         shift_row(
@@ -232,7 +234,7 @@ def write_rows(
     begin: Int,
     above: Int,
     tail: NDArray[np.int64],
-    buffer: Pass,
+    buffer: FirstBuffers,
     d: Coboundary,
 ) -> None:
     """Write the first cofacets found, encoded."""

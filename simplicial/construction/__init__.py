@@ -1,1 +1,1 @@
-"""The inductive builder at work: batches of simplices, finished here or by workers."""
+"""The inductive builder at work: chunks of simplices, finished here or by workers."""

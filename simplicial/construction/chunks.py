@@ -108,7 +108,7 @@ class ChunkResult:
 
     @classmethod
     def not_finite(cls, loss: Loss, chunk: Chunk, reason: str) -> Self:
-        """Of simplices that failed: control points as they came, no values, maxima inf."""
+        """Results of simplices that failed: control points as they came, no values, maxima inf."""
         m, dim = len(chunk), chunk.problem.simplices.dim
         inside = chunk.control_points[chunk.problem.inside]
         points, samples, at_points = inside.reshape(m, chunk.own, inside.shape[1]).cpu(), None, None
@@ -133,16 +133,16 @@ class ChunkResult:
 
     @classmethod
     def joined(cls, parts: "Sequence[ChunkResult]") -> Self:
-        """Of all parts, at least one, one after the other."""
+        """Results of all parts, at least one, one after the other."""
         return cls(*(joined([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def without_points(self) -> Self:
-        """All but the control points and the loss there."""
+        """The results but for the control points and the loss there."""
         empty = self.points[:, :0].clone()  # or it would hold what it is a part of
         return replace(self, points=empty, at_points=None)
 
     def part(self, simplices: slice | Ints) -> Self:
-        """Of some of the simplices."""
+        """Results of some of the simplices."""
         return replace(
             self, **{f.name: _part(getattr(self, f.name), simplices) for f in fields(self)}
         )
@@ -163,7 +163,7 @@ def joined(parts: Sequence[Any]) -> Any:
 
 
 def _part(whole: Any, simplices: slice | Ints) -> Any:
-    """Of some of the simplices."""
+    """Arrays, tensors, or values made of these, of some of the simplices."""
     if whole is None or isinstance(whole, Maxima):
         return whole if whole is None else whole.part(simplices)
     if isinstance(whole, tuple):

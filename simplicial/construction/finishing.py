@@ -1,4 +1,4 @@
-"""How a chunk of simplices is finished: trained, then the largest loss on each is found."""
+"""Finishing a chunk of simplices: training, then the largest loss on each."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ from simplicial.options import BuildOptions
 Floats = NDArray[np.float64]
 Progress = tuple[Callable[[], object], Callable[[int], object]]
 
-REFINED_BYTES = 64  # of a lattice point while maxima are refined: copies, places in linear pieces
+REFINED_BYTES = 64  # of a lattice point while maxima are refined: copies, barycentric coordinates
 
 
 def _nothing(_count: int = 1) -> None:

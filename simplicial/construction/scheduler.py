@@ -75,7 +75,7 @@ class Scheduler:
             moving, checkpoint = slice(layout.starts[1], layout.starts[r + 1]), None
             if self.folder is not None:
                 if (record := self.folder.get(TOGETHER, r)) is not None:
-                    points[moving] = _together(record, points[moving], self.folder).to(points)
+                    points[moving] = _moved_points(record, points[moving], self.folder).to(points)
                     continue
                 checkpoint = self.folder.checkpoint(f"{TOGETHER}: {r}")
             sides = slice(moving.start, layout.starts[r])
@@ -161,7 +161,7 @@ class Scheduler:
                 yield parts[row], result
 
 
-def _together(record: Record, like: Tensor, folder: RunFolder) -> Tensor:
+def _moved_points(record: Record, like: Tensor, folder: RunFolder) -> Tensor:
     """The control points of a record. Raises DataError for those of another complex."""
     points = record.tensors.get("points")
     if points is None or points.shape != like.shape:

@@ -83,20 +83,20 @@ def located(t: Floats) -> Floats:
 
 
 def face_positions(simplex_map: SimplexMap, r: int) -> list[tuple[tuple[int, ...], int]]:
-    """For each control point of an r-simplex: the face that holds it inside, and its place there.
+    """The face that holds each control point of an r-simplex inside, and its position there.
 
-    A face is the tuple of positions 0..r that span it; the place counts that face's own interior
+    A face is the tuple of positions 0..r that span it; the position counts that face's own interior
     control points in the order of the face's map.
     """
-    places: list[tuple[tuple[int, ...], int]] = []
+    positions: list[tuple[tuple[int, ...], int]] = []
     for t in simplex_map.control_points(r):
         face = tuple(int(i) for i in np.flatnonzero(t > 0))
         interior = interior_controls(simplex_map, len(face) - 1)
         own = simplex_map.control_points(len(face) - 1)[interior]
         # barycentric coordinates of one point in two faces differ by their rounding alone
-        place = np.flatnonzero((np.abs(own - t[list(face)]) < 1e-9).all(axis=1))
-        places.append((face, int(place[0])))
-    return places
+        position = np.flatnonzero((np.abs(own - t[list(face)]) < 1e-9).all(axis=1))
+        positions.append((face, int(position[0])))
+    return positions
 
 
 def interior_controls(simplex_map: SimplexMap, r: int) -> Ints:

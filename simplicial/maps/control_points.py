@@ -62,9 +62,9 @@ def lay_out(n: int, max_dim: int, simplex_map: SimplexMap) -> Layout:
     simplices = []
     for r, simplex in enumerate(vertices):
         columns = []
-        for face, place in face_positions(simplex_map, r):
+        for face, position in face_positions(simplex_map, r):
             k = len(face) - 1
-            columns.append(starts[k] + complete_positions(simplex[:, face]) * own[k] + place)
+            columns.append(starts[k] + complete_positions(simplex[:, face]) * own[k] + position)
         simplices.append(Simplices(simplex, np.stack(columns, axis=1), simplex_map))
     return Layout(tuple(simplices), tuple(int(s) for s in starts))
 

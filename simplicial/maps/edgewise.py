@@ -72,7 +72,7 @@ class Edgewise:
 
 
 def _rank_of_grid_point(x: Ints, k: int) -> Ints:
-    """Place of grid points k >= x_1 >= ... >= x_r >= 0, (..., r), in the order of `lattice(r, k)`.
+    """Rank of grid points k >= x_1 >= ... >= x_r >= 0, (..., r), in the order of `lattice(r, k)`.
 
     Axis i set to v leaves, for each smaller value u < v, every tail of r - i axes bounded by u.
     """

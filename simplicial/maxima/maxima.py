@@ -37,12 +37,12 @@ class Maxima:
 
     @classmethod
     def none(cls, count: int, dim: int) -> Self:
-        """Of simplices of which nothing was evaluated."""
+        """Maxima of simplices of which nothing was evaluated: -inf."""
         return cls(np.full(count, -np.inf), np.zeros((count, dim + 1)))
 
     @classmethod
     def of(cls, values: Floats, barycentric: Floats) -> Self:
-        """Of values (m, p) at the same barycentric coordinates (p, r+1) of each simplex."""
+        """Maxima of values (m, p) at the same barycentric coordinates (p, r+1) of each simplex."""
         if not values.shape[1]:
             return cls.none(len(values), barycentric.shape[1] - 1)
         best = values.argmax(axis=1)
@@ -50,16 +50,16 @@ class Maxima:
 
     @classmethod
     def joined(cls, parts: "Sequence[Maxima]") -> Self:
-        """One after the other, at least one."""
+        """The maxima of all parts, at least one, one after the other."""
         values = np.concatenate([part.values for part in parts])
         return cls(values, np.concatenate([part.barycentric for part in parts]))
 
     def part(self, simplices: slice | Ints) -> "Maxima":
-        """Of some of the simplices."""
+        """The maxima of some of the simplices."""
         return Maxima(self.values[simplices], self.barycentric[simplices])
 
     def or_higher(self, other: "Maxima") -> "Maxima":
-        """On each simplex the higher one of two; of equal ones this."""
+        """The higher one of two on each simplex; of equal ones this."""
         higher = other.values > self.values
         return Maxima(
             np.where(higher, other.values, self.values),
@@ -67,7 +67,7 @@ class Maxima:
         )
 
     def with_values(self, owner: Ints, values: Floats, barycentric: Floats) -> "Maxima":
-        """With values (a,) at barycentric coordinates (a, r+1) of the simplices owner (a,)."""
+        """Maxima with values (a,) at barycentric coordinates (a, r+1) of simplices owner (a,)."""
         order = np.lexsort((-np.arange(len(owner)), values, owner))
         last = order[np.append(owner[order][1:] != owner[order][:-1], True)]
         last = last[values[last] > self.values[owner[last]]]

@@ -53,7 +53,7 @@ class CheckPoints(NamedTuple):
 
     @classmethod
     def none(cls, count: int, dim: int) -> "CheckPoints":
-        """Of simplices inside which the loss is known nowhere."""
+        """No check points, of simplices inside which the loss is known nowhere."""
         return cls(np.empty((0, dim + 1)), np.empty((count, 0)))
 
 
@@ -72,7 +72,7 @@ class PointsInPieces(NamedTuple):
 
     @classmethod
     def of(cls, mesh: Mesh, check_points: Floats) -> "PointsInPieces":
-        """With check points (p, r+1), barycentric in the simplex."""
+        """The points in pieces of check points (p, r+1), barycentric in the simplex."""
         pieces, corners = mesh.pieces.shape
         pairs, shares = mesh.holding(check_points)
         within = pairs[(shares > INSIDE).all(axis=1), 0]
@@ -90,7 +90,7 @@ class PointsInPieces(NamedTuple):
         return cls(points, barycentric, empty)
 
     def values(self, known: Floats) -> Floats:
-        """Of values (m, p + e), those in all pieces of m simplices, (m pieces, q); NaN for none."""
+        """Values (m pieces, q) in the pieces of m simplices, of values (m, p + e); NaN for none."""
         values = np.where(self.points < 0, np.nan, known[:, self.points])
         return values.reshape(len(known) * len(self.points), -1)
 
@@ -128,11 +128,11 @@ class Pieces:
 
     @classmethod
     def joined(cls, parts: "list[Pieces]") -> "Pieces":
-        """One after the other, at least one."""
+        """The pieces of all parts, at least one, one after the other."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     def above(self, level: Floats) -> "Pieces":
-        """Those that may hold more than the level (m,) of their simplex."""
+        """The pieces that may hold more than the level (m,) of their simplex."""
         highest, _ = bernstein_range(self.values, self.rises())
         chosen = highest + np.maximum(self.error_bound, TRUST * self.errors()) > level[self.owner]
         return type(self)(*(getattr(self, f.name)[chosen] for f in fields(self)))
@@ -153,7 +153,7 @@ class Pieces:
         return np.where(near, off, 0.0).max(axis=1, initial=0.0)
 
     def edges_to_cut(self) -> tuple[Ints, Ints]:
-        """For each part the edge (i, j) along which its cubic is farthest from linear; the longest,
+        """The edge (i, j) of each part along which its cubic is farthest from linear; the longest,
         in the linear piece, where the cubic is wrong.
         """
         rise = self.rises()
@@ -199,7 +199,7 @@ class Pieces:
 def linear_pieces(
     simplices: EvaluatedSimplices, inside: PointsInPieces, known: Floats, at_once: int
 ) -> Iterator[Pieces]:
-    """All linear pieces of all simplices, so many points at once.
+    """All linear pieces of all simplices, `at_once` points at a time.
 
     known  (m, p + e) the loss at all check points and centres
     """

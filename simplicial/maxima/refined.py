@@ -99,7 +99,7 @@ def refined_maxima(
 
 
 def rounding_error(values: Floats, points: Tensor) -> Floats:
-    """By how much values (..., c) of a loss may be wrong in the points' precision, (...)."""
+    """Rounding error (...) of values (..., c) of a loss in the points' precision."""
     return ROUNDING * torch.finfo(points.dtype).eps * np.abs(values).max(axis=-1)
 
 

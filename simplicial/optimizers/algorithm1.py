@@ -81,22 +81,22 @@ class Algorithm1(Optimizer):
 
     @property
     def simplex_map(self) -> Barycentric:
-        """The paper's (eqs. 5 and 6)."""
+        """The subdivision of the paper (eqs. 5 and 6)."""
         return Barycentric()
 
     @property
     def moves_faces(self) -> bool:
-        """With trainable sides."""
+        """Whether the sides are trainable."""
         return self.sides == "trainable"
 
     def with_smaller_steps(self) -> Self:
-        """With a tenth of its recipe's learning rate, once it is `prepared`."""
+        """The algorithm with a tenth of its recipe's learning rate, once it is `prepared`."""
         assert self.recipe is not None, "a prepared optimizer has its recipe"
         slower = self.recipe.changed(learning_rate=SMALLER * self.recipe.learning_rate)
         return replace(self, recipe=slower)
 
     def prepared(self, loss: Loss, vertices: Tensor) -> Self:
-        """With the recipe that `recipe_for` gives."""
+        """The algorithm with the recipe that `recipe_for` gives."""
         return replace(self, recipe=self.recipe_for(loss, vertices))
 
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
@@ -238,7 +238,7 @@ class _Pullback:
 
     @classmethod
     def of(cls, control_points: Tensor, simplices: Simplices, t: NDArray[np.float64]) -> Self:
-        """For the points t (m, samples, r+1) of m simplices; b is m samples."""
+        """The weights at points t (m, samples, r+1) of m simplices; b is m samples."""
         corners, weights = simplices.simplex_map.locate(t)
         rows = np.take_along_axis(simplices.controls[:, None, :], corners, axis=-1)
         share = torch.as_tensor(weights, dtype=control_points.dtype, device=control_points.device)
@@ -247,7 +247,7 @@ class _Pullback:
         )
 
     def part(self, some: slice) -> Self:
-        """For some of the points."""
+        """The weights at some of the points."""
         return replace(self, rows=self.rows[some], weights=self.weights[some])
 
     def points(self, control_points: Tensor) -> Tensor:

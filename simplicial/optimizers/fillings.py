@@ -50,7 +50,7 @@ def ruled(controls: Tensor, mesh: Mesh, simplex_map: SimplexMap, apex: int) -> T
 def _lines(
     barycentric: NDArray[np.float64], apex: int, foot: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where parallels through points (i, r+1) meet the facet and the roof, and at what height."""
+    """Feet and tops of parallels through points (i, r+1) on the facet and the roof, and shares."""
     direction = -foot
     direction[apex] += 1
     down = barycentric[:, apex]

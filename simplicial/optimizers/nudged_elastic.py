@@ -87,11 +87,11 @@ class NudgedElastic(Optimizer):
 
     @property
     def takes_gradients(self) -> bool:
-        """To know how high its simplices' faces are."""
+        """Whether gradients at control points are taken: always, for the loss on faces."""
         return True
 
     def with_smaller_steps(self) -> Self:
-        """With steps of a tenth at most."""
+        """The optimizer with steps of a tenth at most."""
         return replace(self, longest=SMALLER * self.longest)
 
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
@@ -140,20 +140,21 @@ class NudgedElastic(Optimizer):
 
 
 def _groups(loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> list[slice]:
-    """Simplices whose control points' gradients fit into one batch."""
+    """Simplices whose control points' gradients fit into memory at once."""
     m, c = problem.simplices.controls.shape
     step = max(1, points_at_once(loss, control_points, problem.memory) // c)
     return [slice(first, min(first + step, m)) for first in range(0, m, step)]
 
 
 class _Faces(NamedTuple):
-    """What is known of the faces of m simplices, which stand still.
+    """The loss on the faces of m simplices, which stand still.
 
-    maxima   (m,) the largest loss on them; of a relaxed path, on its control points
-    values  (m, c) the loss at control points, gradients (m, c, d) its gradient; arbitrary inside
-    spread  (m,) range of the loss at control points on them, or on the path
-    rounding (m,) of its values
-    fixed   (m, c) bool, control points that stand still
+    maxima     (m,) the largest loss on them; of a relaxed path, on its control points
+    values     (m, c) the loss at control points; arbitrary inside
+    gradients  (m, c, d) its gradient; arbitrary inside
+    spread     (m,) range of the loss at control points on them, or on the path
+    rounding   (m,) rounding error of its values
+    fixed      (m, c) bool, control points that stand still
     """
 
     maxima: Floats
@@ -180,7 +181,7 @@ class _Faces(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Relaxation:
-    """How simplices of one dimension are lowered: controls (m, c, d) are all their control points,
+    """The lowering of simplices of one dimension: controls (m, c, d) are all their control points,
     each as it would be alone.
     """
 

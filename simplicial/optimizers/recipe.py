@@ -1,4 +1,4 @@
-"""How SGD trains: the numbers of a recipe, and its learning rate schedules."""
+"""Recipes of SGD: their numbers, and learning rate schedules."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -51,7 +51,7 @@ def _check_share(progress: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How SGD trains minima, edges, triangles alike; the paper's numbers by default (section 5).
+    """A recipe by which SGD trains minima, edges, triangles alike; the paper's by default (s. 5).
 
     epochs         passes over the data; a loss without mini-batches takes one step an epoch
     batch_size     examples in a mini-batch; unused by a loss without mini-batches, as it has no

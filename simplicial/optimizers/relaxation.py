@@ -1,4 +1,4 @@
-"""How simplices relax: across themselves down the loss's gradient, along themselves evenly.
+"""Relaxation of simplices: across themselves down the loss's gradient, along themselves evenly.
 
 Control points (m, c, d) of m simplices move in one batch, those on faces stay. Each simplex moves
 as it would alone.
@@ -43,7 +43,8 @@ def nudge(
 
     values       (m, c) the loss at the control points, of which those on faces count
     face_maxima  (m,) the largest loss on each simplex's faces
-    steps        at most, none longer than so many spacings of the mesh: longest
+    steps        at most
+    longest      of a step, in spacings of the mesh
     checkpoint   of these steps; None: none is saved
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
@@ -127,7 +128,7 @@ class _Curvature:
         return self.largest
 
     def keep(self, going: Tensor) -> None:
-        """Forget the simplices that are left alone."""
+        """Drop the simplices that are left alone."""
         for name in MET:
             kept = getattr(self, name)
             setattr(self, name, None if kept is None else kept[going])
@@ -167,7 +168,7 @@ class _Inertia:
         return short * move
 
     def state(self) -> dict[str, Tensor]:
-        """What the next step depends on."""
+        """The tensors that the next step depends on."""
         parts = {name: getattr(self.curvature, name) for name in MET} | {"velocity": self.velocity}
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -178,7 +179,7 @@ class _Inertia:
         self.velocity = state.get("velocity")
 
     def keep(self, going: Tensor) -> None:
-        """Forget the simplices that are left alone."""
+        """Drop the simplices that are left alone."""
         self.curvature.keep(going)
         self.velocity = None if self.velocity is None else self.velocity[going]
 

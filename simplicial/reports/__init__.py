@@ -1,1 +1,1 @@
-"""What people look at: status, pages, pictures, tables."""
+"""Reports of runs and results: status, pages, pictures."""

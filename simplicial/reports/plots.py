@@ -56,7 +56,7 @@ def plot_samples(
     ShapeError for coordinates off it, OptionError for what are no samples, or no axes.
     """
     check_drawn("samples", samples, Samples, ax)
-    place = _check_triangle(samples, place, vertices)
+    barycentric = _check_triangle(samples, place, vertices)
     values = _quantity(samples, quantity)
     ax = _axes((5.4, 4.2)) if ax is None else ax
     x, y = (samples.barycentric @ CORNERS).T
@@ -69,7 +69,7 @@ def plot_samples(
         )
     ax.figure.colorbar(colours, ax=ax, label=quantity, shrink=0.85)
     (star,) = ax.plot(
-        *(place @ CORNERS), "*", color="tab:red", markersize=12, markeredgecolor="white"
+        *(barycentric @ CORNERS), "*", color="tab:red", markersize=12, markeredgecolor="white"
     )
     star.set_clip_on(False)
     ax.legend([star], ["largest loss"], loc="upper left", frameon=False, fontsize=8)
@@ -200,7 +200,7 @@ def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:
     return simplex.samples or simplex.sample(RESOLUTION)
 
 
-def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats:
+def _check_triangle(samples: Samples, barycentric: ArrayLike, vertices: Any) -> Floats:
     """Barycentric coordinates (3,) in the triangle. Raises DimensionError, ShapeError."""
     shape = np.shape(samples.barycentric)
     if len(shape) != 2 or shape[1] != 3 or not isinstance(samples.barycentric, np.ndarray):
@@ -219,11 +219,11 @@ def _check_triangle(samples: Samples, place: ArrayLike, vertices: Any) -> Floats
                 f"samples have a finite {name} at each of {shape[0]} points, got "
                 f"{short_repr(given)}: take those of a simplex"
             )
-    at = coordinates(place)
+    at = coordinates(barycentric)
     if at.shape != (3,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
         raise ShapeError(
             "a maximum has three barycentric coordinates with sum 1, got "
-            f"{short_repr(place)}: pass maximum.barycentric"
+            f"{short_repr(barycentric)}: pass maximum.barycentric"
         )
     if not isinstance(vertices, tuple | list) or len(vertices) != 3:
         raise ShapeError(

@@ -1,6 +1,6 @@
-"""Checkpoints: the state of a batch after some of its steps, saved now and then.
+"""Checkpoints: the state of a chunk after some of its steps, saved now and then.
 
-unfinished/NAME/STEP.{json,safetensors}    of a batch
+unfinished/NAME/STEP.{json,safetensors}    of a chunk
 unfinished/NAME/PART/STEP...               of a part of it
 """
 
@@ -18,15 +18,15 @@ from reduction.files import digest
 from simplicial.run_folder.records import Record, read_record, write_record
 
 UNFINISHED = "unfinished"
-PERIOD = 30.0  # seconds between the steps after which a batch is saved
+PERIOD = 30.0  # seconds between the steps after which a chunk is saved
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The record of a batch after the last step that was saved.
+    """The record of a chunk after the last step that was saved.
 
     root  the run folder
-    name  of this batch alone; other processes than the run folder's may write to its folder
+    name  of this chunk alone; other processes than the run folder's may write to its folder
     """
 
     root: Path
@@ -38,7 +38,7 @@ class Checkpoint:
         return self.root / UNFINISHED / self.name
 
     def part(self, name: str) -> "Checkpoint":
-        """The checkpoint of a part of the batch, cleared with the batch."""
+        """The checkpoint of a part of the chunk, cleared with the chunk."""
         return Checkpoint(self.root, f"{self.name}/{name}")
 
     def load(self) -> tuple[int, Record] | None:
@@ -68,12 +68,12 @@ class Checkpoint:
         return digest(f"{self.name}: {path.stem}".encode())
 
     def clear(self) -> None:
-        """Remove the record and those of the parts: the batch is finished."""
+        """Remove the record and those of the parts: the chunk is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Checkpointer:
-    """Saves the tensors of a batch after some of its steps, where it has a checkpoint.
+    """Saves the tensors of a chunk after some of its steps, where it has a checkpoint.
 
     main  (..., d) the tensor that is optimised; a record of another shape is refused
     """
@@ -86,7 +86,7 @@ class Checkpointer:
     def resume(self) -> tuple[int, Mapping[str, Tensor]]:
         """Number of steps taken, and the tensors after them; 0 and none where none were saved.
 
-        Raises DataError for a record of another batch.
+        Raises DataError for a record of another chunk.
         """
         found = None if self.checkpoint is None else self.checkpoint.load()
         if found is None:
@@ -95,7 +95,7 @@ class Checkpointer:
         shape = tensors["main"].shape if "main" in tensors else ()
         if shape != self.shape:
             raise DataError(
-                "a batch goes on from its own control points, those that were saved have shape "
+                "a chunk goes on from its own control points, those that were saved have shape "
                 f"{tuple(shape)}, not {tuple(self.shape)}: choose another folder"
             )
         self.has_saved = True

@@ -2,7 +2,7 @@
 
     lock                       held while a process works on the folder
     begun                      its time is when a process last took the folder up
-    unfinished/NAME/           checkpoint of a batch (`simplicial.run_folder.checkpoint`)
+    unfinished/NAME/           checkpoint of a chunk (`simplicial.run_folder.checkpoint`)
 
 Settings and records are described in `simplicial.run_folder.records`.
 """
@@ -147,10 +147,10 @@ class RunFolder(Records):
         return read_record(self.path(name, number), record_digest(name, number, self._current))
 
     def checkpoint(self, key: str) -> Checkpoint:
-        """The checkpoint of the batch with this key, under the settings matched so far."""
-        batch = json.dumps([key, self._matched], sort_keys=True)
-        return Checkpoint(self.folder, digest(batch.encode())[:16])
+        """The checkpoint of the chunk with this key, under the settings matched so far."""
+        chunk = json.dumps([key, self._matched], sort_keys=True)
+        return Checkpoint(self.folder, digest(chunk.encode())[:16])
 
     def clear_checkpoints(self) -> None:
-        """Remove the checkpoints of all batches: all is finished."""
+        """Remove the checkpoints of all chunks: all is finished."""
         shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)

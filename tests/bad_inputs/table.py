@@ -62,8 +62,8 @@ def rows(*table: Row) -> pytest.MarkDecorator:
 
 
 def assert_refused(row: Row, bad: Any, good: Any, folder: Path) -> None:
-    """The library's own error, one sentence with a cure, which names a bad number, its type or its
-    shape; no file and no picture is left behind."""
+    """The library's own error, one sentence with a remedy, which names a bad number, its type or
+    its shape; no file and no picture is left behind."""
     before, figures = _content(folder), plt.get_fignums()
     with pytest.raises(row.error) as caught:
         row.call(good, bad)
@@ -79,9 +79,9 @@ def assert_refused(row: Row, bad: Any, good: Any, folder: Path) -> None:
     assert "\n" not in text
     assert "Traceback" not in text
     assert len(text) < 700
-    cures = [text.rpartition(mark)[2] for mark in (": ", "; ") if mark in text]
-    assert cures, "no cure"
-    assert all(cure and not cure.endswith(".") for cure in cures)
+    remedies = [text.rpartition(mark)[2] for mark in (": ", "; ") if mark in text]
+    assert remedies, "no remedy"
+    assert all(remedy and not remedy.endswith(".") for remedy in remedies)
 
 
 def assert_complete(package: ModuleType, table: Iterable[Row], handed: set[str]) -> None:

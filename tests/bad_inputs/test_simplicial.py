@@ -134,7 +134,7 @@ VERTICES = (
         NO_COUNT),
     Row("Minima", lambda g, v: Minima(g.minima.points, g.loss, seen=v), OptionError, "seen must",
         (5, np.zeros(4))),
-    Row("Evaluation", lambda g, v: Minima(g.minima.points, g.loss, seen=v), ShapeError, "was seen",
+    Row("Evaluation", lambda g, v: Minima(g.minima.points, g.loss, seen=v), ShapeError, "float64",
         (Evaluation([0.0] * 4, None), Evaluation(np.zeros(1), None),  # pyright: ignore
          Evaluation(np.zeros(4), np.zeros(2)), Evaluation(np.array(["a"] * 4), None))),
     Row("Evaluation", lambda g, v: Minima(g.minima.points, g.loss, seen=v), LossError, "finite",

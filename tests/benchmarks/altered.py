@@ -4,7 +4,7 @@ silence.
     python tests/benchmarks/altered.py [--count 10000] [--seed 0]
 
 Of everything that is read two are written: a filtered complex, a complex of optimised simplices,
-a barcode, a run folder of networks, edges and a triangle, an unfinished batch of it, and a
+a barcode, a run folder of networks, edges and a triangle, an unfinished chunk of it, and a
 checkpoint of torch. Then one of the first one's files at a time is altered, in one of the ways of
 tests/alterations.py, and all is read. Outcomes: *refused*, with one of the library's errors, or
 the system's where a file was removed; *the same*, what was written comes back (a byte of a zip
@@ -75,14 +75,14 @@ def readers(scratch: Path) -> dict[str, Reader]:
     def unfinished(folder: Path) -> Checkpoint:
         return Checkpoint(folder, "0123456789abcdef")
 
-    def write_batch(folder: Path, seed: int) -> None:
+    def write_chunk(folder: Path, seed: int) -> None:
         tensors = {"points": torch.randn(3, 4, generator=torch.Generator().manual_seed(seed))}
         other = Checkpoint(folder, f"{seed:016}")
         for kept in (unfinished(folder), other):
             kept.folder.mkdir(parents=True)
             kept.save(7 + seed, Record(tensors, {}))
 
-    def read_batch(folder: Path) -> bytes:
+    def read_chunk(folder: Path) -> bytes:
         found = unfinished(folder).load()
         if found is None:  # the batch begins anew
             raise FileNotFoundError
@@ -119,7 +119,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
             read_barcode,
         ),
         "run folder": (run, read_run),
-        "unfinished batch": (write_batch, read_batch),
+        "unfinished chunk": (write_chunk, read_chunk),
         "checkpoint": (
             lambda folder, seed: torch.save(networks[seed].state_dict(), folder / "file.pt"),
             read_weights,
@@ -151,12 +151,12 @@ def main() -> None:
     print("| reader | ways | refused | the same | wrong | crashed |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         for name, reader in readers(Path(scratch)).items():
-            seen = counted(reader, options.count, options.seed)
-            total = {kind: sum(n for (k, _), n in seen.items() if k == kind) for kind in OUTCOMES}
+            counts = counted(reader, options.count, options.seed)
+            total = {kind: sum(n for (k, _), n in counts.items() if k == kind) for kind in OUTCOMES}
             cells = (str(total[kind]) for kind in OUTCOMES)
-            ways = len({way for _, way in seen})
+            ways = len({way for _, way in counts})
             print(f"| {name} | {ways} | {' | '.join(cells)} |", flush=True)
-            for (kind, way), number in sorted(seen.items()):
+            for (kind, way), number in sorted(counts.items()):
                 if kind in ("wrong", "crashed"):
                     print(f"{kind}: {number} by {way}")
 

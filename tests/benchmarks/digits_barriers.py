@@ -53,8 +53,8 @@ class PenalisedLoss(NetworkLoss):
         return values + self._penalty(points), gradients + PENALTY * points
 
     def evaluate(self, points: Tensor) -> Evaluation:
-        seen = super().evaluate(points)
-        return seen._replace(loss=seen.loss + self._penalty(points).double().cpu().numpy())
+        found = super().evaluate(points)
+        return found._replace(loss=found.loss + self._penalty(points).double().cpu().numpy())
 
     def _penalty(self, points: Tensor) -> Tensor:
         return PENALTY / 2 * points.square().sum(dim=1)
@@ -82,7 +82,7 @@ class CountedLoss(NetworkLoss):
 
 @dataclass
 class Counted(Optimizer):
-    """An optimizer, and what its turns cost."""
+    """An optimizer, and its number of gradients."""
 
     optimizer: Optimizer
     gradients: float = 0.0

@@ -134,16 +134,16 @@ def row(name: str, case: Case, optimizer: str) -> str:
     seconds = time.perf_counter() - began
     exact = case.landscape.exact_bars
     assert exact is not None, "the barcodes of these functions are known"
-    seen = judge(barcode, exact)
+    judged = judge(barcode, exact)
     cells = (
         name,
         case.max_dim,
         optimizer,
-        seen.exact,
-        f"{seen.error:.1e}",
-        seen.missing,
-        seen.spurious,
-        f"{seen.longest:.1e}" if seen.longest else "0",
+        judged.exact,
+        f"{judged.error:.1e}",
+        judged.missing,
+        judged.spurious,
+        f"{judged.longest:.1e}" if judged.longest else "0",
         f"{counter.values:,}",
         f"{counter.gradients:,}",
         f"{seconds:.1f}",

@@ -189,7 +189,7 @@ def refined(path: Path, found: Found) -> Found:
     images = found.images
     if images is None or not np.isfinite(images).all():
         return found
-    pool = torch.tensor(images)
+    points = torch.tensor(images)
     values, slopes = values_and_slopes(path.landscape, images)
     ends, spread = values[[0, -1]].max(), float(np.ptp(values))
     mesh = Mesh.of(Edgewise(SEGMENTS), 1)
@@ -197,7 +197,7 @@ def refined(path: Path, found: Found) -> Found:
     at_images = ValueAndGradient(values, torch.as_tensor(slopes))
     top = refined_maxima(
         path.landscape,
-        EvaluatedSimplices(pool, at_images, at[None], mesh),
+        EvaluatedSimplices(points, at_images, at[None], mesh),
         known=np.array([ends]),
         tolerance=TOLERANCE * spread,
         memory=MEMORY,

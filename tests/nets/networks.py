@@ -85,8 +85,8 @@ class Sequences(nn.Module):
         self.head = nn.Linear(4, 3)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        seen = self.body(self.table(tokens))
-        return self.head((seen[0] if isinstance(seen, tuple) else seen).mean(dim=1))
+        hidden = self.body(self.table(tokens))
+        return self.head((hidden[0] if isinstance(hidden, tuple) else hidden).mean(dim=1))
 
 
 def frozen() -> nn.Module:

@@ -53,21 +53,21 @@ def test_values_accuracy_and_gradient_are_those_of_plain_networks(
     points = points_near(model).requires_grad_()
     values = loss(points)
     (gradient,) = torch.autograd.grad(values.sum(), points)
-    seen = loss.evaluate(points)
+    found = loss.evaluate(points)
     assert values.dtype == torch.float64
-    assert seen.accuracy is not None
+    assert found.accuracy is not None
     for i, point in enumerate(points.detach()):
         network = at(model, point).eval()
         expected, slope = value_and_gradient(network, x, Y)
         error = bound(dtype) * max(1.0, expected)
         assert abs(values[i].item() - expected) <= error
-        assert abs(seen.loss[i] - expected) <= error
+        assert abs(found.loss[i] - expected) <= error
         limit = bound(dtype) * max(1.0, float(gradient[i].abs().max()))
         torch.testing.assert_close(gradient[i], slope, rtol=0, atol=limit)
         assert gradient[i].abs().max() > 0.01
         share = (network(x).argmax(1) == Y).double().mean().item()
-        assert seen.accuracy[i] == pytest.approx(share, abs=bound(dtype))
-    assert np.ptp(seen.loss) > 0.01
+        assert found.accuracy[i] == pytest.approx(share, abs=bound(dtype))
+    assert np.ptp(found.loss) > 0.01
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,10 @@ def test_regression_has_no_accuracy():
     x, y = X.double(), numbers(N, 2, seed=9).double()
     loss = NetworkLoss(model, x, y, loss_fn=mse_loss)
     points = points_near(model)
-    seen = loss.evaluate(points)
-    assert seen.accuracy is None
+    found = loss.evaluate(points)
+    assert found.accuracy is None
     assert Minima(points, loss).accuracy is None
-    for value, point in zip(seen.loss, points, strict=True):
+    for value, point in zip(found.loss, points, strict=True):
         expected = mse_loss(at(model, point)(x), y).item()
         assert abs(value - expected) <= bound(torch.float64) * max(1.0, expected)
 

@@ -84,8 +84,8 @@ def test_values_are_the_lattice_maxima_of_the_whole_simplex(simplex_map: Simplex
             built.filtration.vertices[r], built.filtration.values[r], strict=True
         ):
             simplex = built[tuple(int(v) for v in vertices)]
-            seen = wavy(simplex(t)).numpy()
-            assert value == pytest.approx(seen.max(), rel=1e-12)
+            losses = wavy(simplex(t)).numpy()
+            assert value == pytest.approx(losses.max(), rel=1e-12)
             assert simplex.maximum.value == value
             assert wavy(simplex.maximum.point[None]).item() == pytest.approx(value, rel=1e-12)
             at = simplex(simplex.maximum.barycentric)
@@ -189,8 +189,8 @@ def test_trainable_sides_still_give_a_filtration() -> None:
     )
     t = all_lattice_points(1, 6)
     for edge, value in zip(built.filtration.vertices[1], built.filtration.values[1], strict=True):
-        seen = wavy(built[tuple(int(v) for v in edge)](t)).max().item()
-        assert value == pytest.approx(seen, rel=1e-12)
+        largest = wavy(built[tuple(int(v) for v in edge)](t)).max().item()
+        assert value == pytest.approx(largest, rel=1e-12)
 
 
 def test_save_and_load(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_degenerate_minima_and_failures_are_left_out_and_counted() -> None:
 
 def test_curvatures_are_the_eigenvalues_of_the_hessian() -> None:
     points = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
-    seen = derivatives(double_well(2), points)
-    np.testing.assert_allclose(seen.hessians, [np.diag([8, -4]), np.diag([-4, -4])], atol=1e-12)
+    found = derivatives(double_well(2), points)
+    np.testing.assert_allclose(found.hessians, [np.diag([8, -4]), np.diag([-4, -4])], atol=1e-12)
     assert steepest_curvature(double_well(2), points) == pytest.approx(8)
     flat = derivatives(lambda x: x.sum(dim=1), points)
     assert not flat.hessians.any()

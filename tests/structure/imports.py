@@ -61,14 +61,14 @@ def folder_graph(graph: "nx.DiGraph[str]", files: dict[str, Path]) -> "nx.DiGrap
 
     def folder(name: str) -> str:
         package = files[name].name == "__init__.py"
-        room = name if package else name.rpartition(".")[0]
-        return name if "." not in room else room
+        parent = name if package else name.rpartition(".")[0]
+        return name if "." not in parent else parent
 
-    rooms: nx.DiGraph[str] = nx.DiGraph()
-    rooms.add_nodes_from(map(folder, graph))
+    folders: nx.DiGraph[str] = nx.DiGraph()
+    folders.add_nodes_from(map(folder, graph))
     edges = ((folder(a), folder(b)) for a, b in graph.edges)
-    rooms.add_edges_from((a, b) for a, b in edges if a != b)
-    return rooms
+    folders.add_edges_from((a, b) for a, b in edges if a != b)
+    return folders
 
 
 def circles(graph: "nx.DiGraph[str]") -> list[list[str]]:
@@ -90,13 +90,13 @@ def main() -> None:
     """Print files, edges and circles of files and of folders, then the layers of folders."""
     files = modules()
     graph = file_graph(files)
-    rooms = folder_graph(graph, files)
-    for kind, each in (("files", graph), ("folders", rooms)):
+    folders = folder_graph(graph, files)
+    for kind, each in (("files", graph), ("folders", folders)):
         print(f"{len(each)} {kind}, {each.number_of_edges()} edges, {len(circles(each))} circles")
         for circle in circles(each):
             print("    circle: " + " -> ".join([*circle, circle[0]]))
-    if not circles(rooms):
-        for number, layer in enumerate(layers(rooms)):
+    if not circles(folders):
+        for number, layer in enumerate(layers(folders)):
             print(f"{number:4}  " + "  ".join(layer))
 
 

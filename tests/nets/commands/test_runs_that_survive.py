@@ -47,9 +47,9 @@ def written(folder: Path) -> dict[str, int]:
 def test_killed_at_random_moments_it_ends_with_the_same_bits(whole: Path, tmp_path: Path) -> None:
     """tests/benchmarks/kills.py does so fifty times."""
     moments, out = random.Random(81), tmp_path / "out"
-    seen: dict[str, int] = {}
+    finished: dict[str, int] = {}
     kills = 0
-    while kills < 4 or (not seen and kills < 20):
+    while kills < 4 or (not finished and kills < 20):
         process = start(out)
         records = len(written(out))
         while process.poll() is None and len(written(out)) == records:
@@ -59,13 +59,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(whole: Path, tmp_pa
         process.communicate()
         kills += 1
         now = written(out)
-        assert {name: now[name] for name in seen} == seen  # nothing finished is written again
-        seen = now
-    assert len(seen) > 0
+        assert {name: now[name] for name in finished} == finished  # not written again
+        finished = now
+    assert len(finished) > 0
     succeed(*RUN, "--out", out)
     assert len(written(out)) == 4 + 6 + 4
     now = written(out)
-    assert {name: now[name] for name in seen} == seen
+    assert {name: now[name] for name in finished} == finished
     assert_same_complex(out, whole)
 
 

@@ -203,8 +203,8 @@ def test_a_complex_of_some_of_the_networks_is_read(tmp_path: Path) -> None:
     )
     status = RunStatus.read(tmp_path)
     assert status.state == "finished"
-    for seen, values in zip(status.values, complex_.values, strict=True):
-        np.testing.assert_array_equal(seen, values)
+    for read, values in zip(status.values, complex_.values, strict=True):
+        np.testing.assert_array_equal(read, values)
 
 
 def test_a_certified_run_has_its_own_barcode(tmp_path: Path) -> None:

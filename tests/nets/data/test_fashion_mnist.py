@@ -188,7 +188,7 @@ def changed(content: bytes, start: int, piece: bytes) -> bytes:
         ("test_images", lambda _: idx(np.zeros((5, 28, 27), np.uint8)), "28 x 27 pixels"),
     ],
 )
-def test_fashion_mnist_refuses_a_spoilt_file_in_one_sentence_with_its_name_and_a_cure(
+def test_fashion_mnist_refuses_a_spoilt_file_in_one_sentence_with_its_name_and_a_remedy(
     folder: Path, key: str, spoil: Packing, sentence: str
 ):
     path = folder / FILES[key]

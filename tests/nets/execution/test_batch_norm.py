@@ -92,14 +92,14 @@ def test_stale_statistics_would_show_a_barrier_that_is_not_there():
     second = first + 0.1 * numbers(loss.dim, seed=9).double()
     first[24:28], second[24:28] = 10.0, -10.0
     middle = (first + second) / 2
-    honest = loss(middle[None]).item()
-    assert honest < loss(torch.stack([first, second])).max().item() + 0.1
+    anew = loss(middle[None]).item()
+    assert anew < loss(torch.stack([first, second])).max().item() + 0.1
 
     network = at(model, middle)
     statistics = {k: v for k, v in loss.state_dict(first).items() if "running" in k}
     network.load_state_dict(statistics, strict=False)
     stale = cross_entropy(network.eval()(x), y).item()
-    assert stale > honest + 1.0
+    assert stale > anew + 1.0
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)

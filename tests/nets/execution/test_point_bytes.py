@@ -25,12 +25,12 @@ def test_point_bytes_count_parameters_and_what_a_gradient_keeps():
 @pytest.mark.parametrize("make", [lambda: MLP(144, (30,)), lambda: LeNet(size=12), residual])
 def test_point_bytes_are_those_of_a_whole_mini_batch(make: Callable[[], nn.Module]) -> None:
     """Of the networks' own arrays; and that not the whole mini-batch is run to know it."""
-    images, classes, seen = numbers(600, 1, 12, 12), torch.arange(600) % 10, list[int]()
+    images, classes, sizes = numbers(600, 1, 12, 12), torch.arange(600) % 10, list[int]()
     model = seeded(make)
-    model.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
+    model.register_forward_pre_hook(lambda _, x: sizes.append(len(x[0])))
     loss = NetworkLoss(model, images.flatten(1) if isinstance(model, MLP) else images, classes)
     assert loss.point_bytes() > loss.point_bytes(gradients=False)
-    assert max(seen) <= 32
+    assert max(sizes) <= 32
     point = loss.flatten(model.state_dict())[None].requires_grad_()
     kept = list[int]()
 

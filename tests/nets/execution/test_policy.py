@@ -127,29 +127,29 @@ class Wide(nn.Module):
 
 
 def test_outputs_of_another_type_go_into_the_loss_as_they_are() -> None:
-    seen = list[torch.dtype]()
+    dtypes = list[torch.dtype]()
 
     def loss_fn(outputs: Tensor, targets: Tensor) -> Tensor:
-        seen.append(outputs.dtype)
+        dtypes.append(outputs.dtype)
         return cross_entropy(outputs, targets)
 
     loss = NetworkLoss(Wide(torch.float64), X, Y, loss_fn=loss_fn)
     evaluate(loss, points_near(Wide(torch.float64), 1))
-    assert set(seen) == {torch.float64}
+    assert set(dtypes) == {torch.float64}
 
 
 def strides_of(model: nn.Module, images: Tensor, precision: Precision = "full") -> list[object]:
     """Those of the images as the network gets them: of two parts, and of a mini-batch of 50."""
-    seen = list[object]()
+    strides = list[object]()
     first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
-    first.register_forward_pre_hook(lambda _, x: seen.append(x[0].stride()))
+    first.register_forward_pre_hook(lambda _, x: strides.append(x[0].stride()))
     loss = NetworkLoss(model, images, CLASSES, batching="loop", precision=precision)
     points = points_near(model, 1)
     evaluate(loss, points)  # the first use, which is preceded by checks
-    seen.clear()
+    strides.clear()
     evaluate(loss, points)
     gradient(next(loss.estimates(50, np.random.default_rng(0))), points)
-    return seen
+    return strides
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

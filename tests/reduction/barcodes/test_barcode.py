@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reduction import Barcode, FilteredComplex
-from tests.reduction.ends import bare
+from tests.reduction.endpoints import bare
 
 
 def test_rows_are_sorted_by_birth_death_and_simplex() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, Ends, FilteredComplex
 from tests.oracles.complexes import Arrays, full_complexes, sparse_complexes
-from tests.reduction.ends import NAMES, NAN, bare, mixed
+from tests.reduction.endpoints import NAMES, NAN, bare, mixed
 
 
 def arrays_of(barcode: Barcode) -> list[NDArray[Any]]:

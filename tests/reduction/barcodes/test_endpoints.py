@@ -15,7 +15,7 @@ from reduction import (
     ShapeError,
     TopologyError,
 )
-from tests.reduction.ends import NAMES, NAN, NOTHING, bare, carried, ends, examined, mixed
+from tests.reduction.endpoints import NAMES, NAN, NOTHING, bare, carried, ends, examined, mixed
 
 
 def two(**changed: Any) -> Ends:

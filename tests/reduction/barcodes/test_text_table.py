@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
 from reduction import Barcode, Ends, FilteredComplex, plot_barcode, plot_diagram
-from tests.reduction.ends import NAN, NOTHING, bare, ends, examined, mixed
+from tests.reduction.endpoints import NAN, NOTHING, bare, ends, examined, mixed
 
 # --- the table
 

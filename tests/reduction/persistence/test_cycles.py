@@ -29,7 +29,7 @@ from tests.oracles.complexes import (
 )
 from tests.oracles.homology import Bar, check_cycles, total_order
 from tests.reduction.complete import arranged
-from tests.reduction.ends import bare, mixed
+from tests.reduction.endpoints import bare, mixed
 
 LARGEST_PRIME = 2**31 - 1
 MANY = 4 * settings.default.max_examples if settings.default else 1

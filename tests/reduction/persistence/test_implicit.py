@@ -132,7 +132,7 @@ def test_first_cofacets_are_the_oldest_in_order(arrays: Arrays) -> None:
 
 
 @pytest.mark.parametrize("levels", [0, 40])
-def test_first_cofacets_among_many_are_the_earliest(levels: int) -> None:
+def test_first_cofacets_among_many_are_the_oldest(levels: int) -> None:
     """More new vertices than are added in step, more pairs (v0, v1) than are taken at a time."""
     n = 30 if INTERPRETED else 70
     rng = np.random.default_rng(20263)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reduction import OptionError
 from simplicial import RunError
-from tests.simplicial.schedules import built, loss
+from tests.simplicial.schedulers import built, loss
 
 pytestmark = pytest.mark.engine
 
@@ -113,6 +113,6 @@ def test_workers_that_are_threads_are_refused() -> None:
         Client(
             n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
         ) as client,
-        pytest.raises(OptionError, match="this one was given two batches at once"),
+        pytest.raises(OptionError, match="this one was given two chunks at once"),
     ):
         heights(client, batch=1)

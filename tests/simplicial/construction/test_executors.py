@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reduction import OptionError
 from simplicial import RunError
-from tests.simplicial.schedules import assert_same, built, loss
+from tests.simplicial.schedulers import assert_same, built, loss
 
 
 def die(*_arguments: Any) -> None:
@@ -38,7 +38,7 @@ class Dying:
 def test_a_worker_that_dies_is_told() -> None:
     with (
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
-        pytest.raises(RunError, match="workers must live until their batch ends"),
+        pytest.raises(RunError, match="workers must live until their chunk ends"),
     ):
         built("algorithm 1", loss=Dying(), executor=executor)
 
@@ -66,10 +66,10 @@ class Here(Executor):
     """Works at once, in this process, and counts."""
 
     def __init__(self) -> None:
-        self.batches: list[int] = []
+        self.chunks: list[int] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.batches.append(len(args[2].problem.simplices.vertices))
+        self.chunks.append(len(args[2].problem.simplices.vertices))
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -90,17 +90,17 @@ def test_a_pool_that_is_broken_or_shut_down_is_one_sentence() -> None:
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
     with pytest.raises(BrokenExecutor):
         pool.submit(os._exit, 1).result()
-    with pytest.raises(RunError, match="workers must live until their batch ends, one died"):
+    with pytest.raises(RunError, match="workers must live until their chunk ends, one died"):
         built("algorithm 1", executor=pool)
     fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
     for executor in (pool, fresh):
         executor.shutdown()
-    with pytest.raises(RunError, match="workers must be there until the last batch ends"):
+    with pytest.raises(RunError, match="workers must be there until the last chunk ends"):
         built("algorithm 1", executor=fresh)
 
 
 class Silent(Executor):
-    """Breaks the first batch, and tells nobody when it cancels the others."""
+    """Breaks the first chunk, and tells nobody when it cancels the others."""
 
     def __init__(self) -> None:
         self.futures: list[Future[Any]] = []
@@ -129,6 +129,6 @@ class Closed(Executor):
         return future
 
 
-def test_a_batch_that_the_executor_cancels_is_told() -> None:
+def test_a_chunk_that_the_executor_cancels_is_told() -> None:
     with pytest.raises(RunError, match="the executor cancelled one"):
         built("algorithm 1", executor=Closed(), batch=4)

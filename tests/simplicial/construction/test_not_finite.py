@@ -143,14 +143,14 @@ def test_a_filling_that_was_only_tried_does_not_make_a_simplex_missing() -> None
     elastic = NudgedElastic(segments=4, steps=30)
     corners, tried = POINTS[[0, 1, 2]], []
 
-    def seen(x: Tensor) -> Tensor:
+    def recorded(x: Tensor) -> Tensor:
         tried.append(x.detach().clone())
         return waves(x)
 
     options: dict[str, Any] = {"optimizer": elastic, "tolerance": None, "progress": False}
-    build_complex(Minima(corners, seen), 1, **options)
+    build_complex(Minima(corners, recorded), 1, **options)
     on_edges = torch.cat(tried)
-    whole = build_complex(Minima(corners, seen), 2, **options)
+    whole = build_complex(Minima(corners, recorded), 2, **options)
     kept = torch.cat([on_edges, whole.control_points, whole[(0, 1, 2)](interior_lattice(2, 12))])
     places = torch.cat(tried)
     holes = places[torch.cdist(places, kept).amin(dim=1) > 0.05][[0, -1]]
@@ -164,7 +164,7 @@ def test_a_filling_that_was_only_tried_does_not_make_a_simplex_missing() -> None
 
 
 @pytest.mark.parametrize("batch", [1, 3, None])
-def test_neither_batches_nor_a_store_change_what_is_missing(
+def test_neither_chunks_nor_a_store_change_what_is_missing(
     tmp_path: Path, batch: int | None
 ) -> None:
     alone, _ = told(built, hole)
@@ -175,8 +175,8 @@ def test_neither_batches_nor_a_store_change_what_is_missing(
     status = RunStatus.read(tmp_path)
     assert status.state == "finished"
     assert list(status.failed) == [(0, 1)]
-    for seen, values in zip(status.values, stored.values, strict=True):
-        np.testing.assert_array_equal(seen, values)
+    for read, values in zip(status.values, stored.values, strict=True):
+        np.testing.assert_array_equal(read, values)
     calls: list[int] = []
 
     def counted(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 
 from simplicial import LossComplex
 from tests.simplicial.construction.test_executors import Here
-from tests.simplicial.schedules import OPTIMIZERS, assert_same, built
+from tests.simplicial.schedulers import OPTIMIZERS, assert_same, built
 
 
 @pytest.fixture(scope="module", params=list(OPTIMIZERS))
@@ -17,12 +17,12 @@ def whole(request: pytest.FixtureRequest) -> tuple[str, LossComplex]:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7])
-def test_the_batch_changes_no_bit(whole: tuple[str, LossComplex], batch: int) -> None:
+def test_the_chunk_changes_no_bit(whole: tuple[str, LossComplex], batch: int) -> None:
     assert_same(built(whole[0], batch=batch), whole[1])
 
 
 @pytest.mark.parametrize("tolerance", [None, 1e-3])
-def test_a_batch_is_measured_alike(tolerance: float | None) -> None:
+def test_a_chunk_gets_the_same_maxima(tolerance: float | None) -> None:
     a, b = (built("elastic", batch=batch, tolerance=tolerance) for batch in (None, 2))
     assert_same(a, b)
 
@@ -35,10 +35,10 @@ def test_workers_change_no_bit(
     assert_same(built(name, executor=pools[count]), alone)
 
 
-def test_a_worker_gets_a_batch_of_simplices() -> None:
+def test_a_worker_gets_a_chunk_of_simplices() -> None:
     executor = Here()
     assert_same(built("algorithm 1", executor=executor, batch=4), built("algorithm 1"))
-    assert executor.batches == [4, 4, 2, 4, 4, 2]
+    assert executor.chunks == [4, 4, 2, 4, 4, 2]
 
 
 def test_another_budget_of_memory_goes_on(tmp_path: Path) -> None:

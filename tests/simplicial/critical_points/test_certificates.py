@@ -112,12 +112,12 @@ def line(x: Tensor) -> Tensor:
 
 
 def test_critical_values_stand_for_sampled_ones() -> None:
-    """A straight edge between points beside minima, seen at three points between them only."""
+    """A straight edge between points beside minima, evaluated at three points between them only."""
     points = np.array([[-1.04, 0.03], [0.97, 0.02]])
     options = {"optimizer": STRAIGHT, "simplex_map": Edgewise(3), "resolution": 4}
     built = build(line, points, 1, tolerance=None, **options)
-    seen = [((np.array([1 - t, t]) @ points)[None]) for t in (0.25, 0.5, 0.75)]
-    highest = max(line(torch.tensor(x)).item() for x in seen)
+    evaluated = [((np.array([1 - t, t]) @ points)[None]) for t in (0.25, 0.5, 0.75)]
+    highest = max(line(torch.tensor(x)).item() for x in evaluated)
     assert built.maxima[1] == pytest.approx([highest])
     assert highest < 0.999
     assert (built.maxima[0] > 1e-3).all()

@@ -274,10 +274,10 @@ def test_more_negative_eigenvalues_than_were_computed_are_unknown(
 
 def test_a_hessian_as_a_map_is_the_hessian() -> None:
     point = torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64)
-    seen, dense = hessian_operator(waves(3), point), derivatives(waves(3), point[None])
-    assert seen.value == dense.values[0]
-    torch.testing.assert_close(seen.gradient, dense.gradients[0])
-    columns = torch.stack([seen.hessian(axis) for axis in torch.eye(3).double()])
+    sparse, dense = hessian_operator(waves(3), point), derivatives(waves(3), point[None])
+    assert sparse.value == dense.values[0]
+    torch.testing.assert_close(sparse.gradient, dense.gradients[0])
+    columns = torch.stack([sparse.hessian(axis) for axis in torch.eye(3).double()])
     assert columns.abs().min() > 1e-3
     torch.testing.assert_close(columns, dense.hessians[0])
     assert not hessian_operator(lambda x: x.sum(dim=1), point).hessian(point).any()

@@ -14,7 +14,7 @@ from simplicial.construction.finishing import REFINED_BYTES
 from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import lay_out
-from simplicial.maps.control_points import straight as straight_pool
+from simplicial.maps.control_points import straight as straight_simplices
 from simplicial.maps.lattice import lattice
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.maxima import Maxima
@@ -68,9 +68,9 @@ def brute(loss: Formula, pieces: Floats) -> float:
         corners, best, size = pieces[which // len(shares)], shares[which % len(shares)], 0.2
         for _ in range(25):
             near = np.vstack([best, (1 - size) * best + size * shares])
-            seen = loss(torch.as_tensor(near @ corners)).numpy()
-            best, size = near[seen.argmax()], size / 2
-            largest = max(largest, seen.max())
+            losses = loss(torch.as_tensor(near @ corners)).numpy()
+            best, size = near[losses.argmax()], size / 2
+            largest = max(largest, losses.max())
     return float(largest)
 
 
@@ -94,14 +94,14 @@ def measured(
     """What is found, and what was known: the largest value at control points on faces."""
     m, c, d = controls.shape
     r = simplex_dim(simplex_map, c)
-    mesh, pool = Mesh.of(simplex_map, r), controls.reshape(m * c, d)
+    mesh, points = Mesh.of(simplex_map, r), controls.reshape(m * c, d)
     rows = np.arange(m * c).reshape(m, c)
-    seen = values_and_gradients(loss, pool)
+    at_controls = values_and_gradients(loss, points)
     faces = np.setdiff1d(np.arange(c), mesh.inside)
-    level = seen.values[rows[:, faces]].max(axis=1) if known is None else known
+    level = at_controls.values[rows[:, faces]].max(axis=1) if known is None else known
     found = refined_maxima(
         loss,
-        EvaluatedSimplices(pool, seen, rows, mesh),
+        EvaluatedSimplices(points, at_controls, rows, mesh),
         known=level,
         tolerance=tolerance,
         memory=memory,
@@ -152,16 +152,16 @@ def test_the_maximum_is_the_one_of_brute_force(
 
 
 @pytest.mark.parametrize(("loss", "simplex_map", "r", "d", "count"), CASES)
-def test_the_place_has_the_value(
+def test_the_barycentric_coordinates_have_the_value(
     loss: Formula, simplex_map: SimplexMap, r: int, d: int, count: int
 ) -> None:
     controls, mesh = bent(200 + r, simplex_map, r, d, count), Mesh.of(simplex_map, r)
     found, _ = measured(loss, controls, simplex_map)
-    seen = np.isfinite(found.maxima.values)
-    assert seen.any()
-    np.testing.assert_allclose(found.maxima.barycentric[seen].sum(axis=1), 1)
+    higher = np.isfinite(found.maxima.values)
+    assert higher.any()
+    np.testing.assert_allclose(found.maxima.barycentric[higher].sum(axis=1), 1)
     assert (found.maxima.barycentric >= 0).all()
-    for simplex in np.flatnonzero(seen):
+    for simplex in np.flatnonzero(higher):
         point = psi(mesh, controls[simplex].numpy(), found.maxima.barycentric[simplex])
         value = loss(torch.as_tensor(point)[None]).item()
         assert value == pytest.approx(found.maxima.values[simplex], rel=1e-10, abs=1e-10)
@@ -349,13 +349,15 @@ def test_refined_maxima_stop_at_rounding() -> None:
 def test_what_a_face_reaches_is_looked_at_in_the_centre_of_pieces_only() -> None:
     """Of three pieces two: the lattice has a point in the middle one."""
     layout = lay_out(2, 1, Edgewise(3))
-    pool = straight_pool(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout)
-    seen = values_and_gradients(low_wall, pool)
-    lattice = CheckPoints(np.full((1, 2), 0.5), low_wall(pool[:1] * 0).numpy()[None])
+    points = straight_simplices(
+        torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout
+    )
+    at_controls = values_and_gradients(low_wall, points)
+    lattice = CheckPoints(np.full((1, 2), 0.5), low_wall(points[:1] * 0).numpy()[None])
     mesh = Mesh.of(Edgewise(3), 1)
-    simplices = EvaluatedSimplices(pool, seen, layout.simplices[1].controls, mesh)
-    for floor, refines in ((105.0, False), (100.0, True)):
-        known = np.maximum(lattice.values[:, 0], floor)
+    simplices = EvaluatedSimplices(points, at_controls, layout.simplices[1].controls, mesh)
+    for face_maximum, refines in ((105.0, False), (100.0, True)):
+        known = np.maximum(lattice.values[:, 0], face_maximum)
         tolerance = np.array([1e-10])
         found = refined_maxima(
             low_wall, simplices, known=known, tolerance=tolerance, memory=MEMORY,

@@ -19,17 +19,17 @@ from simplicial.options import MEMORY
 
 def on_a_segment(formula: Callable[[Tensor], Tensor], known: float, tolerance: float) -> Refinement:
     """The largest of formula(x) on [0, 1], a single linear piece."""
-    pool = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    points = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
     order = torch.as_tensor(Edgewise(1).control_points(1)[:, 1:])
-    assert torch.equal(order, pool)
+    assert torch.equal(order, points)
 
     def loss(x: Tensor) -> Tensor:
         return formula(x[:, 0])
 
-    seen = values_and_gradients(loss, pool)
-    mesh, floor = Mesh.of(Edgewise(1), 1), np.array([known])
-    segment = EvaluatedSimplices(pool, seen, np.array([[0, 1]]), mesh)
-    return refined_maxima(loss, segment, known=floor, tolerance=tolerance, memory=MEMORY)
+    at_controls = values_and_gradients(loss, points)
+    mesh, face_maxima = Mesh.of(Edgewise(1), 1), np.array([known])
+    segment = EvaluatedSimplices(points, at_controls, np.array([[0, 1]]), mesh)
+    return refined_maxima(loss, segment, known=face_maxima, tolerance=tolerance, memory=MEMORY)
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])

@@ -32,13 +32,13 @@ def found_after_a_lattice(
 ) -> tuple[Refinement, float]:
     """On the straight simplex with corners at 0 and at the unit vectors; the lattice's largest."""
     controls = straight(np.vstack([np.zeros(r), np.eye(r)])[None], simplex_map)
-    mesh, pool = Mesh.of(simplex_map, r), controls[0]
-    seen = values_and_gradients(loss, pool)
+    mesh, points = Mesh.of(simplex_map, r), controls[0]
+    at_controls = values_and_gradients(loss, points)
     places = interior_lattice(r, resolution)
     values = loss(torch.as_tensor(places[:, 1:])).numpy()[None]
-    known = np.maximum(values.max(axis=1), seen.values.max())
+    known = np.maximum(values.max(axis=1), at_controls.values.max())
     lattice = CheckPoints(places, values) if seen_before else None
-    simplex = EvaluatedSimplices(pool, seen, np.arange(len(pool))[None], mesh)
+    simplex = EvaluatedSimplices(points, at_controls, np.arange(len(points))[None], mesh)
     return refined_maxima(
         loss, simplex, known=known, tolerance=1e-9, memory=MEMORY, check_points=lattice
     ), float(values.max())

@@ -182,8 +182,8 @@ def test_more_dimensions_are_as_low_as_their_faces() -> None:
     points = np.random.default_rng(1).normal(size=(4, 3))
     built = build(lambda x: x.square().sum(dim=1), points, 3, NudgedElastic(segments=4, steps=20))
     for r in range(1, 4):
-        floor = maximum_over_facets(built.maxima[r - 1], built.simplices[r].vertices)
-        np.testing.assert_array_equal(built.maxima[r], floor)
+        face_maxima = maximum_over_facets(built.maxima[r - 1], built.simplices[r].vertices)
+        np.testing.assert_array_equal(built.maxima[r], face_maxima)
 
 
 @pytest.mark.parametrize("memory", [SMALL, 2**30])
@@ -192,17 +192,19 @@ def test_progress_never_passes_its_end(r: int, memory: int) -> None:
     """And a path's relaxations, of which none is left out, report every step."""
     loss, elastic = himmelblau(), NudgedElastic(segments=5, steps=20)
     layout = lay_out(4, r, elastic.simplex_map)
-    pool = straight(torch.tensor(loss.minima), layout)
-    floor = np.full(len(layout.simplices[r].vertices), -1.0)
+    points = straight(torch.tensor(loss.minima), layout)
+    face_maxima = np.full(len(layout.simplices[r].vertices), -1.0)
     sides = slice(4, layout.rows(r).start)
-    seen = values_and_gradients(loss, pool[: sides.stop])
-    stage = OptimisationProblem(layout.simplices[r], layout.rows(r), sides, 0, memory, floor, seen)
-    rounds: list[int] = []
-    elastic.optimise(loss, pool, stage, lambda: rounds.append(1))
-    assert 0 < len(rounds) <= elastic.step_count(loss, pool, stage)
+    at_controls = values_and_gradients(loss, points[: sides.stop])
+    problem = OptimisationProblem(
+        layout.simplices[r], layout.rows(r), sides, 0, memory, face_maxima, at_controls
+    )
+    steps: list[int] = []
+    elastic.optimise(loss, points, problem, lambda: steps.append(1))
+    assert 0 < len(steps) <= elastic.step_count(loss, points, problem)
     if r == 1:
-        assert len(rounds) == elastic.step_count(loss, pool, stage)
-        assert len(rounds) == 22 * (2 if memory == SMALL else 1)  # 19 points are 3 paths of 6
+        assert len(steps) == elastic.step_count(loss, points, problem)
+        assert len(steps) == 22 * (2 if memory == SMALL else 1)  # 19 points are 3 paths of 6
 
 
 def test_dimensions_without_control_points_of_their_own_stay_as_they_are() -> None:

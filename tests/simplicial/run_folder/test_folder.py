@@ -252,8 +252,8 @@ def test_a_record_of_another_number_name_or_folder_is_refused(tmp_path: Path) ->
             assert store.get("edges", 1) is not None
 
 
-def test_a_batch_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
-    """The checkpoint of another batch, or under another step's name, is passed over."""
+def test_a_chunk_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
+    """The checkpoint of another chunk, or under another step's name, is passed over."""
     with RunFolder(tmp_path / "run") as store:
         one, other = store.checkpoint("edges: [0]"), store.checkpoint("edges: [1]")
         other.save(4, RECORD)
@@ -271,7 +271,7 @@ def test_a_batch_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
 
 def test_a_checkpoint_counts_steps_beyond_six_digits(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as store:
-        checkpoint = store.checkpoint("a batch")
+        checkpoint = store.checkpoint("a chunk")
         for step in (999_999, 1_000_000):
             checkpoint.save(step, Record({"main": torch.full((2,), float(step))}, {}))
         found = checkpoint.load()

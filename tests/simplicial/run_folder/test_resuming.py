@@ -16,7 +16,7 @@ from simplicial.loss import StochasticLoss
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
-from tests.simplicial.schedules import POINTS, Counting, assert_same, built, loss
+from tests.simplicial.schedulers import POINTS, Counting, assert_same, built, loss
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ class Stochastic(StochasticLoss):
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.usefixtures("every_epoch")
-def test_a_batch_goes_on_from_the_last_epoch_that_was_saved(
+def test_a_chunk_goes_on_from_the_last_epoch_that_was_saved(
     tmp_path: Path, momentum: float
 ) -> None:
     """Three steps an epoch; epochs that were saved are not trained again."""
@@ -195,5 +195,5 @@ def test_an_epoch_of_other_points_is_refused(tmp_path: Path) -> None:
         built("algorithm 1", loss=Counting(100), store=tmp_path)
     folder = next((tmp_path / "unfinished").iterdir())
     Checkpoint(tmp_path, folder.name).save(9, Record({"main": torch.zeros(2, 3)}, {}))
-    with pytest.raises(DataError, match="a batch goes on from its own control points"):
+    with pytest.raises(DataError, match="a chunk goes on from its own control points"):
         built("algorithm 1", store=tmp_path)

@@ -1,4 +1,4 @@
-"""A complex that is built by batches, as tests call it, and losses that break."""
+"""A complex that is built by chunks, as tests call it, and losses that break."""
 
 from typing import Any
 
