@@ -53,7 +53,7 @@ def _mkl_is_off() -> bool:
 
 @contextmanager
 def torch_threads(count: int) -> Generator[None]:
-    """As many threads of torch as given in this block, and the former number behind it."""
+    """A number of threads of torch in this block, and the former number behind it."""
     import torch
 
     before = torch.get_num_threads()

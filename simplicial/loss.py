@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
 
     @classmethod
     def joined(cls, parts: "list[Evaluation]") -> Self:
-        """One after the other, at least one; all have an accuracy, or none has."""
+        """The values of all parts, at least one; all have an accuracy, or none has."""
         scores = [part.accuracy for part in parts if part.accuracy is not None]
         losses = np.concatenate([part.loss for part in parts])
         return cls(losses, np.concatenate(scores) if scores else None)

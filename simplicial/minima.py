@@ -174,7 +174,7 @@ def _check_seen(seen: Any, n: int) -> None:
 
 
 def _new_points(old: Tensor, added: Tensor) -> NDArray[np.int64]:
-    """Which of `added` (m, d) lie off all of `old` (n, d)."""
+    """Rows of `added` (m, d) that lie off all of `old` (n, d)."""
     both = torch.cat([old, added])
     spread = (both.amax(dim=0) - both.amin(dim=0)).norm()
     # by differences: the products of the quicker way do not tell close points apart

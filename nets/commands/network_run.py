@@ -40,7 +40,7 @@ class Inputs(NamedTuple):
 
     @classmethod
     def read(cls, settings: NetworkSettings) -> "Inputs":
-        """As the settings name them. Raises DataError, OptionError, CapacityError."""
+        """The data that the settings name. Raises DataError, OptionError, CapacityError."""
         images = load(
             settings.data,
             settings.data_dir,
@@ -63,7 +63,7 @@ class Inputs(NamedTuple):
         return cls(images, model, [read_checkpoint(path) for path in settings.checkpoints])
 
     def losses(self, settings: NetworkSettings) -> tuple[NetworkLoss, NetworkLoss]:
-        """On the training images, and on the test images."""
+        """The losses on the training images, and on the test images."""
         images = self.images
         train, test = (
             NetworkLoss(

@@ -124,7 +124,7 @@ class FunctionalModel:
     def values(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
     ) -> tuple[Tensor, Tensor]:
-        """As `run`, for points of the coordinates' dtype on the device, by torch's own graph.
+        """Results of `run` at points of the coordinates' dtype on the device, by torch's own graph.
 
         Buffers may change in place. Losses and accuracies are 0 in "statistics".
         """
@@ -214,7 +214,7 @@ class FunctionalModel:
     def _gradients(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `values`, and the losses' gradients (batch, d).
+        """Results of `values`, and the losses' gradients (batch, d).
 
         Where points come one after another, so do gradients: what one keeps is kept for one point.
         """
@@ -234,7 +234,7 @@ class FunctionalModel:
     def _batched(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
     ) -> tuple[Tensor, Tensor]:
-        """As `values`, all points at once."""
+        """Results of `values`, all points at once."""
         batched = vmap(partial(self._one, examples=examples, mode=mode), randomness="same")
         if len(points) > 1:
             return batched(self.coordinates.views(points), dict(buffers))

@@ -94,7 +94,7 @@ def _ends_document(ends: Ends) -> dict[str, Any]:
 
 
 def _ends(document: dict[str, Any]) -> Ends:
-    """What `_ends_document` made a document of. Raises anything."""
+    """The ends of a document that `_ends_document` made. Raises anything."""
     certified, morse = _typed(document["certified"], bool), _typed(document["morse"], int)
     return Ends(
         np.array(certified, np.bool_),

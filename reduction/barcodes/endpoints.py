@@ -148,7 +148,7 @@ def _owned(name: str, given: Any) -> NDArray[Any]:
 
 
 def _check_found(ends: Ends) -> None:
-    """Where there is a point it is finite, and has a gradient; elsewhere all is nan."""
+    """Check that points that are there are finite, with a gradient, and that all else is nan."""
     found, norms, eigenvalues = ends.found, ends.gradient_norms, ends.eigenvalues
     _refuse(
         np.where(found[:, None], ~np.isfinite(ends.points), ~np.isnan(ends.points)),

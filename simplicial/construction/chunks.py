@@ -54,7 +54,7 @@ class Chunk:
         return (self.problem.inside.stop - self.problem.inside.start) // len(self)
 
     def part(self, some: slice, name: str) -> Self:
-        """Some of the simplices, as they are before they are trained.
+        """The chunk of some of the simplices, as they are before they are trained.
 
         name  of the part, by which its checkpoint is told from those of other parts
         """

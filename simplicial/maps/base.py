@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 
 
 class Location(NamedTuple):
-    """Where points of the standard simplex lie in a subdivision.
+    """Positions of points of the standard simplex in a subdivision.
 
     corners  (..., r+1) int64    the control points at the corners of each point's linear piece
     weights  (..., r+1) float64  barycentric coordinates in that piece: non-negative, rows sum to 1
@@ -100,5 +100,5 @@ def face_positions(simplex_map: SimplexMap, r: int) -> list[tuple[tuple[int, ...
 
 
 def interior_controls(simplex_map: SimplexMap, r: int) -> Ints:
-    """Which control points of an r-simplex lie on no proper face, as positions."""
+    """Positions of the control points of an r-simplex that lie on no proper face."""
     return np.flatnonzero((simplex_map.control_points(r) > 0).all(axis=1))

@@ -83,7 +83,7 @@ class Mesh:
         return (controls[:, a] - controls[:, b]).norm(dim=2).mean(dim=1)
 
     def spread(self, controls: Tensor) -> Tensor:
-        """From each inner control point to the mean of its neighbours, (m, i, d)."""
+        """Vectors (m, i, d) from each inner control point to the mean of its neighbours."""
         at, present = self._rows(controls)
         share = present.to(controls) / present.sum(dim=1, keepdim=True)
         means = torch.einsum("iq,miqd->mid", share, controls[:, at])
