@@ -206,7 +206,7 @@ def test_a_narrow_bump_inside_a_triangle() -> None:
     np.testing.assert_allclose(found.maxima.barycentric[0], [0.35, 0.29, 0.36], atol=1e-4)
 
 
-def test_what_is_known_to_be_higher_is_looked_at_once() -> None:
+def test_what_is_known_to_be_higher_is_evaluated_once() -> None:
     """At the centre of each piece; the largest of these and of inner control points is told."""
     controls = bent(301, Edgewise(5), 2, 2, 4)
     loss = random_trigonometric(8, 2)
@@ -346,7 +346,7 @@ def test_refined_maxima_stop_at_rounding() -> None:
     assert built.evaluations <= 2 + 1 + 4 + 4
 
 
-def test_what_a_face_reaches_is_looked_at_in_the_centre_of_pieces_only() -> None:
+def test_what_a_face_reaches_is_evaluated_in_the_centre_of_pieces_only() -> None:
     """Of three pieces two: the lattice has a point in the middle one."""
     layout = lay_out(2, 1, Edgewise(3))
     points = straight_simplices(
