@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction.validation import as_integer, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import (
     DifferentiatedLoss,
@@ -38,7 +39,7 @@ def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, gradients: 
     """
     memory = byte_count(memory)
     if isinstance(loss, SizedLoss):
-        size = loss.point_bytes(gradients=gradients)
+        size = as_integer("point_bytes", loss.point_bytes(gradients=gradients), 1)
     else:
         size = SCRATCH * points.shape[-1] * points.element_size()
     return max(1, memory // size)
@@ -98,7 +99,7 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
             values = loss(batch.clone())  # a loss may write into what it is given
             _check_shape(values, batch)
             return Evaluation(values.double().cpu().numpy(), None)
-        found = loss.evaluate(batch.clone())
+        found = _declared(loss, "evaluate", loss.evaluate(batch.clone()), Evaluation)
         for values in (found.loss, found.accuracy):
             if values is not None:
                 _check_shape(values, batch, (np.ndarray, Tensor))
@@ -122,8 +123,14 @@ def values_and_gradients(loss: Loss, points: Tensor, memory: int = MEMORY) -> Va
     def evaluated(some: slice) -> ValueAndGradient:
         batch = points.detach()[some]
         if isinstance(loss, DifferentiatedLoss):
-            value, gradients = loss.values_and_gradients(batch.clone())
+            pair = loss.values_and_gradients(batch.clone())
+            value, gradients = _declared(loss, "values_and_gradients", pair, tuple)
             _check_shape(value, batch)
+            if not isinstance(gradients, Tensor) or gradients.shape != batch.shape:
+                raise LossError(
+                    "values_and_gradients must return gradients of the points' shape "
+                    f"{tuple(batch.shape)}, got {short_repr(gradients)}: return one row for each"
+                )
         else:
             _, value, gradients = _differentiate(loss, batch, twice=False)
         return ValueAndGradient(value.detach().double().cpu().numpy(), gradients.detach())
@@ -240,6 +247,16 @@ def _times_hessian(g: Tensor, x: Tensor, v: Tensor) -> Tensor:
     return torch.autograd.grad((g * v).sum(), x, retain_graph=True, materialize_grads=True)[
         0
     ].detach()
+
+
+def _declared(loss: Loss, ability: str, given: Any, kind: type[Part]) -> Part:
+    """The result of a method that a loss declares. Raises LossError for another type."""
+    if not isinstance(given, kind):
+        raise LossError(
+            f"{ability} of a loss that declares it must return a {kind.__name__}, that of "
+            f"{type(loss).__name__} gives {short_repr(given)}: see simplicial.loss"
+        )
+    return given
 
 
 def _check_shape(values: Any, points: Tensor, kinds: tuple[type, ...] = (Tensor,)) -> None:

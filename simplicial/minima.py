@@ -140,6 +140,11 @@ class Minima:
         vectors = [loss.flatten(network) for network in networks]
         if not vectors:
             raise ShapeError("minima need at least one point, got no state dict: give one or more")
+        if not all(isinstance(vector, Tensor) for vector in vectors):
+            raise LossError(
+                f"flatten of {type(loss).__name__} must return a tensor (d,), got "
+                f"{short_repr(vectors[0])}: see simplicial.loss.ParametrizedLoss"
+            )
         return cls(torch.stack(vectors), loss)
 
 

@@ -6,7 +6,7 @@ case r = 0: one control point, W = 1. So networks, edges, triangles, ... are tra
 lines, all simplices of a dimension in one batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from reduction import OptionError, ShapeError
 from reduction.validation import as_integer, short_repr
-from simplicial.errors import NotFiniteError
+from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import (
     AdaptiveBatches,
     gradient,
@@ -224,7 +224,13 @@ def _momentum(moving: Tensor, optimizer: torch.optim.SGD) -> Tensor:
 def _estimates(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
     """One epoch: the loss's estimates on mini-batches, or the loss itself once."""
     if isinstance(loss, StochasticLoss):
-        yield from loss.estimates(batch_size, rng)
+        estimates = loss.estimates(batch_size, rng)
+        if not isinstance(estimates, Iterable):
+            raise LossError(
+                "estimates of a loss that declares them must be an iterator of losses, those of "
+                f"{type(loss).__name__} are {short_repr(estimates)}: see simplicial.loss"
+            )
+        yield from estimates
     else:
         yield loss
 

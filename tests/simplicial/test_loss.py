@@ -1,5 +1,6 @@
 """What a loss may return, and what is said of one that breaks its contract."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from simplicial import Algorithm1, Evaluation, Minima, Recipe, build_complex, find_minima
+from reduction import TopologyError
+from simplicial import (
+    Algorithm1,
+    Barycentric,
+    Evaluation,
+    Minima,
+    OptimisationProblem,
+    Recipe,
+    build_complex,
+    find_minima,
+)
 from simplicial.errors import LossError
 from simplicial.evaluation import evaluate, gradient, steepest_curvature, values_and_gradients
 from simplicial.landscapes import double_well
-from simplicial.loss import ScoredLoss
+from simplicial.loss import (
+    DifferentiatedLoss,
+    ParametrizedLoss,
+    ScoredLoss,
+    SizedLoss,
+    StochasticLoss,
+)
+from simplicial.maps.control_points import lay_out
 
 POINTS = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
 
@@ -81,6 +99,55 @@ def test_methods_that_are_named_like_abilities_are_not_taken_for_them() -> None:
     assert len(find_minima(Undeclared(), dim=2, starts=20, box=(-1, 1))) == 1
     with pytest.raises(LossError, match=r"need a ParametrizedLoss, .* Undeclared is none"):
         Minima.from_state_dicts([], Undeclared())
+
+
+class Wrong(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss):
+    """A loss whose declared methods return what they should not."""
+
+    @property
+    def dim(self) -> int:
+        return 2
+
+    def __init__(self, bytes_of_a_point: Any = 8) -> None:
+        self.bytes_of_a_point = bytes_of_a_point
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return square(x)
+
+    def evaluate(self, points: Tensor) -> Any:
+        return square(points)
+
+    def estimates(self, batch_size: int, rng: np.random.Generator) -> Any:
+        return None
+
+    def values_and_gradients(self, points: Tensor) -> Any:
+        return square(points), square(points)
+
+    def point_bytes(self, *, gradients: bool = True) -> Any:
+        return self.bytes_of_a_point
+
+    def flatten(self, network: object) -> Any:
+        return "a point"
+
+
+def trained(loss: Wrong) -> None:
+    problem = OptimisationProblem(lay_out(2, 0, Barycentric()).simplices[0], slice(2), slice(0), 0)
+    Algorithm1(recipe=Recipe(epochs=1)).optimise(loss, POINTS.clone(), problem, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("use", "sentence"),
+    [
+        (lambda: evaluate(Wrong(), POINTS), "evaluate .* must return a Evaluation, .* Wrong gives"),
+        (lambda: values_and_gradients(Wrong(), POINTS), r"gradients of the points' shape \(2, 2\)"),
+        (lambda: evaluate(Wrong("8 bytes"), POINTS), "point_bytes must be a whole number"),
+        (lambda: trained(Wrong()), "estimates .* must be an iterator of losses, .* are None"),
+        (lambda: Minima.from_state_dicts([{}], Wrong()), r"must return a tensor \(d,\), got 'a p"),
+    ],
+)
+def test_abilities_that_return_the_wrong_thing(use: Callable[[], Any], sentence: str) -> None:
+    with pytest.raises(TopologyError, match=sentence):
+        use()
 
 
 def test_points_and_loss_of_double_wells_are_still_taken() -> None:
