@@ -36,6 +36,7 @@ from simplicial import (
     OptimisationProblem,
     Optimizer,
     build_complex,
+    configure_process,
 )
 
 PENALTY = 1e-3
@@ -190,4 +191,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    configure_process()
     main()

@@ -27,7 +27,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from reduction import Barcode
-from simplicial import Algorithm1, Edgewise, Minima, NudgedElastic, build_complex, find_minima
+from simplicial import (
+    Algorithm1,
+    Edgewise,
+    Minima,
+    NudgedElastic,
+    build_complex,
+    configure_process,
+    find_minima,
+)
 from simplicial.landscapes import (
     Landscape,
     double_well,
@@ -179,4 +187,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    configure_process()
     main()

@@ -32,7 +32,14 @@ from scipy.optimize import linear_sum_assignment
 
 from reduction import Barcode
 from reduction.plots import COLOURS
-from simplicial import LossComplex, NudgedElastic, OptimisedSimplex, build_complex, find_minima
+from simplicial import (
+    LossComplex,
+    NudgedElastic,
+    OptimisedSimplex,
+    build_complex,
+    configure_process,
+    find_minima,
+)
 from simplicial.landscapes import Landscape, gaussian_mixture
 from tests.oracles.cubical import end_error, refined_bars
 
@@ -351,4 +358,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    configure_process()
     main()

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simplicial import Edgewise, Minima, NudgedElastic, build_complex
+from simplicial import Edgewise, Minima, NudgedElastic, build_complex, configure_process
 from simplicial.evaluation import derivatives
 from simplicial.landscapes import (
     Landscape,
@@ -352,4 +352,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    configure_process()
     main()
