@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction.barcodes.barcode import Barcode
-from reduction.barcodes.compute import persistence
+from reduction.barcodes.compute import barcode_of_pairs
 from reduction.errors import DataError, DimensionError, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.filtrations.cliques import clique_filtration
@@ -29,6 +29,8 @@ from reduction.filtrations.rips import rips_filtration
 from reduction.filtrations.simplices import Simplices
 from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
+from reduction.persistence.cohomology import pairings
+from reduction.persistence.fields import prime
 from reduction.validation import as_bool, is_whole, length_of, short_repr
 
 if TYPE_CHECKING:  # loaded where they are used
@@ -226,7 +228,9 @@ class FilteredComplex:
         top = self.dim - 1 if max_index is None else max_index
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)
-        return persistence(self._filtration, field, top, keep_zero=keep_zero)
+        p = prime(field)
+        pairs = pairings(self._filtration, p, top)
+        return barcode_of_pairs(self._filtration, pairs, p, keep_zero=keep_zero)
 
     def canonical_form(self, field: int = 2) -> CanonicalForm:
         """A basis of the chains in which the boundary operator over Z/field is a matching.

@@ -106,8 +106,7 @@ def build_complex(
     check_build(len(minima), max_dim, options)
     _check_size(minima, max_dim, simplex_map, options)
     state = ConstructionState.of_vertices(
-        minima.loss,
-        (minima.points, minima.values),
+        minima,
         lay_out(len(minima), max_dim, simplex_map),
         options,
         gradients=tolerance is not None or optimizer.takes_gradients,

@@ -21,8 +21,8 @@ from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.validation import as_integer
 from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
-from simplicial.evaluation import evaluate
-from simplicial.loss import Evaluation, Loss, check_callable
+from simplicial.evaluation import check_callable, evaluate
+from simplicial.loss import Evaluation, Loss
 from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices, control_point_count, lay_out

@@ -31,6 +31,16 @@ CPU_MEMORY = "can't allocate memory"  # what torch says of a CPU, by no class of
 SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a point
 
 
+def check_callable(loss: Any) -> None:
+    """Raise LossError for what cannot be called, and for a class."""
+    if not callable(loss) or isinstance(loss, type):
+        got = f"the class {loss.__name__}" if isinstance(loss, type) else type(loss).__name__
+        raise LossError(
+            f"a loss must be callable on points (batch, d), got {got}: pass a function or a "
+            "NetworkLoss"
+        )
+
+
 def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, gradients: bool = True) -> int:
     """Number of points like those of `points`, (batch, d), that fit into `memory` bytes: 1 or more.
 

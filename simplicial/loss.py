@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.errors import LossError
-
 Loss = Callable[[Tensor], Tensor]
 
 
@@ -112,16 +110,6 @@ class BoundedLoss(DeclaredLoss):
     @abstractmethod
     def dim(self) -> int:
         """d, the number of coordinates of a point."""
-
-
-def check_callable(loss: Any) -> None:
-    """Raise LossError for what cannot be called, and for a class."""
-    if not callable(loss) or isinstance(loss, type):
-        got = f"the class {loss.__name__}" if isinstance(loss, type) else type(loss).__name__
-        raise LossError(
-            f"a loss must be callable on points (batch, d), got {got}: pass a function or a "
-            "NetworkLoss"
-        )
 
 
 def __getattr__(name: str) -> Any:

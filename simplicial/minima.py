@@ -12,8 +12,8 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from reduction.validation import short_repr
 from simplicial.errors import LossError
-from simplicial.evaluation import evaluate
-from simplicial.loss import Evaluation, Loss, ParametrizedLoss, check_callable
+from simplicial.evaluation import check_callable, evaluate
+from simplicial.loss import Evaluation, Loss, ParametrizedLoss
 from simplicial.options import MEMORY
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one

@@ -1,28 +1,28 @@
 """The barcode of a filtration: its persistence pairs, with the values of their simplices."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from reduction.barcodes.barcode import Barcode, Located
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import bars_order
-from reduction.persistence.cohomology import pairings
 from reduction.persistence.cycles import Cycles
-from reduction.persistence.fields import prime
 from reduction.persistence.pairs import Pairing
 from reduction.threads import even_bounds, spread
 
 
-def persistence(filtration: Filtration, field: int, max_index: int, *, keep_zero: bool) -> Barcode:
-    """The barcode of a filtration, for the indices 0..max_index <= dim.
+def barcode_of_pairs(
+    filtration: Filtration, pairings: Sequence[Pairing], p: int, *, keep_zero: bool
+) -> Barcode:
+    """The barcode of a filtration, from the persistence pairs over Z/p of the indices 0, 1, ...
 
     Values are copied from the filtration, never computed, so equal bars are equal bits.
-    Raises FieldError, CapacityError.
     """
-    p = prime(field)
     bars: list[NDArray[np.float64]] = []
     located: list[Located] = []
-    for r, pairing in enumerate(pairings(filtration, p, max_index)):
+    for r, pairing in enumerate(pairings):
         births, deaths, values = _bars(filtration, r, pairing, keep_zero=keep_zero)
         bars.append(values)
         located.append(Located(filtration.simplices, r, births, deaths))

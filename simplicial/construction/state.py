@@ -22,6 +22,7 @@ from simplicial.loss import Loss, ValueAndGradient
 from simplicial.maps.control_points import Layout, Simplices, straight
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
+from simplicial.minima import Minima
 from simplicial.optimizers.base import OptimisationProblem
 from simplicial.options import BuildOptions
 
@@ -67,19 +68,13 @@ class ConstructionState:
 
     @classmethod
     def of_vertices(
-        cls,
-        loss: Loss,
-        vertices: tuple[Tensor, Floats],
-        layout: Layout,
-        options: BuildOptions,
-        *,
-        gradients: bool,
+        cls, minima: Minima, layout: Layout, options: BuildOptions, *, gradients: bool
     ) -> Self:
-        """Vertices (n, d), the loss there (n,), and straight simplices between them.
+        """Vertices at minima, whose loss is known, and straight simplices between them.
 
         gradients  whether the loss's gradients at control points are wanted
         """
-        points, values = vertices
+        points, loss = minima.points, minima.loss
         controls, at_controls = straight(points, layout), None
         if gradients:
             n, unknown = len(points), np.full(len(controls), np.nan)
@@ -87,7 +82,7 @@ class ConstructionState:
             at_vertices = values_and_gradients(loss, points, options.memory)
             at_controls.values[:n], at_controls.gradients[:n] = at_vertices
         bounds = np.zeros(len(points))
-        return cls(loss, layout, controls, at_controls, options, (values,), (bounds,))
+        return cls(loss, layout, controls, at_controls, options, (minima.values,), (bounds,))
 
     @property
     def dim(self) -> int:

@@ -20,7 +20,8 @@ from reduction.validation import as_integer, short_repr
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.errors import SearchError
-from simplicial.loss import BoundedLoss, Loss, ParametrizedLoss, check_callable
+from simplicial.evaluation import check_callable
+from simplicial.loss import BoundedLoss, Loss, ParametrizedLoss
 from simplicial.minima import Minima, Search, check_minima
 
 REACH = 0.1  # the longest step over the box's diagonal

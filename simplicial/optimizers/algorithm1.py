@@ -20,11 +20,12 @@ from reduction.validation import as_integer, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import (
     AdaptiveBatches,
+    check_callable,
     gradient,
     points_at_once,
     steepest_curvature,
 )
-from simplicial.loss import Loss, StochasticLoss, check_callable
+from simplicial.loss import Loss, StochasticLoss
 from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.control_points import Simplices
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
