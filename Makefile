@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	$(BIN)/loss-barcodes analytic himmelblau --out demo/himmelblau
 
 test: lint docs
-	$(QUICK) $(PYTEST) -m "not (engine or browser or kill or long)"
+	$(QUICK) $(PYTEST) -m "not (ecosystem or engine or browser or kill or long)"
 
 test-all: lint docs
 	$(PYTEST)
