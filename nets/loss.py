@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
-from nets.execution.checks import checked, first_use, refusing
+from nets.execution.buffers import check_buffers, check_function
+from nets.execution.checks import PROBES, checked, first_use, refusing
 from nets.execution.functional import (
     EVALUATION,
     Examples,
@@ -204,9 +205,36 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
 
-        Raises DataError where the state dict does not fit; see `Coordinates.flatten`.
+        Raises DataError where the state dict does not fit, see `Coordinates.flatten`, and where a
+        buffer in it is not the model's and changes the loss: buffers belong to the function.
         """
-        return self.coordinates.flatten(network, self.device)
+        point = self.coordinates.flatten(network, self.device)
+
+        def value(model: FunctionalModel) -> float:
+            loss = copy.copy(self)
+            loss._model = model
+            return float(loss.evaluate(point[None]).loss[0])
+
+        check_buffers(self._model, network, value)
+        return point
+
+    def point_of(self, network: nn.Module) -> Tensor:
+        """The point (d,) of a network, whose buffers and function are compared with the model's.
+
+        Raises DataError where they are others, also by what no state dict holds, and what `flatten`
+        raises.
+        """
+        if not isinstance(network, nn.Module):
+            raise DataError(
+                f"a network must be a torch.nn.Module, got {short_repr(network)}: pass a state "
+                "dict to `flatten`"
+            )
+        buffers = dict(network.named_buffers(remove_duplicate=False))
+        point = self.flatten({**buffers, **network.state_dict()})
+        few = Examples(*(tensor[: 2 * PROBES] for tensor in self._examples))
+        with refusing(self._model, few):
+            check_function(self._model, network, point, few)
+        return point
 
     def state_dict(self, point: Tensor) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with running statistics of that point.

@@ -2,7 +2,7 @@
 
 Coordinates are the parameters that require a gradient, each tied weight once, in the order of
 `named_parameters`. Buffers (running statistics, step counters) and frozen parameters are not
-coordinates.
+coordinates: they belong to the function, and a state dict may leave them out.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,8 @@ class Coordinates:
     shapes   of the parameters
     aliases  further names of tied parameters, each with the name that stands in `names`
     frozen   tensors that every network of this architecture must share: parameters without gradient
-    buffers  names of the buffers in a state dict
+    buffers  shapes of the buffers, also of those that no state dict holds; None for a module's
+             extra state
     dtype    the one floating dtype of the parameters
     """
 
@@ -31,7 +32,7 @@ class Coordinates:
     shapes: tuple[torch.Size, ...]
     aliases: Mapping[str, str]
     frozen: Mapping[str, Tensor]
-    buffers: frozenset[str]
+    buffers: Mapping[str, torch.Size | None]
     dtype: torch.dtype
 
     @classmethod
@@ -60,7 +61,8 @@ class Coordinates:
             shapes=tuple(p.shape for p in trainable.values()),
             aliases={k: first[id(p)] for k, p in every.items() if first.get(id(p), k) != k},
             frozen={k: p.detach() for k, p in every.items() if not p.requires_grad},
-            buffers=frozenset(k for k in model.state_dict() if k not in every),
+            buffers=dict.fromkeys(k for k in model.state_dict() if k not in every)
+            | {k: b.shape for k, b in model.named_buffers(remove_duplicate=False)},
             dtype=dtypes.pop(),
         )
 
@@ -81,51 +83,74 @@ class Coordinates:
             for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
         }
 
-    def flatten(self, network: Mapping[str, Tensor], device: torch.device) -> Tensor:
+    def flatten(self, network: Mapping[str, Any], device: torch.device) -> Tensor:
         """The point (d,) of a state dict of this architecture, on the device.
 
-        Raises DataError for missing, unknown or misshapen entries, for tied weights that differ and
-        for frozen parameters that are not the model's.
+        A tied weight may stand under any of its names, frozen parameters and buffers may be left
+        out. Raises DataError for missing, unknown or misshapen entries, for tied weights that
+        differ and for frozen parameters that are not the model's.
         """
-        self._check_names(network)
-        for alias, name in self.aliases.items():
-            if alias in network and not torch.equal(network[alias], network[name]):
-                raise DataError(
-                    f"tied weights must be equal, {alias!r} and {name!r} differ in the state dict: "
-                    "untie them in the model, or save it again"
-                )
+        values = self.select(network)
         for name, value in self.frozen.items():
-            if not torch.equal(network[name].to(value), value):
+            if name in network and not torch.equal(network[name].to(value), value):
                 raise DataError(
                     f"frozen parameters are no coordinates and must be the model's, {name!r} "
                     "differs: let it require a gradient, or load the frozen part into the model "
                     "first"
                 )
-        parts = [network[name].detach().reshape(-1) for name in self.names]
+        parts = [values[name].detach().reshape(-1) for name in self.names]
         return torch.cat([part.to(device, self.dtype) for part in parts])
 
-    def _check_names(self, network: Mapping[str, Tensor]) -> None:
+    def select(self, network: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The tensors of a state dict that are coordinates, by the names of the coordinates.
+
+        Raises DataError where the state dict is not of this architecture; frozen parameters are
+        not compared.
+        """
+        self._check_entries(network)
+        values = {name: network[name] for name in self.names if name in network}
+        saved = dict(zip(self.names, self.names, strict=True))
+        for alias, name in self.aliases.items():
+            if alias not in network:
+                continue
+            if name not in values:
+                values[name], saved[name] = network[alias], alias
+            elif not torch.equal(network[alias], values[name]):
+                raise DataError(
+                    f"tied weights must be equal, {alias!r} and {saved[name]!r} differ in the "
+                    "state dict: untie them in the model, or save it again"
+                )
+        missing = next((name for name in self.names if name not in values), None)
+        if missing is not None:
+            raise DataError(
+                f"a state dict must be of the loss's own architecture, {missing!r} is missing: "
+                "save the whole model.state_dict()"
+            )
+        return values
+
+    def entries(self) -> dict[str, torch.Size | None]:
+        """All that a state dict may hold: shapes by name, None for a module's extra state."""
+        own = dict(zip(self.names, self.shapes, strict=True))
+        tied = {alias: own[name] for alias, name in self.aliases.items()}
+        return {**own, **tied, **{k: v.shape for k, v in self.frozen.items()}, **self.buffers}
+
+    def _check_entries(self, network: Mapping[str, Any]) -> None:
         if not isinstance(network, Mapping):
             raise DataError(
                 f"a network is given as its state dict, got {type(network).__name__}: pass "
                 "model.state_dict()"
             )
-        unknown = network.keys() - {*self.names, *self.aliases, *self.frozen, *self.buffers}
+        entries = self.entries()
+        unknown = network.keys() - entries
         if unknown:
             raise DataError(
                 "a state dict must be of the loss's own architecture, it has "
                 f"{min(unknown, key=str)!r}, which the model has not: build the loss with the "
                 "network that was trained"
             )
-        for name, shape in [
-            *zip(self.names, self.shapes, strict=True),
-            *((name, value.shape) for name, value in self.frozen.items()),
-        ]:
-            if name not in network:
-                raise DataError(
-                    f"a state dict must be of the loss's own architecture, {name!r} is missing: "
-                    "save the whole model.state_dict()"
-                )
+        for name, shape in entries.items():
+            if name not in network or shape is None:
+                continue
             value = network[name]
             if not isinstance(value, Tensor):
                 raise DataError(

@@ -51,8 +51,9 @@ def train_minima(
     """Train n networks by SGD on mini-batches, and take them as the vertices of a complex.
 
     recipe    None: `Recipe()`, the paper's for the LeNet-like network
-    init      makes a freshly initialised network of the loss's architecture; None: the loss's
-              model, each module initialised anew by its own `reset_parameters`
+    init      makes a freshly initialised network of the loss's architecture, with the buffers and
+              frozen parameters of its model; None: that model, each module initialised anew by its
+              own `reset_parameters`
     align     whether their hidden units are then permuted so that they come near the first one; see
               `nets.symmetry.align`
     seed      non-negative; network i depends on the seed and i alone
@@ -140,7 +141,8 @@ def initial_points(
                     f"init must make a torch.nn.Module, it gives {short_repr(network)}: return a "
                     "new network of the loss's architecture"
                 )
-            points.append(loss.flatten(network.state_dict()))
+            own = init is None
+            points.append(loss.flatten(network.state_dict()) if own else loss.point_of(network))
     for i in range(1, n):
         if torch.equal(points[i], points[0]):
             raise DataError(
@@ -169,11 +171,15 @@ def _reinitialised(model: nn.Module) -> Callable[[], nn.Module]:
             )
 
     frozen = {k: p.detach().clone() for k, p in model.named_parameters() if not p.requires_grad}
+    buffers = {k: b.clone() for k, b in model.named_buffers(remove_duplicate=False)}
 
     def make() -> nn.Module:
         for reset in resets:
             reset()
         model.load_state_dict(frozen, strict=False)  # a module may have both kinds of parameters
+        for name, value in buffers.items():  # they belong to the function, running statistics too
+            owner, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(owner), leaf, value)
         return model
 
     return make
