@@ -27,6 +27,7 @@ from nets.execution.functional import (
     FunctionalModel,
     LossFunction,
 )
+from nets.execution.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes
 from nets.execution.policy import Batching, Execution
 from nets.names import Precision
@@ -93,7 +94,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"{model if isinstance(model, type) else type(model).__name__} and {loss_fn!r}: "
                 "pass a network and, for example, torch.nn.functional.cross_entropy"
             )
-        model = copy.deepcopy(model)
+        model = own_copy(model)
         self.coordinates = Coordinates.of(model)
         first = next(p for p in model.parameters() if p.requires_grad)
         self.device = first.device if device is None else usable_device(device)

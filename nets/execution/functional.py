@@ -7,10 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from nets.execution.batch_norm import accumulating, momentum_of, running_modules
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
+from nets.execution.functional_calls import call_with
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable
@@ -156,9 +157,7 @@ class FunctionalModel:
         Ties are told apart here: torch, where one module has two names, leaves it changed.
         """
         tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
-        return functional_call(
-            self.model, {**tensors, **tied}, (inputs.clone(),), tie_weights=False
-        )
+        return call_with(self.model, {**tensors, **tied}, (inputs.clone(),))
 
     def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""
