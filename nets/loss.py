@@ -18,11 +18,11 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
+from nets.data.trees import Examples, Tree, count
 from nets.execution.buffers import check_buffers, check_function
 from nets.execution.checks import PROBES, checked, first_use, refusing
 from nets.execution.functional import (
     EVALUATION,
-    Examples,
     ForwardMode,
     FunctionalModel,
     LossFunction,
@@ -55,7 +55,12 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     model      any module; copied. Coordinates: parameters that require a gradient, tied weights
                once
     data       inputs, a tensor (n, ...), with `targets` (n, ...); or a Dataset or DataLoader of
-               (input, target) pairs, which is read once, from first to last
+               (input, target) pairs, which is read once, from first to last. Inputs may be tensors
+               in a tuple, which the network takes as positional arguments, or in a dict, which it
+               takes as keyword arguments; a network whose one argument is a tuple or dict takes it
+               in a tuple of one
+    targets    as the loss_fn takes them; or, of data that are dicts, the key of the targets: the
+               rest are inputs
     loss_fn    (outputs, targets) -> scalar, the mean over examples
     device     where the network runs; None: where the model's parameters are
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
@@ -79,14 +84,14 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     def __init__(
         self,
         model: nn.Module,
-        data: "Tensor | Dataset[Any] | DataLoader[Any]",
-        targets: Tensor | None = None,
+        data: "Tree | Dataset[Any] | DataLoader[Any]",
+        targets: Tree | str | None = None,
         *,
         loss_fn: LossFunction = cross_entropy,
         device: torch.device | str | None = None,
         batching: Batching | None = None,
         precision: Precision = "full",
-        statistics: Tensor | None = None,
+        statistics: Tree | None = None,
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -100,19 +105,18 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         self.device = first.device if device is None else usable_device(device)
         self.loss_fn = loss_fn
         model.to(self.device)
-        inputs, labels = read_examples(data, targets)
-        self._examples = Examples(inputs.to(self.device), labels.to(self.device))
-        self._normed_by = self._examples.inputs
+        self._examples = read_examples(data, targets, self.device)
+        self._normed_by = self._examples
         if statistics is not None:
-            self._normed_by = read_statistics(statistics, inputs).to(self.device)
-        dtype = self.coordinates.dtype
-        execution = Execution.of(model, self._examples.inputs, dtype, batching, precision)
+            self._normed_by = read_statistics(statistics, self._examples)
+        one = self._examples.between(0, 1).inputs
+        execution = Execution.of(model, one, self.coordinates.dtype, batching, precision)
         unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn)
         self._model = checked(unchecked, self._examples, self._normed_by)
 
     def __len__(self) -> int:
         """The number of examples."""
-        return len(self._examples.targets)
+        return len(self._examples)
 
     def __repr__(self) -> str:
         return (
@@ -189,7 +193,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             )
         if 1 in (batch_size, n % batch_size):
             self._check_alone(batch_size)
-        order = torch.as_tensor(rng.permutation(n), device=self.device)
+        order = torch.as_tensor(rng.permutation(n))
         for batch in order.split(batch_size):
             yield self._estimate(batch, int(rng.integers(2**63)))
 
@@ -232,7 +236,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             )
         buffers = dict(network.named_buffers(remove_duplicate=False))
         point = self.flatten({**buffers, **network.state_dict()})
-        few = Examples(*(tensor[: 2 * PROBES] for tensor in self._examples))
+        few = self._examples.between(0, min(2 * PROBES, len(self)))
         with refusing(self._model, few):
             check_function(self._model, network, point, few)
         return point
@@ -265,22 +269,19 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
 
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
         """Buffers (batch, ...) with batch norm's statistics at points; see the class."""
-        return self._model.statistics(points, self._split(self._normed_by))
+        parts = self._normed_by.parts(self._at_once)
+        return self._model.statistics(points, (part.inputs for part in parts))
 
     def _parts(self) -> Iterator[tuple[Examples, float]]:
         """The examples in parts, each with its share of all."""
-        for part in map(Examples, *map(self._split, self._examples)):
-            yield self._model.arranged(part), len(part.targets) / len(self)
-
-    def _split(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Parts of nearly equal size: batch norm cannot take a last part of one."""
-        return rows.tensor_split(-(-len(rows) // self._at_once))
+        for part in self._examples.parts(self._at_once):
+            yield self._model.arranged(part), count(part) / len(self)
 
     def _check_alone(self, batch_size: int) -> None:
         """Raise DataError where the network cannot be trained on one example."""
-        one = torch.zeros(1, dtype=torch.long, device=self.device)
+        one = torch.zeros(1, dtype=torch.long)
         try:
-            shown = Examples(*(tensor[:1] for tensor in self._examples))
+            shown = self._examples.take(one)
             with torch.no_grad(), refusing(self._model, shown):
                 self._estimate(one, 0)(self._model.own_point[None])
         except DataError as error:
@@ -293,7 +294,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
 
     def _estimate(self, batch: Tensor, seed: int) -> Loss:
         """The loss on the examples with these indices, in training mode."""
-        examples = self._model.arranged(Examples(*(tensor[batch] for tensor in self._examples)))
+        examples = self._model.arranged(self._examples.take(batch))
         mode = ForwardMode("training", seed)
 
         def estimate(points: Tensor) -> Tensor:

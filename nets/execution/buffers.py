@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nets.execution.functional import EVALUATION, Examples, FunctionalModel
+from nets.data.trees import Examples
+from nets.execution.functional import EVALUATION, FunctionalModel
 from reduction import DataError
 
 ROUNDING = 16  # times eps, the relative error of a loss up to which it is the same

@@ -10,13 +10,15 @@ import copy
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nets.execution.functional import EVALUATION, Examples, ForwardMode, FunctionalModel
+from nets.data.sources import ExampleSource
+from nets.data.trees import Examples, Tree, arguments, count, mapped, rows, shapes, tensors_of
+from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
 from nets.execution.point_bytes import PointBytes, point_bytes
 from nets.execution.rng import all_undisturbed
 from reduction import DataError
@@ -26,18 +28,19 @@ GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is anothe
 VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
 
 
-def checked(model: FunctionalModel, examples: Examples, normed_by: Tensor) -> FunctionalModel:
+def checked(
+    model: FunctionalModel, examples: ExampleSource, normed_by: ExampleSource
+) -> FunctionalModel:
     """The model with `scored`, and a layout in which it runs.
 
     examples   all of them
-    normed_by  inputs (m, ...) of running statistics
+    normed_by  whose inputs are those of running statistics
     Calls the model's forward three times at most. Raises DataError where model, data and loss_fn do
     not fit together.
     """
-    chosen = _chosen(examples.targets)
-    some = Examples(*(tensor[chosen] for tensor in examples))
+    some = examples.take(_chosen(examples))
     with all_undisturbed(model.execution.device), torch.enable_grad():
-        plain = _plain(model, some, examples.targets)
+        plain = _plain(model, some, examples)
         model = replace(model, scored=plain.scored)
         found = _functional(model, plain, some)
         agrees, spare = _agree(found, plain), plain.calls == 1
@@ -52,7 +55,7 @@ def checked(model: FunctionalModel, examples: Examples, normed_by: Tensor) -> Fu
 
 
 def first_use(
-    model: FunctionalModel, examples: Examples, normed_by: Tensor, at_once: int
+    model: FunctionalModel, examples: ExampleSource, normed_by: ExampleSource, at_once: int
 ) -> PointBytes:
     """Checks that need more calls of the forward than `checked` has, and the memory of a point.
 
@@ -60,14 +63,14 @@ def first_use(
     at_once    examples, at most, of a part
     Raises DataError where training changes state beside buffers, or fails.
     """
-    few = Examples(*(tensor[: 2 * PROBES] for tensor in examples))
+    few = examples.between(0, min(2 * PROBES, len(examples)))
     with all_undisturbed(model.execution.device), torch.enable_grad(), refusing(model, few):
         _check_state(model, few)
         if model.norms:
-            model.statistics(model.own_point[None], [normed_by[: 2 * PROBES]])
-        found = point_bytes(model, few, len(examples.targets), at_once)
+            model.statistics(model.own_point[None], [_first_inputs(normed_by, 2 * PROBES)])
+        found = point_bytes(model, few, len(examples), at_once)
         points = model.own_point.repeat(2, 1)
-        model.allow_cuda_graphs(points, Examples(*(tensor[:PROBES] for tensor in few)))
+        model.allow_cuda_graphs(points, rows(few, slice(PROBES)))
     return found
 
 
@@ -92,7 +95,7 @@ class _Functional(NamedTuple):
     gradient: Tensor | None
 
 
-def _plain(model: FunctionalModel, examples: Examples, targets: Tensor) -> _Plain:
+def _plain(model: FunctionalModel, examples: Examples, every: ExampleSource) -> _Plain:
     """A copy of the model far from its own parameters, if it is defined there, else at them.
 
     Far away no symmetry makes another point's gradient the same.
@@ -100,16 +103,18 @@ def _plain(model: FunctionalModel, examples: Examples, targets: Tensor) -> _Plai
     own = model.own_point
     noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
     try:
-        found = _plain_at(model, own * noise, examples, targets)
+        found = _plain_at(model, own * noise, examples, every)
         if np.isfinite(found.loss):
             return found
     except Exception:  # a network may refuse parameters that are not its own, in its own words
         pass
     with refusing(model, examples):
-        return _plain_at(model, own, examples, targets)._replace(calls=2)
+        return _plain_at(model, own, examples, every)._replace(calls=2)
 
 
-def _plain_at(model: FunctionalModel, point: Tensor, examples: Examples, targets: Tensor) -> _Plain:
+def _plain_at(
+    model: FunctionalModel, point: Tensor, examples: Examples, every: ExampleSource
+) -> _Plain:
     """One call of a plain network's forward, and what follows from its outputs."""
     network = copy.deepcopy(model.model).eval()
     own = dict(network.named_parameters())
@@ -122,17 +127,14 @@ def _plain_at(model: FunctionalModel, point: Tensor, examples: Examples, targets
     y = examples.targets
     with model.execution.exactly():
         with model.execution.arithmetic(training=False):
-            outputs = network(examples.inputs.clone())
-        if not isinstance(outputs, Tensor):
-            raise DataError(
-                f"a network must return one tensor of outputs, {model.name} gives a "
-                f"{type(outputs).__name__}: wrap it in a module that returns what loss_fn takes"
-            )
-        scored = not y.is_floating_point() and outputs.ndim >= 2 and outputs[:, 0].shape == y.shape
+            positional, named = arguments(examples.inputs)
+            outputs = network(*positional, **named)
+        scored = _scored(outputs, y)
         if scored:
-            _check_classes(targets, outputs.shape[1])
-        _check_mean(model, outputs.detach(), y)
-        loss = model.loss_fn(outputs.clone(), y.clone())
+            _check_classes(every, outputs.shape[1])
+        with _taking(model, outputs):
+            _check_mean(model, mapped(torch.detach, outputs), y)
+            loss = model.loss_fn(mapped(torch.clone, outputs), mapped(torch.clone, y))
         if not loss.requires_grad:
             raise DataError(
                 "loss_fn must be differentiable by torch, its value carries no gradient: compute "
@@ -143,14 +145,33 @@ def _plain_at(model: FunctionalModel, point: Tensor, examples: Examples, targets
             gradient = torch.cat([slope.flatten() for slope in slopes])
         except RuntimeError:  # cuDNN's recurrent layers have gradients in training alone
             gradient = None
-    scale = float(outputs.detach().abs().max())
+    floats = [t.detach().abs().max() for t in tensors_of(outputs) if t.is_floating_point()]
+    scale = float(max(floats)) if floats else 0.0
     return _Plain(point, scored, scale, float(loss.detach()), gradient, calls=1)
 
 
-def _check_mean(model: FunctionalModel, outputs: Tensor, targets: Tensor) -> None:
-    together = model.loss_fn(outputs.clone(), targets.clone())
-    parts = zip(outputs.clone().split(1), targets.clone().split(1), strict=True)
-    alone = [model.loss_fn(*part) for part in parts]
+def _scored(outputs: Any, targets: Tree) -> bool:
+    """Whether targets are classes, of which the outputs are scores."""
+    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)):
+        return False
+    classes = not targets.is_floating_point()
+    return classes and outputs.ndim >= 2 and outputs[:, 0].shape == targets.shape
+
+
+def _check_mean(model: FunctionalModel, outputs: Any, targets: Tree) -> None:
+    together = model.loss_fn(mapped(torch.clone, outputs), mapped(torch.clone, targets))
+    size = count(targets)
+
+    def one(i: int) -> Any:
+        """Outputs of one example; what they have for no example, as it is."""
+        return mapped(
+            lambda t: t[i : i + 1].clone() if t.ndim and len(t) == size else t.clone(), outputs
+        )
+
+    alone = [
+        model.loss_fn(one(i), mapped(torch.clone, rows(targets, slice(i, i + 1))))
+        for i in range(size)
+    ]
     if not isinstance(together, Tensor) or together.ndim:
         got = f"shape {tuple(together.shape)}" if isinstance(together, Tensor) else together
         raise DataError(
@@ -211,12 +232,12 @@ def _repeated(
 
 
 def _tried_in_other_mode(
-    model: FunctionalModel, examples: Examples, normed_by: Tensor
+    model: FunctionalModel, examples: Examples, normed_by: ExampleSource
 ) -> FunctionalModel:
     """One call in the mode that updates running statistics or, without any, trains."""
     point = model.own_point[None]
     if model.norms:
-        examples = examples._replace(inputs=normed_by[:PROBES])
+        examples = examples._replace(inputs=_first_inputs(normed_by, PROBES))
     try:
         with refusing(model, examples):
             if model.norms:
@@ -256,22 +277,32 @@ def _random_outputs(model: FunctionalModel) -> DataError:
     )
 
 
-def _check_classes(targets: Tensor, classes: int) -> None:
-    outside = (targets < 0) | (targets >= classes)
-    if outside.any():
-        bad = tuple(outside.nonzero()[0].tolist())
-        raise DataError(
-            f"targets must be classes 0 to {classes - 1}, as the model has outputs, got "
-            f"{int(targets[bad])} at example {bad[0]}: mend the targets or the model"
-        )
+def _check_classes(examples: ExampleSource, classes: int) -> None:
+    for first, targets in examples.target_parts():
+        outside = (targets < 0) | (targets >= classes)
+        if outside.any():
+            bad = tuple(outside.nonzero()[0].tolist())
+            raise DataError(
+                f"targets must be classes 0 to {classes - 1}, as the model has outputs, got "
+                f"{int(targets[bad])} at example {first + bad[0]}: mend the targets or the model"
+            )
 
 
-def _chosen(targets: Tensor) -> Tensor:
+def _chosen(examples: ExampleSource) -> Tensor:
     """Examples to try: spread over the data, and one of each class, if targets are classes."""
-    chosen = torch.linspace(0, len(targets) - 1, PROBES).long().numpy()
-    if targets.ndim == 1 and not targets.is_floating_point():
-        chosen = np.append(chosen, np.unique(targets.cpu().numpy(), return_index=True)[1])
-    return torch.as_tensor(np.unique(chosen), device=targets.device)
+    chosen = torch.linspace(0, len(examples) - 1, PROBES).long().tolist()
+    found = dict[int, int]()  # the first example of each class
+    for first, targets in examples.target_parts():
+        if not isinstance(targets, Tensor) or targets.ndim != 1 or targets.is_floating_point():
+            break
+        classes, at = np.unique(targets.cpu().numpy(), return_index=True)
+        for label, i in zip(classes.tolist(), at.tolist(), strict=True):
+            found.setdefault(label, first + i)
+    return torch.tensor(sorted({*chosen, *found.values()}))
+
+
+def _first_inputs(examples: ExampleSource, most: int) -> Tree:
+    return examples.between(0, min(most, len(examples))).inputs
 
 
 # --- at the first use
@@ -301,6 +332,25 @@ def _check_state(model: FunctionalModel, examples: Examples) -> None:
 
 
 @contextmanager
+def _taking(model: FunctionalModel, outputs: Any) -> Generator[None]:
+    """Errors of loss_fn on outputs that are no tensor as one sentence of DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # whatever a user's loss_fn raises
+        if isinstance(outputs, Tensor):
+            raise
+        kind = type(outputs).__name__
+        raise DataError(
+            f"loss_fn takes a network's outputs as they are, {model.name} gives a {kind}, and "
+            f"loss_fn fails: {(str(error).strip().splitlines() or [type(error).__name__])[0]}: "
+            "take the tensor in it, loss_fn=lambda outputs, targets: cross_entropy(outputs.logits, "
+            "targets), say"
+        ) from error
+
+
+@contextmanager
 def refusing(model: FunctionalModel, examples: Examples) -> Generator[None]:
     """Torch's errors on examples as one sentence of DataError."""
     x, y = examples
@@ -310,9 +360,10 @@ def refusing(model: FunctionalModel, examples: Examples) -> Generator[None]:
         raise
     except Exception as error:  # whatever a user's forward or loss_fn raises
         unbatched = ", or pass batching='loop'" if model.execution.batching == "vmap" else ""
+        y_types = ", ".join(dict.fromkeys(str(tensor.dtype) for tensor in tensors_of(y)))
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"model, data and loss_fn must fit together, {model.name} on inputs "
-            f"{tuple(x.shape)} with targets {tuple(y.shape)} of {y.dtype} fails: "
+            f"{shapes(x)} with targets {shapes(y)} of {y_types} fails: "
             f"{lines[0]}: change the shapes or types of the data{unbatched}"
         ) from error

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from nets.data.trees import Examples, Tree, arguments, count, mapped, tensors_of
 from nets.execution.batch_norm import accumulating, momentum_of, running_modules
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.functional_calls import call_with
@@ -17,15 +18,8 @@ from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable
 from nets.parameters import Coordinates
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Any, Any], Tensor]  # of outputs and targets, as the model and data give
 Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
-
-
-class Examples(NamedTuple):
-    """Inputs (n, ...) and targets (n, ...), on the device."""
-
-    inputs: Tensor
-    targets: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +98,23 @@ class FunctionalModel:
         values, gradients = (partial(self._replay, work, buffers, examples, mode) for work in works)
         return differentiable(points, values, gradients)
 
-    def statistics(self, points: Tensor, parts: Iterable[Tensor]) -> dict[str, Tensor]:
+    def statistics(self, points: Tensor, parts: Iterable[Tree]) -> dict[str, Tensor]:
         """Buffers (batch, ...) at points (batch, d), with running statistics of the inputs.
 
-        parts  of the inputs, each (n, ...)
+        parts  of the inputs, trees (n, ...)
         Running statistics are the means over parts, weighted by their sizes, and over all calls of
         a module in a forward. Empty for a model without running statistics.
         """
         if not self.norms:
             return {}
         points = points.detach().to(self.execution.device, self.coordinates.dtype)
-        buffers, count = self.own_buffers(len(points)), 0
+        buffers, total = self.own_buffers(len(points)), 0
         with torch.no_grad():
             for part in parts:
-                inputs, count = self.execution.arranged(part), count + len(part)
-                mode = ForwardMode("statistics", momentum=len(inputs) / count)
-                self.values(points, buffers, Examples(inputs, inputs[:0]), mode)
+                size = count(part)
+                total += size
+                mode = ForwardMode("statistics", momentum=size / total)
+                self.values(points, buffers, Examples(self.execution.arranged(part), ()), mode)
         return buffers
 
     def values(
@@ -151,13 +146,13 @@ class FunctionalModel:
         on_cuda = self.execution.device.type == "cuda"
         return self.coordinates.views(point, copied=on_cuda)
 
-    def outputs(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def outputs(self, tensors: Mapping[str, Tensor], inputs: Tree) -> Any:
         """Outputs of the model with other parameters and buffers, by name.
 
         Ties are told apart here: torch, where one module has two names, leaves it changed.
         """
         tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
-        return call_with(self.model, {**tensors, **tied}, (inputs.clone(),))
+        return call_with(self.model, {**tensors, **tied}, *arguments(inputs))
 
     def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""
@@ -198,13 +193,13 @@ class FunctionalModel:
     ) -> Any:
         """Work at points, by a CUDA graph where it is the same each time."""
 
-        def done(
-            points: Tensor, inputs: Tensor, targets: Tensor, *state: Tensor
-        ) -> tuple[Tensor, ...]:
-            copies = {name: b.clone() for name, b in zip(buffers, state, strict=True)}
-            return work(points, copies, Examples(inputs, targets), mode)
+        def done(points: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+            given = iter(tensors)
+            own = mapped(lambda _: next(given), examples)
+            copies = {name: state.clone() for name, state in zip(buffers, given, strict=True)}
+            return work(points, copies, own, mode)
 
-        tensors = points, *examples, *buffers.values()
+        tensors = points, *tensors_of(examples), *buffers.values()
         if self._graphs is None or torch.is_grad_enabled():
             return done(*tensors)
         mode = replace(mode, seed=None)  # work that is captured draws nothing
@@ -258,19 +253,27 @@ class FunctionalModel:
         with seeded(device, mode.seed):
             if mode.name == "statistics":
                 with accumulating(self.norms, mode.momentum), self.execution.arithmetic(False):
-                    zero = self.outputs(tensors, examples.inputs).new_zeros(())
+                    self.outputs(tensors, examples.inputs)
+                zero = next(iter(parameters.values())).new_zeros(())
                 return zero, zero.clone()
             with self.execution.arithmetic(training):
                 outputs = self.outputs(tensors, examples.inputs)
             if training and self.execution.precision == "bfloat16":
-                outputs = outputs.float()
-            correct = self._correct(outputs.detach(), examples.targets)
-            return self.loss_fn(outputs, examples.targets.clone()), correct
+                outputs = mapped(_widened, outputs)
+            correct = self._correct(outputs, examples.targets)
+            loss = self.loss_fn(outputs, mapped(torch.clone, examples.targets))
+            return loss, loss.new_zeros(()) if correct is None else correct
 
-    def _correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def _correct(self, outputs: Any, targets: Tree) -> Tensor | None:
         if not self.scored:
-            return outputs.new_zeros(())
+            return None
+        outputs = outputs.detach()
         return (outputs.argmax(dim=1) == targets).to(outputs.dtype).mean()
+
+
+def _widened(outputs: Tensor) -> Tensor:
+    """What autocast made narrow, as floats."""
+    return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
 
 
 def _ties(model: nn.Module) -> dict[str, str]:

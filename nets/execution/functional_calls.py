@@ -14,10 +14,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
-def call_with(model: nn.Module, tensors: Mapping[str, Tensor], inputs: tuple[Any, ...]) -> Any:
-    """Outputs of the model with these parameters and buffers, by all of their names."""
+def call_with(
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    positional: tuple[Any, ...],
+    named: dict[str, Any],
+) -> Any:
+    """Outputs of the model with these parameters and buffers, by all of their names.
+
+    positional, named  arguments of the model
+    """
     with _keeping_tensors(list(model.modules())):
-        return functional_call(model, dict(tensors), inputs, tie_weights=False)
+        return functional_call(model, dict(tensors), positional, named, tie_weights=False)
 
 
 @contextmanager

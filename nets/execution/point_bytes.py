@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nets.execution.functional import EVALUATION, Examples, FunctionalModel
+from nets.data.trees import Examples, count, rows
+from nets.execution.functional import EVALUATION, FunctionalModel
 
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
@@ -30,8 +31,9 @@ def point_bytes(model: FunctionalModel, examples: Examples, total: int, at_once:
 
     What a gradient keeps is linear in the number of examples: two numbers give the line.
     """
-    counts = [-(-len(examples.targets) // 2), len(examples.targets)]
-    sizes = [_sizes(model, Examples(*(t[:count] for t in examples))) for count in counts]
+    given = count(examples)
+    counts = [-(-given // 2), given]
+    sizes = [_sizes(model, rows(examples, slice(some))) for some in counts]
     tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
     size, smaller = sizes[1][:tensors], sizes[0][:tensors]
     grown = (size - smaller) / max(1, counts[1] - counts[0])  # by each example

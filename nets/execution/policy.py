@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
+from nets.data.trees import Tree, mapped, tensors_of
 from nets.execution.unfolded_convolution import UnfoldedConvolutions
 from nets.names import PRECISIONS, Precision
 from reduction import OptionError
@@ -48,14 +49,14 @@ class Execution:
     def of(
         cls,
         model: nn.Module,
-        inputs: Tensor,
+        inputs: Tree,
         dtype: torch.dtype,
         batching: Batching | None,
         precision: Precision,
     ) -> Self:
         """The options of `NetworkLoss`, and its rule where `batching` is None.
 
-        inputs  (n, ...) some of the examples, on the device
+        inputs  tree (n, ...) of some of the examples, on the device
         dtype   of the model's coordinates
         Images of convolutions that run one network after another have their channels last; whether
         the model allows that is not tried here. Raises OptionError for a batching or a precision
@@ -63,7 +64,8 @@ class Execution:
         """
         _check("batching", batching, (*BATCHINGS, None))
         _check("precision", precision, PRECISIONS)
-        device, modules = inputs.device, list(model.modules())
+        tensors, modules = tensors_of(inputs), list(model.modules())
+        device = tensors[0].device
         unbatched = (*UNBATCHED, *ALONE) if device.type == "cpu" else UNBATCHED
         alone = precision == "bfloat16" or any(isinstance(m, unbatched) for m in modules)
         batching = batching or ("loop" if alone else "vmap")
@@ -77,7 +79,8 @@ class Execution:
                 "torch's autocast does not reach convolutions under vmap, got precision='bfloat16' "
                 "with batching='vmap': pass batching='loop', or choose precision='full'"
             )
-        convolves = inputs.ndim == 4 and any(isinstance(m, nn.Conv2d) for m in modules)
+        images = any(tensor.ndim == 4 for tensor in tensors)
+        convolves = images and any(isinstance(m, nn.Conv2d) for m in modules)
         layout = "channels_last" if convolves and batching == "loop" else "given"
         return cls(device, batching, precision, layout)
 
@@ -109,9 +112,9 @@ class Execution:
         arithmetic = ", training in bfloat16" if self.precision == "bfloat16" else ""
         return f"{self.batching}{arithmetic}, {self.device}"
 
-    def arranged(self, inputs: Tensor) -> Tensor:
-        """Inputs (n, ...) in the policy's layout; weights of convolutions follow the images."""
-        return _channels_last(inputs) if self.layout == "channels_last" else inputs
+    def arranged(self, inputs: Tree) -> Tree:
+        """Inputs (n, ...) whose images have the policy's layout; weights of convolutions follow."""
+        return mapped(_channels_last, inputs) if self.layout == "channels_last" else inputs
 
     @contextmanager
     def arithmetic(self, training: bool) -> Generator[None]:
@@ -133,11 +136,13 @@ def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None
 
 
 def _channels_last(images: Tensor) -> Tensor:
-    """Images (n, channels, height, width) whose channels lie last in memory.
+    """Images (n, channels, height, width) whose channels lie last in memory; others as they are.
 
     torch's `contiguous` leaves images of one channel as they are, and convolutions choose their
     layout by the strides.
     """
+    if images.ndim != 4:
+        return images
     if images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last):
         return images
     return torch.empty_like(images, memory_format=torch.channels_last).copy_(images)

@@ -42,6 +42,8 @@ POINTS_MODEL = seeded(lambda: MLP(6, (8,), 3))
         TensorDataset(X, Y),
         DataLoader(TensorDataset(X, Y), batch_size=77),
         DataLoader(TensorDataset(X, Y), batch_size=77, shuffle=True),
+        DataLoader(TensorDataset(X, Y), batch_size=110, drop_last=True),
+        list(zip(X, Y.tolist(), strict=True)),
     ],
 )
 def test_data_sets_and_loaders_are_read_in_their_own_order(data: Any):
@@ -84,7 +86,7 @@ def nan_at(i: int, values: Tensor) -> Tensor:
         ((TensorDataset(X, Y), Y), "got targets with a TensorDataset"),
         ((DataLoader(TensorDataset(X, Y)), Y), "got targets with a DataLoader"),
         ((X.numpy(), Y), "got targets with a ndarray: .* convert the inputs to a tensor"),
-        ((DataLoader(TensorDataset(X, Y), drop_last=True),), "drop_last=True"),
+        ((DataLoader(TensorDataset(X, Y), batch_size=77, drop_last=True),), "drop_last=True"),
         ((X, Y[:-1]), "got 1100 inputs and 1099 targets"),
         ((X[:0], Y[:0]), "got 0 inputs and 0 targets"),
         ((Pairs(X[:0], Y[:0]),), "the data set has none"),

@@ -174,12 +174,12 @@ def test_state_beside_buffers_is_refused_before_training_begins(batching: Batchi
     assert not rounds
 
 
-def test_more_than_one_tensor_of_outputs_is_refused() -> None:
+def test_outputs_that_the_loss_function_does_not_take_are_refused() -> None:
     class Pair(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:
             return super().forward(input), input  # pyright: ignore
 
-    with pytest.raises(DataError, match="Pair gives a tuple"):
+    with pytest.raises(DataError, match="Pair gives a tuple, and loss_fn fails"):
         NetworkLoss(Pair(6, 3), X, Y)
 
 
