@@ -73,8 +73,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                rounds gradients. Exact values and gradients, and so a filtration, are always full,
                on CUDA devices too, where torch rounds convolutions to TF32 unless told otherwise
     statistics inputs (m, ...) over which batch norm's running statistics are computed anew at
-               every point: for test data the training inputs, or a fixed part of the data, which
-               is faster; None: all inputs of the data
+               every point, or a data set that has them, as `data`: for test data the training
+               inputs, or a fixed part of the data, which is faster; None: all inputs of the data
+    stream     whether a map-style Dataset stays where it is, and its examples are fetched whenever
+               they are used, a batch at a time, with the same values; else they are kept in memory.
+               Tensors are never copied as a whole, those in memory-mapped files stay there
     The forward is called three times at most, on a few examples, to see that model, data and
     loss_fn fit together; the first value, gradient or estimate is preceded by the checks that need
     more calls. Raises DataError for those that do not fit, OptionError for a device, a batching or
@@ -91,7 +94,8 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         device: torch.device | str | None = None,
         batching: Batching | None = None,
         precision: Precision = "full",
-        statistics: Tree | None = None,
+        statistics: "Tree | Dataset[Any] | DataLoader[Any] | None" = None,
+        stream: bool = False,
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -105,10 +109,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         self.device = first.device if device is None else usable_device(device)
         self.loss_fn = loss_fn
         model.to(self.device)
-        self._examples = read_examples(data, targets, self.device)
+        stream, key = as_bool("stream", stream), targets if isinstance(targets, str) else None
+        self._examples = read_examples(data, targets, self.device, stream)
         self._normed_by = self._examples
         if statistics is not None:
-            self._normed_by = read_statistics(statistics, self._examples)
+            self._normed_by = read_statistics(statistics, self._examples, key, stream)
         one = self._examples.between(0, 1).inputs
         execution = Execution.of(model, one, self.coordinates.dtype, batching, precision)
         unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn)

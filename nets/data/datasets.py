@@ -19,9 +19,10 @@ from torch.utils.data import (
     default_collate,
 )
 
-from nets.data.trees import Examples, as_tree
+from nets.data.trees import Examples, as_tree, count, rows, shapes, types
 from reduction import DataError
 
+AT_ONCE = 512  # examples, at most, that are fetched at a time to read a data set
 DROPPED = (
     "a loss is exact over all examples, the DataLoader has drop_last=True and leaves some out: "
     "make it with drop_last=False"
@@ -74,12 +75,19 @@ class IndexedExamples:
             batch = self.collate(found)
         except Exception as error:  # whatever a collate_fn raises
             raise _uncollated(error) from error
-        return as_pair(batch, self.key)
+        examples = as_pair(batch, self.key)
+        lengths = count(examples.inputs), count(examples.targets)
+        if lengths != (len(chosen), len(chosen)):
+            raise DataError(
+                f"a batch must have all of its examples, {len(chosen)} were collated to "
+                f"{lengths[0]} inputs and {lengths[1]} targets: mend the collate_fn"
+            )
+        return examples
 
 
 def iterated(data: Any, key: str | None) -> Iterator[Examples]:
     """Batches of an IterableDataset, or of a loader of one. Raises DataError; see `as_pair`."""
-    loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=512)
+    loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=AT_ONCE)
     if loader.drop_last:
         raise DataError(DROPPED)
     batches = iter(loader)
@@ -117,6 +125,19 @@ def as_pair(batch: Any, key: str | None) -> Examples:
             "wrap the data set so that it gives pairs, several inputs as a tuple in one"
         )
     return Examples(as_tree("inputs", batch[0]), as_tree("targets", batch[1]))
+
+
+def unlike(first: Examples, other: Examples) -> DataError:
+    """The error that two batches have examples of different shapes or types."""
+    ones = [
+        f"{shapes(rows(part.inputs, 0))} of {types(part.inputs)} with targets "
+        f"{shapes(rows(part.targets, 0))} of {types(part.targets)}"
+        for part in (first, other)
+    ]
+    return DataError(
+        f"examples must have one shape and type, got {ones[0]} and {ones[1]}: pad them to one "
+        "length and convert them to one type, in the data set or in a DataLoader's collate_fn"
+    )
 
 
 def split(name: str, given: Any, key: str) -> tuple[Any, Any]:

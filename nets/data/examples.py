@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nets.data.datasets import IndexedExamples, is_iterable, iterated, split
+from nets.data.datasets import AT_ONCE, IndexedExamples, is_iterable, iterated, split, unlike
 from nets.data.sources import ExampleSource, TensorSource, scans
+from nets.data.streams import StreamedSource
 from nets.data.trees import (
     Examples,
     Tree,
@@ -20,15 +21,18 @@ from nets.data.trees import (
     rows,
     shapes,
     tensors_of,
+    types,
 )
-from reduction import DataError
+from reduction import CapacityError, DataError, OptionError
+from reduction.memory import available
 from reduction.validation import short_repr
-
-AT_ONCE = 512  # examples that are fetched at a time from a data set
 
 
 def read_examples(
-    data: "Tree | Dataset[Any] | DataLoader[Any]", targets: Tree | str | None, device: torch.device
+    data: "Tree | Dataset[Any] | DataLoader[Any]",
+    targets: Tree | str | None,
+    device: torch.device,
+    stream: bool,
 ) -> ExampleSource:
     """The examples of a data set, in its own order; arguments are those of `NetworkLoss`.
 
@@ -37,6 +41,12 @@ def read_examples(
     different lengths or are not finite, and for a loader that leaves examples out.
     """
     key = targets if isinstance(targets, str) else None
+    if stream and (_are_inputs(data, targets) or is_iterable(data)):
+        raise OptionError(
+            "a map-style Dataset is streamed, whose examples have indices, got stream=True with a "
+            f"{type(data).__name__}: leave it out; tensors are never copied, and may lie in a "
+            "memory-mapped file"
+        )
     if _are_inputs(data, targets):
         examples = _given(data, targets)
     elif targets is not None and key is None:
@@ -48,7 +58,10 @@ def read_examples(
     elif is_iterable(data):
         examples = _joined(iterated(data, key))
     elif isinstance(data, DataLoader) or hasattr(data, "__getitem__"):
-        examples = _read(IndexedExamples.of(data, key))
+        indexed = IndexedExamples.of(data, key)
+        if stream:
+            return StreamedSource.read(indexed, device)
+        examples = _read(indexed)
     else:
         raise DataError(
             "data must be inputs with targets, a Dataset or a DataLoader, got "
@@ -65,21 +78,35 @@ def read_examples(
     return TensorSource.placed(examples, device)
 
 
-def read_statistics(statistics: Tree, like: ExampleSource) -> ExampleSource:
+def read_statistics(
+    statistics: "Tree | Dataset[Any] | DataLoader[Any]",
+    like: ExampleSource,
+    key: str | None,
+    stream: bool,
+) -> ExampleSource:
     """Inputs (m, ...) for statistics, beside a data set's (n, ...).
 
+    key     of the targets in a data set of dicts
+    stream  whether a data set is streamed
     Raises DataError for no tensors, empty ones, those of another shape or type, or not finite.
     """
-    inputs = like.between(0, 1).inputs
-    is_tree = isinstance(statistics, Tensor | tuple | list | Mapping)
-    found = as_tree("statistics", statistics) if is_tree and len(statistics) else ()
+    inputs, source = like.between(0, 1).inputs, None
+    if isinstance(statistics, Dataset | DataLoader):
+        source = read_examples(statistics, key, like.device, stream)
+        found = source.between(0, 1).inputs
+    elif isinstance(statistics, Tensor | tuple | list | Mapping) and len(statistics):
+        found = as_tree("statistics", statistics)
+    else:
+        found = ()
     if not count(found) or kinds(found) != kinds(inputs):
-        got = f"{shapes(found)} of {_dtypes(found)}" if count(found) else short_repr(statistics)
+        got = f"{shapes(found)} of {types(found)}" if count(found) else short_repr(statistics)
         raise DataError(
             "statistics are computed over inputs like the data's, each of shape "
-            f"{shapes(rows(inputs, 0))} and of {_dtypes(inputs)}, got {got}: pass the training "
+            f"{shapes(rows(inputs, 0))} and of {types(inputs)}, got {got}: pass the training "
             "inputs"
         )
+    if source is not None:
+        return source
     _check_all_finite("statistics", found)
     return TensorSource.placed(Examples(found, ()), like.device)
 
@@ -118,14 +145,25 @@ def _read(indexed: IndexedExamples) -> Examples:
     for first in range(0, total, AT_ONCE):
         batch = indexed.fetch(range(first, min(first + AT_ONCE, total)))
         if not first:
+            _check_fits(batch, total)
             whole = mapped(lambda part: part.new_empty((total, *part.shape[1:])), batch)
         if kinds(batch) != kinds(whole):
             if indexed.own:  # it may pad to the longest example of a batch
                 return indexed.fetch(range(total))
-            raise _unlike(whole, batch)
+            raise unlike(whole, batch)
         for tensor, part in zip(tensors_of(whole), tensors_of(batch), strict=True):
             tensor[first : first + AT_ONCE] = part
     return whole
+
+
+def _check_fits(batch: Examples, total: int) -> None:
+    """Raise CapacityError where all examples, like those of a batch, do not fit into memory."""
+    size = sum(tensor[0].nbytes for tensor in tensors_of(batch)) * total
+    if size > available():
+        raise CapacityError(
+            f"{total} examples need {size / 1e9:.3g} GB of memory, but {available() / 1e9:.3g} GB "
+            "are free: pass stream=True, which fetches them as they are used"
+        )
 
 
 def _joined(batches: Iterable[Examples]) -> Examples:
@@ -135,28 +173,13 @@ def _joined(batches: Iterable[Examples]) -> Examples:
         raise DataError("data must have at least one example, the data set has none: give more")
     for batch in found:
         if kinds(batch) != kinds(found[0]):
-            raise _unlike(found[0], batch)
+            raise unlike(found[0], batch)
     columns = zip(*map(tensors_of, found), strict=True)
     joined = iter([torch.cat(column) for column in columns])
     return mapped(lambda _: next(joined), found[0])
-
-
-def _unlike(first: Examples, batch: Examples) -> DataError:
-    ones = [
-        f"{shapes(rows(part.inputs, 0))} with targets {shapes(rows(part.targets, 0))}"
-        for part in (first, batch)
-    ]
-    return DataError(
-        f"examples must have one shape and type, got {ones[0]} and {ones[1]}: pad them to one "
-        "length and convert them to one type, in the data set or in a DataLoader's collate_fn"
-    )
 
 
 def _check_all_finite(name: str, tree: Tree) -> None:
     """Raise DataError where tensors are not finite, in the memory of a part."""
     for first, last in scans(tree):
         check_finite(name, rows(tree, slice(first, last)), first)
-
-
-def _dtypes(tree: Tree) -> str:
-    return ", ".join(dict.fromkeys(str(tensor.dtype) for tensor in tensors_of(tree)))

@@ -7,10 +7,13 @@ All that is computed of a data set goes through its source: exact values and run
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree
 
+from nets.data.mapped_files import MappedTensor
 from nets.data.trees import Examples, Tree, count, mapped, rows, tensors_of
 
 SCANNED = 2**26  # bytes, about, of a part that is looked through
@@ -56,10 +59,16 @@ class TensorSource(ExampleSource):
 
     examples  trees (n, ...), in memory, in a memory-mapped file or on the device
     device    on which parts are given
+
+    Pickled, a tensor in a memory-mapped file is the place of it: see `nets.data.mapped_files`.
     """
 
     examples: Examples
     device: torch.device
+
+    def __reduce__(self) -> Any:
+        places = mapped(lambda tensor: MappedTensor.of(tensor) or tensor, self.examples)
+        return _restored, (places, self.device)
 
     @classmethod
     def placed(cls, examples: Examples, device: torch.device) -> "TensorSource":
@@ -91,6 +100,12 @@ class TensorSource(ExampleSource):
         targets = self.examples.targets
         for first, last in scans(targets):
             yield first, rows(targets, slice(first, last))
+
+
+def _restored(places: Examples, device: torch.device) -> TensorSource:
+    """A source whose tensors are mapped into memory where they are a place in a file."""
+    examples = _pytree.tree_map_only(MappedTensor, lambda place: place.opened(), places)
+    return TensorSource(examples, device)
 
 
 def spans(total: int, parts: int) -> Iterator[tuple[int, int]]:

@@ -50,7 +50,7 @@ def tensors_of(tree: Any) -> list[Tensor]:
     return [leaf for leaf in _pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
-def mapped(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
+def mapped(function: Callable[[Tensor], Any], tree: Any) -> Any:
     """The tree, or structured outputs, with each tensor replaced by a function of it."""
     return _pytree.tree_map_only(Tensor, function, tree)
 
@@ -80,6 +80,11 @@ def shapes(tree: Tree) -> str:
     if isinstance(tree, dict):
         return "{" + ", ".join(f"{k!r}: {shapes(branch)}" for k, branch in tree.items()) + "}"
     return f"({', '.join(map(shapes, tree))})"
+
+
+def types(tree: Tree) -> str:
+    """Number types of a tree, each once, for messages."""
+    return ", ".join(dict.fromkeys(str(tensor.dtype) for tensor in tensors_of(tree)))
 
 
 def check_finite(name: str, tree: Tree, first: int = 0) -> None:

@@ -17,7 +17,17 @@ import torch
 from torch import Tensor
 
 from nets.data.sources import ExampleSource
-from nets.data.trees import Examples, Tree, arguments, count, mapped, rows, shapes, tensors_of
+from nets.data.trees import (
+    Examples,
+    Tree,
+    arguments,
+    count,
+    mapped,
+    rows,
+    shapes,
+    tensors_of,
+    types,
+)
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
 from nets.execution.point_bytes import PointBytes, point_bytes
 from nets.execution.rng import all_undisturbed
@@ -360,10 +370,9 @@ def refusing(model: FunctionalModel, examples: Examples) -> Generator[None]:
         raise
     except Exception as error:  # whatever a user's forward or loss_fn raises
         unbatched = ", or pass batching='loop'" if model.execution.batching == "vmap" else ""
-        y_types = ", ".join(dict.fromkeys(str(tensor.dtype) for tensor in tensors_of(y)))
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"model, data and loss_fn must fit together, {model.name} on inputs "
-            f"{shapes(x)} with targets {shapes(y)} of {y_types} fails: "
+            f"{shapes(x)} with targets {shapes(y)} of {types(y)} fails: "
             f"{lines[0]}: change the shapes or types of the data{unbatched}"
         ) from error

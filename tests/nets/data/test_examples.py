@@ -1,15 +1,19 @@
 """Data as tensors, data sets and loaders: read whole, in their own order, or refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     SequentialSampler,
     TensorDataset,
@@ -17,8 +21,8 @@ from torch.utils.data import (
 )
 
 from nets import MLP, NetworkLoss
-from reduction import DataError
-from tests.nets.networks import TOKENS, N, X, Y, points_near, seeded
+from reduction import CapacityError, DataError
+from tests.nets.networks import TOKENS, N, X, Y, numbers, points_near, seeded
 
 
 class Pairs(Dataset[Any]):
@@ -108,3 +112,101 @@ def test_data_that_are_none_are_refused(arguments: tuple[Any, ...], sentence: st
     with pytest.raises(DataError, match=sentence) as caught:
         NetworkLoss(POINTS_MODEL, *arguments)
     assert "\n" not in str(caught.value)
+
+
+SEQUENCES = [numbers(3 + i % 5, 2, seed=i) for i in range(600)]
+
+
+class Ragged(nn.Module):
+    """A network of sequences of all lengths, in which padding is nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, padded: Tensor) -> Tensor:
+        return self.head(padded.sum(dim=1))
+
+
+def padded(examples: list[Any]) -> Any:
+    """Sequences as long as the longest of the batch."""
+    sequences, targets = zip(*examples, strict=True)
+    return pad_sequence(list(sequences), batch_first=True), torch.stack(targets)
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_a_collate_fn_that_pads_makes_one_batch_of_all(order: slice) -> None:
+    by_length = sorted(SEQUENCES, key=len)[order]  # batches of 512 have other lengths
+    pairs = list(zip(by_length, Y[:600], strict=True))
+    model = seeded(Ragged)
+    points = points_near(model)
+    loss = NetworkLoss(model, DataLoader(pairs, batch_size=3, collate_fn=padded))  # pyright: ignore
+    whole = pad_sequence(by_length, batch_first=True)
+    assert torch.equal(loss(points), NetworkLoss(model, whole, Y[:600])(points))
+    with pytest.raises(DataError, match=r"the same in every batch, .* pad to one fixed length"):
+        NetworkLoss(model, DataLoader(pairs, collate_fn=padded), stream=True)  # pyright: ignore
+
+
+class Pictures(Dataset[Any]):
+    """Images as torchvision's data sets give them without a transform."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, i: int) -> Any:
+        return Image.fromarray(np.full((8, 8), i, dtype=np.uint8)), i % 3
+
+
+class Stream(IterableDataset[Any]):
+    def __init__(self, examples: Sequence[Any]) -> None:
+        self.examples = examples
+
+    def __iter__(self) -> Any:
+        return iter(self.examples)
+
+
+class Endless(Dataset[Any]):
+    def __getitem__(self, i: int) -> Any:
+        return X[0], Y[0]
+
+
+RAGGED = list(zip(SEQUENCES, Y[:600].tolist(), strict=True))
+GROWING = [(torch.zeros(6 + (i >= 512)), 0) for i in range(600)]
+MIXED = [(torch.zeros(6, dtype=torch.float64 if i >= 512 else None), 0) for i in range(600)]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (Pictures(), "collating them fails: .*PIL.*transform=torchvision.transforms.ToTensor"),
+        (RAGGED, "collating them fails: .* pass a DataLoader whose collate_fn pads them"),
+        (Stream(RAGGED), "collating them fails: .* pass a DataLoader whose collate_fn pads them"),
+        (GROWING, r"one shape and type, got \(6,\) of .* and \(7,\) of"),
+        (Stream(GROWING), r"one shape and type, got \(6,\) .* and \(7,\)"),
+        (MIXED, r"got \(6,\) of torch\.float32 .* and \(6,\) of torch\.float64"),
+        (DataLoader(RAGGED, collate_fn=list), "pairs, a batch is a list of 512"),  # pyright: ignore
+        (DataLoader(GROWING, batch_size=None), "a batch is a list of 512"),  # pyright: ignore
+        ([("a", "b")], r"data must be tensors, .* inputs\[0\] is a str"),
+        (Endless(), "must tell its number of examples, Endless has no __len__"),
+        (Stream([]), "the data set has none"),
+        (DataLoader(Stream(RAGGED), drop_last=True), "drop_last=True and leaves some out"),
+        ({}, "the data set has none"),
+    ],
+)
+def test_data_sets_that_make_no_batch_are_refused(data: Any, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence) as caught:
+        NetworkLoss(POINTS_MODEL, data)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_sets_larger_than_memory_are_refused_before_they_are_read() -> None:
+    class Huge(Pairs):
+        def __len__(self) -> int:
+            return 2**40
+
+        def __getitem__(self, i: int) -> Any:
+            assert i < 512
+            return super().__getitem__(i)
+
+    with pytest.raises(CapacityError, match=r"examples need 3\.52e\+04 GB .* pass stream=True"):
+        NetworkLoss(POINTS_MODEL, Huge(X, Y))
