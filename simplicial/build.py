@@ -86,7 +86,9 @@ def build_complex(
     and where workers die, DataError for a store whose files were changed.
     Warns by LossWarning of simplices on which the loss is not finite: each is trained again with
     smaller steps, and is missing from the filtration where that does not help; with trainable
-    sides, training that does not stay finite raises LossError.
+    sides, training that does not stay finite raises LossError. Warns likewise of simplices whose
+    largest loss is higher after training than before: each keeps its start, the inner control
+    points that it had before.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the refined maximum and the certificates are this library's.
@@ -118,7 +120,7 @@ def build_complex(
             folder.match_settings("complex", settings, record_name(1))
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
         if optimizer.moves_faces:
-            scheduler.train_with_faces(state, max_dim)
+            state = scheduler.train_with_faces(state, max_dim)
         for _ in range(max_dim):
             state = scheduler.run(state, trains=not optimizer.moves_faces)
         if folder is not None:

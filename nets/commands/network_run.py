@@ -27,7 +27,7 @@ from reduction import Barcode, w_inf
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.configuration import torch_threads
 from simplicial.evaluation import evaluate
-from simplicial.reports.status import RECORDS
+from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.folder import RunFolder
 
 
@@ -134,6 +134,7 @@ def _compute(
     _print(settings, len(inputs.images.train_targets), loss_complex, barcode, scores)
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
+    written |= {"worsened": [list(simplex) for simplex in RunStatus.read(settings.out).worsened]}
     write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
 
 

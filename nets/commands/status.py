@@ -25,5 +25,8 @@ def status(folder: Path, field: int | None) -> None:
     click.echo(f"{folder}: {run.state}{left}\n\n{run.table()}")
     for simplex, reason in run.failed.items():
         click.echo(f"missing {simplex}, and all with this face: {reason}")
+    for simplex in run.worsened:
+        kept = "keeps its start" if len(simplex) > 1 else "is no minimum"
+        click.echo(f"worse after training {simplex}: it {kept}")
     if barcode is not None:
         click.echo("\n" + barcode.table())

@@ -35,6 +35,8 @@ class Chunk:
     trains          whether the simplices are still to be trained
     gradients       whether the loss's gradients at control points are wanted
     keeps           whether every value on the lattice is
+    starts          (m own, d) the control points inside before they were trained with their faces;
+                    None of simplices that are still to be trained, or that never are
     """
 
     problem: OptimisationProblem
@@ -43,6 +45,7 @@ class Chunk:
     trains: bool
     gradients: bool
     keeps: bool
+    starts: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of simplices."""
@@ -67,11 +70,13 @@ class Chunk:
             vertices=problem.simplices.vertices[some],
             controls=np.where(controls < first, controls, controls - start * own),
         )
-        rows = self.control_points[first + start * own : first + stop * own]
+        mine = slice(first + start * own, first + stop * own)
+        rows, starts = self.control_points[mine], self.starts
         maxima, checkpoint = problem.face_maxima, problem.checkpoint
         return replace(
             self,
             control_points=torch.cat([self.control_points[:first], rows]),
+            starts=None if starts is None else starts[start * own : stop * own],
             problem=replace(
                 problem,
                 simplices=simplices,
@@ -80,6 +85,14 @@ class Chunk:
                 checkpoint=None if checkpoint is None else checkpoint.part(name),
             ),
         )
+
+    def start(self) -> Self | None:
+        """The simplices as they are before training; None of those that are not trained at all."""
+        if self.starts is None:
+            return replace(self, trains=False) if self.trains else None
+        points = self.control_points.clone()
+        points[self.problem.inside] = self.starts.to(points)
+        return replace(self, control_points=points, starts=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,9 +104,10 @@ class ChunkResult:
     maxima        the largest loss inside each
     samples       the loss on the lattice, (m, p), and accuracy where it has one; None where not
                   kept; inf and 0 where the loss is not finite
-    evaluations   (m,) int64, of the loss, after training
+    evaluations   (m,) int64, of the loss, for the maxima
     error_bounds  (m,) float64, what `maxima` may be too low by; inf where they are sampled
     retried       (m,) bool, whether steps had to be smaller than asked for
+    worsened      (m,) bool, whether training made one worse: it is its start, a vertex excepted
     failed        (m,) object, why there is no finite loss; empty where there is
     """
 
@@ -104,6 +118,7 @@ class ChunkResult:
     evaluations: Ints
     error_bounds: Floats
     retried: NDArray[np.bool_]
+    worsened: NDArray[np.bool_]
     failed: NDArray[np.object_]
 
     @classmethod
@@ -128,6 +143,7 @@ class ChunkResult:
             evaluations=np.zeros(m, np.int64),
             error_bounds=np.full(m, np.inf),
             retried=np.full(m, chunk.trains),
+            worsened=np.zeros(m, dtype=bool),
             failed=np.full(m, reason, object),
         )
 

@@ -16,6 +16,7 @@ from simplicial.construction.finishing import finish
 from simplicial.construction.serialization import TOGETHER, from_record, record_name, to_record
 from simplicial.construction.state import ConstructionState
 from simplicial.display import dimension_name, progress_bar
+from simplicial.maps.control_points import straight
 from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
@@ -65,10 +66,10 @@ class Scheduler:
         every = ChunkResult.joined([result for _, result in pieces])
         return state.finish_dimension(every.part(order))
 
-    def train_with_faces(self, state: ConstructionState, max_dim: int) -> None:
-        """Train all control points, of an optimizer that moves faces: all simplices of a dimension
-        at once, and none is evaluated before all stand still. The folder keeps all control points
-        after each dimension.
+    def train_with_faces(self, state: ConstructionState, max_dim: int) -> ConstructionState:
+        """The state in which all control points are trained, by an optimizer that moves faces: all
+        simplices of a dimension at once, and none is evaluated before all stand still. The folder
+        keeps all control points after each dimension.
         """
         points, layout, options = state.control_points, state.layout, state.options
         for r in range(1, max_dim + 1):
@@ -92,6 +93,7 @@ class Scheduler:
                 self.optimizer.optimise(state.loss, points, problem, bar.update)
             if self.folder is not None:
                 self.folder.put(TOGETHER, r, Record({"points": points[moving].cpu()}, {}))
+        return replace(state, starts=straight(points[: layout.starts[1]], layout))
 
     def _stored(self, state: ConstructionState) -> dict[int, ChunkResult]:
         """The finished simplices by their number, added to the state."""

@@ -30,7 +30,8 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
         assert samples is not None, "those of vertices are kept"
         accuracy = None if samples.accuracy is None else float(samples.accuracy[0, 0])
         values = {"number": int(vertices[0]), "loss": float(samples.loss[0, 0])}
-        return Record({"points": one.points[0, 0]}, values | {"accuracy": accuracy})
+        values |= {"accuracy": accuracy, "worsened": bool(one.worsened[0])}
+        return Record({"points": one.points[0, 0]}, values)
     largest = one.maxima.values
     tensors = {
         "barycentric": _tensor(one.maxima.barycentric),
@@ -50,6 +51,7 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
         "largest": float(largest[0]) if np.isfinite(largest[0]) else None,
         "evaluations": int(one.evaluations[0]),
         "retried": bool(one.retried[0]),
+        "worsened": bool(one.worsened[0]),
         "failed": one.failed[0],
     }
     return Record(tensors, values)
@@ -62,10 +64,10 @@ def from_record(
     vertices, values = state.simplices.vertices, record.values
     if state.dim == 0:
         right = number < len(vertices) and values.get("number") == number
-        kinds: dict[str, Any] = {"loss": float, "accuracy": float | None}
+        kinds: dict[str, Any] = {"loss": float, "accuracy": float | None, "worsened": bool}
     else:
         right = number < len(vertices) and values.get("vertices") == vertices[number].tolist()
-        kinds = {"evaluations": int, "retried": bool, "failed": str}
+        kinds = {"evaluations": int, "retried": bool, "worsened": bool, "failed": str}
     right = right and all(k in values and isinstance(values[k], kind) for k, kind in kinds.items())
     shapes = {name: tuple(tensor.shape) for name, tensor in record.tensors.items()}
     if not right or shapes != _shapes(state, record.tensors):
@@ -107,6 +109,7 @@ def _vertex(record: Record) -> ChunkResult:
         evaluations=np.ones(1, np.int64),
         error_bounds=np.full(1, np.inf),
         retried=np.zeros(1, np.bool_),
+        worsened=np.array([record.values["worsened"]]),
         failed=np.full(1, "", object),
     )
 
@@ -127,6 +130,7 @@ def _simplex(record: Record, *, gradients: bool) -> ChunkResult:
         evaluations=np.array([values["evaluations"]]),
         error_bounds=tensors["error_bounds"].numpy(),
         retried=np.array([values["retried"]]),
+        worsened=np.array([values["worsened"]]),
         failed=np.array([values["failed"]], object),
     )
 

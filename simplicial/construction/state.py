@@ -50,6 +50,8 @@ class ConstructionState:
     error_bounds    of each finished dimension: what each maximum may be too low by, (m,); inf for a
                     sampled one
     interiors       of each finished dimension, vertices that were given excepted
+    starts          (K, d) the control points before they were trained, where this was done with
+                    their faces; None: each simplex is trained for itself
     """
 
     loss: Loss
@@ -60,6 +62,7 @@ class ConstructionState:
     values: tuple[Floats, ...] = ()
     error_bounds: tuple[Floats, ...] = ()
     interiors: tuple[Interior, ...] = ()
+    starts: Tensor | None = None
 
     @classmethod
     def of_points(cls, loss: Loss, points: Tensor, layout: Layout, options: BuildOptions) -> Self:
@@ -149,6 +152,7 @@ class ConstructionState:
             trains=trains,
             gradients=self.at_controls is not None,
             keeps=r == 0 or (r <= PICTURED and size <= self.options.memory),
+            starts=None if self.starts is None else self.starts[at[inside]],
         )
 
     def add_results(self, which: Ints, result: ChunkResult) -> None:
@@ -190,14 +194,18 @@ def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
             f"edges need a finite loss, none of {len(every)} has one; the first failed since "
             f"{result.failed[0]}"
         )
-    for which, what in (
-        (failed, "have no finite loss and are missing"),
-        (result.retried & ~failed, "were trained with smaller steps"),
+    worse = "were worse after training than where it began, and keep their start"
+    if not simplices.dim:
+        worse = "have a higher loss than the networks that training began from, and are no minima"
+    for which, what, remedy in (
+        (failed, "have no finite loss and are missing", ""),
+        (result.retried & ~failed & ~result.worsened, "were trained with smaller steps", ""),
+        (result.worsened, worse, ": choose smaller steps"),
     ):
         if which.any():
             first = int(np.argmax(which))
-            name = tuple(every[first].tolist())
-            why = f": {result.failed[first]}" if failed[first] else ""
+            name = tuple(every[first].tolist()) if simplices.dim else first
+            why = f": {result.failed[first]}" if failed[first] else remedy
             kind = dimension_name(simplices.dim)
             message = f"{which.sum()} of {len(every)} {kind} {what}, first {name}{why}"
             warnings.warn(message, LossWarning, stacklevel=5)

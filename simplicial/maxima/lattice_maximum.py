@@ -6,6 +6,7 @@ it.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from simplicial.maps.control_points import Simplices
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.maxima import Interior, Maxima
+from simplicial.run_folder.checkpoint import SavedStages
 
 
 def sample_interiors(
@@ -27,6 +29,7 @@ def sample_interiors(
     resolution: int,
     memory: int,
     keep: bool,
+    stages: SavedStages | None = None,
     on_points: Callable[[int], object] = lambda _count: None,
 ) -> Interior:
     """Evaluate the loss at the interior lattice points of every simplex (Algorithm 2).
@@ -34,7 +37,8 @@ def sample_interiors(
     control_points  (K, d)
     memory          bytes for a batch of points, never the result
     keep            keep every value, for pictures
-    on_points       called with the number of points just evaluated, for progress
+    stages          where values are saved and taken from; None: nowhere
+    on_points       called with the number of points of each simplex, for progress
     Raises LossError where the loss is not finite.
     """
     t = interior_lattice(simplices.dim, resolution)
@@ -42,19 +46,33 @@ def sample_interiors(
     at_once = points_at_once(loss, control_points, memory, gradients=False)
     largest, barycentric = np.full(m, -np.inf), np.zeros((m, simplices.dim + 1))
     kept: list[Evaluation] = []
+    stages = stages or SavedStages(None)
+
+    def at_lattice(controls: Tensor, some: slice) -> dict[str, Tensor]:
+        return as_tensors(
+            evaluate(loss, interpolate(controls, simplices.simplex_map, t[some]), memory)
+        )
+
     for s in range(m):
         controls = control_points[torch.as_tensor(simplices.controls[s])]
-        for first in range(0, len(t), at_once):
-            part = t[first : first + at_once]
-            found = evaluate(loss, interpolate(controls, simplices.simplex_map, part), memory)
+        rows = stages.rows(f"lattice {s}", len(t), at_once, partial(at_lattice, controls))
+        accuracy = rows.get("accuracy")
+        found = Evaluation(rows["loss"].numpy(), None if accuracy is None else accuracy.numpy())
+        if len(t):
             top = int(np.argmax(found.loss))
-            if found.loss[top] > largest[s]:
-                largest[s], barycentric[s] = found.loss[top], part[top]
-            if keep:
-                kept.append(found)
-            on_points(len(part))
+            largest[s], barycentric[s] = found.loss[top], t[top]
+        if keep:
+            kept.append(found)
+        on_points(len(t))
     samples = _stacked(kept, (m, len(t))) if keep else None
     return Interior(Maxima(largest, barycentric), samples, m * len(t))
+
+
+def as_tensors(found: Evaluation) -> dict[str, Tensor]:
+    """Values by name, as a checkpoint has them."""
+    loss, accuracy = found
+    named = {"loss": torch.as_tensor(loss)}
+    return named if accuracy is None else named | {"accuracy": torch.as_tensor(accuracy)}
 
 
 def _stacked(parts: list[Evaluation], shape: tuple[int, int]) -> Evaluation:

@@ -166,22 +166,21 @@ class _Descent:
         if done:
             moving.copy_(saved["main"])
             sgd.state[moving]["momentum_buffer"] = saved["momentum"].to(moving)
+        step = 0
         for epoch in range(recipe.epochs):
-            estimates = _estimates(self.loss, recipe.batch_size, mini_batches)
-            if epoch < done:  # drawn as before, so that what follows is the same
-                for _ in estimates:
-                    draws.draw()
-                on_step()
-                continue
             sgd.param_groups[0]["lr"] = recipe.learning_rate * recipe.schedule(
                 epoch / recipe.epochs
             )
-            for estimate in estimates:
-                self._add_gradients(estimate, draws.draw(), moving.grad.zero_(), batches)
+            for estimate in _estimates(self.loss, recipe.batch_size, mini_batches):
+                t, step = draws.draw(), step + 1
+                if step <= done:  # drawn as before, so that what follows is the same
+                    continue
+                self._add_gradients(estimate, t, moving.grad.zero_(), batches)
                 sgd.step()
-            self._check_finite(moving, epoch)
-            if checkpointer.is_due:
-                checkpointer.save(epoch + 1, {"main": moving, "momentum": _momentum(moving, sgd)})
+                if checkpointer.is_due:
+                    checkpointer.save(step, {"main": moving, "momentum": _momentum(moving, sgd)})
+            if step >= done:
+                self._check_finite(moving, epoch)
             on_step()
 
     def _add_gradients(

@@ -11,9 +11,10 @@ the one whose refined maximum is lowest is kept; of paths the relaxed one, lower
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -34,8 +35,9 @@ from simplicial.maxima.pieces import EvaluatedSimplices
 from simplicial.maxima.refined import refined_maxima, rounding_error
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
 from simplicial.optimizers.fillings import harmonic, ruled
+from simplicial.optimizers.lowest import HighestPoints, Lowest
 from simplicial.optimizers.relaxation import TINY, nudge
-from simplicial.run_folder.checkpoint import Checkpoint
+from simplicial.run_folder.checkpoint import Checkpoint, SavedStages
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -134,7 +136,10 @@ class NudgedElastic(Optimizer):
             rows = torch.as_tensor(problem.simplices.controls[group], device=control_points.device)
             name = f"{group.start}-{group.stop}"
             checkpoint = None if problem.checkpoint is None else problem.checkpoint.part(name)
-            relaxation = _Relaxation(self, loss, mesh, faces, problem.memory, checkpoint, on_step)
+            stages = SavedStages(checkpoint, control_points.device)
+            relaxation = _Relaxation(
+                self, loss, mesh, faces, problem.memory, checkpoint, on_step, stages=stages
+            )
             inner = relaxation.lowest(control_points[rows])
             control_points[rows[:, torch.as_tensor(mesh.inside)]] = inner
 
@@ -193,6 +198,8 @@ class _Relaxation:
     checkpoint: Checkpoint | None
     on_step: Callable[[], object]
     coarse: float = COARSE
+    stages: SavedStages = field(default_factory=lambda: SavedStages(None))
+    offers: Iterator[int] = field(default_factory=count)  # numbers of what is tried
 
     def lowest(self, controls: Tensor) -> Tensor:
         """Inner control points (m, i, d) of the lowest simplices."""
@@ -201,7 +208,7 @@ class _Relaxation:
         smooth = self._filled(controls, harmonic(controls, self.mesh))
         if dim == 1:
             return self._in_valley(self._nudged(each, smooth, "path"))[:, self.mesh.inside]
-        best = _Lowest(smooth.clone(), self.faces.maxima, LEVEL * self.faces.spread)
+        best = Lowest(smooth.clone(), self.faces.maxima, LEVEL * self.faces.spread)
         self._try(lambda: self._offer(best, each, smooth))
         for apex in range(dim + 1):
             if len(which := best.above()):
@@ -231,7 +238,7 @@ class _Relaxation:
             if len(self.faces.maxima) > 1:
                 raise
 
-    def _offer_nudged(self, best: "_Lowest", which: Ints, controls: Tensor, name: str) -> None:
+    def _offer_nudged(self, best: Lowest, which: Ints, controls: Tensor, name: str) -> None:
         self._offer(best, which, self._nudged(which, controls, name))
 
     def _in_valley(self, paths: Tensor) -> Tensor:
@@ -241,18 +248,20 @@ class _Relaxation:
         steps, each = int(BENDS * self.settings.steps), np.arange(len(paths))
         if not steps:
             return paths
-        values = self._at_controls(each, paths).values.reshape(paths.shape[:2])
+        values = self._at_controls(each, paths, self.stages.part("valley")).values.reshape(
+            paths.shape[:2]
+        )
         fixed = self.faces.fixed | (values == values.max(axis=1, keepdims=True))
         own = self.faces._replace(
             maxima=values.max(axis=1), spread=np.ptp(values, axis=1), fixed=fixed
         )
-        best = _Lowest(paths, own.maxima, LEVEL * own.spread, COARSEST * own.spread)
+        best = Lowest(paths, own.maxima, LEVEL * own.spread, COARSEST * own.spread)
         relaxation = replace(self, faces=own, coarse=COARSEST)
         relaxation._offer(best, each, paths)
         relaxation._try(lambda: relaxation._lower(best, steps))
         return best.controls
 
-    def _lower(self, best: "_Lowest", steps: int) -> None:
+    def _lower(self, best: Lowest, steps: int) -> None:
         """Lower the highest point of what is neither as low as its faces nor critical, again and
         again: a subgradient method, its step the one that would reach their maxima (Polyak).
         """
@@ -270,7 +279,7 @@ class _Relaxation:
             high &= ~best.is_critical[which]
             which, controls = which[high], controls[torch.as_tensor(high)]
 
-    def _pushed(self, which: Ints, controls: Tensor, top: "_Top", excess: Tensor) -> Tensor:
+    def _pushed(self, which: Ints, controls: Tensor, top: HighestPoints, excess: Tensor) -> Tensor:
         """The corners of the piece that holds the highest point moved down its gradient."""
         corners, weights = self.settings.simplex_map.locate(top.maxima.barycentric)
         free = weights * ~np.take_along_axis(self.faces.fixed[which], corners, axis=1)
@@ -305,73 +314,59 @@ class _Relaxation:
             on_step=self.on_step,
         )
 
-    def _offer(self, best: "_Lowest", which: Ints, controls: Tensor) -> "_Top":
+    def _offer(self, best: Lowest, which: Ints, controls: Tensor) -> HighestPoints:
         """Take those of the simplices `which` (k,) that are lower than what was found before."""
+        top = self._top(which, controls, self.stages.part(f"offer {next(self.offers)}"))
+        steepness = top.gradients.norm(dim=1) * self.mesh.spacing(controls)
+        values = top.maxima.values
+        is_critical = steepness.double().cpu().numpy() <= CRITICAL * (values - best.maxima[which])
+        best.take(which, controls, values, is_critical)
+        return top
+
+    def _top(self, which: Ints, controls: Tensor, stages: SavedStages) -> HighestPoints:
+        """The highest points of simplices `which` with control points (k, c, d)."""
         k, c, d = controls.shape
-        maxima = best.maxima[which]
+        if saved := stages.resume("top"):
+            found = Maxima(saved["values"].numpy(), saved["barycentric"].numpy())
+            return HighestPoints(found, saved["gradients"].to(controls))
         found = refined_maxima(
             self.loss,
             EvaluatedSimplices(
                 controls.reshape(k * c, d),
-                self._at_controls(which, controls),
+                self._at_controls(which, controls, stages),
                 np.arange(k * c).reshape(k, c),
                 self.mesh,
             ),
-            known=maxima,
+            known=self.faces.maxima[which],
             tolerance=np.maximum(self.coarse * self.faces.spread, self.faces.rounding)[which],
             memory=self.memory,
+            stages=stages,
         ).maxima
         tops = interpolate_each(controls, self.settings.simplex_map, found.barycentric)
         _, gradients = values_and_gradients(self.loss, tops, self.memory)
-        steepness = (gradients.norm(dim=1) * self.mesh.spacing(controls)).double().cpu().numpy()
-        best.take(which, controls, found.values, steepness <= CRITICAL * (found.values - maxima))
-        return _Top(found, gradients)
+        stages.finish(
+            "top",
+            lambda: {
+                "values": torch.tensor(found.values),
+                "barycentric": torch.tensor(found.barycentric),
+                "gradients": gradients,
+            },
+        )
+        return HighestPoints(found, gradients)
 
-    def _at_controls(self, which: Ints, controls: Tensor) -> ValueAndGradient:
+    def _at_controls(self, which: Ints, controls: Tensor, stages: SavedStages) -> ValueAndGradient:
         """The loss and its gradient at control points (k, c, d), known on faces."""
         inner = controls[:, self.mesh.inside]
-        inner_values, inner_gradients = values_and_gradients(
-            self.loss, inner.flatten(0, 1), self.memory
-        )
+        points = inner.flatten(0, 1)
+
+        def at(some: slice) -> dict[str, Tensor]:
+            found = values_and_gradients(self.loss, points[some], self.memory)
+            return {"values": torch.as_tensor(found.values), "gradients": found.gradients}
+
+        at_once = points_at_once(self.loss, points, self.memory)
+        new = stages.rows("controls", len(points), at_once, at)
         values = self.faces.values[which]
-        values[:, self.mesh.inside] = inner_values.reshape(inner.shape[:2])
+        values[:, self.mesh.inside] = new["values"].numpy().reshape(inner.shape[:2])
         gradients = self.faces.gradients[which]
-        gradients[:, self.mesh.inside] = inner_gradients.view(inner.shape)
+        gradients[:, self.mesh.inside] = new["gradients"].to(inner).view(inner.shape)
         return ValueAndGradient(values.ravel(), gradients.flatten(0, 1))
-
-
-class _Top(NamedTuple):
-    """The highest points of k simplices, and the loss's gradients there, (k, d)."""
-
-    maxima: Maxima
-    gradients: Tensor
-
-
-class _Lowest:
-    """The lowest simplices so far: control points (m, c, d), refined maxima (m,).
-
-    is_critical  (m,) whether the loss is about level at the maximum
-    margin       (m,) above its maxima, within which a simplex cannot be lowered
-    gain         (m,) by how much one must be lower to be taken: what maxima are wrong by
-    """
-
-    def __init__(
-        self, controls: Tensor, maxima: Floats, margin: Floats, gain: Floats | None = None
-    ) -> None:
-        self.controls, self.maxima, self.margin = controls, maxima, margin
-        self.gain = np.zeros(len(controls)) if gain is None else gain
-        self.values = np.full(len(controls), np.inf)
-        self.is_critical = np.zeros(len(controls), dtype=bool)
-
-    def above(self) -> Ints:
-        """The simplices that are still higher than their faces."""
-        return np.flatnonzero(self.values > self.maxima + self.margin)
-
-    def take(
-        self, which: Ints, controls: Tensor, values: Floats, is_critical: NDArray[np.bool_]
-    ) -> None:
-        """Replace those of the simplices `which` (k,) that are lower now."""
-        lower = values < self.values[which] - self.gain[which]
-        self.controls[which[lower]] = controls[torch.as_tensor(lower)]
-        self.values[which[lower]] = values[lower]
-        self.is_critical[which[lower]] = is_critical[lower]

@@ -56,6 +56,7 @@ class RunStatus:
     values      for each dimension (m_r,) filtration values of all simplices, colexicographic; NaN
                 where one is not finished, inf where the loss is not finite on it
     failed      reasons for a loss that is not finite, by simplex, but for those with such a face
+    worsened    simplices that training made worse: each keeps its start, a minimum excepted
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class RunStatus:
     dimensions: tuple[DimensionStatus, ...]
     values: tuple[Floats, ...]
     failed: dict[tuple[int, ...], str]
+    worsened: tuple[tuple[int, ...], ...]
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunStatus":
@@ -82,14 +84,14 @@ class RunStatus:
                 "that a run was given as --out, or as store="
             )
         n, max_dim = _size(settings)
-        values, failed = _values(records, settings, n, max_dim)
+        values, failed, worsened = _values(records, settings, n, max_dim)
         dimensions = tuple(_dimensions(records, values, n, max_dim))
         state = _state(records.folder / LOCK)
         is_done = all(dimension.total == dimension.done for dimension in dimensions)
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        return cls(records.folder, state, settings, dimensions, values, failed)
+        return cls(records.folder, state, settings, dimensions, values, failed, worsened)
 
     @property
     def result(self) -> Path | None:
@@ -172,16 +174,25 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
         ) from None
 
 
+class _Values(NamedTuple):
+    """Values of all simplices by dimension, reasons of failures, and those made worse."""
+
+    values: tuple[Floats, ...]
+    failed: dict[tuple[int, ...], str]
+    worsened: tuple[tuple[int, ...], ...]
+
+
 def _values(
     records: Records, settings: dict[str, dict[str, Any]], n: int, max_dim: int | None
-) -> tuple[tuple[Floats, ...], dict[tuple[int, ...], str]]:
-    """Values of all simplices by dimension, and reasons of failures by simplex."""
-    values, failed = [np.full(n, np.nan)], {}
-    if "complex" in settings:
-        values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
-    else:
+) -> _Values:
+    values, failed, worsened = [np.full(n, np.nan)], {}, []
+    if "minima" in settings or "complex" not in settings:
         for number, record in _record_values(records, 0, n).items():
             values[0][number] = record["loss"]
+            if record.get("worsened"):
+                worsened.append((number,))
+    if "complex" in settings:  # of minima that may be aligned, or not all trained here
+        values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
     for r in range(1, (max_dim or 0) + 1):
         inside = np.full(comb(n, r + 1), np.nan)
         for number, record in _record_values(records, r, len(inside)).items():
@@ -189,12 +200,14 @@ def _values(
             if record["failed"]:
                 failed[tuple(record["vertices"])] = record["failed"]
                 largest = math.inf
+            if record.get("worsened"):  # not in records of version 3
+                worsened.append(tuple(record["vertices"]))
             inside[number] = -math.inf if largest is None else largest
         vertices = complete_simplices(n, r)[r]
         missing = np.isinf(maximum_over_facets(values[-1], vertices))
         known = filtration_values(inside, vertices, values[-1])
         values.append(np.where(missing, np.inf, known))
-    return tuple(values), failed
+    return _Values(tuple(values), failed, tuple(worsened))
 
 
 def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:

@@ -9,8 +9,9 @@ record whose values are there is whole, however the process ended. Among the val
 the record's name, number and settings, by which one from another folder is refused. Nothing is ever
 unpickled.
 
-Versions: 3 names functions by their bare names, 2 named their modules, too. Version 2 can be read,
-but no run goes on from it.
+Versions: 4 says of every simplex whether training made it worse, and keeps its start where it did;
+3 says neither; 2 named modules of functions, too. Versions 2 and 3 can be read, but no run goes on
+from them.
 """
 
 import errno
@@ -27,8 +28,8 @@ from reduction import DataError
 from reduction.files import digest, json_digest, sealed, unsealed, write
 from simplicial.errors import RunError
 
-VERSION = 3
-READABLE = (2, VERSION)
+VERSION = 4
+READABLE = (2, 3, VERSION)
 DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
 BELONGS = "belongs"  # the value of a record that is the digest of its name, number and settings
@@ -162,10 +163,15 @@ def read_json(path: Path, versions: tuple[int, ...] = READABLE) -> dict[str, Any
         raise _spoilt(path) from error
     if version not in versions:
         raise DataError(
-            f"{path} must be of version {' or '.join(map(str, versions))} of run folders, it is of "
+            f"{path} must be of version {_listed(versions)} of run folders, it is of "
             f"{version}: choose another folder, or the loss-barcodes that wrote it"
         )
     return body
+
+
+def _listed(versions: tuple[int, ...]) -> str:
+    *others, last = map(str, versions)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _spoilt(path: Path) -> DataError:

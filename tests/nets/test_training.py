@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from torch.nn.functional import mse_loss
 from nets import DIGITS_MLP, LENET, MLP, RESNET, NetworkLoss, train_minima
 from nets.training import initial_points
 from reduction import DataError
-from simplicial import Algorithm1, Minima, NudgedElastic, Recipe, build_complex, garipov
+from simplicial import (
+    Algorithm1,
+    LossWarning,
+    Minima,
+    NudgedElastic,
+    Recipe,
+    build_complex,
+    garipov,
+)
+from simplicial.reports.status import RunStatus
 from tests.nets.networks import Recorder, numbers
 
 N = 90
@@ -295,3 +305,19 @@ def test_elastic_triangles_of_networks_with_refined_maxima() -> None:
     optimizer = NudgedElastic(segments=4, steps=3)
     built = build_complex(minima, 2, optimizer=optimizer, tolerance=1e-3, progress=False)
     assert built.maxima[2][0] >= built.maxima[1].max()
+
+
+def test_a_network_that_training_made_worse_is_told_and_stays_where_it_is(tmp_path: Path) -> None:
+    """At a rate of 30 it stays finite, far above its initialisation, by torch's own losses."""
+    loss, wild = mlp_loss(), SHORT.changed(learning_rate=30.0, weight_decay=0.0)
+    begun = initial_points(loss, 3, None, 5)
+    with pytest.warns(
+        LossWarning, match="3 of 3 minima have a higher loss than .* first 0: choose"
+    ):
+        minima = train_minima(loss, 3, recipe=wild, seed=5, store=tmp_path, progress=False)
+    for start, end, value in zip(begun, minima.points, minima.values, strict=True):
+        before, after = (float(loss(point[None])[0]) for point in (start, end))
+        assert after > 10 * before
+        assert value == pytest.approx(after)
+    assert RunStatus.read(tmp_path).worsened == ((0,), (1,), (2,))
+    train_minima(loss, 3, recipe=SHORT, seed=5)  # warns of nothing

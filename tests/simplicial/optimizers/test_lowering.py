@@ -11,7 +11,8 @@ from simplicial import Edgewise, NudgedElastic
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.mesh import Mesh
-from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Lowest, _Relaxation
+from simplicial.optimizers.lowest import Lowest
+from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Relaxation
 from simplicial.optimizers.relaxation import nudge
 from simplicial.options import MEMORY
 
@@ -55,8 +56,8 @@ def level_hill(x: Tensor) -> Tensor:
     return hill(x * x.new_tensor([1.0, 1.0, 0.0])) - 0.1 * x[:, 0]
 
 
-def offered(lower: _Relaxation, controls: Tensor) -> _Lowest:
-    best = _Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
+def offered(lower: _Relaxation, controls: Tensor) -> Lowest:
+    best = Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
     lower._offer(best, np.array([0]), controls)
     return best
 
@@ -65,7 +66,7 @@ def offered(lower: _Relaxation, controls: Tensor) -> _Lowest:
 def test_a_push_lowers_the_highest_point_and_moves_no_face(loss: Loss) -> None:
     """Nor where the piece that holds the highest point touches a face."""
     lower, controls = relaxation(loss)
-    best = _Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
+    best = Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
     top = lower._offer(best, np.array([0]), controls)
     if loss is hill_beside_a_face:
         corners, weights = Edgewise(4).locate(top.maxima.barycentric)
@@ -102,7 +103,7 @@ def test_critical_is_where_the_loss_is_level(
 
 
 def test_what_is_no_lower_is_not_taken() -> None:
-    best = _Lowest(torch.zeros(3, 2, 1), np.zeros(3), np.zeros(3))
+    best = Lowest(torch.zeros(3, 2, 1), np.zeros(3), np.zeros(3))
     first, then = torch.ones(3, 2, 1), torch.full((2, 2, 1), 2.0)
     best.take(np.arange(3), first, np.array([3.0, 3.0, 3.0]), np.zeros(3, dtype=bool))
     best.take(np.array([2, 0]), then, np.array([4.0, 1.0]), np.ones(2, dtype=bool))

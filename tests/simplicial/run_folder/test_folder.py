@@ -73,20 +73,20 @@ def test_a_folder_goes_on_with_its_own_settings(tmp_path: Path) -> None:
 
 
 def sealed(values: dict[str, Any]) -> str:
-    """JSON with the checksum of version 2."""
+    """JSON with the checksum of versions 2 and 3."""
     text = json.dumps(values, sort_keys=True).encode()
     return json.dumps({**values, "sha256": hashlib.sha256(text).hexdigest()})
 
 
-@pytest.fixture
-def older(tmp_path: Path) -> Path:
-    """A run folder of version 2 with two minima and the edge between them."""
+@pytest.fixture(params=[2, 3])
+def older(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A run folder of version 2 or 3 with two minima and the edge between them."""
     folder, tensors = tmp_path / "older", safetensors.torch.save({"points": torch.zeros(1, 3)})
     schedule = {"kind": "Recipe", "schedule": "simplicial.recipe.garipov"}
     settings = {"max_dim": 1, "values at the minima": [0.25, 0.5], "recipe": schedule}
     where = {"record": ["simplices-1", 0], "settings": ["complex", settings]}
     values = {
-        "version": 2,
+        "version": request.param,
         "vertices": [0, 1],
         "largest": 1.5,
         "failed": "",
@@ -96,7 +96,7 @@ def older(tmp_path: Path) -> Path:
     (folder / "simplices-1").mkdir(parents=True)
     (folder / "lock").touch()
     (folder / "begun").touch()
-    (folder / "complex.settings.json").write_text(sealed({"version": 2, **settings}))
+    (folder / "complex.settings.json").write_text(sealed({"version": request.param, **settings}))
     (folder / "simplices-1" / "000000.json").write_text(sealed(values))
     (folder / "simplices-1" / "000000.safetensors").write_bytes(tensors)
     return folder
@@ -107,21 +107,24 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {n: ((folder / n).read_bytes(), (folder / n).stat().st_mtime_ns) for n in files(folder)}
 
 
-def test_a_folder_of_the_version_before_is_read_and_no_run_goes_on_from_it(older: Path) -> None:
+def test_a_folder_of_a_version_before_is_read_and_no_run_goes_on_from_it(
+    older: Path, request: pytest.FixtureRequest
+) -> None:
     status = RunStatus.read(older)
     assert status.state == "finished"
     assert [values.tolist() for values in status.values] == [[0.25, 0.5], [1.5]]
     before = contents(older)
     with pytest.raises(DataError) as refusal:
         RunFolder(older)
-    told = "must be of version 3 of run folders, it is of 2: choose another folder, or the loss-"
+    version = request.node.callspec.params["older"]
+    told = f"must be of version 4 of run folders, it is of {version}: choose another folder, or "
     assert told in str(refusal.value)
     assert contents(older) == before
 
 
 def test_folders_of_other_versions_are_refused(older: Path) -> None:
     (older / "complex.settings.json").write_text(sealed({"version": 1, "max_dim": 1}))
-    with pytest.raises(DataError, match="must be of version 2 or 3 of run folders, it is of 1"):
+    with pytest.raises(DataError, match="must be of version 2, 3 or 4 of run folders, it is of 1"):
         RunStatus.read(older)
 
 

@@ -20,8 +20,8 @@ from tests.simplicial.schedulers import POINTS, Counting, assert_same, built, lo
 
 
 @pytest.fixture
-def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every epoch is saved."""
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is saved."""
     monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
 
 
@@ -131,11 +131,9 @@ class Stochastic(StochasticLoss):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.usefixtures("every_epoch")
-def test_a_chunk_goes_on_from_the_last_epoch_that_was_saved(
-    tmp_path: Path, momentum: float
-) -> None:
-    """Three steps an epoch; epochs that were saved are not trained again."""
+@pytest.mark.usefixtures("every_step")
+def test_a_chunk_goes_on_from_the_last_step_that_was_saved(tmp_path: Path, momentum: float) -> None:
+    """Three steps an epoch; steps that were saved are not taken again, wherever in an epoch."""
     recipe = Recipe(epochs=6, batch_size=8, momentum=momentum, weight_decay=0.01)
 
     def trained(until: float, store: Path | None = None) -> tuple[LossComplex, int]:
@@ -145,19 +143,19 @@ def test_a_chunk_goes_on_from_the_last_epoch_that_was_saved(
 
     alone, steps = trained(np.inf)
     assert steps == 18
-    for stop in (5, 4, 1):  # in epoch 2, in epoch 3, and there again
+    for stop in (5, 4, 1):  # in epoch 2, after epoch 3, and in epoch 4
         with pytest.raises(KeyboardInterrupt):
             trained(stop, tmp_path)
     checkpoint = list((tmp_path / "unfinished").rglob("*.json"))
-    assert [path.stem for path in checkpoint] == ["000002"]
+    assert [path.stem for path in checkpoint] == ["000010"]
     resumed, steps = trained(np.inf, tmp_path)
-    assert steps == 12
+    assert steps == 8
     assert_same(resumed, alone)
     assert not (tmp_path / "unfinished").exists()
 
 
 @pytest.mark.parametrize("name", ["elastic", "trainable"])
-@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.usefixtures("every_step")
 def test_training_before_a_stop_is_not_repeated(tmp_path: Path, name: str) -> None:
     plain = Counting()
     edges = built(name, 1, loss=plain, tolerance=None)
@@ -179,7 +177,7 @@ def test_control_points_of_another_complex_are_refused(tmp_path: Path) -> None:
         built("trainable", store=tmp_path)
 
 
-@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.usefixtures("every_step")
 def test_checkpoints_under_other_settings_are_not_used(tmp_path: Path) -> None:
     """Nothing is stored yet, so that the settings may change; its epochs are of no use then."""
     with pytest.raises(KeyboardInterrupt):
@@ -189,7 +187,7 @@ def test_checkpoints_under_other_settings_are_not_used(tmp_path: Path) -> None:
     assert_same(built(changed), built(changed, store=tmp_path))
 
 
-@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.usefixtures("every_step")
 def test_an_epoch_of_other_points_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         built("algorithm 1", loss=Counting(100), store=tmp_path)
