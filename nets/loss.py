@@ -18,15 +18,16 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
-from nets.data.trees import Examples, Tree, count
+from nets.data.trees import Examples, Tree
 from nets.execution.buffers import check_buffers, check_function
 from nets.execution.checks import PROBES, checked, first_use, refusing
 from nets.execution.functional import (
     EVALUATION,
     ForwardMode,
     FunctionalModel,
-    LossFunction,
+    Totals,
 )
+from nets.execution.loss_mean import ExampleWeights, LossFunction
 from nets.execution.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes
 from nets.execution.policy import Batching, Execution
@@ -61,7 +62,8 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                in a tuple of one
     targets    as the loss_fn takes them; or, of data that are dicts, the key of the targets: the
                rest are inputs
-    loss_fn    (outputs, targets) -> scalar, the mean over examples
+    loss_fn    (outputs, targets) -> scalar, the mean over examples, or a quotient of two sums over
+               them (class weights, ignored targets, means over tokens); see `weights`
     device     where the network runs; None: where the model's parameters are
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
                layers and attention, which vmap cannot batch, for bfloat16, and on the CPU for
@@ -78,6 +80,12 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     stream     whether a map-style Dataset stays where it is, and its examples are fetched whenever
                they are used, a batch at a time, with the same values; else they are kept in memory.
                Tensors are never copied as a whole, those in memory-mapped files stay there
+    weights    of examples in loss_fn's mean: a function of targets (n, ...) that gives (n,), not
+               negative, so that loss_fn is sum w_i l_i / sum w_i on any examples, and the exact
+               loss is this quotient over all data. None: they are found for torch's cross_entropy
+               and nll_loss, as functions, modules or `functools.partial` of them, with class
+               weights and ignored targets; for other functions examples count alike, or by their
+               targets that are not ignored
     The forward is called three times at most, on a few examples, to see that model, data and
     loss_fn fit together; the first value, gradient or estimate is preceded by the checks that need
     more calls. Raises DataError for those that do not fit, OptionError for a device, a batching or
@@ -96,12 +104,19 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         precision: Precision = "full",
         statistics: "Tree | Dataset[Any] | DataLoader[Any] | None" = None,
         stream: bool = False,
+        weights: ExampleWeights | None = None,
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
                 "a loss needs a torch.nn.Module and a function loss_fn(outputs, targets), got "
                 f"{model if isinstance(model, type) else type(model).__name__} and {loss_fn!r}: "
                 "pass a network and, for example, torch.nn.functional.cross_entropy"
+            )
+        if weights is not None and (not callable(weights) or isinstance(weights, type)):
+            raise OptionError(
+                "weights must be a function of targets (n, ...) that gives the weight of each "
+                f"example, (n,), got {short_repr(weights)}: pass lambda targets: (targets != "
+                "0).sum(dim=1), say, or None"
             )
         model = own_copy(model)
         self.coordinates = Coordinates.of(model)
@@ -116,7 +131,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             self._normed_by = read_statistics(statistics, self._examples, key, stream)
         one = self._examples.between(0, 1).inputs
         execution = Execution.of(model, one, self.coordinates.dtype, batching, precision)
-        unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn)
+        unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn, weights)
         self._model = checked(unchecked, self._examples, self._normed_by)
 
     def __len__(self) -> int:
@@ -158,12 +173,14 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     def evaluate(self, points: Tensor) -> Evaluation:
         """Exact loss and accuracy at points (batch, d), reading each example once.
 
-        Accuracy is the share of targets that are the argmax of the outputs; None where targets are
-        no class indices. Raises ShapeError.
+        Accuracy is the share of targets that are the argmax of the outputs on the axis on which
+        loss_fn has the classes, ignored ones left out; with torch's binary cross entropy that of
+        single outputs on the right side of 0, for logits, or 0.5. None for other losses, or where
+        loss_fn leaves open which axis that is. Raises ShapeError.
         """
         with torch.no_grad():
             loss, accuracy = self._exact(points)
-        score = accuracy.cpu().numpy() if self._model.scored else None
+        score = accuracy.cpu().numpy() if self._model.accuracy else None
         return Evaluation(loss.cpu().numpy(), score)
 
     def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +194,9 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         gradients = torch.zeros_like(points)
         with torch.enable_grad():
-            for part, share in self._parts():
+            for part, (share, _) in self._parts():
+                if not share:
+                    continue
                 at = points.detach().requires_grad_()
                 losses = self._model.run(at, buffers, part, EVALUATION)[0]
                 gradients += torch.autograd.grad((losses * share).sum(), at)[0]
@@ -188,7 +207,9 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         """One pass over the data in random order: the loss on each mini-batch, in training mode.
 
         All points of a call have the same mini-batch, and the same random draws of the network
-        (dropout). Raises DataError where batch norm would meet a batch of one example.
+        (dropout). The loss on a mini-batch is loss_fn on it, as in torch: where examples have
+        weights it is divided by those of the mini-batch; one without any weight gives 0 in place
+        of 0/0. Raises DataError where batch norm would meet a batch of one example.
         """
         n, batch_size = len(self), as_integer("batch_size", batch_size, 1)
         if not isinstance(rng, np.random.Generator):
@@ -200,7 +221,9 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             self._check_alone(batch_size)
         order = torch.as_tensor(rng.permutation(n))
         for batch in order.split(batch_size):
-            yield self._estimate(batch, int(rng.integers(2**63)))
+            seed, examples = int(rng.integers(2**63)), self._examples.take(batch)
+            weighs = self._model.totals(examples.targets).weight
+            yield self._estimate(examples, seed) if weighs else _nothing
 
     def point_bytes(self, *, gradients: bool = True) -> int:
         """Memory of one more point, in bytes: its parameters, and a batch's tensors for a gradient.
@@ -266,10 +289,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         buffers = self._statistics(points)
         loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         accuracy = torch.zeros_like(loss)
-        for part, share in self._parts():
+        for part, (share, scored) in self._parts():
             values, correct = self._model.run(points, buffers, part, EVALUATION)
-            loss = loss + values.double() * share
-            accuracy = accuracy + correct.double() * share
+            if share:
+                loss = loss + values.double() * share
+            accuracy = accuracy + correct.double() * scored
         return loss, accuracy
 
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
@@ -277,18 +301,26 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         parts = self._normed_by.parts(self._at_once)
         return self._model.statistics(points, (part.inputs for part in parts))
 
-    def _parts(self) -> Iterator[tuple[Examples, float]]:
-        """The examples in parts, each with its share of all."""
+    def _parts(self) -> Iterator[tuple[Examples, Totals]]:
+        """The examples in parts, each with its shares of all; those without any are left out."""
         for part in self._examples.parts(self._at_once):
-            yield self._model.arranged(part), count(part) / len(self)
+            own, every = self._model.totals(part.targets), self._totals
+            shares = Totals(own.weight / every.weight, own.scored / max(every.scored, 1))
+            if any(shares):
+                yield self._model.arranged(part), shares
+
+    @cached_property
+    def _totals(self) -> Totals:
+        """Of all examples."""
+        parts = [self._model.totals(part) for _, part in self._examples.target_parts()]
+        return Totals(*map(sum, zip(*parts, strict=True)))
 
     def _check_alone(self, batch_size: int) -> None:
         """Raise DataError where the network cannot be trained on one example."""
-        one = torch.zeros(1, dtype=torch.long)
         try:
-            shown = self._examples.take(one)
+            shown = self._examples.between(0, 1)
             with torch.no_grad(), refusing(self._model, shown):
-                self._estimate(one, 0)(self._model.own_point[None])
+                self._estimate(shown, 0)(self._model.own_point[None])
         except DataError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -297,9 +329,9 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"examples in batches of {batch_size} leave one alone: change batch_size"
             ) from error
 
-    def _estimate(self, batch: Tensor, seed: int) -> Loss:
-        """The loss on the examples with these indices, in training mode."""
-        examples = self._model.arranged(self._examples.take(batch))
+    def _estimate(self, examples: Examples, seed: int) -> Loss:
+        """The loss on some examples, in training mode."""
+        examples = self._model.arranged(examples)
         mode = ForwardMode("training", seed)
 
         def estimate(points: Tensor) -> Tensor:
@@ -333,3 +365,8 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"{tuple(points.shape)}: make points of state dicts by `flatten`"
             )
         _ = self._first_use
+
+
+def _nothing(points: Tensor) -> Tensor:
+    """The estimate (batch,) on examples without weight: 0, whose gradient is 0."""
+    return (0 * points).sum(dim=1)

@@ -60,6 +60,11 @@ def rows(tree: Tree, chosen: Any) -> Tree:
     return mapped(lambda tensor: tensor[chosen], tree)
 
 
+def joined(first: Tree, second: Tree) -> Tree:
+    """The examples of two trees of the same kind, one after the other."""
+    return _pytree.tree_map(lambda *pair: torch.cat(pair), first, second)
+
+
 def count(tree: Tree) -> int:
     """The number n of examples; of a tree without tensors 0."""
     return next((len(tensor) for tensor in tensors_of(tree)), 0)

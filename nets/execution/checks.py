@@ -7,6 +7,7 @@ updates running statistics or trains. What needs more calls is checked at the fi
 """
 
 import copy
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,12 +29,15 @@ from nets.data.trees import (
     tensors_of,
     types,
 )
+from nets.execution.accuracy import Accuracy, ClassAccuracy, find_accuracy
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
+from nets.execution.loss_mean import ExampleWeights, find_weights
 from nets.execution.point_bytes import PointBytes, point_bytes
 from nets.execution.rng import all_undisturbed
 from reduction import DataError
 
 PROBES = 16  # examples on which model, data and loss_fn are tried
+CLASSES = 256  # classes, at most, of which one example each is tried
 GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is another
 VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
 
@@ -41,7 +45,7 @@ VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
 def checked(
     model: FunctionalModel, examples: ExampleSource, normed_by: ExampleSource
 ) -> FunctionalModel:
-    """The model with `scored`, and a layout in which it runs.
+    """The model with the accuracy and the weights of its loss_fn, and a layout in which it runs.
 
     examples   all of them
     normed_by  whose inputs are those of running statistics
@@ -51,7 +55,7 @@ def checked(
     some = examples.take(_chosen(examples))
     with all_undisturbed(model.execution.device), torch.enable_grad():
         plain = _plain(model, some, examples)
-        model = replace(model, scored=plain.scored)
+        model = replace(model, accuracy=plain.accuracy, example_weights=plain.example_weights)
         found = _functional(model, plain, some)
         agrees, spare = _agree(found, plain), plain.calls == 1
         if agrees and spare:
@@ -91,7 +95,8 @@ class _Plain(NamedTuple):
     """A plain network at a point (d,): its loss, and the gradient (d,) if it has one."""
 
     point: Tensor
-    scored: bool
+    accuracy: Accuracy | None
+    example_weights: ExampleWeights | None
     scale: float  # largest output
     loss: float
     gradient: Tensor | None
@@ -139,11 +144,8 @@ def _plain_at(
         with model.execution.arithmetic(training=False):
             positional, named = arguments(examples.inputs)
             outputs = network(*positional, **named)
-        scored = _scored(outputs, y)
-        if scored:
-            _check_classes(every, outputs.shape[1])
         with _taking(model, outputs):
-            _check_mean(model, mapped(torch.detach, outputs), y)
+            accuracy, weights = _loss_function(model, mapped(torch.detach, outputs), y, every)
             loss = model.loss_fn(mapped(torch.clone, outputs), mapped(torch.clone, y))
         if not loss.requires_grad:
             raise DataError(
@@ -157,44 +159,26 @@ def _plain_at(
             gradient = None
     floats = [t.detach().abs().max() for t in tensors_of(outputs) if t.is_floating_point()]
     scale = float(max(floats)) if floats else 0.0
-    return _Plain(point, scored, scale, float(loss.detach()), gradient, calls=1)
+    return _Plain(point, accuracy, weights, scale, float(loss.detach()), gradient, calls=1)
 
 
-def _scored(outputs: Any, targets: Tree) -> bool:
-    """Whether targets are classes, of which the outputs are scores."""
-    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)):
-        return False
-    classes = not targets.is_floating_point()
-    return classes and outputs.ndim >= 2 and outputs[:, 0].shape == targets.shape
+def _loss_function(
+    model: FunctionalModel, outputs: Any, targets: Tree, every: ExampleSource
+) -> tuple[Accuracy | None, ExampleWeights | None]:
+    """The accuracy and the weights that belong to the model's loss_fn.
 
-
-def _check_mean(model: FunctionalModel, outputs: Any, targets: Tree) -> None:
-    together = model.loss_fn(mapped(torch.clone, outputs), mapped(torch.clone, targets))
+    outputs (m, ...) of some examples, and their targets (m, ...)
+    """
     size = count(targets)
-
-    def one(i: int) -> Any:
-        """Outputs of one example; what they have for no example, as it is."""
-        return mapped(
-            lambda t: t[i : i + 1].clone() if t.ndim and len(t) == size else t.clone(), outputs
-        )
-
-    alone = [
-        model.loss_fn(one(i), mapped(torch.clone, rows(targets, slice(i, i + 1))))
-        for i in range(size)
-    ]
-    if not isinstance(together, Tensor) or together.ndim:
-        got = f"shape {tuple(together.shape)}" if isinstance(together, Tensor) else together
+    if isinstance(outputs, Tensor) and outputs.shape[:1] != (size,):
         raise DataError(
-            f"loss_fn must return a scalar tensor, the mean over examples, got {got}: reduce "
-            "by the mean, in torch"
+            f"a network must give outputs for each example on axis 0, {model.name} gives "
+            f"{tuple(outputs.shape)} for {size} examples: let it return (batch, ...)"
         )
-    mean = float(sum(alone)) / len(alone)
-    if not np.isclose(float(together), mean, rtol=1e-4, equal_nan=True):
-        raise DataError(
-            f"loss_fn must be the mean over examples, {len(alone)} examples have the mean "
-            f"{mean:.6g} one by one but {float(together):.6g} together: use reduction='mean' "
-            "without class weights"
-        )
+    accuracy = find_accuracy(model.loss_fn, outputs, targets, every)
+    ignored = accuracy.ignored if isinstance(accuracy, ClassAccuracy) else ()
+    given = model.example_weights
+    return accuracy, find_weights(model.loss_fn, outputs, targets, every, given, ignored)
 
 
 def _functional(
@@ -287,28 +271,27 @@ def _random_outputs(model: FunctionalModel) -> DataError:
     )
 
 
-def _check_classes(examples: ExampleSource, classes: int) -> None:
-    for first, targets in examples.target_parts():
-        outside = (targets < 0) | (targets >= classes)
-        if outside.any():
-            bad = tuple(outside.nonzero()[0].tolist())
-            raise DataError(
-                f"targets must be classes 0 to {classes - 1}, as the model has outputs, got "
-                f"{int(targets[bad])} at example {first + bad[0]}: mend the targets or the model"
-            )
-
-
 def _chosen(examples: ExampleSource) -> Tensor:
-    """Examples to try: spread over the data, and one of each class, if targets are classes."""
-    chosen = torch.linspace(0, len(examples) - 1, PROBES).long().tolist()
-    found = dict[int, int]()  # the first example of each class
+    """Examples to try: spread over the data, and one of each class, if targets are classes; else
+    with the smallest, the largest and the most frequent target, as one that is masked may be.
+    """
+    chosen = set(torch.linspace(0, len(examples) - 1, PROBES).long().tolist())
+    firsts, counts = dict[float, int](), Counter[float]()  # of each class, or each part's extremes
     for first, targets in examples.target_parts():
-        if not isinstance(targets, Tensor) or targets.ndim != 1 or targets.is_floating_point():
+        if not isinstance(targets, Tensor) or not targets.numel():
             break
-        classes, at = np.unique(targets.cpu().numpy(), return_index=True)
-        for label, i in zip(classes.tolist(), at.tolist(), strict=True):
-            found.setdefault(label, first + i)
-    return torch.tensor(sorted({*chosen, *found.values()}))
+        entries = targets.numel() // len(targets)
+        values, at, times = np.unique(targets.cpu().numpy(), return_index=True, return_counts=True)
+        if entries > 1 or targets.is_floating_point() or len(values) > CLASSES:
+            shown = [0, -1, int(times.argmax())]
+            values, at, times = values[shown], at[shown], times[shown]
+        for value, i, n in zip(values.tolist(), at.tolist(), times.tolist(), strict=True):
+            firsts.setdefault(value, first + i // entries)
+            counts[value] += n
+    if len(firsts) > CLASSES:
+        shown = min(firsts), max(firsts), counts.most_common(1)[0][0]
+        firsts = {value: firsts[value] for value in shown}
+    return torch.tensor(sorted({*chosen, *firsts.values()}))
 
 
 def _first_inputs(examples: ExampleSource, most: int) -> Tree:

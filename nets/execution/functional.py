@@ -3,22 +3,23 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
 from nets.data.trees import Examples, Tree, arguments, count, mapped, tensors_of
+from nets.execution.accuracy import Accuracy
 from nets.execution.batch_norm import accumulating, momentum_of, running_modules
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.functional_calls import call_with
+from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable
 from nets.parameters import Coordinates
 
-LossFunction = Callable[[Any, Any], Tensor]  # of outputs and targets, as the model and data give
 Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
 
 
@@ -41,15 +42,23 @@ class ForwardMode:
 EVALUATION = ForwardMode("evaluation")
 
 
+class Totals(NamedTuple):
+    """Of some examples: their weight in the loss, and the number of targets in the accuracy."""
+
+    weight: float
+    scored: float
+
+
 @dataclass(eq=False)
 class FunctionalModel:
     """The loss and accuracy of a model on examples, as functions of points (batch, d).
 
-    model        on the device, and this object's alone; its own tensors are never changed
-    coordinates  its parameters
-    execution    policy by which it is run
-    loss_fn      (outputs, targets) -> scalar, the mean over examples
-    scored       whether targets are class indices; else accuracies are 0
+    model            on the device, and this object's alone; its own tensors are never changed
+    coordinates      its parameters
+    execution        policy by which it is run
+    loss_fn          (outputs, targets) -> scalar, the mean over examples by their weights
+    example_weights  in that mean; None: examples count alike
+    accuracy         of outputs, over the targets that count; None: accuracies are 0
 
     A model gets copies of examples, so one that changes its inputs in place changes no data.
     """
@@ -58,7 +67,8 @@ class FunctionalModel:
     coordinates: Coordinates
     execution: Execution
     loss_fn: LossFunction
-    scored: bool = False
+    example_weights: ExampleWeights | None = None
+    accuracy: Accuracy | None = None
     norms: list[nn.Module] = field(init=False)
     _ties: dict[str, str] = field(init=False)
     _graphs: CudaGraphs | None = field(init=False, default=None)
@@ -80,6 +90,11 @@ class FunctionalModel:
         """Copies (count, ...) of the model's own buffers, by name."""
         buffers = self.model.named_buffers()
         return {k: b.detach().expand(count, *b.shape).clone() for k, b in buffers}
+
+    def totals(self, targets: Tree) -> "Totals":
+        """The weight of targets (n, ...), in the loss and in the accuracy."""
+        counted = 0 if self.accuracy is None else self.accuracy.count(targets)
+        return Totals(total_weight(self.example_weights, targets), counted)
 
     def arranged(self, examples: Examples) -> Examples:
         """Examples whose inputs have the layout that the model reads fastest."""
@@ -265,10 +280,7 @@ class FunctionalModel:
             return loss, loss.new_zeros(()) if correct is None else correct
 
     def _correct(self, outputs: Any, targets: Tree) -> Tensor | None:
-        if not self.scored:
-            return None
-        outputs = outputs.detach()
-        return (outputs.argmax(dim=1) == targets).to(outputs.dtype).mean()
+        return None if self.accuracy is None else self.accuracy(outputs.detach(), targets)
 
 
 def _widened(outputs: Tensor) -> Tensor:
