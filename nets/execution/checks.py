@@ -177,8 +177,10 @@ def _loss_function(
         )
     accuracy = find_accuracy(model.loss_fn, outputs, targets, every)
     ignored = accuracy.ignored if isinstance(accuracy, ClassAccuracy) else ()
-    given = model.example_weights
-    return accuracy, find_weights(model.loss_fn, outputs, targets, every, given, ignored)
+    weights = find_weights(
+        model.loss_fn, outputs, targets, every, given=model.example_weights, ignored=ignored
+    )
+    return accuracy, weights
 
 
 def _functional(

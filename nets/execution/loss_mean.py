@@ -135,15 +135,16 @@ def find_weights(
     outputs: Any,
     targets: Tree,
     examples: ExampleSource,
-    given: ExampleWeights | None = None,
-    ignored: tuple[int, ...] = (),
+    *,
+    given: ExampleWeights | None,
+    ignored: tuple[int, ...],
 ) -> ExampleWeights | None:
     """The weights by which a loss function is a mean over examples; None: all count alike.
 
-    outputs  (m, ...) of some examples, and their targets (m, ...)
-    examples all of them
-    given    the user's weights, which alone come into question
-    ignored  targets in which the loss does not depend on the outputs
+    outputs   (m, ...) of some examples, and their targets (m, ...)
+    examples  all of them
+    given     the user's weights, which alone come into question
+    ignored   targets in which the loss does not depend on the outputs
     Those of torch's functions are known; others may count examples, or targets not ignored.
     Raises DataError for given weights that are none, and where none fit.
     """
@@ -211,9 +212,9 @@ def _first_that_holds(
     ignored target shows most. Raises DataError where no hypothesis holds.
     """
     m = count(targets)
-    alone = np.array([_value(loss_fn, outputs, targets, [i]) for i in range(m)])
     sets = [list(range(m)), *([i, (i + 1) % m] for i in range(m if m > 2 else 0))]
     together = np.array([_value(loss_fn, outputs, targets, some) for some in sets])
+    alone = np.array([_value(loss_fn, outputs, targets, [i]) for i in range(m)])
     rounding = _rounding(outputs)
     failed = list[DataError]()
     for weights in hypotheses:
