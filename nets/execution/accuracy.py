@@ -146,7 +146,7 @@ def _slopes(loss_fn: LossFunction, outputs: Tensor, targets: Tensor, axis: int) 
 def _value(loss_fn: LossFunction, outputs: Tensor, targets: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes, which are told when the loss is checked
-        return loss_fn(outputs, targets)
+        return loss_fn(outputs.clone(), targets.clone())  # it may write into them
 
 
 def _find_ignored(
