@@ -1,5 +1,6 @@
 from nets.data import ImageData, load_cifar10, load_digits, load_fashion_mnist
 from nets.loss import NetworkLoss
+from nets.models.checkpoints import read_checkpoint
 from nets.models.lenet import LeNet
 from nets.models.mlp import MLP
 from nets.models.recipes import DIGITS_MLP, LENET, RESNET
@@ -20,5 +21,6 @@ __all__ = [
     "load_cifar10",
     "load_digits",
     "load_fashion_mnist",
+    "read_checkpoint",
     "train_minima",
 ]

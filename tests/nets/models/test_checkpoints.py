@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from nets import MLP, NetworkLoss, load_digits
-from nets.models.checkpoints import make_model, read_checkpoint
+from nets.models.checkpoints import read_checkpoint
+from nets.models.factories import Factory
 from reduction import DataError
 from simplicial import LossComplex
 from tests.nets.cli_runner import SMALL, assert_same_complex, record_of, succeed
@@ -32,7 +33,7 @@ def with_an_argument(width: int) -> nn.Module:
 
 
 def test_a_factory_is_called() -> None:
-    assert isinstance(make_model(FACTORY), MLP)
+    assert isinstance(Factory.named(FACTORY).model, MLP)
 
 
 def test_a_factory_is_found_in_the_working_directory(
@@ -43,7 +44,7 @@ def test_a_factory_is_found_in_the_working_directory(
     )
     monkeypatch.chdir(tmp_path)
     before = list(sys.path)
-    assert isinstance(make_model("their_module_20270:make_model"), nn.Linear)
+    assert isinstance(Factory.named("their_module_20270:make_model").model, nn.Linear)
     assert sys.path == before
 
 
@@ -85,7 +86,7 @@ def test_workers_find_the_networks_of_the_working_directory(
 )
 def test_what_is_no_factory_is_refused(factory: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        make_model(factory)
+        Factory.named(factory)
 
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict", "model_state"])
