@@ -5,6 +5,10 @@ from typing import Literal, get_args
 Precision = Literal["full", "bfloat16"]
 """The arithmetic of training; losses that enter a barcode are float32 either way."""
 
+Batching = Literal["vmap", "loop"]
+"""All points of a batch at once, or one after another."""
+
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 DATA_SETS = ("digits", "fashion-mnist", "cifar-10")
 MODELS = ("mlp", "lenet", "resnet")

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from nets.commands.run_data import RunData
 from nets.commands.settings import GIGABYTE, MemoryBudget, NetworkSettings
-from nets.data.images import ImageData
+from nets.data.trees import rows
 from nets.loss import NetworkLoss
 from simplicial import NudgedElastic
 from simplicial.display import dimension_name, duration
@@ -64,6 +65,7 @@ class Plan:
     bounds      sentences on the counts that are bounds
     workers     processes
     memory      bytes for each process
+    noun        "images" or "examples", of the data
     """
 
     dimensions: tuple[DimensionPlan, ...]
@@ -71,6 +73,7 @@ class Plan:
     bounds: tuple[str, ...]
     workers: int
     memory: MemoryBudget
+    noun: str
 
     def table(self) -> str:
         """Counts and time, dimension by dimension; memory; the time of the first barcode."""
@@ -97,7 +100,7 @@ class Plan:
         program, controls, batches = (f"{size / GIGABYTE:.3g} GB" for size in self.memory)
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return [
-            "steps: gradients on one mini-batch; losses and gradients: on all images",
+            f"steps: gradients on one mini-batch; losses and gradients: on all {self.noun}",
             *self.bounds,
             f"time: on this machine, now, by {processes}; a first Barcode\u2070 after {first}",
             f"memory of a process: {program} for the program and its data, {controls} for control "
@@ -105,19 +108,13 @@ class Plan:
         ]
 
 
-def plan(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Plan:
+def plan(model: nn.Module, data: RunData, settings: NetworkSettings) -> Plan:
     """Count the evaluations of a run with these settings; time one step, one loss, one gradient.
 
     Raises the errors of `NetworkLoss` and of `NetworkSettings.memory_budget`.
     """
     loss, mini = (
-        NetworkLoss(
-            model,
-            images.train_inputs[:size],
-            images.train_targets[:size],
-            device=settings.device,
-            precision=settings.precision,
-        )
+        NetworkLoss(model, *rows(data.train, slice(size)), **settings.loss_options())
         for size in (IMAGES, settings.recipe.batch_size)
     )
     bounds = []
@@ -128,11 +125,12 @@ def plan(model: nn.Module, images: ImageData, settings: NetworkSettings) -> Plan
     if settings.optimizer == "elastic":
         bounds.append("gradients: of all steps; fillings that are compared take more of both")
     return Plan(
-        dimensions=tuple(_counts(settings, len(images.train_targets))),
-        costs=_costs(loss, mini, len(images.train_targets)),
+        dimensions=tuple(_counts(settings, data.size)),
+        costs=_costs(loss, mini, data.size),
         bounds=tuple(bounds),
         workers=settings.workers or 1,
         memory=settings.memory_budget(loss),
+        noun=data.noun,
     )
 
 

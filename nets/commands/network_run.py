@@ -1,29 +1,32 @@
 """The work of `loss-barcodes run`: barcodes of trained networks."""
 
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from nets.commands.dry_run import plan
 from nets.commands.processes import workers
 from nets.commands.result import record, write
+from nets.commands.run_data import RunData
 from nets.commands.settings import NetworkSettings
-from nets.data import ImageData, load
+from nets.data.trees import Examples
+from nets.execution.own_copy import own_copy
+from nets.execution.rng import seeded
 from nets.loss import NetworkLoss
 from nets.models.building import build
-from nets.models.checkpoints import (
-    make_model,
-    read_checkpoint,
-    working_directory_importable,
-)
+from nets.models.checkpoints import find_checkpoint
+from nets.models.factories import Factory, working_directory_importable
 from nets.symmetry import align
 from nets.training import train_minima
-from reduction import Barcode, w_inf
+from reduction import Barcode, DataError, w_inf
 from simplicial import LossComplex, Minima, build_complex
 from simplicial.configuration import torch_threads
 from simplicial.evaluation import evaluate
@@ -32,54 +35,83 @@ from simplicial.run_folder.folder import RunFolder
 
 
 class Inputs(NamedTuple):
-    """Images, an untrained network, and the state dicts of trained ones, if there are any."""
+    """Examples, an untrained network, and the state dicts of trained ones, if there are any.
 
-    images: ImageData
+    init  makes further networks to be trained; None: the model's modules are initialised anew
+    """
+
+    data: RunData
     model: nn.Module
+    init: Callable[[], nn.Module] | None
     states: list[dict[str, Tensor]]
 
     @classmethod
     def read(cls, settings: NetworkSettings) -> "Inputs":
         """The data that the settings name. Raises DataError, OptionError, CapacityError."""
-        images = load(
-            settings.data,
-            settings.data_dir,
-            settings.download,
-            subset=settings.subset,
-            image_size=settings.image_size,
-        )
+        data = RunData.read(settings)
         if settings.factory is not None:
-            model = make_model(settings.factory)
+            with seeded(torch.device("cpu"), settings.seed):  # it may draw a frozen part
+                model, init = Factory.named(settings.factory)
         else:
-            model = build(
-                settings.network,
-                images.shape,
-                images.classes,
-                hidden=settings.hidden,
-                depth=settings.depth,
-                width=settings.width,
-                shortcuts=settings.shortcuts,
-            )
-        return cls(images, model, [read_checkpoint(path) for path in settings.checkpoints])
+            model, init = _family(data, settings), None
+        if settings.init is not None:
+            init = Factory.named(settings.init, "an init").make
+            if init is None:
+                raise DataError(
+                    f"an init must be a function that makes new networks, {settings.init!r} is one "
+                    "network: name a function, or leave --init out"
+                )
+        model, states = _trained(model, settings.checkpoints, settings.checkpoint_key)
+        return cls(data, model, init, states)
 
-    def losses(self, settings: NetworkSettings) -> tuple[NetworkLoss, NetworkLoss]:
-        """The losses on the training images, and on the test images."""
-        images = self.images
-        train, test = (
-            NetworkLoss(
-                self.model,
-                inputs,
-                targets,
-                device=settings.device,
-                precision=settings.precision,
-                statistics=images.train_inputs,
-            )
-            for inputs, targets in (
-                (images.train_inputs, images.train_targets),
-                (images.test_inputs, images.test_targets),
-            )
+    def losses(self, settings: NetworkSettings) -> tuple[NetworkLoss, NetworkLoss | None]:
+        """The losses on the training examples, and on the test examples, if there are any."""
+        train, test = self.data.train, self.data.test
+        return self._loss(settings, train), None if test is None else self._loss(settings, test)
+
+    def _loss(self, settings: NetworkSettings, examples: Examples) -> NetworkLoss:
+        return NetworkLoss(
+            self.model, *examples, statistics=self.data.train.inputs, **settings.loss_options()
         )
-        return train, test
+
+
+def _family(data: RunData, settings: NetworkSettings) -> nn.Module:
+    """A network of a built-in family that fits the images."""
+    images = data.images
+    if images is None:
+        raise DataError(
+            f"{settings.network} is built for images with classes, {settings.data!r} gives none: "
+            "name your network by --factory, or return nets.ImageData"
+        )
+    return build(
+        settings.network,
+        images.shape,
+        images.classes,
+        hidden=settings.hidden,
+        depth=settings.depth,
+        width=settings.width,
+        shortcuts=settings.shortcuts,
+    )
+
+
+def _trained(
+    model: nn.Module, paths: Sequence[Path], key: str | None
+) -> tuple[nn.Module, list[dict[str, Tensor]]]:
+    """The model with the first file's tensors, buffers and frozen parameters among them, which all
+    networks must share, and all files' state dicts.
+    """
+    found = [find_checkpoint(path, model, key) for path in paths]
+    remarks = dict[str, list[str]]()
+    for path, checkpoint in zip(paths, found, strict=True):
+        if checkpoint.remark is not None:
+            remarks.setdefault(checkpoint.remark, []).append(str(path))
+    for remark, names in remarks.items():
+        click.echo(f"{', '.join(names)}: {remark}", err=True)
+    states = [checkpoint.state for checkpoint in found]
+    if states:
+        model = own_copy(model)
+        model.load_state_dict(states[0], strict=False)  # partial, and names of no state dict
+    return model, states
 
 
 def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
@@ -92,7 +124,7 @@ def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
     with torch_threads(settings.cores), working_directory_importable():
         inputs = Inputs.read(settings)
         if dry_run:
-            click.echo(plan(inputs.model, inputs.images, settings).table())
+            click.echo(plan(inputs.model, inputs.data, settings).table())
             return
         with (
             RunFolder(settings.out / RECORDS) as folder,
@@ -106,7 +138,7 @@ def _compute(
 ) -> None:
     began = time.perf_counter()
     loss, test = inputs.losses(settings)
-    memory, digest = settings.memory_budget(loss).batches, inputs.images.digest
+    memory, digest = settings.memory_budget(loss).batches, inputs.data.digest
     folder.match_settings("run", settings.lasting | {"data_sha256": digest})
     work: dict[str, Any] = {
         "memory": memory,
@@ -123,6 +155,7 @@ def _compute(
             loss,
             settings.count,
             recipe=settings.recipe,
+            init=inputs.init,
             align=settings.align,
             seed=settings.seed,
             progress=not settings.quiet,
@@ -130,8 +163,9 @@ def _compute(
         )
     loss_complex = build_complex(minima, settings.max_dim, **settings.build, **work)
     barcode = loss_complex.barcode(settings.field)
-    scores = evaluate(test, minima.points, memory).accuracy
-    _print(settings, len(inputs.images.train_targets), loss_complex, barcode, scores)
+    scores = None if test is None else evaluate(test, minima.points, memory).accuracy
+    examples = f"{inputs.data.size} {inputs.data.noun}"
+    _print(f"{settings.network} on {examples}", loss_complex, barcode, scores)
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
     written |= {"worsened": [list(simplex) for simplex in RunStatus.read(settings.out).worsened]}
@@ -139,18 +173,17 @@ def _compute(
 
 
 def _print(
-    settings: NetworkSettings,
-    images: int,
+    networks: str,
     loss_complex: LossComplex,
     barcode: Barcode,
     test_accuracy: ArrayLike | None,
 ) -> None:
     """Losses and accuracies at the minima, barcodes, and eq. 3, which the paper's Table 1a reports.
 
-    images  number of training images
+    networks  of which family or factory, on which data
     """
     minima = loss_complex.minima
-    click.echo(f"{len(minima)} minima of {settings.network} on {images} images")
+    click.echo(f"{len(minima)} minima of {networks}")
     rows = {"loss": minima.values, "accuracy": minima.accuracy, "test accuracy": test_accuracy}
     for name, values in rows.items():
         span = "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"

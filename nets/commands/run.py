@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from nets.commands.options import shared_options
-from nets.names import DATA_SETS, MODELS, PRECISIONS
+from nets.names import BATCHINGS, DATA_SETS, MODELS, PRECISIONS
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -21,13 +21,23 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
         ) from None
 
 
+class _DataSet(click.Choice[str]):
+    """A name of a data set, or "module:function"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if ":" in value else super().convert(value, param, ctx)
+
+
 @click.command(short_help="Train networks, and compute the barcodes of their loss.")
 @click.option(
     "--data",
-    type=click.Choice(DATA_SETS),
+    type=_DataSet(DATA_SETS),
+    metavar="NAME",
     default="digits",
     show_default=True,
-    help="Images.",
+    help=f"Images, {', '.join(DATA_SETS)}; or your own data: module:function, which returns (train,"
+    " test), each a Dataset, a DataLoader or (inputs, targets), test None without one; or"
+    " nets.ImageData.",
 )
 @click.option(
     "--data-dir",
@@ -35,7 +45,7 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     help="Folder of FashionMNIST's or CIFAR-10's files.",
 )
 @click.option("--download", is_flag=True, help="Download FashionMNIST or CIFAR-10 first.")
-@click.option("--subset", type=int, help="Only the first N training images.")
+@click.option("--subset", type=int, help="Only the first N training examples.")
 @click.option("--image-size", type=int, help="Images resized to N x N pixels.")
 @click.option(
     "--model",
@@ -56,14 +66,35 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
     help="resnet as it is, or NS, without them.  [default: with]",
 )
 @click.option(
-    "--factory", help="Your own network: module:function, which returns an untrained nn.Module."
+    "--factory",
+    help="Your own network: module:function, which returns a freshly initialised nn.Module; or"
+    " module:network.",
+)
+@click.option(
+    "--init",
+    help="module:function, which returns a freshly initialised network, to train minima from."
+    "  [default: the factory; without one, each module's reset_parameters]",
+)
+@click.option(
+    "--loss",
+    help="module:function of outputs and targets, as torch.nn.functional:mse_loss."
+    "  [default: cross entropy]",
+)
+@click.option(
+    "--batching",
+    type=click.Choice(BATCHINGS),
+    help="Networks all at once, or one after another.  [default: by a rule on the network]",
 )
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="PATH...",
-    help="Files of networks that are trained already: the minima.",
+    help="Files of networks that are trained already, of torch.save or *.safetensors: the minima.",
+)
+@click.option(
+    "--checkpoint-key",
+    help="Which network, where a file holds several, as state_dict_ema: the dotted path to it.",
 )
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
 @click.option("--minima", type=int, help="Networks to train.  [default: 6]")

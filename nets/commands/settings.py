@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from nets.loss import NetworkLoss
+from nets.models.factories import find
 from nets.models.recipes import RECIPES
-from nets.names import Precision
+from nets.names import Batching, Precision
 from reduction import OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime
@@ -147,7 +148,11 @@ class NetworkSettings(ComplexSettings):
     width: int | None
     shortcuts: bool | None
     factory: str | None
+    init: str | None
+    loss: str | None
+    batching: Batching | None
     checkpoints: tuple[Path, ...]
+    checkpoint_key: str | None
     minima: int | None
     align: bool
     max_dim: int
@@ -231,6 +236,17 @@ class NetworkSettings(ComplexSettings):
             "minima": self.count,
         }
 
+    def loss_options(self) -> dict[str, Any]:
+        """Options of `NetworkLoss`. Raises DataError for a loss that cannot be imported."""
+        options: dict[str, Any] = {
+            "device": self.device,
+            "precision": self.precision,
+            "batching": self.batching,
+        }
+        if self.loss is not None:
+            options["loss_fn"] = find("a loss", self.loss)
+        return options
+
     def memory_budget(self, loss: NetworkLoss) -> MemoryBudget:
         """Bytes by their use.
 
@@ -264,6 +280,23 @@ class NetworkSettings(ComplexSettings):
                 raise OptionError(
                     f"--factory makes the network, got --{name} {value} with --factory "
                     f"{self.factory}: leave one of them out"
+                )
+        if self.checkpoints and self.init is not None:
+            raise OptionError(
+                f"checkpoints are the minima, got --init {self.init} with {len(self.checkpoints)} "
+                "of them: leave out --init"
+            )
+        if self.checkpoint_key is not None and not self.checkpoints:
+            raise OptionError(
+                f"--checkpoint-key names a network in a file, got {self.checkpoint_key} without a "
+                "file: give --checkpoint, or leave it out"
+            )
+        for name in ("data_dir", "download"):
+            value = getattr(self, name)
+            if ":" in self.data and value:
+                raise OptionError(
+                    f"--{name.replace('_', '-')} is for data sets by name, got it with --data "
+                    f"{self.data}: leave it out, the function reads what it needs"
                 )
 
 

@@ -8,20 +8,18 @@ timings at run time, so that the same seed gives the same result on the same mac
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from nets.data.trees import Tree, mapped, tensors_of
 from nets.execution.unfolded_convolution import UnfoldedConvolutions
-from nets.names import PRECISIONS, Precision
+from nets.names import BATCHINGS, PRECISIONS, Batching, Precision
 from reduction import OptionError
 
-Batching = Literal["vmap", "loop"]
 Layout = Literal["given", "channels_last"]
 
-BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batch
 ALONE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d)
 """Modules that vmap can batch on a CPU, but convolutions not fast, and batch norm not to the same

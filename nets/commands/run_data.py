@@ -1,0 +1,133 @@
+"""The examples of a run: a data set by its name, or a user's own."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nets.commands.settings import NetworkSettings
+from nets.data import ImageData, load
+from nets.data.examples import read_examples
+from nets.data.trees import Examples, count, named, rows
+from nets.models.factories import call, find
+from reduction import DataError
+from reduction.validation import short_repr
+
+KIND = "the data"  # in messages on a user's function
+REMEDY = (
+    "return nets.ImageData, or (train, test), each a Dataset, a DataLoader or a pair (inputs, "
+    "targets), test None where there is none"
+)
+AT_ONCE = 1024  # examples that enter the digest at a time
+
+
+class RunData(NamedTuple):
+    """Examples that a run trains on and tests with.
+
+    train   (n, ...)
+    test    None where there are none: test accuracies are unknown
+    images  the data set, where examples are images with classes
+    digest  SHA-256 of all of them
+    """
+
+    train: Examples
+    test: Examples | None
+    images: ImageData | None
+    digest: str
+
+    @classmethod
+    def read(cls, settings: NetworkSettings) -> "RunData":
+        """The data that the settings name. Raises DataError, OptionError, CapacityError."""
+        if ":" not in settings.data:
+            images = load(
+                settings.data,
+                settings.data_dir,
+                settings.download,
+                subset=settings.subset,
+                image_size=settings.image_size,
+            )
+            return cls.of_images(images)
+        function: Any = find(KIND, settings.data)
+        if not callable(function):
+            raise DataError(
+                f"{KIND} must be a function without arguments, {settings.data!r} is a "
+                f"{type(function).__name__}: {REMEDY}"
+            )
+        given = call(KIND, settings.data, function)
+        if isinstance(given, ImageData):
+            images = given if settings.subset is None else given.subset(settings.subset)
+            size = settings.image_size
+            return cls.of_images(images if size is None else images.resized(size))
+        return cls.of_parts(given, settings)
+
+    @classmethod
+    def of_images(cls, images: ImageData) -> "RunData":
+        """Training and test images."""
+        train = Examples(images.train_inputs, images.train_targets)
+        test = Examples(images.test_inputs, images.test_targets)
+        return cls(train, test, images, images.digest)
+
+    @classmethod
+    def of_parts(cls, given: Any, settings: NetworkSettings) -> "RunData":
+        """The pair (train, test) of a user's function."""
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise DataError(
+                f"{KIND} of {settings.data!r} must be a pair (train, test), got "
+                f"{short_repr(given)}: {REMEDY}"
+            )
+        if settings.image_size is not None:
+            raise DataError(
+                f"--image-size {settings.image_size} given for {KIND} of {settings.data!r}, which "
+                "are no ImageData: leave it out, or resize them in that function"
+            )
+        train, test = _part(given[0], settings), None
+        if given[1] is not None:
+            test = _part(given[1], settings)
+        available, subset = count(train.inputs), settings.subset
+        if subset is not None:
+            if not 1 <= subset <= available:
+                raise DataError(
+                    f"subset of {subset} training examples asked of {settings.data}, which has "
+                    f"{available}; give a whole number from 1 to {available}"
+                )
+            train = rows(train, slice(subset))
+        return cls(train, test, None, _digest((train, test)))
+
+    @property
+    def noun(self) -> str:
+        """Examples, in messages."""
+        return "examples" if self.images is None else "images"
+
+    @property
+    def size(self) -> int:
+        """The number of training examples."""
+        return count(self.train.inputs)
+
+
+def _part(given: Any, settings: NetworkSettings) -> Examples:
+    """Training or test examples, on the CPU."""
+    if isinstance(given, Tensor) or not (
+        isinstance(given, Dataset | DataLoader | tuple) or hasattr(given, "__getitem__")
+    ):
+        raise DataError(
+            f"{KIND} of {settings.data!r} must be a pair (train, test) of examples, a part of it "
+            f"is {short_repr(given)}: {REMEDY}"
+        )
+    pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    source = read_examples(*pair, torch.device("cpu"))
+    return source.between(0, len(source))
+
+
+def _digest(parts: Iterable[Examples | None]) -> str:
+    """SHA-256 of the paths, types, shapes and bytes of all tensors."""
+    sha = hashlib.sha256()
+    for part in parts:
+        for path, tensor in [] if part is None else named("", tuple(part)):
+            sha.update(f"{path} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+            for few in tensor.split(AT_ONCE):
+                sha.update(few.contiguous().view(-1).view(torch.uint8).numpy().data)
+        sha.update(b";")
+    return sha.hexdigest()
