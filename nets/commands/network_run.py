@@ -50,7 +50,7 @@ class Inputs(NamedTuple):
         """The data that the settings name. Raises DataError, OptionError, CapacityError."""
         data = RunData.read(settings)
         if settings.factory is not None:
-            with seeded(torch.device("cpu"), settings.seed):  # it may draw a frozen part
+            with seeded(torch.device("cpu"), settings.seed % 2**63):  # it may draw a frozen part
                 model, init = Factory.named(settings.factory)
         else:
             model, init = _family(data, settings), None
@@ -100,6 +100,8 @@ def _trained(
     """The model with the first file's tensors, buffers and frozen parameters among them, which all
     networks must share, and all files' state dicts.
     """
+    if paths:
+        model = own_copy(model)
     found = [find_checkpoint(path, model, key) for path in paths]
     remarks = dict[str, list[str]]()
     for path, checkpoint in zip(paths, found, strict=True):
@@ -109,7 +111,6 @@ def _trained(
         click.echo(f"{', '.join(names)}: {remark}", err=True)
     states = [checkpoint.state for checkpoint in found]
     if states:
-        model = own_copy(model)
         model.load_state_dict(states[0], strict=False)  # partial, and names of no state dict
     return model, states
 

@@ -117,7 +117,7 @@ def _part(given: Any, settings: NetworkSettings) -> Examples:
             f"is {short_repr(given)}: {REMEDY}"
         )
     pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-    source = read_examples(*pair, torch.device("cpu"))
+    source = read_examples(*pair, torch.device("cpu"), stream=False)
     return source.between(0, len(source))
 
 

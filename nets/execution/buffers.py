@@ -6,7 +6,6 @@ told by evaluation, with the one and with the other, since step counters and the
 a trace. Running statistics that are computed anew at every point are left aside.
 """
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from nets.data.trees import Examples
 from nets.execution.functional import EVALUATION, FunctionalModel
+from nets.execution.own_copy import own_copy
 from reduction import DataError
 
 ROUNDING = 16  # times eps, the relative error of a loss up to which it is the same
@@ -58,7 +58,7 @@ def check_function(
     examples  on which the two are compared
     """
     device, dtype = model.execution.device, model.coordinates.dtype
-    network = copy.deepcopy(network).to(device)
+    network = own_copy(network).to(device)
     if {p.dtype for p in network.parameters()} != {dtype}:
         network = network.to(dtype)
     values = [_value(m, point[None], examples) for m in (model, replace(model, model=network))]
@@ -106,7 +106,7 @@ def _with_buffers(
     model: FunctionalModel, state: Mapping[str, Any], names: Sequence[str]
 ) -> FunctionalModel:
     """The model with other buffers of these names."""
-    network = copy.deepcopy(model.model)
+    network = own_copy(model.model)
     for name in names:
         owner, _, leaf = name.rpartition(".")
         module = network.get_submodule(owner)

@@ -171,7 +171,7 @@ class FunctionalModel:
 
     def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""
-        state = {k: v.clone() for k, v in self.model.state_dict().items()}
+        state = mapped(torch.clone, dict(self.model.state_dict()))  # extra states are no tensors
         parameters = self.coordinates.views(point)
         for alias, name in self.coordinates.aliases.items():
             parameters[alias] = parameters[name]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nets.models.naming import Fit, fits
 from nets.parameters import Coordinates
 from reduction import DataError
-from reduction.validation import short_repr
+from reduction.validation import as_path, short_repr
 
 FOLDER = 0x10  # the bit of a zip archive's attributes
 DEPTH = 3  # of the mappings in a file in which a state dict is looked for
@@ -51,7 +51,7 @@ def read_checkpoint(
     a changed number goes unnoticed there. Raises DataError, also where several state dicts fit that
     differ.
     """
-    return find_checkpoint(Path(path), model, key).state
+    return find_checkpoint(as_path(path), model, key).state
 
 
 def find_checkpoint(path: Path, model: nn.Module | None, key: str | None) -> Checkpoint:

@@ -19,6 +19,7 @@ from nets import (
     align,
     load_cifar10,
     load_fashion_mnist,
+    read_checkpoint,
     train_minima,
 )
 from nets.symmetry import Axis, PermutationGroup
@@ -210,6 +211,14 @@ MINIMA = (
          [PermutationGroup(-3, (Axis("layers.1.weight", 0, -1),))])),
     Row("align", lambda g, v: align(g.minima, seed=v), OptionError, "seed must be", NO_SEED),
     Row("align", lambda g, v: align(g.minima, memory=v), OptionError, "memory must be", NO_COUNT),
+    Row("read_checkpoint", lambda _, v: read_checkpoint(v), OptionError, "path",
+        (5, None, b"a", "a\0b")),
+    Row("read_checkpoint", lambda g, v: read_checkpoint(g.folder / v), DataError, "checkpoint",
+        ("absent.pt", "absent.safetensors", "file", "folder")),
+    Row("read_checkpoint", lambda _, v: read_checkpoint("a.pt", v), DataError, "names are compared",
+        (5, "MLP", MLP, {})),
+    Row("read_checkpoint", lambda _, v: read_checkpoint("a.pt", key=v), DataError, "key is the",
+        (5, "", ["a"])),
     Row("train_minima", lambda _, v: train_minima(v, 2), DataError, "trained on a NetworkLoss",
         (5, None, len, NetworkLoss)),
     Row("train_minima", trained, OptionError, "n must be", NO_COUNT),

@@ -52,7 +52,7 @@ def far() -> nn.Module:
     """Another initialisation."""
     network = Shifted()
     with torch.no_grad():
-        network.shift += 100
+        network.shift.add_(100)
     return network
 
 

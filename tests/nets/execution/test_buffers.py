@@ -125,7 +125,9 @@ def test_networks_that_share_their_buffers_have_the_values_of_plain_torch(
         networks.append(state)
     model = seeded(make, 7)
     model.load_state_dict(networks[0])
-    minima = Minima.from_state_dicts(networks, NetworkLoss(model, X, Y, batching="loop"))
+    loss = NetworkLoss(model, X, Y, batching="loop")
+    minima = Minima.from_state_dicts(networks, loss)
+    assert torch.equal(loss.flatten(loss.state_dict(minima.points[1])), minima.points[1])
     values = []
     for state in networks:
         network = seeded(make, 8)

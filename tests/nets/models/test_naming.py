@@ -153,9 +153,7 @@ def test_a_part_of_a_larger_network_is_taken_when_it_is_asked_for(tmp_path: Path
         ({"state_dict": {}}, "must hold"),
     ],
 )
-def test_a_network_of_other_names_or_shapes_is_refused(
-    content: Any, sentence: str, tmp_path: Path
-):
+def test_a_network_of_other_names_or_shapes_is_refused(content: Any, sentence: str, tmp_path: Path):
     with pytest.raises(DataError, match=rf"checkpoint .*a\.pt.*{sentence}"):
         read_checkpoint(saved(tmp_path, content), small())
 
