@@ -206,6 +206,7 @@ def _agree(found: _Functional | DataError, other: _Plain | _Functional, scale: f
         return False
     scale = other.scale if isinstance(other, _Plain) else scale
     limit = VALUE_ERROR * max(abs(other.loss), 0.1 * scale)
+    limit = limit if np.isfinite(limit) else 0.0  # only what is equal is near what is not finite
     return bool(np.isclose(found.loss, other.loss, rtol=0, atol=limit, equal_nan=True))
 
 
