@@ -219,7 +219,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             )
         if 1 in (batch_size, n % batch_size):
             self._check_alone(batch_size)
-        order = torch.as_tensor(rng.permutation(n))
+        order = torch.as_tensor(rng.permutation(n), device=self.device)
         for batch in order.split(batch_size):
             seed, examples = int(rng.integers(2**63)), self._examples.take(batch)
             weighs = self._model.totals(examples.targets).weight

@@ -23,6 +23,9 @@ from nets.data.trees import Examples, as_tree, count, rows, shapes, types
 from reduction import DataError
 
 AT_ONCE = 512  # examples, at most, that are fetched at a time to read a data set
+GRAPHS = (
+    "write a module around the network with the graph in buffers, whose inputs are numbers of nodes"
+)
 DROPPED = (
     "a loss is exact over all examples, the DataLoader has drop_last=True and leaves some out: "
     "make it with drop_last=False"
@@ -120,9 +123,12 @@ def as_pair(batch: Any, key: str | None) -> Examples:
         )
     if not (isinstance(batch, list | tuple) and len(batch) == 2):
         size = f" of {len(batch)}" if isinstance(batch, list | tuple | Tensor) else ""
+        kinds = type(batch).__mro__
+        graphs = any(kind.__module__.startswith("torch_geometric") for kind in kinds)
+        remedy = "wrap the data set so that it gives pairs, several inputs as a tuple in one"
         raise DataError(
             f"data must be (input, target) pairs, a batch is a {type(batch).__name__}{size}: "
-            "wrap the data set so that it gives pairs, several inputs as a tuple in one"
+            f"{GRAPHS if graphs else remedy}"
         )
     return Examples(as_tree("inputs", batch[0]), as_tree("targets", batch[1]))
 
@@ -178,6 +184,8 @@ def _uncollated(error: Exception) -> DataError:
     remedy = "let the data set give tensors, or pass a DataLoader with a collate_fn"
     if "PIL" in line:
         remedy = "give the data set transform=torchvision.transforms.ToTensor()"
+    elif "torch_geometric" in line:
+        remedy = GRAPHS
     elif "equal size" in line:
         remedy = "pass a DataLoader whose collate_fn pads them, torch's pad_sequence for one"
     return DataError(

@@ -16,7 +16,7 @@ from torch.utils import _pytree
 from nets.data.mapped_files import MappedTensor
 from nets.data.trees import Examples, Tree, count, mapped, rows, tensors_of
 
-SCANNED = 2**26  # bytes, about, of a part that is looked through
+SCANNED = 2**23  # bytes, about, of a part that is looked through
 ON_DEVICE = 0.5  # share of a CUDA device's free memory that data may take as a whole
 
 
