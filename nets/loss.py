@@ -68,8 +68,9 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     batching   "vmap": all points at once; "loop": one after another. None: loop for recurrent
                layers and attention, which vmap cannot batch, for bfloat16, and on the CPU for
                convolutions, which are slow batched, and BatchNorm1d, whose bits would depend on
-               the number of points; vmap otherwise. A rule, not a timing, so that the same seed
-               gives the same result
+               the number of points, and for networks that vmap is seen to fail on (but by a branch
+               on values, which is refused); vmap otherwise. A rule, not a timing, so that the same
+               seed gives the same result
     precision  of training's arithmetic: "full", the parameters' own, or "bfloat16", torch's
                autocast, which is faster for ResNets on processors that compute with it, and
                rounds gradients. Exact values and gradients, and so a filtration, are always full,

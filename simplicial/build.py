@@ -18,6 +18,7 @@ from simplicial.construction.executors import check_workers
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
+from simplicial.critical_points.certificates import check_second_derivatives
 from simplicial.critical_points.search import with_saddles
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import evaluate
@@ -104,6 +105,8 @@ def build_complex(
         memory=byte_count(memory),
     )
     check_workers(executor, batch)
+    if certify:
+        check_second_derivatives(minima.loss, minima.points[0])
     minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
     check_build(len(minima), max_dim, options)
     _check_size(minima, max_dim, simplex_map, options)

@@ -6,10 +6,9 @@ updates running statistics or trains. What needs more calls is checked at the fi
 (`first_use`): that training changes no state beside buffers, and how much memory a point takes.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,28 +17,27 @@ import torch
 from torch import Tensor
 
 from nets.data.sources import ExampleSource
-from nets.data.trees import (
-    Examples,
-    Tree,
-    arguments,
-    count,
-    mapped,
-    rows,
-    shapes,
-    tensors_of,
-    types,
-)
+from nets.data.trees import Examples, Tree, count, mapped, rows, shapes, tensors_of, types
 from nets.execution.accuracy import Accuracy, ClassAccuracy, find_accuracy
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
+from nets.execution.functional_calls import Needs, Watch
 from nets.execution.loss_mean import ExampleWeights, find_weights
+from nets.execution.plain import far_point, gradient_of, plain_network, plain_outputs
 from nets.execution.point_bytes import PointBytes, point_bytes
 from nets.execution.rng import all_undisturbed
+from nets.execution.trials import (
+    GRADIENT_ERROR,
+    REENTRANT,
+    VALUE_ERROR,
+    check_examples_alone,
+    check_gradient_mode,
+    check_training,
+)
 from reduction import DataError
 
 PROBES = 16  # examples on which model, data and loss_fn are tried
 CLASSES = 256  # classes, at most, of which one example each is tried
-GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is another
-VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
+BRANCHES = "data-dependent control flow"  # in vmap's refusal of a branch on values
 
 
 def checked(
@@ -56,6 +54,9 @@ def checked(
     with all_undisturbed(model.execution.device), torch.enable_grad():
         plain = _plain(model, some, examples)
         model = replace(model, accuracy=plain.accuracy, example_weights=plain.example_weights)
+        model = replace(model, needs=plain.needs)
+        if plain.needs.copied:
+            model = _one_by_one(model)
         found = _functional(model, plain, some)
         agrees, spare = _agree(found, plain), plain.calls == 1
         if agrees and spare:
@@ -63,9 +64,8 @@ def checked(
         elif not agrees and spare:
             model, found = _repeated(model, plain, some, found)
         elif not agrees:
-            return _with_given_layout(model, found)
-    _check_gradient(model, plain, found)
-    return model
+            return _simpler(model, found)
+    return _with_gradient(model, plain, found)
 
 
 def first_use(
@@ -79,7 +79,10 @@ def first_use(
     """
     few = examples.between(0, min(2 * PROBES, len(examples)))
     with all_undisturbed(model.execution.device), torch.enable_grad(), refusing(model, few):
+        check_training(model, few)
         _check_state(model, few)
+        check_gradient_mode(model, few)
+        check_examples_alone(model, examples.take(_chosen(examples)))
         if model.norms:
             model.statistics(model.own_point[None], [_first_inputs(normed_by, 2 * PROBES)])
         found = point_bytes(model, few, len(examples), at_once)
@@ -100,6 +103,7 @@ class _Plain(NamedTuple):
     scale: float  # largest output
     loss: float
     gradient: Tensor | None
+    needs: Needs
     calls: int  # of the forward, so far
 
 
@@ -115,35 +119,25 @@ def _plain(model: FunctionalModel, examples: Examples, every: ExampleSource) -> 
 
     Far away no symmetry makes another point's gradient the same.
     """
-    own = model.own_point
-    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
     try:
-        found = _plain_at(model, own * noise, examples, every)
+        found = _plain_at(model, far_point(model), examples, every)
         if np.isfinite(found.loss):
             return found
     except Exception:  # a network may refuse parameters that are not its own, in its own words
         pass
     with refusing(model, examples):
-        return _plain_at(model, own, examples, every)._replace(calls=2)
+        return _plain_at(model, model.own_point, examples, every)._replace(calls=2)
 
 
 def _plain_at(
     model: FunctionalModel, point: Tensor, examples: Examples, every: ExampleSource
 ) -> _Plain:
     """One call of a plain network's forward, and what follows from its outputs."""
-    network = copy.deepcopy(model.model).eval()
-    own = dict(network.named_parameters())
-    parameters = [own[name] for name in model.coordinates.names]
-    with torch.no_grad():
-        for parameter, value in zip(
-            parameters, model.coordinates.views(point).values(), strict=True
-        ):
-            parameter.copy_(value)
+    plain, watch = plain_network(model, point), Watch()
     y = examples.targets
     with model.execution.exactly():
         with model.execution.arithmetic(training=False):
-            positional, named = arguments(examples.inputs)
-            outputs = network(*positional, **named)
+            outputs = plain_outputs(plain, examples, watch)
         with _taking(model, outputs):
             accuracy, weights = _loss_function(model, mapped(torch.detach, outputs), y, every)
             loss = model.loss_fn(mapped(torch.clone, outputs), mapped(torch.clone, y))
@@ -152,14 +146,14 @@ def _plain_at(
                 "loss_fn must be differentiable by torch, its value carries no gradient: compute "
                 "it from the outputs with torch operations, without detach"
             )
-        try:
-            slopes = torch.autograd.grad(loss, parameters, materialize_grads=True)
-            gradient = torch.cat([slope.flatten() for slope in slopes])
-        except RuntimeError:  # cuDNN's recurrent layers have gradients in training alone
-            gradient = None
+        gradient, reruns = None, False
+        with suppress(RuntimeError):  # cuDNN's recurrent layers have gradients in training alone
+            gradient, reruns = gradient_of(loss, plain.network, plain.parameters)
     floats = [t.detach().abs().max() for t in tensors_of(outputs) if t.is_floating_point()]
     scale = float(max(floats)) if floats else 0.0
-    return _Plain(point, accuracy, weights, scale, float(loss.detach()), gradient, calls=1)
+    needs = Needs(reruns, watch.differentiates)
+    value = float(loss.detach())
+    return _Plain(point, accuracy, weights, scale, value, gradient, needs, calls=1)
 
 
 def _loss_function(
@@ -187,17 +181,16 @@ def _functional(
     model: FunctionalModel, plain: _Plain, examples: Examples
 ) -> _Functional | DataError:
     """One call of the functional model in evaluation mode, or the error that it ends with."""
-    leaf = plain.point[None].clone().requires_grad_()
+    point, own, batch = plain.point[None], model.own_buffers(1), model.arranged(examples)
     try:
         with refusing(model, examples):
-            own = model.own_buffers(1)
-            losses, _ = model.values(leaf, own, model.arranged(examples), EVALUATION)
-            gradient = None
-            if plain.gradient is not None:
-                gradient = torch.autograd.grad(losses.sum(), leaf)[0][0]
+            if plain.gradient is None:
+                losses, _ = model.values(point.clone(), own, batch, EVALUATION)
+                return _Functional(float(losses), None)
+            losses, _, gradients = model.gradients(point, own, batch, EVALUATION)
     except DataError as error:
         return error
-    return _Functional(float(losses[0].detach()), gradient)
+    return _Functional(float(losses), gradients[0])
 
 
 def _agree(found: _Functional | DataError, other: _Plain | _Functional, scale: float = 0.0) -> bool:
@@ -216,9 +209,7 @@ def _repeated(
     """A further call of the functional model, on images as they are given, where the one `before`
     failed, or differs from the plain network: it minds strides, it rounds, or it draws at random.
     """
-    if isinstance(before, DataError) and model.execution.layout == "given":
-        raise before
-    model = _with_given_layout(model)
+    model = _simpler(model, before if isinstance(before, DataError) else None)
     found = _functional(model, plain, examples)
     if isinstance(found, DataError):
         raise found
@@ -243,28 +234,53 @@ def _tried_in_other_mode(
                 mode, batch = ForwardMode("training", seed=0), model.arranged(examples)
                 model.run(point.requires_grad_(), model.own_buffers(1), batch, mode)
     except DataError as error:
-        return _with_given_layout(model, error)
+        return _simpler(model, error)
     return model
 
 
-def _with_given_layout(
+def _simpler(
     model: FunctionalModel, failed: _Functional | DataError | None = None
 ) -> FunctionalModel:
-    """The model on images as they are given; raises DataError if that is how it failed."""
-    if model.execution.layout == "given" and failed is not None:
-        raise failed if isinstance(failed, DataError) else _random_outputs(model)
-    return replace(model, execution=replace(model.execution, layout="given"))
+    """The model on images as they are given, or, where vmap fails and nobody asked for it, one
+    point after another; raises DataError if that is how it failed.
+
+    Not where it branches on values: an assertion or a printed line is better told.
+    """
+    execution = model.execution
+    if execution.layout == "given" and failed is not None:
+        if not isinstance(failed, DataError):
+            raise _random_outputs(model)
+        if REENTRANT in str(failed) and not model.needs.copied:
+            return replace(_one_by_one(model), needs=model.needs._replace(copied=True))
+        by_torch = isinstance(failed.__cause__, RuntimeError) and BRANCHES not in str(failed)
+        if execution.batching == "loop" or not (execution.automatic and by_torch):
+            raise failed
+        return _one_by_one(model)
+    return replace(model, execution=replace(execution, layout="given"))
 
 
-def _check_gradient(model: FunctionalModel, plain: _Plain, found: _Functional | DataError) -> None:
-    if isinstance(found, DataError) or plain.gradient is None or found.gradient is None:
-        return
-    if (found.gradient - plain.gradient).norm() > GRADIENT_ERROR * plain.gradient.norm():
+def _one_by_one(model: FunctionalModel) -> FunctionalModel:
+    """The model at one point after another. Raises DataError where vmap was asked for."""
+    execution = model.execution
+    if execution.batching == "vmap" and not execution.automatic:
         raise DataError(
-            "a gradient must be that at the parameters that a network is called with, that of "
-            f"{model.name} is another: leave out what runs parts of a network again for "
-            "gradients, as torch.utils.checkpoint does"
+            f"vmap takes no network that runs parts of itself again, as {model.name} does by "
+            "torch.utils.checkpoint: pass batching='loop', or call "
+            "gradient_checkpointing_disable() on it"
         )
+    return replace(model, execution=replace(execution, batching="loop"))
+
+
+def _with_gradient(
+    model: FunctionalModel, plain: _Plain, found: _Functional | DataError
+) -> FunctionalModel:
+    """The model, copied for each call if its gradient is not that of the plain network."""
+    if isinstance(found, DataError) or plain.gradient is None or found.gradient is None:
+        return model
+    if (found.gradient - plain.gradient).norm() <= GRADIENT_ERROR * plain.gradient.norm():
+        return model
+    model = _one_by_one(model)
+    return replace(model, needs=model.needs._replace(copied=True))
 
 
 def _random_outputs(model: FunctionalModel) -> DataError:

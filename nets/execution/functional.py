@@ -13,7 +13,7 @@ from nets.data.trees import Examples, Tree, arguments, count, mapped, tensors_of
 from nets.execution.accuracy import Accuracy
 from nets.execution.batch_norm import accumulating, momentum_of, running_modules
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
-from nets.execution.functional_calls import call_with
+from nets.execution.functional_calls import NO_NEEDS, Needs, call_with
 from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
@@ -59,6 +59,7 @@ class FunctionalModel:
     loss_fn          (outputs, targets) -> scalar, the mean over examples by their weights
     example_weights  in that mean; None: examples count alike
     accuracy         of outputs, over the targets that count; None: accuracies are 0
+    needs            of the model's calls
 
     A model gets copies of examples, so one that changes its inputs in place changes no data.
     """
@@ -69,6 +70,7 @@ class FunctionalModel:
     loss_fn: LossFunction
     example_weights: ExampleWeights | None = None
     accuracy: Accuracy | None = None
+    needs: Needs = NO_NEEDS
     norms: list[nn.Module] = field(init=False)
     _ties: dict[str, str] = field(init=False)
     _graphs: CudaGraphs | None = field(init=False, default=None)
@@ -109,7 +111,7 @@ class FunctionalModel:
         where they come one after another. buffers (batch, ...) by name stay as they are.
         """
         points = points.to(self.execution.device, self.coordinates.dtype)
-        works = self.values, self._gradients
+        works = self.values, self.gradients
         values, gradients = (partial(self._replay, work, buffers, examples, mode) for work in works)
         return differentiable(points, values, gradients)
 
@@ -167,7 +169,7 @@ class FunctionalModel:
         Ties are told apart here: torch, where one module has two names, leaves it changed.
         """
         tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
-        return call_with(self.model, {**tensors, **tied}, *arguments(inputs))
+        return call_with(self.model, self.needs, {**tensors, **tied}, *arguments(inputs))
 
     def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""
@@ -187,13 +189,11 @@ class FunctionalModel:
 
         points (batch, d) and examples on which that is tried.
         """
-        if self.execution.device.type != "cuda":
+        if self.execution.device.type != "cuda" or self.needs.copied:
             return
 
         def work() -> None:
-            self._gradients(
-                points, self.own_buffers(len(points)), examples, ForwardMode("training")
-            )
+            self.gradients(points, self.own_buffers(len(points)), examples, ForwardMode("training"))
 
         if not draws(self.execution.device, work) and not synchronizes(work):
             self._graphs = CudaGraphs(self.execution.device)
@@ -220,7 +220,7 @@ class FunctionalModel:
         mode = replace(mode, seed=None)  # work that is captured draws nothing
         return self._graphs.replay((work.__name__, mode.name), done, tensors)
 
-    def _gradients(
+    def gradients(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Results of `values`, and the losses' gradients (batch, d).
@@ -235,10 +235,17 @@ class FunctionalModel:
                 leaf = points[part].detach().requires_grad_()
                 state = {name: buffer[part] for name, buffer in buffers.items()}
                 losses, accuracies = self.values(leaf, state, examples, mode)
-                (gradients[part],) = torch.autograd.grad(losses.sum(), leaf)
+                gradients[part] = self._gradient(losses, leaf)
             found.append((losses.detach(), accuracies))
         losses, accuracies = map(torch.cat, zip(*found, strict=True))
         return losses, accuracies, gradients
+
+    def _gradient(self, losses: Tensor, leaf: Tensor) -> Tensor:
+        """The losses' gradients (batch, d) at a leaf (batch, d)."""
+        if not self.needs.copied:
+            return torch.autograd.grad(losses.sum(), leaf, materialize_grads=True)[0]
+        losses.sum().backward()  # as the reentrant torch.utils.checkpoint wants it
+        return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
     def _batched(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode

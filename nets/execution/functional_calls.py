@@ -4,28 +4,94 @@
 tensors in attributes of modules (a weight that a hook computes from other parameters, an
 activation), which belong to the point, so they are taken away again; what else it leaves is state
 (`nets.execution.checks` refuses what changes evaluation).
+
+Parts that torch.utils.checkpoint runs again are run when a gradient is taken, after the call, and
+parameters in a list of a module are out of reach: such a module is copied instead, and the copy has
+the other tensors for good.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+
+DIFFERENTIATE: tuple[Any, ...] = (
+    torch.autograd.grad,  # by which torch.func differentiates, too
+    torch.autograd.backward,
+    Tensor.backward,
+    Tensor.requires_grad_,
+    vars(torch._C.TensorBase)["requires_grad"].__set__,
+)
+
+
+class Needs(NamedTuple):
+    """What a module needs of those that call it, as trials found.
+
+    copied          a copy with the other tensors, since parts of it run again for gradients
+    differentiates  torch must record also where the caller wants no gradient, since its forward
+                    takes some itself, of outputs with respect to inputs, say
+    """
+
+    copied: bool = False
+    differentiates: bool = False
+
+
+NO_NEEDS = Needs()
 
 
 def call_with(
     model: nn.Module,
+    needs: Needs,
     tensors: Mapping[str, Tensor],
     positional: tuple[Any, ...],
     named: dict[str, Any],
 ) -> Any:
-    """Outputs of the model with these parameters and buffers, by all of their names.
+    """Outputs of the model with these parameters and buffers, by all of their names."""
+    recorded = torch.is_grad_enabled() or needs.differentiates
+    with torch.set_grad_enabled(recorded), _without_fast_path():
+        if needs.copied:
+            return _copied_with(model, tensors)(*positional, **named)
+        with _keeping_tensors(list(model.modules())):
+            return functional_call(model, dict(tensors), positional, named, tie_weights=False)
 
-    positional, named  arguments of the model
+
+class Watch(TorchFunctionMode):
+    """A mode that notes whether what is called differentiates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.differentiates = False
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.differentiates |= func in DIFFERENTIATE
+        return func(*args, **(kwargs or {}))
+
+
+def _copied_with(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of the model that has these tensors, and all else of the model's own."""
+    memo: dict[int, Any] = {id(p): tensors.get(name, p) for name, p in model.named_parameters()}
+    memo |= {id(b): tensors[name] for name, b in model.named_buffers() if name in tensors}
+    return copy.deepcopy(model, memo)
+
+
+@contextmanager
+def _without_fast_path() -> Generator[None]:
+    """Attention by the path that has gradients: the other, which torch takes where it records none,
+    has other values at padded positions.
     """
-    with _keeping_tensors(list(model.modules())):
-        return functional_call(model, dict(tensors), positional, named, tie_weights=False)
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @contextmanager

@@ -49,6 +49,21 @@ def _sizes(model: FunctionalModel, examples: Examples) -> NDArray[np.int64]:
     """
     batch, count = model.arranged(examples), 2 if model.execution.batching == "vmap" else 1
     points = model.own_point.repeat(count, 1).requires_grad_()
+    kept = _kept(model, points, batch)
+    with torch.no_grad(), _TensorBytes() as made:
+        model.outputs(model.parameters(points[0]), batch.inputs)  # in evaluation mode, since above
+    return np.array([kept // count, *made.bytes])
+
+
+def _kept(model: FunctionalModel, points: Tensor, examples: Examples) -> int:
+    """Bytes that gradients at points keep of the examples; where a forward differentiates itself,
+    which torch.func does not allow to look into, all that are made.
+    """
+    if model.needs.differentiates:
+        model.model.eval()
+        with _TensorBytes() as made:
+            model.outputs(model.parameters(points[0]), examples.inputs)
+        return len(points) * sum(made.bytes)
     kept = 0
 
     def pack(tensor: Tensor) -> Tensor:
@@ -57,10 +72,8 @@ def _sizes(model: FunctionalModel, examples: Examples) -> NDArray[np.int64]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        model.values(points, model.own_buffers(count), batch, EVALUATION)
-    with torch.no_grad(), _TensorBytes() as made:
-        model.outputs(model.parameters(points[0]), batch.inputs)  # in evaluation mode, since above
-    return np.array([kept // count, *made.bytes])
+        model.values(points, model.own_buffers(len(points)), examples, EVALUATION)
+    return kept
 
 
 class _TensorBytes(TorchDispatchMode):

@@ -36,12 +36,14 @@ class Execution:
                autocast allows it. Parameters, gradients and evaluation keep their type
     layout     of images in memory: as they are given, or with their channels last, as torch's
                convolutions read them fastest
+    automatic  whether batching was left to the rule
     """
 
     device: torch.device
     batching: Batching
     precision: Precision
     layout: Layout
+    automatic: bool = False
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Execution:
         device = tensors[0].device
         unbatched = (*UNBATCHED, *ALONE) if device.type == "cpu" else UNBATCHED
         alone = precision == "bfloat16" or any(isinstance(m, unbatched) for m in modules)
+        automatic = batching is None
         batching = batching or ("loop" if alone else "vmap")
         if precision == "bfloat16" and dtype != torch.float32:
             raise OptionError(
@@ -80,7 +83,7 @@ class Execution:
         images = any(tensor.ndim == 4 for tensor in tensors)
         convolves = images and any(isinstance(m, nn.Conv2d) for m in modules)
         layout = "channels_last" if convolves and batching == "loop" else "given"
-        return cls(device, batching, precision, layout)
+        return cls(device, batching, precision, layout, automatic)
 
     @contextmanager
     def exactly(self) -> Generator[None]:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from nets.execution.second_derivatives import twice_differentiable
+
 Values = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points (batch, d) -> losses and accuracies (batch,); losses are differentiable to any order by
 `torch.autograd`, with respect to points alone."""
@@ -48,5 +50,6 @@ class _ValueAndGradient(Function):
         if not torch.is_grad_enabled():
             return outer[0][:, None] * found, None, None
         # create_graph: the gradient is to be differentiated in its turn
-        losses, _ = ctx.values(points)
+        with twice_differentiable():
+            losses, _ = ctx.values(points)
         return *torch.autograd.grad(losses, points, outer[0], create_graph=True), None, None

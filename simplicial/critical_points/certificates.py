@@ -20,7 +20,8 @@ from reduction import Barcode, BarEnds, Ends
 from reduction.filtrations.colex import complete_positions
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE, TINY
-from simplicial.evaluation import values_and_gradients
+from simplicial.errors import LossError
+from simplicial.evaluation import hessian_operator, values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.control_points import Simplices
 from simplicial.maxima.maxima import Maxima
@@ -73,6 +74,20 @@ class Acceptance:
     highest_index: int
     value_range: float
     error_bound: Floats | float
+
+
+def check_second_derivatives(loss: Loss, point: Tensor) -> None:
+    """Raise LossError where torch has no second derivative of a loss at a point (d,)."""
+    try:
+        hessian_operator(loss, point).hessian(point)
+    except RuntimeError as error:  # NotImplementedError is one
+        reason = str(error).splitlines()[0]
+        if "derivative" not in reason and "use_reentrant" not in reason:
+            raise
+        raise LossError(
+            f"certify=True takes second derivatives, torch has none of this loss ({reason}): leave "
+            "certify out, or compute the loss by operations that have them"
+        ) from error
 
 
 def certify(

@@ -16,6 +16,7 @@ from reduction import DataError
 from tests.nets.networks import (
     X,
     Y,
+    at,
     bound,
     numbers,
     plain_values,
@@ -180,11 +181,11 @@ def test_statistics_of_one_value_are_refused() -> None:
 @pytest.mark.parametrize(
     ("layer", "shape"), [(nn.Linear(6, 6), (6,)), (nn.Conv2d(1, 6, 8), (1, 8, 8))], ids=str
 )
-def test_a_layer_that_is_run_again_for_its_gradient_is_refused(
+def test_a_layer_that_is_run_again_has_the_gradient_of_its_point(
     layer: nn.Module, shape: tuple[int, ...]
 ) -> None:
-    """By then it has its own parameters again, not the point's. The hyperbolic tangent's derivative
-    is even: at the opposite point it is the same."""
+    """By then a functional call has put the layer's own parameters back. The hyperbolic tangent's
+    derivative is even: at the opposite point it is the same."""
 
     class Again(nn.Module):
         def __init__(self) -> None:
@@ -194,8 +195,13 @@ def test_a_layer_that_is_run_again_for_its_gradient_is_refused(
         def forward(self, x: Tensor) -> Tensor:
             return self.head(checkpoint(self.layer, x, use_reentrant=False).flatten(1))
 
-    with pytest.raises(DataError, match=r"that of Again is another: .*torch\.utils\.checkpoint do"):
-        NetworkLoss(Again(), numbers(99, *shape), Y[:99], batching="loop")
+    model, x, y = Again(), numbers(99, *shape), Y[:99]
+    with pytest.raises(DataError, match=r"Again does by torch.utils.checkpoint: pass batching='lo"):
+        NetworkLoss(model, x, y, batching="vmap")
+    loss, points = NetworkLoss(model, x, y), points_near(model)
+    for point, gradient in zip(points, loss.values_and_gradients(points)[1], strict=True):
+        expected = value_and_gradient(at(model, point).eval(), x, y)[1]
+        torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_whatever_a_forward_raises_is_one_sentence() -> None:
