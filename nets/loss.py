@@ -28,7 +28,7 @@ from nets.execution.functional import (
     Totals,
 )
 from nets.execution.loss_mean import ExampleWeights, LossFunction
-from nets.execution.own_copy import own_copy
+from nets.execution.modules.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes
 from nets.execution.policy import Batching, Execution
 from nets.names import Precision

@@ -20,8 +20,8 @@ from nets.data.sources import ExampleSource
 from nets.data.trees import Examples, Tree, count, mapped, rows, shapes, tensors_of, types
 from nets.execution.accuracy import Accuracy, ClassAccuracy, find_accuracy
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
-from nets.execution.functional_calls import Needs, Watch
 from nets.execution.loss_mean import ExampleWeights, find_weights
+from nets.execution.modules.functional_calls import Needs, Watch
 from nets.execution.plain import far_point, gradient_of, plain_network, plain_outputs
 from nets.execution.point_bytes import PointBytes, point_bytes
 from nets.execution.rng import all_undisturbed

@@ -13,8 +13,8 @@ from nets.data.trees import Examples, Tree, arguments, count, mapped, tensors_of
 from nets.execution.accuracy import Accuracy
 from nets.execution.batch_norm import accumulating, momentum_of, running_modules
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
-from nets.execution.functional_calls import NO_NEEDS, Needs, call_with
 from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
+from nets.execution.modules.functional_calls import NO_NEEDS, Needs, call_with
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nets.data.trees import Examples, arguments, tensors_of
 from nets.execution.functional import FunctionalModel
-from nets.execution.functional_calls import Watch
+from nets.execution.modules.functional_calls import Watch
 from reduction import DataError
 
 

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nets.data.trees import Examples, count, mapped, rows, tensors_of
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
-from nets.execution.functional_calls import Watch
+from nets.execution.modules.functional_calls import Watch
 from nets.execution.plain import far_point, gradient_of, plain_network, plain_outputs
 from nets.execution.policy import Batching
 from nets.execution.rng import seeded

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from nets.execution.second_derivatives import twice_differentiable
+from nets.execution.modules.second_derivatives import twice_differentiable
 
 Values = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points (batch, d) -> losses and accuracies (batch,); losses are differentiable to any order by

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parametrizations, prune
 
 from nets import NetworkLoss
-from nets.execution.own_copy import own_copy
+from nets.execution.modules.own_copy import own_copy
 from nets.execution.policy import BATCHINGS, Batching
 from reduction import DataError
 from tests.nets.networks import X, Y, at, bound, numbers, points_near, seeded, value_and_gradient
