@@ -18,7 +18,7 @@ from nets.commands.result import record, write
 from nets.commands.run_data import RunData
 from nets.commands.settings import NetworkSettings
 from nets.data.trees import Examples
-from nets.execution.own_copy import own_copy
+from nets.execution.modules.own_copy import own_copy
 from nets.execution.rng import seeded
 from nets.loss import NetworkLoss
 from nets.models.building import build

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nets.data.trees import Examples
 from nets.execution.functional import EVALUATION, FunctionalModel
-from nets.execution.own_copy import own_copy
+from nets.execution.modules.own_copy import own_copy
 from reduction import DataError
 
 ROUNDING = 16  # times eps, the relative error of a loss up to which it is the same
