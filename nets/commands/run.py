@@ -81,6 +81,11 @@ class _DataSet(click.Choice[str]):
     "  [default: cross entropy]",
 )
 @click.option(
+    "--weights",
+    help="module:function of targets, the weights of examples in a loss that is a weighted mean."
+    "  [default: torch's losses' own; else equal]",
+)
+@click.option(
     "--batching",
     type=click.Choice(BATCHINGS),
     help="Networks all at once, or one after another.  [default: by a rule on the network]",

@@ -150,6 +150,7 @@ class NetworkSettings(ComplexSettings):
     factory: str | None
     init: str | None
     loss: str | None
+    weights: str | None
     batching: Batching | None
     checkpoints: tuple[Path, ...]
     checkpoint_key: str | None
@@ -237,7 +238,7 @@ class NetworkSettings(ComplexSettings):
         }
 
     def loss_options(self) -> dict[str, Any]:
-        """Options of `NetworkLoss`. Raises DataError for a loss that cannot be imported."""
+        """Options of `NetworkLoss`. Raises DataError for what cannot be imported."""
         options: dict[str, Any] = {
             "device": self.device,
             "precision": self.precision,
@@ -245,6 +246,8 @@ class NetworkSettings(ComplexSettings):
         }
         if self.loss is not None:
             options["loss_fn"] = find("a loss", self.loss)
+        if self.weights is not None:
+            options["weights"] = find("a function of weights", self.weights)
         return options
 
     def memory_budget(self, loss: NetworkLoss) -> MemoryBudget:

@@ -89,6 +89,15 @@ def mean_square(outputs: Tensor, targets: Tensor) -> Tensor:
     return mse_loss(outputs, targets)
 
 
+def class_weights(targets: Tensor) -> Tensor:
+    return torch.tensor([1.0, 2.0, 4.0])[targets]
+
+
+def weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+    weights = class_weights(targets)
+    return (weights * cross_entropy(outputs, targets, reduction="none")).sum() / weights.sum()
+
+
 def of(name: str) -> str:
     return f"{HERE}:{name}"
 
@@ -192,6 +201,24 @@ def test_data_may_have_test_examples(data: str, accuracy: bool, tmp_path: Path):
     loss = NetworkLoss(classifier(), X[:20], CLASSES[:20], loss_fn=cross_entropy)
     values = loss(points(tmp_path / "run"))
     assert f"{values.min():.6g} to {values.max():.6g}" in result.stdout
+
+
+def test_a_loss_may_be_a_weighted_mean(tmp_path: Path):
+    run = ["run", "--data", of("no_test"), "--factory", of("classifier"), *STRAIGHT]
+    run += ["--minima", 2, "--loss", of("weighted")]
+    refused = invoke(*run, "--out", tmp_path / "unweighted")
+    assert refused.exit_code == 1
+    assert "weights" in refused.stderr
+    result = succeed(*run, "--weights", of("class_weights"), "--out", tmp_path / "run")
+    values = []
+    for point in points(tmp_path / "run"):
+        network = classifier()
+        nn.utils.vector_to_parameters(point, network.parameters())
+        values.append(weighted(network(X), CLASSES).item())
+    found = re.search(r"loss +(\S+) to (\S+)\n", result.stdout)
+    assert found is not None
+    # six digits are printed
+    assert [float(value) for value in found.groups()] == pytest.approx(sorted(values), rel=1e-5)
 
 
 def test_workers_import_a_users_data_loss_and_networks(
