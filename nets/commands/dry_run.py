@@ -16,7 +16,6 @@ from torch import nn
 
 from nets.commands.run_data import RunData
 from nets.commands.settings import GIGABYTE, MemoryBudget, NetworkSettings
-from nets.data.trees import rows
 from nets.loss import NetworkLoss
 from simplicial import NudgedElastic
 from simplicial.display import dimension_name, duration
@@ -114,7 +113,9 @@ def plan(model: nn.Module, data: RunData, settings: NetworkSettings) -> Plan:
     Raises the errors of `NetworkLoss` and of `NetworkSettings.memory_budget`.
     """
     loss, mini = (
-        NetworkLoss(model, *rows(data.train, slice(size)), **settings.loss_options())
+        NetworkLoss(
+            model, *data.train.source.between(0, min(size, data.size)), **settings.loss_options()
+        )
         for size in (IMAGES, settings.recipe.batch_size)
     )
     bounds = []

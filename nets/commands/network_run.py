@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from nets.commands.dry_run import plan
 from nets.commands.processes import workers
 from nets.commands.result import record, write
-from nets.commands.run_data import RunData
+from nets.commands.run_data import Part, RunData
 from nets.commands.settings import NetworkSettings
-from nets.data.trees import Examples
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.rng import seeded
 from nets.loss import NetworkLoss
@@ -69,9 +68,14 @@ class Inputs(NamedTuple):
         train, test = self.data.train, self.data.test
         return self._loss(settings, train), None if test is None else self._loss(settings, test)
 
-    def _loss(self, settings: NetworkSettings, examples: Examples) -> NetworkLoss:
+    def _loss(self, settings: NetworkSettings, part: Part) -> NetworkLoss:
         return NetworkLoss(
-            self.model, *examples, statistics=self.data.train.inputs, **settings.loss_options()
+            self.model,
+            part.data,
+            part.targets,
+            statistics=self.data.train.data,
+            stream=settings.stream,
+            **settings.loss_options(),
         )
 
 

@@ -45,6 +45,11 @@ class _DataSet(click.Choice[str]):
     help="Folder of FashionMNIST's or CIFAR-10's files.",
 )
 @click.option("--download", is_flag=True, help="Download FashionMNIST or CIFAR-10 first.")
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="A Dataset of your own stays where it is: examples are fetched as they are used.",
+)
 @click.option("--subset", type=int, help="Only the first N training examples.")
 @click.option("--image-size", type=int, help="Images resized to N x N pixels.")
 @click.option(

@@ -6,16 +6,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from nets.commands.settings import NetworkSettings
 from nets.data import ImageData, load
 from nets.data.examples import read_examples
-from nets.data.trees import Examples, count, named, rows
+from nets.data.sources import ExampleSource, TensorSource
+from nets.data.trees import Examples, named
 from nets.models.factories import call, find
-from reduction import DataError
+from reduction import DataError, OptionError
 from reduction.validation import short_repr
 
+CPU = torch.device("cpu")
 KIND = "the data"  # in messages on a user's function
 REMEDY = (
     "return nets.ImageData, or (train, test), each a Dataset, a DataLoader or a pair (inputs, "
@@ -24,17 +26,33 @@ REMEDY = (
 AT_ONCE = 1024  # examples that enter the digest at a time
 
 
+class Part(NamedTuple):
+    """Training or test examples: `data` and `targets` of NetworkLoss, and their source on the CPU.
+
+    A data set that is streamed is given as it is, all others as tensors.
+    """
+
+    data: Any
+    targets: Any
+    source: ExampleSource
+
+    @classmethod
+    def of_tensors(cls, inputs: Any, targets: Any) -> "Part":
+        """Trees (n, ...) of inputs and targets."""
+        return cls(inputs, targets, TensorSource(Examples(inputs, targets), CPU))
+
+
 class RunData(NamedTuple):
     """Examples that a run trains on and tests with.
 
-    train   (n, ...)
+    train   n examples
     test    None where there are none: test accuracies are unknown
     images  the data set, where examples are images with classes
     digest  SHA-256 of all of them
     """
 
-    train: Examples
-    test: Examples | None
+    train: Part
+    test: Part | None
     images: ImageData | None
     digest: str
 
@@ -42,6 +60,11 @@ class RunData(NamedTuple):
     def read(cls, settings: NetworkSettings) -> "RunData":
         """The data that the settings name. Raises DataError, OptionError, CapacityError."""
         if ":" not in settings.data:
+            if settings.stream:
+                raise OptionError(
+                    f"--stream is for a Dataset of your own, got it with --data {settings.data}: "
+                    "leave it out"
+                )
             images = load(
                 settings.data,
                 settings.data_dir,
@@ -66,8 +89,8 @@ class RunData(NamedTuple):
     @classmethod
     def of_images(cls, images: ImageData) -> "RunData":
         """Training and test images."""
-        train = Examples(images.train_inputs, images.train_targets)
-        test = Examples(images.test_inputs, images.test_targets)
+        train = Part.of_tensors(images.train_inputs, images.train_targets)
+        test = Part.of_tensors(images.test_inputs, images.test_targets)
         return cls(train, test, images, images.digest)
 
     @classmethod
@@ -83,17 +106,8 @@ class RunData(NamedTuple):
                 f"--image-size {settings.image_size} given for {KIND} of {settings.data!r}, which "
                 "are no ImageData: leave it out, or resize them in that function"
             )
-        train, test = _part(given[0], settings), None
-        if given[1] is not None:
-            test = _part(given[1], settings)
-        available, subset = count(train.inputs), settings.subset
-        if subset is not None:
-            if not 1 <= subset <= available:
-                raise DataError(
-                    f"subset of {subset} training examples asked of {settings.data}, which has "
-                    f"{available}; give a whole number from 1 to {available}"
-                )
-            train = rows(train, slice(subset))
+        train = _part(given[0], settings, settings.subset)
+        test = None if given[1] is None else _part(given[1], settings, None)
         return cls(train, test, None, _digest((train, test)))
 
     @property
@@ -104,11 +118,11 @@ class RunData(NamedTuple):
     @property
     def size(self) -> int:
         """The number of training examples."""
-        return count(self.train.inputs)
+        return len(self.train.source)
 
 
-def _part(given: Any, settings: NetworkSettings) -> Examples:
-    """Training or test examples, on the CPU."""
+def _part(given: Any, settings: NetworkSettings, subset: int | None) -> Part:
+    """Training or test examples, or the first ones."""
     if isinstance(given, Tensor) or not (
         isinstance(given, Dataset | DataLoader | tuple) or hasattr(given, "__getitem__")
     ):
@@ -116,18 +130,35 @@ def _part(given: Any, settings: NetworkSettings) -> Examples:
             f"{KIND} of {settings.data!r} must be a pair (train, test) of examples, a part of it "
             f"is {short_repr(given)}: {REMEDY}"
         )
-    pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-    source = read_examples(*pair, torch.device("cpu"), stream=False)
-    return source.between(0, len(source))
+    pair: Any = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    data, targets = pair
+    source = read_examples(data, targets, CPU, settings.stream)
+    available = len(source)
+    if subset is not None and not 1 <= subset <= available:
+        raise DataError(
+            f"subset of {subset} training examples asked of {settings.data}, which has "
+            f"{available}; give a whole number from 1 to {available}"
+        )
+    if not settings.stream:
+        return Part.of_tensors(*source.between(0, available if subset is None else subset))
+    if subset is None:
+        return Part(data, targets, source)
+    if isinstance(data, DataLoader):
+        raise DataError(
+            f"--subset {subset} given with --stream for a DataLoader, whose collate_fn takes its "
+            "batches: leave one of them out, or return the Dataset"
+        )
+    first = Subset(data, range(subset))
+    return Part(first, targets, read_examples(first, targets, CPU, settings.stream))
 
 
-def _digest(parts: Iterable[Examples | None]) -> str:
-    """SHA-256 of the paths, types, shapes and bytes of all tensors."""
+def _digest(parts: Iterable[Part | None]) -> str:
+    """SHA-256 of the paths, types, shapes and bytes of all tensors, a few examples at a time."""
     sha = hashlib.sha256()
     for part in parts:
-        for path, tensor in [] if part is None else named("", tuple(part)):
-            sha.update(f"{path} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-            for few in tensor.split(AT_ONCE):
-                sha.update(few.contiguous().view(-1).view(torch.uint8).numpy().data)
+        for few in () if part is None else part.source.parts(AT_ONCE):
+            for path, tensor in named("", tuple(few)):
+                sha.update(f"{path} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+                sha.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
         sha.update(b";")
     return sha.hexdigest()

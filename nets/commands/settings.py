@@ -140,6 +140,7 @@ class NetworkSettings(ComplexSettings):
     data: str
     data_dir: Path | None
     download: bool
+    stream: bool
     subset: int | None
     image_size: int | None
     model: str | None
@@ -193,7 +194,17 @@ class NetworkSettings(ComplexSettings):
     @property
     def lasting(self) -> dict[str, Any]:
         """Settings that a run which is taken up again must have in common with itself."""
-        passing = {"data_dir", "download", "memory", "threads", "workers", "batch", "quiet", "out"}
+        passing = {
+            "data_dir",
+            "download",
+            "stream",
+            "memory",
+            "threads",
+            "workers",
+            "batch",
+            "quiet",
+            "out",
+        }
         passing |= {"field", "certify"}  # of the barcode, which records give
         kept = {k: v for k, v in self.as_record().items() if k not in passing}
         digests = [sha256(path.read_bytes()).hexdigest() for path in self.checkpoints]

@@ -221,6 +221,20 @@ def test_a_loss_may_be_a_weighted_mean(tmp_path: Path):
     assert [float(value) for value in found.groups()] == pytest.approx(sorted(values), rel=1e-5)
 
 
+def datasets() -> object:
+    return TensorDataset(X, T), TensorDataset(X_TEST, numbers(10, 2, seed=4))
+
+
+def test_data_that_are_streamed_give_the_same_bits(tmp_path: Path):
+    run = ["run", "--data", of("datasets"), "--factory", of("shifted"), "--loss", of("mean_square")]
+    run += [*SHORT, "--epochs", 1, "--minima", 2, "--subset", 25, "--out"]
+    succeed(*run, tmp_path / "kept")
+    succeed(*run, tmp_path / "streamed", "--stream")
+    assert_same_complex(tmp_path / "kept", tmp_path / "streamed")
+    digests = [record_of(tmp_path / name)["data_sha256"] for name in ("kept", "streamed")]
+    assert digests[0] == digests[1]
+
+
 def test_workers_import_a_users_data_loss_and_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -270,6 +284,8 @@ def changed_pairs() -> object:
         (["--data", of("pairs"), "--image-size", 5], "--image-size 5 given .* no ImageData"),
         (["--data", of("pairs"), "--subset", 31], "subset of 31 training examples .* has 30"),
         (["--data", of("pairs")], "mlp is built for images with classes, .* name your network"),
+        (["--stream"], "--stream is for a Dataset of your own, got it with --data digits"),
+        (["--data", of("pairs"), "--stream"], "a map-style Dataset is streamed"),
         (["--loss", "torch.nn:CrossEntropyLoss"], "a loss needs a torch.nn.Module and a function"),
         (["--loss", "nothing"], "a loss is named as module:function, got 'nothing'"),
         (["--init", of("linear")], "an init must be a function .* is one network"),
