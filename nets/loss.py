@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
+from nets.data.sources import ExampleSource
 from nets.data.trees import Examples, Tree
 from nets.execution.buffers import check_buffers, check_function
 from nets.execution.checks import PROBES, checked, first_use, refusing
@@ -151,6 +152,16 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         In no particular mode: call `train` or `eval` on it.
         """
         return copy.deepcopy(self._model.model)
+
+    @property
+    def functional(self) -> FunctionalModel:
+        """The model as a function of parameters and buffers; this object's own."""
+        return self._model
+
+    @property
+    def examples(self) -> ExampleSource:
+        """The data set, read in parts or by index."""
+        return self._examples
 
     @property
     def execution(self) -> Execution:

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets import symmetry
 from nets.execution.rng import global_generators, undisturbed
 from nets.loss import NetworkLoss
+from nets.symmetry import alignment
 from reduction import DataError, OptionError
 from reduction.memory import require
 from reduction.validation import as_bool, as_integer, short_repr
@@ -79,7 +79,7 @@ def train_minima(
     progress = as_bool("progress", progress)
     check_recipe(recipe)
     if as_bool("align", align):
-        symmetry.permutation_groups(loss.model())  # refused before anything is trained
+        alignment.check_alignable(loss)  # refused before anything is trained
     check_workers(executor, batch)
     recipe = Recipe() if recipe is None else recipe
     options = BuildOptions(resolution=1, tolerance=None, seed=seed, memory=memory)
@@ -97,7 +97,7 @@ def train_minima(
     accuracy = None if samples.accuracy is None else samples.accuracy[:, 0]
     evaluation = Evaluation(samples.loss[:, 0], accuracy)
     minima = Minima(state.control_points, loss, seen=evaluation)
-    return symmetry.align(minima, seed=seed, memory=memory) if align else minima
+    return alignment.align(minima, seed=seed, memory=memory) if align else minima
 
 
 def _settings(

@@ -209,6 +209,8 @@ MINIMA = (
          [PermutationGroup(0, ())], [PermutationGroup(3, (5,))],  # pyright: ignore
          [PermutationGroup(3, (Axis("layers.1.weight", 5),))],
          [PermutationGroup(-3, (Axis("layers.1.weight", 0, -1),))])),
+    Row("align", lambda g, v: align(g.minima, method=v), OptionError, "method must be one of",
+        (None, 1, "weight", ["weights"])),
     Row("align", lambda g, v: align(g.minima, seed=v), OptionError, "seed must be", NO_SEED),
     Row("align", lambda g, v: align(g.minima, memory=v), OptionError, "memory must be", NO_COUNT),
     Row("read_checkpoint", lambda _, v: read_checkpoint(v), OptionError, "path",

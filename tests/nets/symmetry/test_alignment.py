@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, align, symmetry, train_minima
 from nets.symmetry import Axis, PermutationGroup, permutation_groups, permuted
-from reduction import DataError
+from reduction import DataError, OptionError
 from simplicial import Minima, Recipe
 from tests.nets.networks import numbers
 
@@ -116,32 +116,64 @@ def test_trained_networks_are_aligned_on_request() -> None:
     assert not torch.equal(found.points[1], plain.points[1])
 
 
-def test_a_network_of_another_kind_is_aligned_by_its_units() -> None:
-    class Own(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner, self.outer = nn.Linear(4, 6), nn.Linear(6, 3)
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 6), nn.Linear(6, 3)
 
-        def forward(self, x: Tensor) -> Tensor:
-            return self.outer(self.inner(x).relu())
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x).relu())
 
+
+class Deciding(Own):
+    """Its forward decides by the values of its parameters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x).relu() if self.inner.bias.sum() > 0 else self.inner(x))
+
+
+def small_loss(model: nn.Module) -> NetworkLoss:
+    return NetworkLoss(model, numbers(9, 4, seed=4), torch.arange(9) % 3, batching="loop")
+
+
+def pair_of(loss: NetworkLoss) -> Minima:
+    return Minima(torch.stack([random_point(loss, seed) for seed in (1, 2)]), loss)
+
+
+def test_units_may_be_named_by_hand() -> None:
     torch.manual_seed(13)
-    loss = NetworkLoss(Own(), numbers(9, 4, seed=4), torch.arange(9) % 3)
-    minima = Minima(torch.stack([random_point(loss, seed) for seed in (1, 2)]), loss)
-    with pytest.raises(DataError, match=r"Own is no nn\.Sequential: name its units"):
-        align(minima)
+    loss = small_loss(Own())
+    minima = pair_of(loss)
     axes = (Axis("inner.weight", 0), Axis("inner.bias", 0), Axis("outer.weight", 1))
     aligned = align(minima, units=[PermutationGroup(6, axes)])
     np.testing.assert_allclose(aligned.values, minima.values, rtol=1e-5)
     assert not torch.equal(aligned.points, minima.points)
+    assert torch.equal(aligned.points, align(minima).points)
+    assert permutation_groups(loss.model()) == (PermutationGroup(6, axes),)
     for wrong, message in (
         (PermutationGroup(5, axes), "5 units of 1 along axis 0 of 'inner.weight' with shape"),
         (PermutationGroup(6, (Axis("none", 0),)), "'none' is frozen, tied to another or not there"),
         (PermutationGroup(6, (*axes, axes[0])), "axis 0 of 'inner.weight' is named twice"),
+        (PermutationGroup(6, (Axis("inner.bias", 0, start=1),)), "6 units of 1 along axis 0 of"),
         (PermutationGroup(6, axes[:2]), "the loss of network 1 went from .* to .*: name the units"),
     ):
         with pytest.raises(DataError, match=message):
             align(minima, units=[wrong])
+    with pytest.raises(DataError, match="where tracing finds them, got a list of units"):
+        align(minima, units=[PermutationGroup(6, axes)], method="activations")
+
+
+def test_a_forward_that_decides_by_values_is_refused_unless_its_units_are_named() -> None:
+    torch.manual_seed(14)
+    loss = small_loss(Deciding())
+    minima = pair_of(loss)
+    with pytest.raises(DataError, match=r"must not decide by the values .*Deciding.*name the unit"):
+        align(minima)
+    axes = (Axis("inner.weight", 0), Axis("inner.bias", 0), Axis("outer.weight", 1))
+    aligned = align(minima, units=[PermutationGroup(6, axes)])
+    np.testing.assert_allclose(aligned.values, minima.values, rtol=1e-5)
+    with pytest.raises(DataError, match="Deciding fails"):
+        train_minima(loss, 2, align=True)
 
 
 @pytest.mark.parametrize(("former", "name"), [("Place", "Axis"), ("Units", "PermutationGroup")])
@@ -171,17 +203,9 @@ def test_former_keywords_and_fields_stay_for_a_release() -> None:
             assert getattr(value, former) == getattr(value, name)
 
 
-def test_what_cannot_be_aligned_is_refused() -> None:
-    x, y = numbers(8, 1, 6, 6, seed=4), torch.arange(8) % 2
-    grouped = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(16, 2)
-    )
-    strange = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.Softmax(1), nn.Linear(4, 2))
-    for model, message in (
-        (grouped, "1 has 2 groups"),
-        (strange, "2 is a Softmax: name the units"),
-    ):
-        loss = NetworkLoss(model, x, y)
-        points = torch.stack([random_point(loss, seed) for seed in (1, 2)])
-        with pytest.raises(DataError, match=message):
-            align(Minima(points, loss))
+def test_a_network_without_hidden_units_is_refused() -> None:
+    minima = pair_of(small_loss(nn.Linear(4, 3)))
+    with pytest.raises(DataError, match="Linear has none that may be permuted: leave out align"):
+        align(minima)
+    with pytest.raises(OptionError, match=r"method must be one of .*'weight'"):
+        align(minima, method="weight")  # pyright: ignore[reportArgumentType]
