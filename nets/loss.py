@@ -1,9 +1,10 @@
 """A network's loss over a fixed data set, as a function of one flat parameter vector.
 
 The model is copied and never changed. Values are exact means over all examples, in evaluation mode,
-without augmentation; batch norm's running statistics are computed anew at every point, as means
-over batches of the same data, since at a point between trained networks they belong to no network
-(Garipov et al. 2018, A.2). Estimates for training take a mini-batch, in training mode.
+without augmentation; batch norm's running statistics are computed anew at every point, as the
+population's over the same data, since at a point between trained networks they belong to no network
+(Garipov et al. 2018, A.2, who take torch's running averages over batches). Estimates for training
+take a mini-batch, in training mode.
 """
 
 import copy
@@ -18,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from nets.data.examples import read_examples, read_statistics
-from nets.data.sources import ExampleSource
+from nets.data.sources import ExampleSource, spans
 from nets.data.trees import Examples, Tree
 from nets.execution.buffers import check_buffers, check_function
 from nets.execution.checks import PROBES, checked, first_use, refusing
@@ -31,8 +32,8 @@ from nets.execution.functional import (
 from nets.execution.loss_mean import ExampleWeights, LossFunction
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes
-from nets.execution.policy import Batching, Execution
-from nets.names import Precision
+from nets.execution.policy import Batching, Execution, check_choice
+from nets.names import BATCH_NORMS, BatchNorm, Precision
 from nets.parameters import Coordinates
 from reduction import DataError, OptionError, ShapeError
 from reduction.validation import as_bool, as_integer, short_repr
@@ -47,8 +48,8 @@ from simplicial.loss import (
 )
 from simplicial.options import usable_device
 
-BATCH = 128  # examples, at most, of a batch in evaluation, and so in batch norm's statistics
-ON_CUDA = 1024  # the same where there are no such statistics, on a device that takes more at once
+BATCH = 128  # examples, at most, of a batch in evaluation
+ON_CUDA = 1024  # the same on a device that takes more at once
 
 
 class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss):
@@ -88,6 +89,12 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                and nll_loss, as functions, modules or `functools.partial` of them, with class
                weights and ignored targets; for other functions examples count alike, or by their
                targets that are not ignored
+    batch_norm "recomputed": running statistics at a point are the population's over all inputs of
+               `statistics`, the same in any order, see `nets.execution.batch_norm`: one pass over
+               up to about 2,000 images of a ResNet-20, the batch of which takes 512 MB; over more,
+               a pass for each layer of batch norm. "stored": those that came with the model, in
+               training too, where its norms then stay in evaluation mode. A norm that stays in it
+               by itself when the model is told to train is frozen, and keeps its own either way
     The forward is called three times at most, on a few examples, to see that model, data and
     loss_fn fit together; the first value, gradient or estimate is preceded by the checks that need
     more calls. Raises DataError for those that do not fit, OptionError for a device, a batching or
@@ -107,6 +114,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         statistics: "Tree | Dataset[Any] | DataLoader[Any] | None" = None,
         stream: bool = False,
         weights: ExampleWeights | None = None,
+        batch_norm: BatchNorm = "recomputed",
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -133,7 +141,15 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
             self._normed_by = read_statistics(statistics, self._examples, key, stream)
         one = self._examples.between(0, 1).inputs
         execution = Execution.of(model, one, self.coordinates.dtype, batching, precision)
-        unchecked = FunctionalModel(model, self.coordinates, execution, loss_fn, weights)
+        check_choice("batch_norm", batch_norm, BATCH_NORMS)
+        if batch_norm == "stored" and statistics is not None:
+            raise OptionError(
+                "inputs of statistics are those over which they are recomputed, got statistics "
+                "with batch_norm='stored': leave one of them out"
+            )
+        unchecked = FunctionalModel(
+            model, self.coordinates, execution, loss_fn, weights, batch_norm=batch_norm
+        )
         self._model = checked(unchecked, self._examples, self._normed_by)
 
     def __len__(self) -> int:
@@ -141,9 +157,10 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         return len(self._examples)
 
     def __repr__(self) -> str:
+        stored = ", batch norm stored" if self._model.batch_norm == "stored" else ""
         return (
             f"NetworkLoss({self._model.name}, {len(self)} examples, "
-            f"dim={self.dim}, {self.execution})"
+            f"dim={self.dim}, {self.execution}{stored})"
         )
 
     def model(self) -> nn.Module:
@@ -310,8 +327,14 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
 
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
         """Buffers (batch, ...) with batch norm's statistics at points; see the class."""
-        parts = self._normed_by.parts(self._at_once)
-        return self._model.statistics(points, (part.inputs for part in parts))
+        if not self._model.norms:
+            return {}
+        total, source = len(self._normed_by), self._normed_by
+        count = 1 if total <= self._first_use.one_batch else -(-total // self._at_once)
+        ends = spans(total, count)
+        return self._model.statistics(
+            points, [lambda at=at: source.between(*at).inputs for at in ends]
+        )
 
     def _parts(self) -> Iterator[tuple[Examples, Totals]]:
         """The examples in parts, each with its shares of all; those without any are left out."""
@@ -355,7 +378,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     @property
     def _at_once(self) -> int:
         """Examples, at most, of a part."""
-        return BATCH if self._model.norms or self.device.type == "cpu" else ON_CUDA
+        return BATCH if self.device.type == "cpu" else ON_CUDA
 
     @cached_property
     def _first_use(self) -> PointBytes:

@@ -8,6 +8,10 @@ Precision = Literal["full", "bfloat16"]
 Batching = Literal["vmap", "loop"]
 """All points of a batch at once, or one after another."""
 
+BatchNorm = Literal["recomputed", "stored"]
+"""Running statistics: of the inputs at every point, or those that came with the model."""
+
+BATCH_NORMS: tuple[BatchNorm, ...] = get_args(BatchNorm)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)
 DATA_SETS = ("digits", "fashion-mnist", "cifar-10")

@@ -69,11 +69,12 @@ class Inputs(NamedTuple):
         return self._loss(settings, train), None if test is None else self._loss(settings, test)
 
     def _loss(self, settings: NetworkSettings, part: Part) -> NetworkLoss:
+        stored = settings.batch_norm == "stored"
         return NetworkLoss(
             self.model,
             part.data,
             part.targets,
-            statistics=self.data.train.data,
+            statistics=None if stored else self.data.train.data,
             stream=settings.stream,
             **settings.loss_options(),
         )

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from nets.commands.options import shared_options
-from nets.names import BATCHINGS, DATA_SETS, MODELS, PRECISIONS
+from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, PRECISIONS
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -141,6 +141,13 @@ class _DataSet(click.Choice[str]):
     default="full",
     show_default=True,
     help="Training's arithmetic; evaluation is always in full.",
+)
+@click.option(
+    "--batch-norm",
+    type=click.Choice(BATCH_NORMS),
+    default="recomputed",
+    show_default=True,
+    help="Running statistics: of the training images at every point, or the first checkpoint's.",
 )
 @click.option(
     "--workers",

@@ -12,7 +12,7 @@ from torch import Tensor
 from nets.loss import NetworkLoss
 from nets.models.factories import find
 from nets.models.recipes import RECIPES
-from nets.names import Batching, Precision
+from nets.names import Batching, BatchNorm, Precision
 from reduction import OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime
@@ -163,6 +163,7 @@ class NetworkSettings(ComplexSettings):
     weight_decay: float | None
     device: str
     precision: Precision
+    batch_norm: BatchNorm
     memory: float
     threads: int | None
     workers: int | None
@@ -254,6 +255,7 @@ class NetworkSettings(ComplexSettings):
             "device": self.device,
             "precision": self.precision,
             "batching": self.batching,
+            "batch_norm": self.batch_norm,
         }
         if self.loss is not None:
             options["loss_fn"] = find("a loss", self.loss)

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from nets.data.trees import Examples
+from nets.execution.batch_norm import STATISTICS, running_modules
 from nets.execution.functional import EVALUATION, FunctionalModel
 from nets.execution.modules.own_copy import own_copy
 from reduction import DataError
 
 ROUNDING = 16  # times eps, the relative error of a loss up to which it is the same
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def check_buffers(
@@ -71,10 +71,47 @@ def check_function(
         )
 
 
+def check_norms(model: FunctionalModel, examples: Examples) -> None:
+    """Raise DataError where training moves running statistics that are not recomputed at a point.
+
+    Those of a module without momentum, whose rule cannot be told to take one batch alone.
+    """
+    model.model.train()
+    found = list[str]()
+    norms = [
+        module
+        for module in running_modules(model.model)
+        if module.training and all(module is not norm for norm in model.norms)
+    ]
+    if not norms or model.batch_norm == "stored":
+        return
+
+    def compare(module: Any, _inputs: Any, _outputs: Any) -> None:
+        if not torch.equal(module.running_mean, own[id(module)]):
+            found.append(type(module).__name__)
+
+    own: dict[int, Tensor] = {id(norm): norm.get_buffer("running_mean").clone() for norm in norms}
+    hooks = [norm.register_forward_hook(compare) for norm in norms]
+    try:
+        with torch.no_grad():
+            buffers = {name: buffer[0] for name, buffer in model.own_buffers(1).items()}
+            tensors = model.parameters(model.own_point) | buffers
+            model.outputs(tensors, model.arranged(examples).inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if found:
+        raise DataError(
+            "running statistics are recomputed at every point by a module's momentum, "
+            f"{found[0]} updates its own in training and has none: give it an attribute momentum, "
+            "as torch's norms have, or pass batch_norm='stored'"
+        )
+
+
 def _value(model: FunctionalModel, points: Tensor, examples: Examples) -> float:
     examples = model.arranged(examples)
     with torch.no_grad():
-        buffers = model.statistics(points, [examples.inputs]) or model.own_buffers(1)
+        buffers = model.statistics(points, [lambda: examples.inputs]) or model.own_buffers(1)
         return float(model.run(points, buffers, examples, EVALUATION)[0])
 
 

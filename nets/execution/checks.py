@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 from nets.data.sources import ExampleSource
 from nets.data.trees import Examples, Tree, count, mapped, rows, shapes, tensors_of, types
 from nets.execution.accuracy import Accuracy, ClassAccuracy, find_accuracy
+from nets.execution.buffers import check_norms
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
 from nets.execution.loss_mean import ExampleWeights, find_weights
 from nets.execution.modules.functional_calls import Needs, Watch
@@ -83,9 +85,11 @@ def first_use(
         _check_state(model, few)
         check_gradient_mode(model, few)
         check_examples_alone(model, examples.take(_chosen(examples)))
+        check_norms(model, few)
         if model.norms:
-            model.statistics(model.own_point[None], [_first_inputs(normed_by, 2 * PROBES)])
-        found = point_bytes(model, few, len(examples), at_once)
+            inputs = partial(_first_inputs, normed_by, 2 * PROBES)
+            model.statistics(model.own_point[None], [inputs])
+        found = point_bytes(model, few, len(examples), at_once, len(normed_by))
         points = model.own_point.repeat(2, 1)
         model.allow_cuda_graphs(points, rows(few, slice(PROBES)))
     return found
@@ -229,7 +233,7 @@ def _tried_in_other_mode(
     try:
         with refusing(model, examples):
             if model.norms:
-                model.statistics(point, [examples.inputs])
+                model.statistics(point, [lambda: examples.inputs])
             else:
                 mode, batch = ForwardMode("training", seed=0), model.arranged(examples)
                 model.run(point.requires_grad_(), model.own_buffers(1), batch, mode)

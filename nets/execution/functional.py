@@ -1,6 +1,6 @@
 """A model as a function of its parameters and buffers: its loss at points of parameter space."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -9,15 +9,21 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from nets.data.trees import Examples, Tree, arguments, count, mapped, tensors_of
+from nets.data.trees import Examples, Tree, arguments, mapped, tensors_of
 from nets.execution.accuracy import Accuracy
-from nets.execution.batch_norm import accumulating, momentum_of, running_modules
+from nets.execution.batch_norm import (
+    momentum_of,
+    moving_modules,
+    population_statistics,
+    running_modules,
+)
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
 from nets.execution.modules.functional_calls import NO_NEEDS, Needs, call_with
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable
+from nets.names import BatchNorm
 from nets.parameters import Coordinates
 
 Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
@@ -27,16 +33,13 @@ Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
 class ForwardMode:
     """The mode of a forward pass.
 
-    name      "evaluation"; "statistics": evaluation in which running statistics are updated;
-              "training"
-    seed      of torch's global generators, for each point anew, so that random draws do not depend
-              on the points beside it; None: the model draws nothing
-    momentum  of running statistics, in "statistics"
+    name  of the model's mode; norms whose statistics are stored stay in evaluation mode
+    seed  of torch's global generators, for each point anew, so that random draws do not depend on
+          the points beside it; None: the model draws nothing
     """
 
-    name: Literal["evaluation", "statistics", "training"]
+    name: Literal["evaluation", "training"]
     seed: int | None = None
-    momentum: float = 0.0
 
 
 EVALUATION = ForwardMode("evaluation")
@@ -60,6 +63,10 @@ class FunctionalModel:
     example_weights  in that mean; None: examples count alike
     accuracy         of outputs, over the targets that count; None: accuracies are 0
     needs            of the model's calls
+    batch_norm       "recomputed": running statistics are those of the inputs at a point; "stored":
+                     the model's own, in training too. Those of frozen norms are always stored
+    norms            modules whose statistics are recomputed: their `running_mean`, `running_var`
+                     and `num_batches_tracked` belong to a point, other buffers to the function
 
     A model gets copies of examples, so one that changes its inputs in place changes no data.
     """
@@ -71,12 +78,15 @@ class FunctionalModel:
     example_weights: ExampleWeights | None = None
     accuracy: Accuracy | None = None
     needs: Needs = NO_NEEDS
+    batch_norm: BatchNorm = "recomputed"
     norms: list[nn.Module] = field(init=False)
     _ties: dict[str, str] = field(init=False)
     _graphs: CudaGraphs | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.norms, self._ties = running_modules(self.model), _ties(self.model)
+        stored = self.batch_norm == "stored"
+        self.norms = [] if stored else moving_modules(self.model)
+        self._ties = _ties(self.model)
 
     @property
     def name(self) -> str:
@@ -115,23 +125,32 @@ class FunctionalModel:
         values, gradients = (partial(self._replay, work, buffers, examples, mode) for work in works)
         return differentiable(points, values, gradients)
 
-    def statistics(self, points: Tensor, parts: Iterable[Tree]) -> dict[str, Tensor]:
+    def statistics(self, points: Tensor, parts: Sequence[Callable[[], Tree]]) -> dict[str, Tensor]:
         """Buffers (batch, ...) at points (batch, d), with running statistics of the inputs.
 
-        parts  of the inputs, trees (n, ...)
-        Running statistics are the means over parts, weighted by their sizes, and over all calls of
-        a module in a forward. Empty for a model without running statistics.
+        parts  of the inputs, trees (n, ...), each read when it is called
+        Points come one after another, so that statistics have the same bits in every batch. Empty
+        for a model without statistics to be recomputed; see `population_statistics`.
         """
         if not self.norms:
             return {}
         points = points.detach().to(self.execution.device, self.coordinates.dtype)
-        buffers, total = self.own_buffers(len(points)), 0
-        with torch.no_grad():
-            for part in parts:
-                size = count(part)
-                total += size
-                mode = ForwardMode("statistics", momentum=size / total)
-                self.values(points, buffers, Examples(self.execution.arranged(part), ()), mode)
+        buffers = self.own_buffers(len(points))
+        names = {id(buffer): name for name, buffer in self.model.named_buffers()}
+
+        def forward(point: Tensor, part: Callable[[], Tree]) -> None:
+            tensors = self.parameters(point)
+            tensors |= {name: own[0] for name, own in self.own_buffers(1).items()}
+            self.model.train(False)
+            self.outputs(tensors, self.execution.arranged(part()))
+
+        with torch.no_grad(), self.execution.exactly(), self.execution.arithmetic(False):
+            for i, point in enumerate(points):
+                found = population_statistics(self.norms, partial(forward, point), parts)
+                for norm, statistics in zip(self.norms, found, strict=True):
+                    if statistics is not None:
+                        buffers[names[id(norm.running_mean)]][i] = statistics.mean
+                        buffers[names[id(norm.running_var)]][i] = statistics.var
         return buffers
 
     def values(
@@ -139,9 +158,9 @@ class FunctionalModel:
     ) -> tuple[Tensor, Tensor]:
         """Results of `run` at points of the coordinates' dtype on the device, by torch's own graph.
 
-        Buffers may change in place. Losses and accuracies are 0 in "statistics".
+        Buffers may change in place.
         """
-        with self.execution.exactly(), momentum_of(self.norms, mode.momentum):
+        with self.execution.exactly(), momentum_of(self.norms, 0.0):
             if self.execution.batching == "vmap":
                 return self._batched(points, buffers, examples, mode)
             losses, accuracies = zip(
@@ -271,13 +290,11 @@ class FunctionalModel:
         """Loss and accuracy of one network."""
         training, device = mode.name == "training", self.execution.device
         self.model.train(training)
+        if training and self.batch_norm == "stored":
+            for norm in running_modules(self.model):
+                norm.train(False)
         tensors = {**parameters, **state}
         with seeded(device, mode.seed):
-            if mode.name == "statistics":
-                with accumulating(self.norms, mode.momentum), self.execution.arithmetic(False):
-                    self.outputs(tensors, examples.inputs)
-                zero = next(iter(parameters.values())).new_zeros(())
-                return zero, zero.clone()
             with self.execution.arithmetic(training):
                 outputs = self.outputs(tensors, examples.inputs)
             if training and self.execution.precision == "bfloat16":

@@ -14,20 +14,28 @@ from nets.execution.functional import EVALUATION, FunctionalModel
 
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
+ONE_BATCH = 2**29  # bytes, at most, of LAYERS tensors of inputs of statistics that are one batch
 
 
 class PointBytes(NamedTuple):
-    """Bytes that one more point takes, with its gradient and without."""
+    """Bytes that one more point takes, with its gradient and without.
+
+    one_batch  inputs, at most, whose statistics are computed in one batch
+    """
 
     with_gradient: int
     without: int
+    one_batch: int
 
 
-def point_bytes(model: FunctionalModel, examples: Examples, total: int, at_once: int) -> PointBytes:
+def point_bytes(
+    model: FunctionalModel, examples: Examples, total: int, at_once: int, normed_by: int
+) -> PointBytes:
     """The memory of a point, measured on a few examples.
 
-    total    examples in all
-    at_once  examples, at most, of a part
+    total      examples in all
+    at_once    examples, at most, of a part
+    normed_by  inputs of running statistics
 
     What a gradient keeps is linear in the number of examples: two numbers give the line.
     """
@@ -40,7 +48,15 @@ def point_bytes(model: FunctionalModel, examples: Examples, total: int, at_once:
     kept = size[0] + grown[0] * (min(total, MEASURED) - counts[1])
     largest = (size[1:] + grown[1:] * (min(total, at_once) - counts[1])).max()
     parameters = 4 * model.coordinates.dim * model.coordinates.dtype.itemsize
-    return PointBytes(int(kept) + parameters, int(min(kept, LAYERS * largest)) + parameters)
+    layers = LAYERS * max(1, int(grown[1:].max(initial=0)))  # of one input
+    one_batch = max(1, ONE_BATCH // layers)
+    statistics = layers * normed_by if model.norms and normed_by <= one_batch else 0
+    with_gradient, without = kept, min(kept, LAYERS * largest)
+    return PointBytes(
+        int(max(with_gradient, statistics)) + parameters,
+        int(max(without, statistics)) + parameters,
+        one_batch,
+    )
 
 
 def _sizes(model: FunctionalModel, examples: Examples) -> NDArray[np.int64]:

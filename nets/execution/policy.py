@@ -62,8 +62,8 @@ class Execution:
         the model allows that is not tried here. Raises OptionError for a batching or a precision
         that is not there or does not fit.
         """
-        _check("batching", batching, (*BATCHINGS, None))
-        _check("precision", precision, PRECISIONS)
+        check_choice("batching", batching, (*BATCHINGS, None))
+        check_choice("precision", precision, PRECISIONS)
         tensors, modules = tensors_of(inputs), list(model.modules())
         device = tensors[0].device
         unbatched = (*UNBATCHED, *ALONE) if device.type == "cpu" else UNBATCHED
@@ -130,7 +130,8 @@ class Execution:
             yield
 
 
-def _check(name: str, value: str | None, values: tuple[str | None, ...]) -> None:
+def check_choice(name: str, value: str | None, values: tuple[str | None, ...]) -> None:
+    """Raise OptionError for a value that is none of the option's."""
     if value not in values:
         known = " or ".join(", ".join(map(repr, values)).rsplit(", ", 1))
         raise OptionError(f"{name} is {known}, got {value!r}: choose one")

@@ -128,25 +128,34 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def with_statistics(model: nn.Module, point: Tensor, parts: Sequence[Tensor]) -> nn.Module:
-    """A plain network whose statistics are torch's own cumulative means over parts of one size."""
-    network = at(model, point).eval()
+def with_statistics(model: nn.Module, point: Tensor, inputs: Tensor) -> nn.Module:
+    """A plain network with the statistics of all inputs in one batch, over all calls of a norm."""
+    network, seen = at(model, point).eval(), dict[Any, list[Tensor]]()
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm1d):
-            module.reset_running_stats()
-            module.momentum = 1.0 if isinstance(module, nn.InstanceNorm1d) else None
+        if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.InstanceNorm1d):
+            module.momentum = 1.0
             module.train()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.register_forward_pre_hook(lambda m, x: seen.setdefault(m, []).append(x[0]))
     with torch.no_grad():
-        for part in parts:
-            network(part)
+        network(inputs.clone())
+    for module, calls in seen.items():
+        if len(calls) == 1:  # torch's own
+            continue
+        values = torch.cat([call.transpose(0, 1).flatten(1) for call in calls], dim=1).double()
+        module.running_mean.copy_(values.mean(dim=1))
+        module.running_var.copy_(values.var(dim=1))
     return network.eval()
 
 
 def plain_values(
-    model: nn.Module, points: Tensor, x: Tensor, y: Tensor, parts: Sequence[Tensor] = ()
+    model: nn.Module, points: Tensor, x: Tensor, y: Tensor, normed_by: Tensor | None = None
 ) -> list[float]:
-    """Losses of plain networks, with the statistics of parts."""
-    networks = [with_statistics(model, point, parts) for point in points]
+    """Losses of plain networks, with the statistics of inputs if any are given."""
+    networks = [
+        at(model, point).eval() if normed_by is None else with_statistics(model, point, normed_by)
+        for point in points
+    ]
     return [cross_entropy(network(x), y).item() for network in networks]
 
 

@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 
 from nets import NetworkLoss
 from nets.execution.policy import BATCHINGS, Batching
-from nets.loss import BATCH
 from reduction import DataError
 from tests.nets.networks import (
     Normed,
@@ -30,15 +29,15 @@ from tests.nets.networks import (
 @pytest.mark.parametrize("momentum", [0.1, None])
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentum: float | None):
-    x, y = X[:240].double(), Y[::4][:240]  # two parts of 120
+    x, y = X[:240].double(), Y[::4][:240]
     model = seeded(lambda: batch_norm(momentum=momentum)).double()
     loss = NetworkLoss(model, x, y, batching=batching)
     points = points_near(model)
-    values = plain_values(model, points, x, y, x.split(120))
+    values = plain_values(model, points, x, y, x)
     assert loss.evaluate(points).loss.tolist() == within(values)
     for point in points:
         state = loss.state_dict(point)
-        for name, buffer in with_statistics(model, point, x.split(120)).named_buffers():
+        for name, buffer in with_statistics(model, point, x).named_buffers():
             if "running" in name:
                 torch.testing.assert_close(
                     state[name], buffer, rtol=bound(torch.float64), atol=bound(torch.float64)
@@ -48,12 +47,12 @@ def test_statistics_are_computed_anew_at_every_point(batching: Batching, momentu
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_statistics_of_training_inputs_hold_for_test_data(batching: Batching) -> None:
     x, y = X[:120].double(), Y[::9][:120]
-    others = (3 * X[120:360] + 1).double()  # two parts of 120
+    others = (3 * X[120:360] + 1).double()
     model = seeded(batch_norm).double()
     loss = NetworkLoss(model, x, y, batching=batching, statistics=others)
     points = points_near(model)
     values = loss.evaluate(points).loss.tolist()
-    assert values == within(plain_values(model, points, x, y, others.split(120)))
+    assert values == within(plain_values(model, points, x, y, others))
     for value, point in zip(values, points, strict=True):
         again = at(model, point)
         again.load_state_dict(loss.state_dict(point))
@@ -65,20 +64,10 @@ def test_gradient_with_batch_norm_takes_statistics_as_constants():
     model = seeded(batch_norm).double()
     points = points_near(model, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(NetworkLoss(model, x, y)(points).sum(), points)
-    network = with_statistics(model, points[0].detach(), [x])
+    network = with_statistics(model, points[0].detach(), x)
     _, expected = value_and_gradient(network, x, y)
     assert expected.abs().max() > 0.01
     torch.testing.assert_close(gradient[0], expected, rtol=0, atol=bound(torch.float64))
-
-
-def test_parts_of_unequal_size_are_weighted_by_it():
-    n = BATCH + 1  # batch norm cannot take a part of one example
-    x, y = X[:n].double().sort(dim=0).values, Y[:n]
-    model = seeded(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))).double()
-    state = NetworkLoss(model, x, y).state_dict(points_near(model)[0])
-    expected = (65 * x[:65].var(dim=0) + 64 * x[65:].var(dim=0)) / n
-    torch.testing.assert_close(state["0.running_var"], expected, rtol=1e-12, atol=0)
-    torch.testing.assert_close(state["0.running_mean"], x.mean(dim=0), rtol=0, atol=1e-12)
 
 
 def test_stale_statistics_would_show_a_barrier_that_is_not_there():
@@ -108,7 +97,7 @@ def test_instance_norm_with_running_statistics(batching: Batching):
     model = seeded(Normed).double()
     loss = NetworkLoss(model, x, y, batching=batching)
     points = points_near(model)
-    assert loss(points).tolist() == within(plain_values(model, points, x, y, [x]))
+    assert loss(points).tolist() == within(plain_values(model, points, x, y, x))
     list(loss.estimates(399, np.random.default_rng(0)))  # a batch of one is enough for it
 
 
