@@ -125,6 +125,13 @@ class FunctionalModel:
         values, gradients = (partial(self._replay, work, buffers, examples, mode) for work in works)
         return differentiable(points, values, gradients)
 
+    def set_mode(self, network: nn.Module, mode: ForwardMode) -> None:
+        """Set the mode of a network of the model's architecture."""
+        network.train(mode.name == "training")
+        if self.batch_norm == "stored":
+            for norm in running_modules(network):
+                norm.train(False)
+
     def statistics(self, points: Tensor, parts: Sequence[Callable[[], Tree]]) -> dict[str, Tensor]:
         """Buffers (batch, ...) at points (batch, d), with running statistics of the inputs.
 
@@ -289,10 +296,7 @@ class FunctionalModel:
     ) -> tuple[Tensor, Tensor]:
         """Loss and accuracy of one network."""
         training, device = mode.name == "training", self.execution.device
-        self.model.train(training)
-        if training and self.batch_norm == "stored":
-            for norm in running_modules(self.model):
-                norm.train(False)
+        self.set_mode(self.model, mode)
         tensors = {**parameters, **state}
         with seeded(device, mode.seed):
             with self.execution.arithmetic(training):

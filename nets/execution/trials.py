@@ -148,7 +148,7 @@ def _plain_at_a_point(model: FunctionalModel, examples: Examples, mode: ForwardM
 
     def at(point: Tensor) -> _Found:
         plain, watch = plain_network(model, point), Watch()
-        plain.network.train(mode.name == "training")
+        model.set_mode(plain.network, mode)
         with model.execution.exactly(), seeded(model.execution.device, mode.seed):
             outputs = plain_outputs(plain, examples, watch)
             loss = model.loss_fn(outputs, mapped(torch.clone, examples.targets))

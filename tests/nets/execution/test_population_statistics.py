@@ -17,6 +17,7 @@ from torchvision.transforms import Compose, Grayscale, ToTensor
 
 from nets import NetworkLoss
 from nets.execution import point_bytes
+from nets.execution.batch_norm import population_statistics
 from reduction import DataError
 from tests.nets.execution.test_functional import LABELS, PAIRS, Ghost, Siamese, repeated
 from tests.nets.networks import (
@@ -282,8 +283,7 @@ class Branching(nn.Module):
         return self.head(norms[1](norms[0](x).tanh()))
 
 
-@pytest.mark.usefixtures("many")
 def test_norms_whose_order_depends_on_the_inputs_are_refused_for_several_parts() -> None:
-    x = X[:300].sort(dim=0).values
+    model, x = Branching().eval(), X[:300].sort(dim=0).values
     with pytest.raises(DataError, match="a network must call its norms in one order"):
-        NetworkLoss(Branching(), x, Y[:300], batching="loop")(points_near(Branching()))
+        population_statistics([model.one, model.other], model, x.split(100))
