@@ -91,7 +91,7 @@ def read_statistics(
     Raises DataError for no tensors, empty ones, those of another shape or type, or not finite.
     """
     inputs, source = like.between(0, 1).inputs, None
-    if isinstance(statistics, Dataset | DataLoader):
+    if isinstance(statistics, Dataset | DataLoader) or hasattr(statistics, "__getitems__"):
         source = read_examples(statistics, key, like.device, stream)
         found = source.between(0, 1).inputs
     elif isinstance(statistics, Tensor | tuple | list | Mapping) and len(statistics):

@@ -38,14 +38,17 @@ class StreamedSource(ExampleSource):
         """
         _check_fixed(indexed)
         first = indexed.fetch([0])
-        source, numbers = cls(indexed, torch.device("cpu"), first, None), list[Tensor]()
+        source, numbers = cls(indexed, torch.device("cpu"), first, None), None
+        if isinstance(first.targets, Tensor) and first.targets.ndim == 1:
+            # in one piece: small ones between batches would keep the memory of these apart
+            numbers = first.targets.new_empty(len(indexed))
         for start, last in _spans(len(indexed)):
             batch = source.between(start, last)
             for name, tree in zip(batch._fields, batch, strict=True):
                 check_finite(name, tree, start)
-            if isinstance(batch.targets, Tensor) and batch.targets.ndim == 1:
-                numbers.append(batch.targets)
-        return cls(indexed, device, first, torch.cat(numbers) if numbers else None)
+            if numbers is not None:
+                numbers[start:last] = batch.targets
+        return cls(indexed, device, first, numbers)
 
     def __len__(self) -> int:
         return len(self.indexed)

@@ -35,12 +35,14 @@ def as_tree(name: str, given: Any) -> Tree:
     lengths = {path: len(tensor) for path, tensor in named(name, tree)}
     if not lengths:
         raise DataError(f"{name} must have at least one tensor, got {given!r}: give some")
-    if len(set(lengths.values())) > 1:
+    (path, length), *others = lengths.items()
+    other = next((pair for pair in others if pair[1] != length), None)
+    if other is not None:
         raise DataError(
             f"tensors of {name} must have one entry for each example along their first axis, got "
-            f"{', '.join(f'{length} of {path}' for path, length in lengths.items())}: give equally "
-            "many; what belongs to no example, the edges of a graph for one, goes into a buffer of "
-            "a module around the network"
+            f"{length} of {path}, {other[1]} of {other[0]}: give equally many; what belongs to no "
+            "example, the edges of a graph for one, goes into a buffer of a module around the "
+            "network"
         )
     return tree
 
