@@ -42,7 +42,8 @@ def bert() -> nn.Module:
     from transformers import BertConfig, BertForSequenceClassification
 
     config = BertConfig(
-        vocab_size=20, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, num_labels=3,
+        vocab_size=20, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        num_labels=3,  # pyright: ignore[reportCallIssue]
         intermediate_size=12, max_position_embeddings=16,
     )  # fmt: skip
     return Classifier(BertForSequenceClassification(config))
