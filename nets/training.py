@@ -177,9 +177,12 @@ def _reinitialised(model: nn.Module) -> Callable[[], nn.Module]:
         for reset in resets:
             reset()
         model.load_state_dict(frozen, strict=False)  # a module may have both kinds of parameters
-        for name, value in buffers.items():  # they belong to the function, running statistics too
+        for (
+            name,
+            value,
+        ) in buffers.items():  # they belong to the function; a reset may write in them
             owner, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(owner), leaf, value)
+            setattr(model.get_submodule(owner), leaf, value.clone())
         return model
 
     return make

@@ -40,12 +40,14 @@ def check_buffers(
         (k for k in names if not _same(model, own, value(_with_buffers(model, state, [k])))),
         names[0],  # they change the loss together only
     )
+    stored = model.batch_norm == "stored" and guilty.rpartition(".")[2] in STATISTICS
+    recomputed = ", or pass batch_norm='recomputed'" if stored else ""
     raise DataError(
         "buffers are no coordinates and must be the model's, "
         f"{guilty!r} differs, the loss is {own:.6g} with the model's buffers and {other:.6g} with "
         "the network's: load those that all networks share into the model first "
         "(model.load_state_dict), or, where each has its own, make them a part of its parameters "
-        "(as parametrize.remove_parametrizations and prune.remove do)"
+        f"(as parametrize.remove_parametrizations and prune.remove do){recomputed}"
     )
 
 

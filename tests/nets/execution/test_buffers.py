@@ -222,6 +222,26 @@ def test_networks_that_are_initialised_anew_keep_the_functions_buffers():
     assert torch.equal(loss.model().get_buffer("mean"), model.get_buffer("mean"))
 
 
+def with_statistics(seed: int) -> nn.Module:
+    network = seeded(batch_norm, seed)
+    network(X * seed)
+    return network
+
+
+def test_stored_statistics_belong_to_the_function():
+    one, other = with_statistics(1), with_statistics(2)
+    loss = NetworkLoss(one, X, Y, batch_norm="stored")
+    point = loss.flatten(one.state_dict())
+    assert loss(point[None]).item() == pytest.approx(plain(one), rel=1e-6)
+    with pytest.raises(DataError, match=r"'1\.running_\w+' differs.*pass batch_norm='recomputed'"):
+        loss.flatten(other.state_dict())
+    points = initial_points(loss, 3, None, 0)  # a reset of batch norm writes into its statistics
+    network = seeded(batch_norm, 5)
+    network.load_state_dict(one.state_dict())
+    nn.utils.vector_to_parameters(points[2], network.parameters())
+    assert loss(points)[2].item() == pytest.approx(plain(network), rel=1e-6)
+
+
 def test_a_network_of_another_number_type_is_one_of_the_same_function():
     loss = NetworkLoss(seeded(small, 1), X, Y)
     assert loss.point_of(seeded(small, 2).double()).dtype == torch.float32
