@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from reduction import DataError
 
@@ -39,8 +40,15 @@ class Coordinates:
     def of(cls, model: nn.Module) -> "Coordinates":
         """The layout of a model's parameters.
 
-        Raises DataError for a model with no trainable parameter, or with several number types.
+        Raises DataError for a model with no trainable parameter, with several number types, or with
+        parameters that are not initialised.
         """
+        lazy = next((k for k, p in model.named_parameters() if is_lazy(p)), None)
+        if lazy is not None:
+            raise DataError(
+                f"parameters must have their shapes, {lazy!r} of {type(model).__name__} is lazy: "
+                "call the model on an example first"
+            )
         trainable = {k: p for k, p in model.named_parameters() if p.requires_grad}
         if not trainable:
             raise DataError(

@@ -169,6 +169,12 @@ def test_wrong_models_and_keys_are_refused(tmp_path: Path):
             read_checkpoint(path, key=wrong)
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_a_model_without_shapes_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="'weight' of LazyLinear is lazy: call the model on"):
+        read_checkpoint(saved(tmp_path, prefixed("")), nn.LazyLinear(3))
+
+
 @pytest.mark.parametrize("kept", ["first.weight", "second.weight"])
 def test_safetensors_with_one_name_of_a_tied_weight(kept: str, tmp_path: Path):
     """As safetensors saves models: shared tensors once, under a name of its choice."""
