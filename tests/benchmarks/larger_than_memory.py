@@ -56,8 +56,11 @@ def write(folder: Path, examples: int) -> None:
             file.write((values + 0.1 * classes[:, None]).astype(np.float32).tobytes())
 
 
-def results(folder: Path, source: str) -> list[str]:
-    """Values, gradients and a mini-batch's losses at two points, as exact numbers."""
+def results(folder: Path, source: str, *, norm: bool = True) -> list[str]:
+    """Values, gradients and a mini-batch's losses at two points, as exact numbers.
+
+    norm  whether the network has batch norm, whose statistics of few examples are one batch's
+    """
     path = folder / "inputs"
     examples = path.stat().st_size // EXAMPLE_BYTES
     targets = torch.arange(examples) * CLASSES // examples
@@ -69,7 +72,8 @@ def results(folder: Path, source: str) -> list[str]:
         data = inputs.clone() if source == "in memory" else inputs, targets
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(FEATURES, 4), nn.BatchNorm1d(4), nn.Linear(4, CLASSES))
+        between = nn.BatchNorm1d(4) if norm else nn.Tanh()
+        model = nn.Sequential(nn.Linear(FEATURES, 4), between, nn.Linear(4, CLASSES))
     loss = NetworkLoss(model, *data, stream=source == "streamed")
     own = loss.flatten(model.state_dict())
     points = torch.stack([own, 1.5 * own])

@@ -62,7 +62,8 @@ def test_streamed_examples_give_the_same_bits(model: nn.Module, wrap: Any) -> No
     streamed = NetworkLoss(model, wrap(data), stream=True)
     assert_same(streamed, NetworkLoss(model, X, Y), points_near(model))
     assert data.fetched > 5 * N
-    assert data.most <= 512
+    if model is MLP_6:  # batch norm's statistics of few examples are computed in one batch
+        assert data.most <= 512
 
 
 def test_streamed_targets_that_are_no_numbers_are_fetched_too() -> None:
