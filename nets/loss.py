@@ -164,21 +164,13 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         )
 
     def model(self) -> nn.Module:
-        """A copy of the model with the parameters it came with, on the loss's device.
-
-        In no particular mode: call `train` or `eval` on it.
-        """
+        """A copy of the model with its own parameters, on the loss's device, in either mode."""
         return copy.deepcopy(self._model.model)
 
     @property
-    def functional(self) -> FunctionalModel:
-        """The model as a function of parameters and buffers; this object's own."""
-        return self._model
-
-    @property
-    def examples(self) -> ExampleSource:
-        """The data set, read in parts or by index."""
-        return self._examples
+    def functional(self) -> tuple[FunctionalModel, ExampleSource]:
+        """The model as a function of its parameters, and the data set; this object's own."""
+        return self._model, self._examples
 
     @property
     def execution(self) -> Execution:

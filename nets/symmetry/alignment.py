@@ -108,7 +108,7 @@ def align(
     if method == "activations":
         assert network is not None, "traced"
         states = [loss.state_dict(point) for point in minima.points]
-        steps = match_activations(states, loss.examples, network, rng)
+        steps = match_activations(states, loss.functional[1], network, rng)
     else:
         matched = nested(groups, [_compared(group, loss) for group in groups])
         views = [loss.coordinates.views(point) for point in minima.points]

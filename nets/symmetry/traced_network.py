@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nets.data.trees import Tree, mapped, tensors_of
-from nets.execution.batch_norm import running_modules
+from nets.execution.batch_norm import moving_modules
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.rng import all_undisturbed
 from nets.loss import NetworkLoss
@@ -46,11 +46,12 @@ class TracedNetwork:
     @classmethod
     def of_loss(cls, loss: NetworkLoss) -> "TracedNetwork":
         """The network of a loss; units lie in its coordinates, traced on its examples."""
-        model, own = loss.model().cpu().eval(), loss.functional
+        model, (own, examples) = loss.model().cpu(), loss.functional
         forward = replace(own, model=model).outputs
+        model.eval()  # the line before may have set modes
         norms = [model.get_submodule(name) for name, module in own.model.named_modules()
                  if any(module is norm for norm in own.norms)]  # fmt: skip
-        inputs = loss.examples.between(0, min(TRIED, len(loss))).inputs
+        inputs = examples.between(0, min(TRIED, len(loss))).inputs
         network = cls._of(model, forward, frozenset(loss.coordinates.names), norms)
         return network._with_units(inputs)
 
@@ -59,7 +60,7 @@ class TracedNetwork:
         """A module; units lie in the parameters that require a gradient."""
         model = own_copy(model).cpu().eval()
         trained = frozenset(name for name, p in model.named_parameters() if p.requires_grad)
-        norms = running_modules(model)
+        norms = moving_modules(model)
         return cls._of(model, functional(model), trained, norms)._with_units(inputs)
 
     @classmethod
