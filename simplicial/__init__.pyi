@@ -14,7 +14,14 @@ from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.optimizers.base import Stage as Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
-from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_samples, plot_triangle
+from simplicial.plane import PlaneSamples, sample_plane
+from simplicial.reports.plots import (
+    plot_barrier_tree,
+    plot_edge,
+    plot_plane,
+    plot_samples,
+    plot_triangle,
+)
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
 __all__ = [
@@ -34,6 +41,7 @@ __all__ = [
     "OptimisationProblem",
     "OptimisedSimplex",
     "Optimizer",
+    "PlaneSamples",
     "Recipe",
     "RunError",
     "Samples",
@@ -49,7 +57,9 @@ __all__ = [
     "garipov",
     "plot_barrier_tree",
     "plot_edge",
+    "plot_plane",
     "plot_samples",
     "plot_triangle",
+    "sample_plane",
     "with_saddles",
 ]

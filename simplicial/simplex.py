@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reduction import ShapeError
 from reduction.validation import as_integer
-from simplicial.evaluation import evaluate
+from simplicial.evaluation import check_callable, evaluate
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.base import SimplexMap, coordinates
 from simplicial.maps.interpolation import interpolate
@@ -87,22 +87,28 @@ class OptimisedSimplex:
             )
         return interpolate(self.controls, self.simplex_map, t)
 
-    def sample(self, resolution: int, memory: int = MEMORY) -> Samples:
+    def sample(self, resolution: int, memory: int = MEMORY, *, loss: Loss | None = None) -> Samples:
         """Evaluate the loss, and its accuracy where it has one, on the lattice of the simplex.
 
+        loss  another one of the same parameters, such as the loss on test data; None: its own
         Raises OptionError for a resolution below 1, CapacityError for one whose lattice does not
         fit into memory, LossError where the loss is not finite.
         """
         t = lattice(self.dim, as_integer("resolution", resolution, 1)) / resolution
-        return Samples(t, *self.evaluate(t, memory))
+        return Samples(t, *self.evaluate(t, memory, loss=loss))
 
-    def evaluate(self, t: ArrayLike, memory: int = MEMORY) -> Evaluation:
+    def evaluate(
+        self, t: ArrayLike, memory: int = MEMORY, *, loss: Loss | None = None
+    ) -> Evaluation:
         """The loss, and its accuracy where it has one, at psi(t): arrays (batch,).
 
         memory  bytes for a batch of points
+        loss    another one of the same parameters, such as the loss on test data; None: its own
         Raises ShapeError as psi does, LossError where the loss is not finite.
         """
-        return evaluate(self.loss, self(t), memory)
+        if loss is not None:
+            check_callable(loss)
+        return evaluate(self.loss if loss is None else loss, self(t), memory)
 
 
 def _worst(t: NDArray[np.float64]) -> int:

@@ -1,23 +1,27 @@
 """The cost of a run: its evaluations of loss and gradient counted, one of each timed.
 
-Nothing is trained. Times are those of this machine, now, for points that are evaluated together as
-a run does.
+Nothing of the run is trained. Times are those of this machine, now, for points that are evaluated
+together as a run does. Refined maxima take as many gradients as the loss asks for: their number is
+estimated by refining those of one straight edge and one straight triangle, between networks
+that are trained briefly on a part of the images, or between the checkpoints.
 """
 
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nets.commands.run_data import RunData
 from nets.commands.settings import GIGABYTE, MemoryBudget, NetworkSettings
 from nets.loss import NetworkLoss
-from simplicial import NudgedElastic
+from nets.training import train_minima
+from simplicial import Algorithm1, LossWarning, Minima, NudgedElastic, build_complex
 from simplicial.display import dimension_name, duration
 from simplicial.evaluation import evaluate, gradient, values_and_gradients
 from simplicial.maps.base import interior_controls
@@ -26,6 +30,11 @@ from simplicial.maps.lattice import interior_lattice
 POINTS = 4  # that are timed together
 IMAGES = 256  # on which they are, at most
 NEAR = 1e-3  # between them, in each parameter
+PROBED = 2  # highest dimension of a simplex whose maximum is refined to count its gradients
+FEWEST = 16  # images on which it is, at least
+PROBE_SECONDS = 20.0  # that this may take, about
+PROBE_GRADIENTS = 400  # that it is taken to need
+EPOCHS = 12  # of the networks between which it is
 
 
 class Costs(NamedTuple):
@@ -41,7 +50,8 @@ class DimensionPlan(NamedTuple):
 
     steps      gradients on a mini-batch
     losses     losses on all images
-    gradients  gradients on all images
+    gradients  gradients on all images, but for those of refined maxima
+    refined    these, estimated; 0 where maxima are sampled
     """
 
     name: str
@@ -49,10 +59,12 @@ class DimensionPlan(NamedTuple):
     steps: int
     losses: int
     gradients: int
+    refined: int
 
     def seconds(self, costs: Costs) -> float:
         """Time by one process."""
-        return self.steps * costs.step + self.losses * costs.loss + self.gradients * costs.gradient
+        gradients = self.gradients + self.refined
+        return self.steps * costs.step + self.losses * costs.loss + gradients * costs.gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,12 @@ class Plan:
 
     def table(self) -> str:
         """Counts and time, dimension by dimension; memory; the time of the first barcode."""
-        rows = [("", "simplices", "steps", "losses", "gradients", "time")]
-        rows += [(*d, duration(self._seconds(d))) for d in (*self.dimensions, self._total())]
+        rows: list[tuple[str, ...]] = [
+            ("", "simplices", "steps", "losses", "gradients", "refined", "time")
+        ]
+        for d in (*self.dimensions, self._total()):
+            about = float(f"{d.refined:.2g}")  # no digits that the estimate has not
+            rows.append((*map(str, d[:5]), f"{about:.0f}", duration(self._seconds(d))))
         widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
         lines = [
             "   ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows
@@ -99,7 +115,7 @@ class Plan:
         program, controls, batches = (f"{size / GIGABYTE:.3g} GB" for size in self.memory)
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return [
-            f"steps: gradients on one mini-batch; losses and gradients: on all {self.noun}",
+            f"steps: gradients on one mini-batch; losses, gradients, refined: on all {self.noun}",
             *self.bounds,
             f"time: on this machine, now, by {processes}; a first Barcode\u2070 after {first}",
             f"memory of a process: {program} for the program and its data, {controls} for control "
@@ -107,9 +123,18 @@ class Plan:
         ]
 
 
-def plan(model: nn.Module, data: RunData, settings: NetworkSettings) -> Plan:
+def plan(
+    model: nn.Module,
+    data: RunData,
+    settings: NetworkSettings,
+    *,
+    init: Callable[[], nn.Module] | None = None,
+    states: Sequence[Mapping[str, Tensor]] = (),
+) -> Plan:
     """Count the evaluations of a run with these settings; time one step, one loss, one gradient.
 
+    init    of networks that are trained; None: the model's modules are initialised anew
+    states  of the checkpoints, if they are the minima
     Raises the errors of `NetworkLoss` and of `NetworkSettings.memory_budget`.
     """
     loss, mini = (
@@ -118,16 +143,27 @@ def plan(model: nn.Module, data: RunData, settings: NetworkSettings) -> Plan:
         )
         for size in (IMAGES, settings.recipe.batch_size)
     )
-    bounds = []
+    costs, bounds = _costs(loss, mini, data.size), []
+    each = None
     if not settings.sampled:
-        bounds.append(
-            "losses, gradients: at least; refined maxima take more, often many times as many"
-        )
+        fitting = int(PROBE_SECONDS / PROBE_GRADIENTS / costs.gradient * data.size)
+        size = min(IMAGES, data.size, max(FEWEST, fitting))
+        part = NetworkLoss(model, *data.train.source.between(0, size), **settings.loss_options())
+        if states:
+            networks = "the checkpoints"
+            minima = Minima.from_state_dicts(states[: settings.max_dim + 1][: PROBED + 1], part)
+        else:
+            networks, minima = _trained_briefly(part, settings, init)
+        each = _refined_each(minima, settings)
+        where = f"as many as straight ones between {networks} take on {size} {data.noun}"
+        if settings.max_dim > PROBED:
+            where += f", from dimension {PROBED + 1} on more by what a triangle takes over an edge"
+        bounds.append(f"refined: gradients of refined maxima, about: {where}")
     if settings.optimizer == "elastic":
         bounds.append("gradients: of all steps; fillings that are compared take more of both")
     return Plan(
-        dimensions=tuple(_counts(settings, data.size)),
-        costs=_costs(loss, mini, data.size),
+        dimensions=tuple(_counts(settings, data.size, each)),
+        costs=costs,
         bounds=tuple(bounds),
         workers=settings.workers or 1,
         memory=settings.memory_budget(loss),
@@ -135,21 +171,60 @@ def plan(model: nn.Module, data: RunData, settings: NetworkSettings) -> Plan:
     )
 
 
-def _counts(settings: NetworkSettings, images: int) -> Iterator[DimensionPlan]:
-    """Evaluations, dimension by dimension; images: number of training images."""
+def _trained_briefly(
+    part: NetworkLoss, settings: NetworkSettings, init: Callable[[], nn.Module] | None
+) -> tuple[str, Minima]:
+    """Networks trained on a part of the images, as many as a simplex has vertices, and words."""
+    epochs, count = min(EPOCHS, settings.recipe.epochs), min(settings.max_dim, PROBED) + 1
+    recipe = settings.recipe.changed(epochs=epochs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LossWarning)  # it is of these networks, none of the run's
+        minima = train_minima(
+            part, count, recipe=recipe, init=init, seed=settings.seed, progress=False
+        )
+    return f"networks trained for {epochs} epochs", minima
+
+
+def _refined_each(minima: Minima, settings: NetworkSettings) -> list[float]:
+    """Gradients that the refined maximum of a straight simplex between these networks takes,
+    dimension by dimension from 1 on; above the highest that is probed, extrapolated.
+    """
+    dim, options = len(minima) - 1, dict(settings.build)
+    straight = Algorithm1(recipe=settings.recipe.changed(epochs=0))
+    options |= {"progress": False, "certify": False, "optimizer": straight}
+    found = build_complex(minima, dim, **options)
+    each = []
+    for r, interior in enumerate(found.interiors, start=1):
+        known = len(interior_lattice(r, settings.resolution))
+        known += len(interior_controls(found.simplex_map, r))
+        vertices = len(minima) if r == 1 else 0  # whose gradients are counted with the edges
+        each.append((interior.evaluations - vertices) / len(found.simplices[r].vertices) - known)
+    growth = each[-1] / max(each[0], 1.0)
+    return each + [each[-1] * growth ** (r - dim) for r in range(dim + 1, settings.max_dim + 1)]
+
+
+def _counts(
+    settings: NetworkSettings, images: int, refined: list[float] | None
+) -> Iterator[DimensionPlan]:
+    """Evaluations, dimension by dimension.
+
+    images   number of training images
+    refined  gradients of refined maxima of a simplex of each dimension from 1 on; None: sampled
+    """
     n, recipe = settings.count, settings.recipe
     optimizer, simplex_map = settings.build["optimizer"], settings.build["simplex_map"]
     elastic = isinstance(optimizer, NudgedElastic)
     trained = recipe.epochs * -(-images // recipe.batch_size)
     exact = int(elastic or not settings.sampled)  # gradients at control points, once
-    yield DimensionPlan("minima", n, 0 if settings.checkpoints else n * trained, n, exact * n)
+    yield DimensionPlan("minima", n, 0 if settings.checkpoints else n * trained, n, exact * n, 0)
     for r in range(1, settings.max_dim + 1):
         own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
         steps = trained if own and not elastic else 0
         relaxing = optimizer.most_steps(r) if elastic else 0
         losses = len(interior_lattice(r, settings.resolution))
         gradients = own * (exact + relaxing)
-        yield DimensionPlan(dimension_name(r), m, m * steps, m * losses, m * gradients)
+        more = 0 if refined is None else round(m * refined[r - 1])
+        yield DimensionPlan(dimension_name(r), m, m * steps, m * losses, m * gradients, more)
 
 
 def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:

@@ -130,7 +130,8 @@ def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
     with torch_threads(settings.cores), working_directory_importable():
         inputs = Inputs.read(settings)
         if dry_run:
-            click.echo(plan(inputs.model, inputs.data, settings).table())
+            made = {"init": inputs.init, "states": inputs.states}
+            click.echo(plan(inputs.model, inputs.data, settings, **made).table())
             return
         with (
             RunFolder(settings.out / RECORDS) as folder,

@@ -1,4 +1,4 @@
-"""Pictures of a loss between its minima: in a triangle, along an edge, and as a barrier tree."""
+"""Pictures of a loss between its minima: in a triangle, on its plane, along an edge, as a tree."""
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from reduction.validation import as_bool, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import evaluate
 from simplicial.maps.base import Floats, coordinates
+from simplicial.plane import PlaneSamples
 from simplicial.simplex import OptimisedSimplex, Samples
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Quantity = Literal["loss", "accuracy"]
+FAR = 100  # largest over smallest loss on a plane, from which its logarithm is drawn
 RESOLUTION = 24  # of pictures of simplices whose samples were not kept
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 _COLOURS = {"loss": "viridis", "accuracy": "cividis"}
@@ -125,6 +127,54 @@ def plot_edge(
     ax.set_xlabel("t, from the first minimum of an edge (0) to the second (1)")
     ax.set_ylabel(quantity)
     ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def plot_plane(
+    samples: PlaneSamples, quantity: Quantity = "loss", ax: "Axes | None" = None
+) -> "Axes":
+    """The loss, or the accuracy, on the plane through three points, and their triangle.
+
+    Axes are lengths in parameter space. Colours are of log10 of the loss where it is positive and
+    ranges over more than a factor of 100. Points where it is not finite are left white.
+    Raises LossError for an accuracy that is not there, OptionError for what are no samples, or no
+    axes.
+    """
+    check_drawn("samples", samples, PlaneSamples, ax)
+    given = Samples(samples.corners, samples.loss, samples.accuracy)
+    values, label = np.ma.masked_invalid(_quantity(given, quantity)), quantity
+    ax = _axes((5.4, 4.2)) if ax is None else ax
+    if quantity == "loss" and values.count() and 0 < FAR * values.min() < values.max():
+        values, label = np.ma.log10(values), "log10 of the loss"
+    colours = ax.pcolormesh(
+        samples.u, samples.v, values, shading="nearest", cmap=_COLOURS[quantity], rasterized=True
+    )
+    if values.count() and np.ptp(values) > 0:
+        ax.contour(
+            samples.u,
+            samples.v,
+            values,
+            levels=12,
+            colors="white",
+            linewidths=0.5,
+            alpha=0.7,
+            linestyles="solid",
+        )
+    ax.figure.colorbar(colours, ax=ax, label=label, shrink=0.85)
+    ax.plot(*samples.corners[[0, 1, 2, 0]].T, "--", color="white", linewidth=1)
+    ax.plot(*samples.corners.T, "o", color="tab:red", markeredgecolor="white")
+    for i, corner in enumerate(samples.corners):
+        ax.annotate(
+            f"{i}",
+            corner,
+            xytext=(6, 5),
+            textcoords="offset points",
+            fontsize=8,
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+        )
+    ax.set_aspect("equal")
+    ax.set_xlabel("u, distance from the first point towards the second")
+    ax.set_ylabel("v, distance towards the third")
     return ax
 
 

@@ -41,6 +41,7 @@ from simplicial import (
     with_saddles,
 )
 from simplicial.landscapes import Landscape, himmelblau
+from tests.bad_inputs.plane import PLANE
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -363,7 +364,7 @@ SIMPLICES_AND_PICTURES = (
         "of type Axes", NO_AXES),
 )  # fmt: skip
 
-TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES)
+TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE)
 
 HANDED = {
     "configure_process",

@@ -12,12 +12,15 @@ from simplicial import (
     Algorithm1,
     Edgewise,
     LossComplex,
+    LossWarning,
     Recipe,
     build_complex,
     find_minima,
     plot_barrier_tree,
     plot_edge,
+    plot_plane,
     plot_triangle,
+    sample_plane,
 )
 from simplicial.errors import RunError
 from simplicial.landscapes import himmelblau
@@ -26,14 +29,15 @@ from simplicial.reports.result_folder import longest_triangle, write_report
 
 @pytest.fixture(scope="module")
 def complex_() -> LossComplex:
-    return build_complex(
-        find_minima(himmelblau(), seed=0),
-        optimizer=Algorithm1(recipe=Recipe(epochs=50, learning_rate=1e-3, weight_decay=0.0)),
-        simplex_map=Edgewise(4),
-        resolution=12,
-        tolerance=None,
-        progress=False,
-    )
+    with pytest.warns(LossWarning, match="were worse after training"):  # so few steps
+        return build_complex(
+            find_minima(himmelblau(), seed=0),
+            optimizer=Algorithm1(recipe=Recipe(epochs=50, learning_rate=1e-3, weight_decay=0.0)),
+            simplex_map=Edgewise(4),
+            resolution=12,
+            tolerance=None,
+            progress=False,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +127,18 @@ def test_torch_tensors_of_other_types_are_drawn(tmp_path: Path) -> None:
     )
     assert built.control_points.dtype == torch.float32
     write_report(tmp_path / "run", built, built.barcode(), {})
+
+
+def test_the_plane_is_drawn_with_its_values_and_its_triangle(complex_: LossComplex) -> None:
+    """Himmelblau's function, whose plane is that of its two variables, turned."""
+    plane = sample_plane(himmelblau(), complex_.minima.points[[0, 1, 2]], resolution=16)
+    ax = plot_plane(plane)
+    mesh = ax.collections[0]
+    shown = np.asarray(mesh.get_array()).reshape(plane.loss.shape)
+    u, v = np.meshgrid(plane.u, plane.v)
+    points = plane.points(np.stack([u.ravel(), v.ravel()], axis=1))
+    np.testing.assert_allclose(10 ** shown.ravel(), himmelblau()(points).numpy(), rtol=1e-9)
+    triangle = np.asarray(ax.lines[0].get_xydata())
+    np.testing.assert_allclose(triangle[:3], plane.corners)
+    axes = plt.subplots()[1]
+    assert plot_plane(plane, ax=axes) is axes
