@@ -130,8 +130,10 @@ def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
     with torch_threads(settings.cores), working_directory_importable():
         inputs = Inputs.read(settings)
         if dry_run:
-            made = {"init": inputs.init, "states": inputs.states}
-            click.echo(plan(inputs.model, inputs.data, settings, **made).table())
+            found = plan(
+                inputs.model, inputs.data, settings, init=inputs.init, states=inputs.states
+            )
+            click.echo(found.table())
             return
         with (
             RunFolder(settings.out / RECORDS) as folder,
