@@ -186,7 +186,8 @@ def _values(
     records: Records, settings: dict[str, dict[str, Any]], n: int, max_dim: int | None
 ) -> _Values:
     values, failed, worsened = [np.full(n, np.nan)], {}, []
-    if "minima" in settings or "complex" not in settings:
+    # a complex may be of some of the networks only, and then numbers them otherwise
+    if "complex" not in settings or settings.get("minima", {}).get("n") == n:
         for number, record in _record_values(records, 0, n).items():
             values[0][number] = record["loss"]
             if record.get("worsened"):
