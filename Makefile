@@ -36,7 +36,7 @@ docs: $(INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 bench: $(INSTALLED)
-	for file in tests/benchmarks/*.py; do $(BIN)/python $$file; done
+	for file in tests/benchmarks/*.py tests/benchmarks/*/*.py; do $(BIN)/python $$file; done
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv .venv

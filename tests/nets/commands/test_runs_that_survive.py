@@ -74,7 +74,7 @@ def test_a_finished_run_says_the_same_again_and_computes_nothing(
 ) -> None:
     before = written(whole)
     barcodes = (whole / "barcodes.json").read_bytes()
-    monkeypatch.setattr("simplicial.construction.measuring.sample_interiors", None)
+    monkeypatch.setattr("simplicial.construction.finishing.sample_interiors", None)
     monkeypatch.setattr("simplicial.optimizers.algorithm1.Algorithm1.optimise", None)
     succeed(*RUN, "--out", whole)
     assert written(whole) == before

@@ -238,7 +238,7 @@ def test_a_plan_counts_what_the_run_does(
     users = "optimizers.relaxation", "optimizers.nudged_elastic", "construction.state"
     gradients = [
         count_points(monkeypatch, module, "values_and_gradients")
-        for module in (*users, "construction.measuring")
+        for module in (*users, "construction.finishing")
     ]
     succeed(*command)
     most = sum(row[3] for row in planned.values())

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.larger_than_memory import EXAMPLE_BYTES, write
+from tests.benchmarks.networks.larger_than_memory import EXAMPLE_BYTES, write
 
 SCRIPT = """
 import json, resource, sys
 from pathlib import Path
 from simplicial import configure_process
-from tests.benchmarks.larger_than_memory import results, status
+from tests.benchmarks.networks.larger_than_memory import results, status
 folder, small, source, room, norm = sys.argv[1:]
 configure_process()
 results(Path(small), source, norm=bool(norm))  # libraries set themselves up

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import Algorithm1, Barycentric, Edgewise, LossComplex, Minima, Recipe, build_complex
-from simplicial.construction.measuring import REFINED_BYTES
+from simplicial.construction.finishing import REFINED_BYTES
 from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import lay_out

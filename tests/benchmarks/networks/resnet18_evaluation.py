@@ -9,7 +9,7 @@ Few images of two sizes and more of one; the exact loss at points near an initia
 Plain torch loads each point into one network, in the layout that is given. By turns; the best
 repeat of each, and how many times as long plain torch takes.
 
-    python tests/benchmarks/resnet18_evaluation.py [--repeats 5] [--points 2]
+    python tests/benchmarks/networks/resnet18_evaluation.py [--repeats 5] [--points 2]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """A data set larger than the memory of a process: values and gradients as in memory, bit for bit.
 
-    python tests/benchmarks/larger_than_memory.py [--gigabytes 4] [--limit 2] [--folder /tmp]
+    python tests/benchmarks/networks/larger_than_memory.py [--gigabytes 4] [--limit 2]
 
 writes a file of examples, and gives the loss of a small network with batch norm, its gradient and a
 mini-batch's loss at two points by three processes: with the file mapped into memory, with a Dataset

@@ -16,7 +16,7 @@ By turns; points per second of the best repeat, and how many times as fast that 
 loop. "Off by": losses, the largest difference from the plain loop's; gradients in bfloat16, the
 median of the relative differences from those in float32.
 
-    python tests/benchmarks/points_per_second.py [--repeats 3] [--models lenet resnet] [--points 16]
+    python tests/benchmarks/networks/points_per_second.py [--repeats 3] [--points 16]
 """
 
 import argparse
