@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nets import MLP, LeNet, NetworkLoss, ResNet
+from nets.names import BatchNorm
 from tests.nets.networks import X, Y, at, numbers, seeded
 
 
@@ -48,10 +49,16 @@ def test_point_bytes_are_those_of_a_whole_mini_batch(make: Callable[[], nn.Modul
     assert loss.point_bytes() - 16 * point.numel() == pytest.approx(sum(kept), rel=0.25)
 
 
-@pytest.mark.parametrize("examples", [100, 1_100])
-def test_a_point_takes_less_without_its_gradient(examples: int) -> None:
+@pytest.mark.parametrize(
+    ("choice", "examples", "at_once"),
+    [("stored", 100, 100), ("stored", 1_100, 128), ("recomputed", 1_100, 1_100)],
+)
+def test_a_point_takes_less_without_its_gradient(
+    choice: BatchNorm, examples: int, at_once: int
+) -> None:
+    """Four layers of a part of the images; of all of them where they give the statistics."""
     images, classes = numbers(examples, 1, 12, 12), torch.arange(examples) % 10
-    loss = NetworkLoss(seeded(residual), images, classes)
-    parameters, layer = 16 * loss.dim, min(examples, 128) * 16 * 12 * 12 * 4
+    loss = NetworkLoss(seeded(residual), images, classes, batch_norm=choice)
+    parameters, layer = 16 * loss.dim, at_once * 16 * 12 * 12 * 4
     assert loss.point_bytes(gradients=False) == pytest.approx(parameters + 4 * layer, rel=0.01)
     assert loss.point_bytes(gradients=False) < loss.point_bytes()
