@@ -23,12 +23,7 @@ from nets.data.sources import ExampleSource, spans
 from nets.data.trees import Examples, Tree
 from nets.execution.buffers import check_buffers, check_function
 from nets.execution.checks import PROBES, checked, first_use, refusing
-from nets.execution.functional import (
-    EVALUATION,
-    ForwardMode,
-    FunctionalModel,
-    Totals,
-)
+from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel, Totals
 from nets.execution.loss_mean import ExampleWeights, LossFunction
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes

@@ -177,10 +177,8 @@ def _reinitialised(model: nn.Module) -> Callable[[], nn.Module]:
         for reset in resets:
             reset()
         model.load_state_dict(frozen, strict=False)  # a module may have both kinds of parameters
-        for (
-            name,
-            value,
-        ) in buffers.items():  # they belong to the function; a reset may write in them
+        # buffers belong to the function, and a reset may write in them
+        for name, value in buffers.items():
             owner, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(owner), leaf, value.clone())
         return model

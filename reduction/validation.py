@@ -1,4 +1,7 @@
-"""Checks of arguments: whole numbers, numbers, booleans, sequences, names, paths; short reprs."""
+"""Checks of arguments: whole numbers, numbers, booleans, sequences, names, paths.
+
+And words for messages: short reprs, and the first lines of errors.
+"""
 
 import difflib
 import os
@@ -89,3 +92,8 @@ def short_repr(value: Any) -> str:
     """The repr of a value in a message, or its type where that is long or has many lines."""
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else type(value).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction.validation import as_integer, short_repr
+from reduction.validation import as_integer, first_line, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.loss import (
     DifferentiatedLoss,
@@ -91,8 +91,8 @@ class AdaptiveBatches:
         if size == 1:
             raise LossError(
                 "the loss at one point must fit into memory, it does not "
-                f"({(str(error) or 'MemoryError').splitlines()[0]}): use a device with more "
-                "memory, smaller mini-batches or a smaller model"
+                f"({first_line(error)}): use a device with more memory, smaller mini-batches or a "
+                "smaller model"
             ) from error
         self.size = size // 2
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from reduction import OptionError
-from reduction.validation import as_integer, is_number, short_repr
+from reduction.validation import as_integer, first_line, is_number, short_repr
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -88,7 +88,7 @@ def usable_device(name: torch.device | str) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, TypeError) as error:
         raise OptionError(
-            f"device {str(name)!r} cannot be used ({str(error).splitlines()[0]}): take cpu, or a "
+            f"device {str(name)!r} cannot be used ({first_line(error)}): take cpu, or a "
             "device that torch sees"
         ) from error
     return device

@@ -21,6 +21,7 @@ from torch.utils.data import (
 
 from nets.data.trees import Examples, as_tree, count, rows, shapes, types
 from reduction import DataError
+from reduction.validation import first_line
 
 AT_ONCE = 512  # examples, at most, that are fetched at a time to read a data set
 GRAPHS = (
@@ -30,6 +31,7 @@ DROPPED = (
     "a loss is exact over all examples, the DataLoader has drop_last=True and leaves some out: "
     "make it with drop_last=False"
 )
+EMPTY = "data must have at least one example, the data set has none: give more"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class IndexedExamples:
                 "__len__: define it, or give an IterableDataset"
             )
         if not len(data):
-            raise DataError("data must have at least one example, the data set has none: give more")
+            raise DataError(EMPTY)
         return cls(data, collate, key, own=collate is not default_collate)
 
     def __len__(self) -> int:
@@ -180,7 +182,7 @@ def _check_loader(loader: "DataLoader[Any]") -> None:
 
 def _uncollated(error: Exception) -> DataError:
     """An error of collate_fn as a sentence."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = first_line(error)
     remedy = "let the data set give tensors, or pass a DataLoader with a collate_fn"
     if "PIL" in line:
         remedy = "give the data set transform=torchvision.transforms.ToTensor()"

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nets.data.datasets import AT_ONCE, IndexedExamples, is_iterable, iterated, split, unlike
+from nets.data.datasets import (
+    AT_ONCE,
+    EMPTY,
+    IndexedExamples,
+    is_iterable,
+    iterated,
+    split,
+    unlike,
+)
 from nets.data.sources import ExampleSource, TensorSource, scans
 from nets.data.streams import StreamedSource
 from nets.data.trees import (
@@ -170,7 +178,7 @@ def _joined(batches: Iterable[Examples]) -> Examples:
     """All examples of batches, at least one."""
     found = list(batches)
     if not found:
-        raise DataError("data must have at least one example, the data set has none: give more")
+        raise DataError(EMPTY)
     for batch in found:
         if kinds(batch) != kinds(found[0]):
             raise unlike(found[0], batch)

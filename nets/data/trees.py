@@ -34,7 +34,7 @@ def as_tree(name: str, given: Any) -> Tree:
     tree = _as_tree(name, given)
     lengths = {path: len(tensor) for path, tensor in named(name, tree)}
     if not lengths:
-        raise DataError(f"{name} must have at least one tensor, got {given!r}: give some")
+        raise DataError(f"{name} must have at least one tensor, got {short_repr(given)}: give some")
     (path, length), *others = lengths.items()
     other = next((pair for pair in others if pair[1] != length), None)
     if other is not None:

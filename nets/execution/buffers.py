@@ -96,9 +96,8 @@ def check_norms(model: FunctionalModel, examples: Examples) -> None:
     hooks = [norm.register_forward_hook(compare) for norm in norms]
     try:
         with torch.no_grad():
-            buffers = {name: buffer[0] for name, buffer in model.own_buffers(1).items()}
-            tensors = model.parameters(model.own_point) | buffers
-            model.outputs(tensors, model.arranged(examples).inputs)
+            inputs = model.arranged(examples).inputs
+            model.outputs(model.tensors(model.own_point), inputs)
     finally:
         for hook in hooks:
             hook.remove()

@@ -21,21 +21,24 @@ from nets.data.sources import ExampleSource
 from nets.data.trees import Examples, Tree, count, mapped, rows, shapes, tensors_of, types
 from nets.execution.accuracy import Accuracy, ClassAccuracy, find_accuracy
 from nets.execution.buffers import check_norms
-from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
+from nets.execution.functional import EVALUATION, FunctionalModel
 from nets.execution.loss_mean import ExampleWeights, find_weights
 from nets.execution.modules.functional_calls import Needs, Watch
-from nets.execution.plain import far_point, gradient_of, plain_network, plain_outputs
+from nets.execution.plain import at_far_point, gradient_of, plain_network, plain_outputs
 from nets.execution.point_bytes import PointBytes, point_bytes
 from nets.execution.rng import all_undisturbed
 from nets.execution.trials import (
     GRADIENT_ERROR,
     REENTRANT,
+    TRAINING,
     VALUE_ERROR,
     check_examples_alone,
     check_gradient_mode,
+    check_state,
     check_training,
 )
 from reduction import DataError
+from reduction.validation import first_line
 
 PROBES = 16  # examples on which model, data and loss_fn are tried
 CLASSES = 256  # classes, at most, of which one example each is tried
@@ -82,7 +85,7 @@ def first_use(
     few = examples.between(0, min(2 * PROBES, len(examples)))
     with all_undisturbed(model.execution.device), torch.enable_grad(), refusing(model, few):
         check_training(model, few)
-        _check_state(model, few)
+        check_state(model, few)
         check_gradient_mode(model, few)
         check_examples_alone(model, examples.take(_chosen(examples)))
         check_norms(model, few)
@@ -123,12 +126,13 @@ def _plain(model: FunctionalModel, examples: Examples, every: ExampleSource) -> 
 
     Far away no symmetry makes another point's gradient the same.
     """
-    try:
-        found = _plain_at(model, far_point(model), examples, every)
-        if np.isfinite(found.loss):
-            return found
-    except Exception:  # a network may refuse parameters that are not its own, in its own words
-        pass
+    found = at_far_point(
+        model,
+        lambda point: _plain_at(model, point, examples, every),
+        lambda plain: bool(np.isfinite(plain.loss)),
+    )
+    if found is not None:
+        return found
     with refusing(model, examples):
         return _plain_at(model, model.own_point, examples, every)._replace(calls=2)
 
@@ -235,8 +239,8 @@ def _tried_in_other_mode(
             if model.norms:
                 model.statistics(point, [lambda: examples.inputs])
             else:
-                mode, batch = ForwardMode("training", seed=0), model.arranged(examples)
-                model.run(point.requires_grad_(), model.own_buffers(1), batch, mode)
+                batch = model.arranged(examples)
+                model.run(point.requires_grad_(), model.own_buffers(1), batch, TRAINING)
     except DataError as error:
         return _simpler(model, error)
     return model
@@ -321,29 +325,6 @@ def _first_inputs(examples: ExampleSource, most: int) -> Tree:
     return examples.between(0, min(most, len(examples))).inputs
 
 
-# --- at the first use
-
-
-def _check_state(model: FunctionalModel, examples: Examples) -> None:
-    """Train on examples; raises DataError where that changes how the model is evaluated."""
-    point, batch = model.own_point[None], model.arranged(examples)
-
-    def value() -> float:
-        with torch.no_grad():
-            return float(model.run(point, model.own_buffers(1), batch, EVALUATION)[0])
-
-    before = value()
-    training = ForwardMode("training", seed=0)
-    model.run(point.clone().requires_grad_(), model.own_buffers(1), batch, training)
-    after = value()
-    if not np.isclose(before, after, rtol=1e-5, equal_nan=True):
-        raise DataError(
-            "a network must keep its state in buffers, which belong to a point, the loss of "
-            f"{model.name} went from {before:.6g} to {after:.6g} by training at the same "
-            "point: use register_buffer, and no torch.utils.checkpoint around batch norm"
-        )
-
-
 # --- errors
 
 
@@ -360,7 +341,7 @@ def _taking(model: FunctionalModel, outputs: Any) -> Generator[None]:
         kind = type(outputs).__name__
         raise DataError(
             f"loss_fn takes a network's outputs as they are, {model.name} gives a {kind}, and "
-            f"loss_fn fails: {(str(error).strip().splitlines() or [type(error).__name__])[0]}: "
+            f"loss_fn fails: {first_line(error)}: "
             "take the tensor in it, loss_fn=lambda outputs, targets: cross_entropy(outputs.logits, "
             "targets), say"
         ) from error
@@ -376,9 +357,8 @@ def refusing(model: FunctionalModel, examples: Examples) -> Generator[None]:
         raise
     except Exception as error:  # whatever a user's forward or loss_fn raises
         unbatched = ", or pass batching='loop'" if model.execution.batching == "vmap" else ""
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"model, data and loss_fn must fit together, {model.name} on inputs "
             f"{shapes(x)} with targets {shapes(y)} of {types(y)} fails: "
-            f"{lines[0]}: change the shapes or types of the data{unbatched}"
+            f"{first_line(error)}: change the shapes or types of the data{unbatched}"
         ) from error

@@ -103,7 +103,7 @@ class FunctionalModel:
         buffers = self.model.named_buffers()
         return {k: b.detach().expand(count, *b.shape).clone() for k, b in buffers}
 
-    def totals(self, targets: Tree) -> "Totals":
+    def totals(self, targets: Tree) -> Totals:
         """The weight of targets (n, ...), in the loss and in the accuracy."""
         counted = 0 if self.accuracy is None else self.accuracy.count(targets)
         return Totals(total_weight(self.example_weights, targets), counted)
@@ -146,10 +146,8 @@ class FunctionalModel:
         names = {id(buffer): name for name, buffer in self.model.named_buffers()}
 
         def forward(point: Tensor, part: Callable[[], Tree]) -> None:
-            tensors = self.parameters(point)
-            tensors |= {name: own[0] for name, own in self.own_buffers(1).items()}
-            self.model.train(False)
-            self.outputs(tensors, self.execution.arranged(part()))
+            self.model.eval()
+            self.outputs(self.tensors(point), self.execution.arranged(part()))
 
         with torch.no_grad(), self.execution.exactly(), self.execution.arithmetic(False):
             for i, point in enumerate(points):
@@ -188,6 +186,11 @@ class FunctionalModel:
         """The parameters of one network (d,), copied for cuDNN: its kernels may need alignment."""
         on_cuda = self.execution.device.type == "cuda"
         return self.coordinates.views(point, copied=on_cuda)
+
+    def tensors(self, point: Tensor) -> dict[str, Tensor]:
+        """The parameters of one network (d,), and copies of the model's own buffers, by name."""
+        buffers = {name: buffer[0] for name, buffer in self.own_buffers(1).items()}
+        return {**self.parameters(point), **buffers}
 
     def outputs(self, tensors: Mapping[str, Tensor], inputs: Tree) -> Any:
         """Outputs of the model with other parameters and buffers, by name.

@@ -1,8 +1,8 @@
 """Plain networks at points of parameter space, with which a functional model is compared."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from nets.data.trees import Examples, arguments, tensors_of
 from nets.execution.functional import FunctionalModel
 from nets.execution.modules.functional_calls import Watch
 from reduction import DataError
+
+Found = TypeVar("Found")
 
 
 class PlainNetwork(NamedTuple):
@@ -47,6 +49,17 @@ def far_point(model: FunctionalModel) -> Tensor:
     own = model.own_point
     noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
     return torch.where(own == 0, 0.1 * noise, own * noise)
+
+
+def at_far_point(
+    model: FunctionalModel, compute: Callable[[Tensor], Found], is_finite: Callable[[Found], bool]
+) -> Found | None:
+    """What is computed at the far point; None where the network is not defined there."""
+    try:
+        found = compute(far_point(model))
+    except Exception:  # a network may refuse parameters that are not its own, in its own words
+        return None
+    return found if is_finite(found) else None
 
 
 def plain_outputs(plain: PlainNetwork, examples: Examples, watch: Watch) -> Any:

@@ -14,13 +14,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from nets.data.trees import Examples, count, mapped, rows, tensors_of
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
 from nets.execution.modules.functional_calls import Watch
-from nets.execution.plain import far_point, gradient_of, plain_network, plain_outputs
+from nets.execution.plain import (
+    at_far_point,
+    far_point,
+    gradient_of,
+    plain_network,
+    plain_outputs,
+)
 from nets.execution.policy import Batching
 from nets.execution.rng import seeded
 from reduction import DataError
 
 GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is another
 VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
+STATE_ERROR = 1e-5  # relative change of a loss from which on training has changed it
 OUTPUT_ERROR = 1e-3  # relative error of outputs from which on examples are mixed
 REENTRANT = "use_reentrant=True"  # in torch's refusal of a gradient through that checkpoint
 TRAINING = ForwardMode("training", seed=0)
@@ -44,7 +51,8 @@ def check_examples_alone(model: FunctionalModel, examples: Examples) -> None:
         return
     order = torch.randperm(size, generator=torch.Generator().manual_seed(0))
     order = order.to(tensors_of(examples.inputs)[0].device)
-    point = next((p for p in (far_point(model),) if _defined(model, p, examples)), model.own_point)
+    found = at_far_point(model, lambda far: _outputs(model, far, examples), _are_finite)
+    point = model.own_point if found is None else far_point(model)
     together = _outputs(model, point, rows(examples, order))
     parts = [_outputs(model, point, rows(examples, part)) for part in order.tensor_split(2)]
     for whole, *pieces in zip(together, *parts, strict=True):
@@ -106,6 +114,25 @@ def _check_copied(model: FunctionalModel, examples: Examples, mode: ForwardMode)
         )
 
 
+def check_state(model: FunctionalModel, examples: Examples) -> None:
+    """Raise DataError where training on examples changes how the model is evaluated."""
+    point, batch = model.own_point[None], model.arranged(examples)
+
+    def value() -> float:
+        with torch.no_grad():
+            return float(model.run(point, model.own_buffers(1), batch, EVALUATION)[0])
+
+    before = value()
+    model.run(point.clone().requires_grad_(), model.own_buffers(1), batch, TRAINING)
+    after = value()
+    if not np.isclose(before, after, rtol=STATE_ERROR, equal_nan=True):
+        raise DataError(
+            "a network must keep its state in buffers, which belong to a point, the loss of "
+            f"{model.name} went from {before:.6g} to {after:.6g} by training at the same "
+            "point: use register_buffer, and no torch.utils.checkpoint around batch norm"
+        )
+
+
 def check_gradient_mode(model: FunctionalModel, examples: Examples) -> None:
     """Raise DataError where evaluation has another loss without gradients than with them."""
     with torch.no_grad():
@@ -156,28 +183,18 @@ def _plain_at_a_point(model: FunctionalModel, examples: Examples, mode: ForwardM
             slopes = gradient_of(loss, plain.network, plain.parameters).slopes
             return _Found(point, value, slopes, watch.differentiates)
 
-    try:
-        found = at(far_point(model))
-        if np.isfinite(found.loss):
-            return found
-    except Exception:  # a network may refuse parameters that are not its own, in its own words
-        pass
-    return at(model.own_point)
+    found = at_far_point(model, at, lambda plain: bool(np.isfinite(plain.loss)))
+    return at(model.own_point) if found is None else found
 
 
-def _defined(model: FunctionalModel, point: Tensor, examples: Examples) -> bool:
-    try:
-        found = _outputs(model, point, examples)
-    except Exception:  # a network may refuse parameters that are not its own, in its own words
-        return False
-    return all(bool(tensor.isfinite().all()) for tensor in found)
+def _are_finite(tensors: list[Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def _outputs(model: FunctionalModel, point: Tensor, examples: Examples) -> list[Tensor]:
-    buffers = {name: buffer[0] for name, buffer in model.own_buffers(1).items()}
     model.model.eval()
     with torch.no_grad(), model.execution.exactly():
-        found = model.outputs({**model.parameters(point), **buffers}, examples.inputs)
+        found = model.outputs(model.tensors(point), examples.inputs)
     return [tensor.detach() for tensor in tensors_of(found)]
 
 

@@ -16,7 +16,9 @@ from torch import Tensor, fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nets.data.trees import arguments
+from nets.execution.modules.functional_calls import without_fast_path
 from reduction import DataError
+from reduction.validation import first_line
 
 Forward = Callable[[Mapping[str, Tensor], Any], Any]
 """Outputs of a network with these parameters and buffers, by name, on inputs."""
@@ -42,7 +44,7 @@ def traced(
         with basic_operators():
             graph = make_fx(torch.func.functionalize(function))(values, inputs)
     except Exception as error:  # whatever a user's forward raises
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        line = first_line(error)
         raise DataError(
             "units are found by tracing the forward, which must not decide by the values of "
             f"tensors, that of {name} fails: {line[:200]}: {REMEDY}"
@@ -54,20 +56,15 @@ def traced(
 @contextmanager
 def basic_operators() -> Generator[None]:
     """Attention and recurrent layers run as products and functions of single numbers."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_fast_path():
         # a network's warnings are told when it runs; torch's own flags warn on some processors
         warnings.simplefilter("ignore")
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            with (
-                sdpa_kernel(SDPBackend.MATH),
-                torch.backends.mkldnn.flags(enabled=False),
-                torch.enable_grad(),
-            ):
-                yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
+        with (
+            sdpa_kernel(SDPBackend.MATH),
+            torch.backends.mkldnn.flags(enabled=False),
+            torch.enable_grad(),
+        ):
+            yield
 
 
 def functional(model: nn.Module) -> Forward:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from reduction import Barcode, BarEnds, Ends
 from reduction.filtrations.colex import complete_positions
+from reduction.validation import first_line
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.quadratic_model import DENSE, TINY
 from simplicial.errors import LossError
@@ -81,7 +82,7 @@ def check_second_derivatives(loss: Loss, point: Tensor) -> None:
     try:
         hessian_operator(loss, point).hessian(point)
     except RuntimeError as error:  # NotImplementedError is one
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         if "derivative" not in reason and "use_reentrant" not in reason:
             raise
         raise LossError(

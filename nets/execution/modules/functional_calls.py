@@ -53,7 +53,7 @@ def call_with(
 ) -> Any:
     """Outputs of the model with these parameters and buffers, by all of their names."""
     recorded = torch.is_grad_enabled() or needs.differentiates
-    with torch.set_grad_enabled(recorded), _without_fast_path():
+    with torch.set_grad_enabled(recorded), without_fast_path():
         if needs.copied:
             return _copied_with(model, tensors)(*positional, **named)
         with _keeping_tensors(list(model.modules())):
@@ -82,7 +82,7 @@ def _copied_with(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
 
 
 @contextmanager
-def _without_fast_path() -> Generator[None]:
+def without_fast_path() -> Generator[None]:
     """Attention by the path that has gradients: the other, which torch takes where it records none,
     has other values at padded positions.
     """

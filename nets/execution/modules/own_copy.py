@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from reduction import DataError
+from reduction.validation import first_line
 
 WRAPPERS = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 
@@ -93,7 +94,7 @@ def _copied(model: nn.Module) -> nn.Module:
     except Exception as error:  # whatever a user's object raises
         raise DataError(
             f"a loss keeps a copy of its network, {_uncopied(model, memo)} cannot be copied "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): leave it "
+            f"({first_line(error)}): leave it "
             "out of the module, or give it a __deepcopy__"
         ) from error
 
