@@ -60,11 +60,7 @@ class RunData(NamedTuple):
     def read(cls, settings: NetworkSettings) -> "RunData":
         """The data that the settings name. Raises DataError, OptionError, CapacityError."""
         if ":" not in settings.data:
-            if settings.stream:
-                raise OptionError(
-                    f"--stream is for a Dataset of your own, got it with --data {settings.data}: "
-                    "leave it out"
-                )
+            _check_not_streamed(settings)
             images = load(
                 settings.data,
                 settings.data_dir,
@@ -81,6 +77,7 @@ class RunData(NamedTuple):
             )
         given = call(KIND, settings.data, function)
         if isinstance(given, ImageData):
+            _check_not_streamed(settings)
             images = given if settings.subset is None else given.subset(settings.subset)
             size = settings.image_size
             return cls.of_images(images if size is None else images.resized(size))
@@ -121,6 +118,15 @@ class RunData(NamedTuple):
         return len(self.train.source)
 
 
+def _check_not_streamed(settings: NetworkSettings) -> None:
+    """Raise OptionError for --stream with images, which are kept in memory."""
+    if settings.stream:
+        raise OptionError(
+            f"--stream is for a Dataset of your own, got it with --data {settings.data}, which "
+            "gives images in memory: leave it out"
+        )
+
+
 def _part(given: Any, settings: NetworkSettings, subset: int | None) -> Part:
     """Training or test examples, or the first ones."""
     if isinstance(given, Tensor) or not (
@@ -137,7 +143,7 @@ def _part(given: Any, settings: NetworkSettings, subset: int | None) -> Part:
     if subset is not None and not 1 <= subset <= available:
         raise DataError(
             f"subset of {subset} training examples asked of {settings.data}, which has "
-            f"{available}; give a whole number from 1 to {available}"
+            f"{available}: give a whole number from 1 to {available}"
         )
     if not settings.stream:
         return Part.of_tensors(*source.between(0, available if subset is None else subset))

@@ -253,7 +253,7 @@ def test_workers_import_a_users_data_loss_and_networks(
     succeed(*run, tmp_path / "alone")
     assert_same_complex(tmp_path / "workers", tmp_path / "alone")
     planned = succeed(*run, tmp_path / "planned", "--dry-run")
-    assert "losses and gradients: on all examples" in planned.stdout
+    assert "losses, gradients, refined: on all examples" in planned.stdout
     assert not (tmp_path / "planned").exists()
 
 
@@ -286,6 +286,7 @@ def changed_pairs() -> object:
         (["--data", of("pairs")], "mlp is built for images with classes, .* name your network"),
         (["--stream"], "--stream is for a Dataset of your own, got it with --data digits"),
         (["--data", of("pairs"), "--stream"], "a map-style Dataset is streamed"),
+        (["--data", of("images"), "--stream"], "--stream is for a .* gives images in memory"),
         (["--loss", "torch.nn:CrossEntropyLoss"], "a loss needs a torch.nn.Module and a function"),
         (["--loss", "nothing"], "a loss is named as module:function, got 'nothing'"),
         (["--init", of("linear")], "an init must be a function .* is one network"),
