@@ -92,12 +92,17 @@ def train_minima(
             folder.match_settings("minima", settings, record_name(0))
         scheduler = Scheduler(Algorithm1(recipe=recipe), folder, executor, batch, progress)
         state = scheduler.run(state)
+    minima = _minima(state)
+    return alignment.align(minima, seed=seed, memory=memory) if align else minima
+
+
+def _minima(state: ConstructionState) -> Minima:
+    """The minima of a state whose vertices are trained, with the loss found there."""
     samples = state.interiors[0].samples
     assert samples is not None, "those of vertices are kept"
     accuracy = None if samples.accuracy is None else samples.accuracy[:, 0]
     evaluation = Evaluation(samples.loss[:, 0], accuracy)
-    minima = Minima(state.control_points, loss, seen=evaluation)
-    return alignment.align(minima, seed=seed, memory=memory) if align else minima
+    return Minima(state.control_points, state.loss, seen=evaluation)
 
 
 def _settings(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nets.data.trees import Tree
 from nets.loss import NetworkLoss
 from nets.symmetry.activation_matching import match_activations
-from nets.symmetry.matching import WeightSimilarity, match, nested
+from nets.symmetry.matching import Step, WeightSimilarity, match, nested
 from nets.symmetry.permutation_group import Axis, PermutationGroup, check_groups, permuted
 from nets.symmetry.traced_network import TracedNetwork, check_units, guessed_inputs
 from reduction import DataError, OptionError
@@ -87,9 +87,7 @@ def align(
             "pass minima of a NetworkLoss"
         )
     memory = byte_count(memory)
-    if not isinstance(method, str) or method not in get_args(Method):
-        raise OptionError(f"method must be one of {get_args(Method)}, got {short_repr(method)}: "
-                          "pass 'weights' or 'activations'")  # fmt: skip
+    _check_method(method)
     rng = np.random.default_rng(as_integer("seed", seed, 0))
     if units is None:
         network = TracedNetwork.of_loss(loss)
@@ -110,14 +108,30 @@ def align(
         states = [loss.state_dict(point) for point in minima.points]
         steps = match_activations(states, loss.functional[1], network, rng)
     else:
-        matched = nested(groups, [_compared(group, loss) for group in groups])
-        views = [loss.coordinates.views(point) for point in minima.points]
-        steps = [match(WeightSimilarity(views[0], view), matched, rng) for view in views[1:]]
+        steps = _match_weights(minima.points, loss, groups, rng)
     points = [minima.points[0]]
     for point, taken in zip(minima.points[1:], steps, strict=True):
         acting = [step.matched.group for step in taken]
         points.append(permuted(point, loss, acting, [step.order for step in taken]))
     return _evaluated(torch.stack(points), minima, memory)
+
+
+def _check_method(method: Method) -> None:
+    """Raise OptionError for a method that is not there."""
+    if not isinstance(method, str) or method not in get_args(Method):
+        raise OptionError(
+            f"method must be one of {get_args(Method)}, got {short_repr(method)}: pass 'weights' "
+            "or 'activations'"
+        )
+
+
+def _match_weights(
+    points: Tensor, loss: NetworkLoss, groups: Sequence[PermutationGroup], rng: np.random.Generator
+) -> list[list[Step]]:
+    """For each point (n, d) but the first the permutations that bring its weights near."""
+    matched = nested(groups, [_compared(group, loss) for group in groups])
+    first, *others = (loss.coordinates.views(point) for point in points)
+    return [match(WeightSimilarity(first, other), matched, rng) for other in others]
 
 
 def _evaluated(points: Tensor, minima: Minima, memory: int) -> Minima:

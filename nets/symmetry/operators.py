@@ -237,10 +237,9 @@ _REDUCTIONS = [
     "std_mean", "linalg_vector_norm", "norm",
 ]  # fmt: skip
 _POINTWISE = [
-    "hardswish", "_to_copy", "clone", "detach", "alias", "lift_fresh", "lift_fresh_copy",
-    "native_dropout", "contiguous", "softplus_backward", "log_sigmoid", "log_sigmoid_forward",
-    "floor_divide", "_prelu_kernel", "copy", "prelu", "hardswish_backward", "hardtanh_backward",
-    "elu_backward", "leaky_relu_backward", "fill",
+    "hardswish", "lift_fresh", "lift_fresh_copy", "native_dropout", "softplus_backward",
+    "log_sigmoid", "log_sigmoid_forward", "floor_divide", "_prelu_kernel", "copy", "prelu",
+    "hardswish_backward", "hardtanh_backward", "elu_backward", "leaky_relu_backward", "fill",
 ]  # fmt: skip
 
 RULES: dict[str, Rule] = {
