@@ -120,6 +120,11 @@ def test_examples_draw_a_picture(script: tuple[str, ...], run: Run, tmp_path: Pa
     assert picture.stat().st_size > 5_000
 
 
+# One epoch makes a network or a triangle worse now and then, and a run says so.
+WORSENED = pytest.mark.filterwarnings("ignore:.*choose smaller steps:simplicial.errors.LossWarning")
+
+
+@WORSENED
 @pytest.mark.parametrize(
     "name", ["figure_1", *(pytest.param(f"figure_{i}", marks=pytest.mark.long) for i in (2, 3, 4))]
 )
@@ -136,6 +141,7 @@ def test_the_papers_figures_are_drawn_at_the_smallest_scale(
         assert np.abs(imread(again) - imread(picture)).mean() < 1e-3
 
 
+@WORSENED
 @pytest.mark.long
 def test_the_papers_table_is_printed_at_the_smallest_scale(run: Run, tmp_path: Path) -> None:
     script = ["paper/table_1a", "--folder", "runs", "--minima", "4"]
