@@ -124,7 +124,7 @@ class Plan:
 
 
 def plan(
-    model: nn.Module,
+    whole: NetworkLoss,
     data: RunData,
     settings: NetworkSettings,
     *,
@@ -133,10 +133,12 @@ def plan(
 ) -> Plan:
     """Count the evaluations of a run with these settings; time one step, one loss, one gradient.
 
+    whole   the loss of the run, on all training examples, whose memory is told
     init    of networks that are trained; None: the model's modules are initialised anew
     states  of the checkpoints, if they are the minima
     Raises the errors of `NetworkLoss` and of `NetworkSettings.memory_budget`.
     """
+    model = whole.model()
     loss, mini = (
         NetworkLoss(
             model, *data.train.source.between(0, min(size, data.size)), **settings.loss_options()
@@ -166,7 +168,7 @@ def plan(
         costs=costs,
         bounds=tuple(bounds),
         workers=settings.workers or 1,
-        memory=settings.memory_budget(loss),
+        memory=settings.memory_budget(whole),
         noun=data.noun,
     )
 

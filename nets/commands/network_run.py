@@ -130,9 +130,8 @@ def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
     with torch_threads(settings.cores), working_directory_importable():
         inputs = Inputs.read(settings)
         if dry_run:
-            found = plan(
-                inputs.model, inputs.data, settings, init=inputs.init, states=inputs.states
-            )
+            loss, _ = inputs.losses(settings)
+            found = plan(loss, inputs.data, settings, init=inputs.init, states=inputs.states)
             click.echo(found.table())
             return
         with (

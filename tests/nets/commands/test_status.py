@@ -280,3 +280,12 @@ def test_memory_that_does_not_hold_the_program_is_refused(tmp_path: Path) -> Non
         assert result.exit_code == 1
         assert "all control points and a network in training, 1.4 GB, got 0.01" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_needs_the_memory_that_the_run_needs(tmp_path: Path) -> None:
+    """That of all images, of which a plan times 256."""
+    command = ["run", "--model", "resnet", "--depth", "8", "--image-size", "32", "--sampled"]
+    command += ["--memory", "1.8", "--out", str(tmp_path / "out")]
+    said = [invoke(*command, *more).stderr for more in ([], ["--dry-run"])]
+    assert "a network in training, 1.96 GB, got 1.8: raise --memory" in said[0]
+    assert said[1] == said[0]
