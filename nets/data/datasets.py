@@ -51,7 +51,7 @@ class IndexedExamples:
 
     @classmethod
     def of(cls, data: Any, key: str | None) -> "IndexedExamples":
-        """Those of a data set, or of a loader that leaves none out and repeats none.
+        """Examples of a data set, or of a loader that leaves none out and repeats none.
 
         Raises DataError for other loaders and for data sets without a length or without examples.
         """

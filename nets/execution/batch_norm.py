@@ -58,7 +58,7 @@ def running_modules(model: nn.Module) -> list[nn.Module]:
 
 
 def moving_modules(model: nn.Module) -> list[nn.Module]:
-    """Those whose running statistics follow the inputs in training; sets the model's mode.
+    """Modules whose running statistics follow the inputs in training; sets the model's mode.
 
     The others are frozen, and their statistics constants of the function: modules that stay in
     evaluation mode when the model is told to train, and those that have no momentum.

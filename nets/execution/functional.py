@@ -315,7 +315,7 @@ class FunctionalModel:
 
 
 def _widened(outputs: Tensor) -> Tensor:
-    """What autocast made narrow, as floats."""
+    """Outputs in float32 where autocast made them bfloat16; others as they are."""
     return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
 
 

@@ -65,7 +65,7 @@ def not_among(ignored: Sequence[int], targets: Tensor) -> Tensor:
 
 
 def occurring(ignored: Sequence[int], examples: ExampleSource) -> tuple[int, ...]:
-    """Those of some values that are among the targets, a tensor, of examples."""
+    """The ignored values, all of them or none: none where no target, of a tensor, is one."""
     parts = [not_among([v], part).all() for v in ignored for _, part in examples.target_parts()]
     return tuple(ignored) if not all(parts) else ()
 

@@ -54,7 +54,7 @@ def far_point(model: FunctionalModel) -> Tensor:
 def at_far_point(
     model: FunctionalModel, compute: Callable[[Tensor], Found], is_finite: Callable[[Found], bool]
 ) -> Found | None:
-    """What is computed at the far point; None where the network is not defined there."""
+    """Compute something at the far point; None where the network is not defined there."""
     try:
         found = compute(far_point(model))
     except Exception:  # a network may refuse parameters that are not its own, in its own words

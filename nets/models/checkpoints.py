@@ -235,7 +235,7 @@ def _listed(labels: list[str]) -> str:
 
 
 def _remark(fit: Fit) -> str | None:
-    """What was done to the names, but for entries that every reader knows."""
+    """A note on how names were fitted, but for entries that every reader knows."""
     said = []
     if fit.label not in ("", *ENTRIES):
         said.append(f"read at {fit.label!r}")

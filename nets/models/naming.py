@@ -90,7 +90,7 @@ def _by_name(coordinates: Coordinates, saved: Mapping[str, Any], path: str) -> I
 
 
 def _prefixes(names: Mapping[str, str], ends: list[str]) -> set[tuple[str, str]]:
-    """What may stand before saved names, and before the model's, by one of the model's names."""
+    """Pairs of prefixes, of saved names and of the model's, by one of the model's names."""
     found = set[tuple[str, str]]()
     for end in ends:
         for name in names:

@@ -30,7 +30,7 @@ DIFFERENTIATE: tuple[Any, ...] = (
 
 
 class Needs(NamedTuple):
-    """What a module needs of those that call it, as trials found.
+    """Needs of a module in its calls, as trials found.
 
     copied          a copy with the other tensors, since parts of it run again for gradients
     differentiates  torch must record also where the caller wants no gradient, since its forward

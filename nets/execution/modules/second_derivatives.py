@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def twice_differentiable() -> Generator[None]:
-    """What is computed has second derivatives, up to rounding with the same values."""
+    """Compute with second derivatives, up to rounding with the same values."""
     with sdpa_kernel(SDPBackend.MATH), _Definitions():
         yield
 
