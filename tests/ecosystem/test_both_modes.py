@@ -77,7 +77,7 @@ def transformer(kind: str, checkpointing: dict[str, Any] | None = None) -> nn.Mo
 
 @pytest.mark.parametrize("checkpointing", [None, {"use_reentrant": False}, {"use_reentrant": True}])
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "vit"])
-def test_transformers_with_and_without_gradient_checkpointing(
+def test_transformers_have_the_values_of_plain_torch_with_checkpointing_or_without(
     kind: str, checkpointing: dict[str, Any] | None
 ) -> None:
     model = seeded(lambda: transformer(kind, checkpointing))

@@ -176,7 +176,7 @@ def test_a_model_without_shapes_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kept", ["first.weight", "second.weight"])
-def test_safetensors_with_one_name_of_a_tied_weight(kept: str, tmp_path: Path):
+def test_safetensors_may_hold_a_tied_weight_under_one_of_its_names(kept: str, tmp_path: Path):
     """As safetensors saves models: shared tensors once, under a name of its choice."""
     network = seeded(Tied, 1)
     state = {k: v.contiguous() for k, v in network.state_dict().items()}
