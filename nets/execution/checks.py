@@ -34,6 +34,7 @@ from nets.execution.trials import (
     VALUE_ERROR,
     check_examples_alone,
     check_gradient_mode,
+    check_shared_outputs,
     check_state,
     check_training,
 )
@@ -88,6 +89,7 @@ def first_use(
         check_state(model, few)
         check_gradient_mode(model, few)
         check_examples_alone(model, examples.take(_chosen(examples)))
+        check_shared_outputs(model, examples, at_once)
         check_norms(model, few)
         if model.norms:
             inputs = partial(_first_inputs, normed_by, 2 * PROBES)
@@ -133,7 +135,7 @@ def _plain(model: FunctionalModel, examples: Examples, every: ExampleSource) -> 
     )
     if found is not None:
         return found
-    with refusing(model, examples):
+    with refusing(model, examples, remedy=""):
         return _plain_at(model, model.own_point, examples, every)._replace(calls=2)
 
 
@@ -348,15 +350,22 @@ def _taking(model: FunctionalModel, outputs: Any) -> Generator[None]:
 
 
 @contextmanager
-def refusing(model: FunctionalModel, examples: Examples) -> Generator[None]:
-    """Torch's errors on examples as one sentence of DataError."""
+def refusing(
+    model: FunctionalModel, examples: Examples, remedy: str = ", or pass batching='loop'"
+) -> Generator[None]:
+    """Torch's errors on examples as one sentence of DataError; the remedy is that of vmap's."""
     x, y = examples
     try:
         yield
     except DataError:
         raise
     except Exception as error:  # whatever a user's forward or loss_fn raises
-        unbatched = ", or pass batching='loop'" if model.execution.batching == "vmap" else ""
+        unbatched = remedy if model.execution.batching == "vmap" else ""
+        if unbatched and BRANCHES in str(error):
+            raise DataError(
+                f"vmap takes no network or loss_fn with {BRANCHES}, {model.name} or its loss_fn "
+                "branches on values of tensors: pass batching='loop'"
+            ) from error
         raise DataError(
             f"model, data and loss_fn must fit together, {model.name} on inputs "
             f"{shapes(x)} with targets {shapes(y)} of {types(y)} fails: "

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, nll_loss
 
-from nets.data.sources import ExampleSource
-from nets.data.trees import Tree, count, joined, mapped, rows, shapes, tensors_of
+from nets.data.sources import ExampleSource, spans
+from nets.data.trees import Tree, count, joined, mapped, rows, shapes, tensors_of, types
 from reduction import DataError
-from reduction.validation import short_repr
+from reduction.validation import first_line, short_repr
 
 LossFunction = Callable[[Any, Any], Tensor]
 """Outputs and targets, as the model and the data give them -> scalar."""
@@ -29,6 +29,7 @@ ExampleWeights = Callable[[Any], Tensor]
 function's mean."""
 
 LAW_ERROR = 1e-4  # relative error of a mean from which on it is another
+TRIED = 128  # examples, at most, whose loss is tried at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +101,14 @@ def _each(weights: ExampleWeights, targets: Tree, first: int = 0) -> Tensor:
     first  index of the first example, for messages
     Raises DataError for what are no weights.
     """
-    found, size = weights(mapped(torch.clone, targets)), count(targets)
+    size = count(targets)
+    try:
+        found = weights(mapped(torch.clone, targets))
+    except Exception as error:  # whatever a user's function raises
+        raise DataError(
+            f"weights must be a function of targets, on {shapes(targets)} of {types(targets)} it "
+            f"fails: {first_line(error)}: let it give one weight for each example"
+        ) from error
     if not isinstance(found, Tensor) or found.shape != (size,):
         raise DataError(
             f"weights must give one weight for each of {size} examples, got {short_repr(found)}: "
@@ -155,7 +163,10 @@ def find_weights(
         targets = joined(targets, examples.take(_extremes(weights, examples)).targets)
     if given is not None:
         _check_by_example(given, targets)
-    return _first_that_holds(loss_fn, outputs, targets, hypotheses)
+    weights = _first_that_holds(loss_fn, outputs, targets, hypotheses)
+    if weights_by_torch(loss_fn) is None:
+        _check_all_targets(loss_fn, outputs, count(targets), examples, weights)
+    return weights
 
 
 def picked(outputs: Any, chosen: list[int], size: int) -> Any:
@@ -234,6 +245,62 @@ def _first_that_holds(
             "together, the sum of their losses one by one: use reduction='mean'"
         )
     raise failed[0]
+
+
+def _check_all_targets(
+    loss_fn: LossFunction,
+    outputs: Any,
+    size: int,
+    examples: ExampleSource,
+    weights: ExampleWeights | None,
+) -> None:
+    """Raise DataError where some of all targets count otherwise than by their weights.
+
+    outputs  of `size` examples, which stand beside the targets in turn: no forward is called
+    """
+    rounding = _rounding(outputs)
+    for first, targets in examples.target_parts():
+        for start, last in spans(count(targets), -(-count(targets) // TRIED)):
+            part = rows(targets, slice(start, last))
+            beside = picked(outputs, [i % size for i in range(last - start)], size)
+            each = range(last - start)
+            check_halves(
+                lambda half, beside=beside, part=part, each=each: _value(
+                    loss_fn, beside, part, list(each[half])
+                ),
+                lambda half, part=part: total_weight(weights, rows(part, half)),
+                (first + start, first + last),
+                rounding,
+            )
+
+
+def check_halves(
+    loss: Callable[[slice], float],
+    weight: Callable[[slice], float],
+    span: tuple[int, int],
+    rounding: float,
+    relative: float = LAW_ERROR,
+) -> None:
+    """Raise DataError where the loss of examples is not the mean of their halves' by the weights.
+
+    loss, weight  of a slice of the examples
+    span          index of the first example and of the last, exclusive
+    rounding      error of a loss, beside a relative one
+    """
+    size = span[1] - span[0]
+    halves = [half for half in (slice(size // 2), slice(size // 2, size)) if weight(half)]
+    if size < 2 or not halves:
+        return
+    shares = np.array([weight(half) for half in halves]) / weight(slice(size))
+    parts, together = np.array([loss(half) for half in halves]), loss(slice(size))
+    mean, limit = shares @ parts, relative * shares @ np.abs(parts) + rounding
+    if not np.isclose(together, mean, rtol=0, atol=np.nan_to_num(limit), equal_nan=True):
+        raise DataError(
+            f"loss_fn must be the mean over examples by their weights, examples {span[0]} to "
+            f"{span[1] - 1} have {together:.6g} together but {mean:.6g} as the mean of their two "
+            "halves: say how much each example counts by weights=, a function of targets, and "
+            "compute the loss from outputs that have a row for each example"
+        )
 
 
 def _value(loss_fn: LossFunction, outputs: Any, targets: Tree, some: list[int]) -> float:

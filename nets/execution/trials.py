@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nets.data.sources import ExampleSource, spans
 from nets.data.trees import Examples, count, mapped, rows, tensors_of
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel
+from nets.execution.loss_mean import check_halves
 from nets.execution.modules.functional_calls import Watch
 from nets.execution.plain import (
     at_far_point,
@@ -28,8 +30,10 @@ from reduction import DataError
 GRADIENT_ERROR = 0.02  # relative error of a gradient from which on it is another
 VALUE_ERROR = 1e-4  # relative error of a loss from which on it is another
 STATE_ERROR = 1e-5  # relative change of a loss from which on training has changed it
+SHARED_ERROR = 1e-5  # the same of a mean far from the model, where examples differ
 OUTPUT_ERROR = 1e-3  # relative error of outputs from which on examples are mixed
 REENTRANT = "use_reentrant=True"  # in torch's refusal of a gradient through that checkpoint
+PAIRS = 8  # of neighbours, about, whose losses are compared with those of each
 TRAINING = ForwardMode("training", seed=0)
 
 
@@ -67,6 +71,34 @@ def check_examples_alone(model: FunctionalModel, examples: Examples) -> None:
                 f"{model.name} has other outputs for the same examples in another order and in "
                 f"two parts: {_remedy(model.model)}"
             )
+
+
+def check_shared_outputs(model: FunctionalModel, examples: ExampleSource, at_once: int) -> None:
+    """Raise DataError where outputs that no example has for itself, as a loss that the network
+    computes, make the loss another than the mean over examples by their weights.
+
+    at_once  examples, at most, of a part
+    """
+    few = examples.between(0, min(2, len(examples)))
+    found = at_far_point(model, lambda far: _outputs(model, far, few), _are_finite)
+    point = model.own_point if found is None else far_point(model)
+    outputs = _outputs(model, point, few) if found is None else found
+    own = [t for t in outputs if t.is_floating_point()]
+    if all(t.ndim and len(t) == count(few.inputs) for t in own):
+        return
+    n = len(examples)
+    pairs = [(i, i + 2) for i in range(0, n - 1, max(1, n // PAIRS))]  # in which one shows most
+    for span in [*pairs, *spans(n, -(-n // at_once))]:
+        part = examples.between(*span)
+
+        def loss(half: slice, part: Examples = part) -> float:
+            with torch.no_grad():
+                return _loss(model, point, rows(part, half), EVALUATION)
+
+        def weight(half: slice, part: Examples = part) -> float:
+            return model.totals(rows(part.targets, half)).weight
+
+        check_halves(loss, weight, span, 0.0, SHARED_ERROR)
 
 
 def check_training(model: FunctionalModel, examples: Examples) -> None:

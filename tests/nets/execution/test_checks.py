@@ -190,11 +190,17 @@ def test_a_network_that_vmap_cannot_batch_is_refused_when_the_loss_is_made() -> 
             found = super().forward(input)
             return found if self.weight.sum() > 0 else 2 * found
 
-    with pytest.raises(DataError, match="pass batching='loop'"):
+    branches = "Branching or its loss_fn branches on values of tensors: pass batching='loop'"
+    with pytest.raises(DataError, match=branches):
         NetworkLoss(Branching(6, 3), X, Y)
     NetworkLoss(Branching(6, 3), X, Y, batching="loop")
     with pytest.raises(DataError, match=r"aten::lstm.*pass batching='loop'"):
         NetworkLoss(Sequences("lstm"), TOKENS, torch.arange(60) % 3, batching="vmap")
+
+
+def test_what_fails_in_plain_torch_is_not_laid_to_vmap() -> None:
+    with pytest.raises(DataError, match=r"change the shapes or types of the data$"):
+        NetworkLoss(nn.Linear(6, 3), X, Y.int())
 
 
 def test_a_network_that_fails_in_training_alone_is_refused() -> None:

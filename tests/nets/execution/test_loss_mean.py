@@ -6,6 +6,7 @@ Values and gradients in double precision: bounds as in tests/nets/test_loss.py.
 import pickle
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -298,3 +299,59 @@ def test_connectionist_temporal_classification_is_a_mean_over_examples() -> None
     found = loss.evaluate(loss.flatten(model.state_dict())[None])
     assert found.loss == pytest.approx([loss_fn(model(WORDS), targets).item()], rel=1e-12, abs=0)
     assert found.accuracy is None
+
+
+RARE = torch.where(torch.arange(N) == 777, 50.0, 1.0).double()
+
+
+@pytest.mark.parametrize(
+    ("targets", "given"),
+    [
+        ((X[:, 0].double(), RARE), lambda y: y[1]),
+        ({"value": X[:, 0].double(), "weight": RARE}, lambda y: y["weight"]),
+        (torch.stack([X[:, 0].double(), RARE.clamp(max=2)], dim=1), lambda y: y[:, 1]),
+    ],
+)
+def test_weights_that_few_examples_have_are_asked_for(targets: Any, given: ExampleWeights) -> None:
+    model = linear(1)
+
+    def loss_fn(outputs: Tensor, y: Any) -> Tensor:
+        value = y["value"] if isinstance(y, dict) else y[0] if isinstance(y, tuple) else y[:, 0]
+        weight = given(y)
+        return ((outputs[:, 0] - value) ** 2 * weight).sum() / weight.sum()
+
+    with pytest.raises(DataError, match=r"examples \d+ to \d+ have .* halves.* by weights="):
+        NetworkLoss(model, WIDE, targets, loss_fn=loss_fn)
+    loss = NetworkLoss(model, WIDE, targets, loss_fn=loss_fn, weights=given)
+    found = loss.evaluate(loss.flatten(model.state_dict())[None]).loss
+    assert found == pytest.approx([loss_fn(model(WIDE), targets).item()], rel=1e-12, abs=0)
+
+
+def test_a_loss_that_the_network_computes_asks_for_the_weights_too() -> None:
+    class Computing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Language()
+
+        def forward(self, words: Tensor, labels: Tensor) -> Any:
+            outputs = self.inner(words)
+            return {"loss": language(outputs, labels), "logits": outputs}
+
+    def loss_fn(outputs: dict[str, Tensor], _targets: Tensor) -> Tensor:
+        return outputs["loss"]
+
+    model, inputs = seeded(Computing).double(), {"words": WORDS, "labels": IGNORED}
+    point = points_near(model, 1)
+    unweighted = NetworkLoss(model, inputs, IGNORED, loss_fn=loss_fn)
+    with pytest.raises(DataError, match=r"examples \d+ to \d+ have .* a row for each example"):
+        unweighted(point)
+    told = NetworkLoss(
+        model, inputs, IGNORED, loss_fn=loss_fn, weights=lambda y: (y != -100).sum(dim=1)
+    )
+    expected = at(model, point[0])(**inputs)["loss"].item()
+    assert told(point).tolist() == pytest.approx([expected], rel=1e-12, abs=0)
+
+
+def test_weights_that_fail_are_told_apart_from_the_loss() -> None:
+    with pytest.raises(DataError, match=r"weights must be a function of targets, on \(1100,\).*2"):
+        NetworkLoss(linear(), WIDE, Y, weights=lambda y: WEIGHTS[:2][y])
