@@ -75,7 +75,7 @@ class IndexedExamples:
         """One batch of the examples with these indices. Raises DataError; see `as_pair`."""
         several = getattr(self.dataset, "__getitems__", None)  # as torch's own fetchers do
         chosen = list(chosen)
-        found = several(chosen) if several is not None else [self.dataset[i] for i in chosen]
+        found = several(chosen) if several is not None else [self._example(i) for i in chosen]
         try:
             batch = self.collate(found)
         except Exception as error:  # whatever a collate_fn raises
@@ -89,20 +89,37 @@ class IndexedExamples:
             )
         return examples
 
+    def _example(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except Exception as error:  # whatever a user's data set raises
+            raise DataError(
+                f"a data set must give all of its {len(self)} examples, "
+                f"{type(self.dataset).__name__} fails at {index} ({type(error).__name__}: "
+                f"{first_line(error)}): mend it, or leave that example out by "
+                "torch.utils.data.Subset"
+            ) from error
+
 
 def iterated(data: Any, key: str | None) -> Iterator[Examples]:
     """Batches of an IterableDataset, or of a loader of one. Raises DataError; see `as_pair`."""
     loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=AT_ONCE)
     if loader.drop_last:
         raise DataError(DROPPED)
-    batches = iter(loader)
+    batches = None
     while True:
         try:
+            batches = iter(loader) if batches is None else batches
             batch = next(batches)
         except StopIteration:
             return
         except (TypeError, RuntimeError) as error:
             raise _uncollated(error) from error
+        except Exception as error:  # whatever a user's data set raises
+            raise DataError(
+                f"a data set must be readable to its end, {type(data).__name__} fails "
+                f"({type(error).__name__}: {first_line(error)}): mend it"
+            ) from error
         yield as_pair(batch, key)
 
 

@@ -124,6 +124,12 @@ def _as_tree(name: str, given: Any) -> Tree:
                 f"{name} must be dense, got a tensor of layout {given.layout}: pad sequences of "
                 "several lengths to one, make sparse tensors dense by to_dense()"
             )
+        if given.is_nested or given.is_meta:
+            raise DataError(
+                f"{name} must hold numbers in one array, got a tensor that is "
+                f"{'nested' if given.is_nested else 'on the meta device'}: pad sequences of "
+                "several lengths to one, and load the data onto a device"
+            )
         if not given.ndim:
             raise DataError(
                 f"{name} must have one entry for each example, got a single number: stack them"

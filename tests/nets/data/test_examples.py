@@ -165,6 +165,18 @@ class Stream(IterableDataset[Any]):
         return iter(self.examples)
 
 
+class Spoilt(Pairs):
+    def __getitem__(self, i: int) -> Any:
+        if i == 600:
+            raise OSError("truncated\nfile")
+        return super().__getitem__(i)
+
+
+class SpoiltStream(Stream):
+    def __iter__(self) -> Any:
+        raise OSError("truncated\nfile")
+
+
 class Endless(Dataset[Any]):
     def __getitem__(self, i: int) -> Any:
         return X[0], Y[0]
@@ -191,6 +203,8 @@ MIXED = [(torch.zeros(6, dtype=torch.float64 if i >= 512 else None), 0) for i in
         (Stream([]), "the data set has none"),
         (DataLoader(Stream(RAGGED), drop_last=True), "drop_last=True and leaves some out"),
         ({}, "the data set has none"),
+        (Spoilt(X, Y), r"1100 examples, Spoilt fails at 600 \(OSError: truncated\): mend it"),
+        (SpoiltStream([]), r"to its end, SpoiltStream fails \(OSError: truncated\): mend it"),
     ],
 )
 def test_data_sets_that_make_no_batch_are_refused(data: Any, sentence: str) -> None:

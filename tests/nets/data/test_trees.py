@@ -1,6 +1,7 @@
 """Inputs, targets and outputs that are several tensors, in tuples and dicts."""
 
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -139,6 +140,9 @@ def test_targets_may_be_several_tensors() -> None:
 
 
 RAGGED = torch.nested.nested_tensor([X[:2], X[:3]], layout=torch.jagged)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    STRIDED = torch.nested.nested_tensor([X[:2], X[:3]])
 
 
 @dataclass
@@ -169,6 +173,8 @@ class Graph:
         (([Graph(X), Graph(X)], Y), r"data must be tensors, .* inputs\[0\] is a Graph"),
         ((RAGGED, Y[:2]), "must be dense, .* pad sequences"),
         ((X.to_sparse(), Y), "must be dense, .* to_dense"),
+        ((STRIDED, Y[:2]), "one array, got a tensor that is nested: pad sequences"),
+        ((X.to("meta"), Y), "one array, got a tensor that is on the meta device: .* load"),
     ],
 )
 def test_data_that_are_no_trees_of_tensors_are_refused(
