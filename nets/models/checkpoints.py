@@ -167,9 +167,10 @@ def _fitting(
     if key is not None:
         chosen = [fit for fit in found if fit.label == key or fit.label.startswith(f"{key}.")]
     if found and not chosen:
+        labels = _listed([fit.label for fit in found if fit.label])
+        remedy = f"choose key among {labels}" if labels else "leave key out, it holds one alone"
         raise DataError(
-            f"checkpoint {path} has no network of the model's names at {key!r}: choose key among "
-            f"{_listed([fit.label for fit in found])}"
+            f"checkpoint {path} has no network of the model's names at {key!r}: {remedy}"
         )
     if not chosen:
         _refuse(path, content, coordinates, key)

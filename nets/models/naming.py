@@ -147,5 +147,5 @@ def _size(state: Mapping[str, Any]) -> int:
 
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
+        return one is other or torch.equal(one, other)  # nan is not equal to itself
     return one is other

@@ -120,6 +120,19 @@ def test_one_of_several_networks_is_chosen_by_key(
         read_checkpoint(path, model, key="teacher")
 
 
+def test_a_key_is_left_out_where_a_file_holds_one_network(tmp_path: Path):
+    path = saved(tmp_path, prefixed(""))
+    with pytest.raises(DataError, match="at 'teacher': leave key out, it holds one alone"):
+        read_checkpoint(path, small(), key="teacher")
+
+
+def test_a_network_that_is_not_finite_is_one_network(tmp_path: Path):
+    state = {name: torch.full_like(value, torch.nan) for name, value in prefixed("").items()}
+    read = read_checkpoint(saved(tmp_path, state), small())
+    assert read.keys() == state.keys()
+    assert all(value.isnan().all() for value in read.values())
+
+
 def test_one_of_several_prefixes_is_chosen_by_key(tmp_path: Path):
     path = saved(tmp_path, {"state_dict": {**prefixed("net."), **prefixed("mean.", another())}})
     with pytest.raises(DataError, match=r"at 'state_dict\.mean', 'state_dict\.net': choose one"):
