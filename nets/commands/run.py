@@ -25,7 +25,11 @@ class _DataSet(click.Choice[str]):
     """A name of a data set, or "module:function"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if ":" in value else super().convert(value, param, ctx)
+        try:
+            return value if ":" in value else super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            wrong = error.message.removesuffix(".")
+            self.fail(f"{wrong}: give one of them, or module:function", param, ctx)
 
 
 @click.command(short_help="Train networks, and compute the barcodes of their loss.")

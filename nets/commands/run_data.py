@@ -12,7 +12,7 @@ from nets.commands.settings import NetworkSettings
 from nets.data import ImageData, load
 from nets.data.examples import read_examples
 from nets.data.sources import ExampleSource, TensorSource
-from nets.data.trees import Examples, named
+from nets.data.trees import Examples, Tree, kinds, named, rows, shapes, types
 from nets.models.factories import call, find
 from reduction import DataError, OptionError
 from reduction.validation import short_repr
@@ -105,6 +105,13 @@ class RunData(NamedTuple):
             )
         train = _part(given[0], settings, settings.subset)
         test = None if given[1] is None else _part(given[1], settings, None)
+        one, other = (part.source.between(0, 1).inputs for part in (train, test or train))
+        if settings.batch_norm != "stored" and kinds(one) != kinds(other):
+            raise DataError(
+                f"{KIND} of {settings.data!r} must have inputs alike in training and test, got "
+                f"{_told(one)} for training and {_told(other)} for the test: return test inputs "
+                "of the same shapes and types"
+            )
         return cls(train, test, None, _digest((train, test)))
 
     @property
@@ -156,6 +163,11 @@ def _part(given: Any, settings: NetworkSettings, subset: int | None) -> Part:
         )
     first = Subset(data, range(subset))
     return Part(first, targets, read_examples(first, targets, CPU, settings.stream))
+
+
+def _told(inputs: Tree) -> str:
+    """One input, in a batch of one, for messages."""
+    return f"{shapes(rows(inputs, 0))} of {types(inputs)}"
 
 
 def _digest(parts: Iterable[Part | None]) -> str:

@@ -271,9 +271,18 @@ def changed_pairs() -> object:
     return TensorDataset(X, -T), None
 
 
+def unlike_pairs() -> object:
+    return (X, T), (X[:, :1], T)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (
+            ["--data", of("unlike_pairs")],
+            r"inputs alike .* \(1,\) of torch.float32 for the test",
+        ),
+        (["--data", "nothing"], "'nothing' is not one of 'digits', .*: .* or module:function"),
         (["--data", "nothing:data"], r"the data 'nothing:data' cannot be imported \(ModuleNotF"),
         (["--data", of("X")], "must be a function without arguments, .* is a Tensor"),
         (["--data", of("tensors")], r"a part of it is .*: return nets\.ImageData, or \(train, te"),
