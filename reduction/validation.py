@@ -30,11 +30,6 @@ def as_integer(name: str, value: int, least: int) -> int:
     return number
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, for messages; of one without any, its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
 def is_whole(value: Any) -> bool:
     """Whether it is a whole number, of Python or NumPy; True and False are none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
