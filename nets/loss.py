@@ -134,8 +134,8 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         self._normed_by = self._examples
         if statistics is not None:
             self._normed_by = read_statistics(statistics, self._examples, key, stream)
-        one = self._examples.between(0, 1).inputs
-        execution = Execution.of(model, one, self.coordinates.dtype, batching, precision)
+        part = self._examples.between(0, min(BATCH, len(self._examples))).inputs
+        execution = Execution.of(model, part, self.coordinates.dtype, batching, precision)
         check_choice("batch_norm", batch_norm, BATCH_NORMS)
         if batch_norm == "stored" and statistics is not None:
             raise OptionError(

@@ -19,6 +19,7 @@ from simplicial.loss import (
     DifferentiatedLoss,
     Evaluation,
     Loss,
+    ParametrizedLoss,
     ScoredLoss,
     SizedLoss,
     ValueAndGradient,
@@ -106,10 +107,10 @@ def evaluate(loss: Loss, points: Tensor, memory: int = MEMORY) -> Evaluation:
     def evaluated(some: slice) -> Evaluation:
         batch = points[some]
         if not isinstance(loss, ScoredLoss):
-            values = loss(batch.clone())  # a loss may write into what it is given
+            values = loss(_given(loss, batch))
             _check_shape(values, batch)
             return Evaluation(values.double().cpu().numpy(), None)
-        found = _declared(loss, "evaluate", loss.evaluate(batch.clone()), Evaluation)
+        found = _declared(loss, "evaluate", loss.evaluate(_given(loss, batch)), Evaluation)
         for values in (found.loss, found.accuracy):
             if values is not None:
                 _check_shape(values, batch, (np.ndarray, Tensor))
@@ -133,7 +134,7 @@ def values_and_gradients(loss: Loss, points: Tensor, memory: int = MEMORY) -> Va
     def evaluated(some: slice) -> ValueAndGradient:
         batch = points.detach()[some]
         if isinstance(loss, DifferentiatedLoss):
-            pair = loss.values_and_gradients(batch.clone())
+            pair = loss.values_and_gradients(_given(loss, batch))
             value, gradients = _declared(loss, "values_and_gradients", pair, tuple)
             _check_shape(value, batch)
             if not isinstance(gradients, Tensor) or gradients.shape != batch.shape:
@@ -257,6 +258,13 @@ def _times_hessian(g: Tensor, x: Tensor, v: Tensor) -> Tensor:
     return torch.autograd.grad((g * v).sum(), x, retain_graph=True, materialize_grads=True)[
         0
     ].detach()
+
+
+def _given(loss: Loss, points: Tensor) -> Tensor:
+    """Points for a loss, which may write into them; a loss of networks does not, whose parameters
+    take as long to copy as images to read.
+    """
+    return points if isinstance(loss, ParametrizedLoss) else points.clone()
 
 
 def _declared(loss: Loss, ability: str, given: Any, kind: type[Part]) -> Part:

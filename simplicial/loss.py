@@ -86,7 +86,10 @@ class SizedLoss(DeclaredLoss):
 
 
 class ParametrizedLoss(DeclaredLoss):
-    """A loss of networks, whose parameters are the coordinates of a point."""
+    """A loss of networks, whose parameters are the coordinates of a point.
+
+    It must not write into the points that it is given: parameters are many, and not copied for it.
+    """
 
     @property
     @abstractmethod

@@ -309,6 +309,8 @@ def _moments(inputs: Tensor) -> Moments:
 
 def _sum(parts: Sequence[Moments], *, between: bool) -> Moments:
     """Moments of all values of parts; between: the variance between parts is a part of theirs."""
+    if len(parts) == 1:
+        return parts[0]
     size = sum(part.size for part in parts)
     shares = torch.tensor([part.size / size for part in parts], dtype=torch.float64)
     means, variances = map(torch.stack, zip(*(part[1:] for part in parts), strict=True))

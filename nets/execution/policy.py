@@ -21,6 +21,7 @@ from reduction import OptionError
 Layout = Literal["given", "channels_last"]
 
 UNBATCHED = (nn.RNNBase, nn.MultiheadAttention)  # modules that vmap cannot batch
+WEIGHTS = 64  # of convolutions to a pixel: reordering more of them costs more than it saves
 ALONE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d)
 """Modules that vmap can batch on a CPU, but convolutions not fast, and batch norm not to the same
 bits for every number of points."""
@@ -56,11 +57,11 @@ class Execution:
     ) -> Self:
         """The options of `NetworkLoss`, and its rule where `batching` is None.
 
-        inputs  tree (n, ...) of some of the examples, on the device
+        inputs  tree (n, ...) of a part of the examples, on the device
         dtype   of the model's coordinates
-        Images of convolutions that run one network after another have their channels last; whether
-        the model allows that is not tried here. Raises OptionError for a batching or a precision
-        that is not there or does not fit.
+        Images of convolutions that run one network after another have their channels last, unless
+        there are many weights to a pixel; whether the model allows that is not tried here. Raises
+        OptionError for a batching or a precision that is not there or does not fit.
         """
         check_choice("batching", batching, (*BATCHINGS, None))
         check_choice("precision", precision, PRECISIONS)
@@ -80,8 +81,9 @@ class Execution:
                 "torch's autocast does not reach convolutions under vmap, got precision='bfloat16' "
                 "with batching='vmap': pass batching='loop', or choose precision='full'"
             )
-        images = any(tensor.ndim == 4 for tensor in tensors)
-        convolves = images and any(isinstance(m, nn.Conv2d) for m in modules)
+        pixels = sum(t.numel() // max(1, t.shape[1]) for t in tensors if t.ndim == 4)
+        weights = sum(m.weight.numel() for m in modules if isinstance(m, nn.Conv2d))
+        convolves = 0 < weights <= WEIGHTS * pixels
         layout = "channels_last" if convolves and batching == "loop" else "given"
         return cls(device, batching, precision, layout, automatic)
 
