@@ -146,8 +146,7 @@ def initial_points(
                     f"init must make a torch.nn.Module, it gives {short_repr(network)}: return a "
                     "new network of the loss's architecture"
                 )
-            own = init is None
-            points.append(loss.flatten(network.state_dict()) if own else loss.point_of(network))
+            points.append(_point(loss, network, own=init is None))
     for i in range(1, n):
         if torch.equal(points[i], points[0]):
             raise DataError(
@@ -155,6 +154,19 @@ def initial_points(
                 "point: let init draw from torch's global generator, which is seeded for each"
             )
     return torch.stack(points)
+
+
+def _point(loss: NetworkLoss, network: nn.Module, *, own: bool) -> Tensor:
+    """The point (d,) of a new network, made of the loss's own model or by init."""
+    if own:
+        return loss.flatten(network.state_dict())
+    try:
+        return loss.point_of(network)
+    except DataError as error:
+        name = type(network).__name__
+        raise DataError(
+            f"init must make networks of the loss's own architecture, for its {name} {error}"
+        ) from error
 
 
 def _initial_seed(seed: int, i: int) -> int:

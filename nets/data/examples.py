@@ -34,6 +34,7 @@ from nets.data.trees import (
 from reduction import CapacityError, DataError, OptionError
 from reduction.memory import available
 from reduction.validation import short_repr
+from simplicial.display import progress_bar
 
 
 def read_examples(
@@ -175,8 +176,19 @@ def _check_fits(batch: Examples, total: int) -> None:
 
 
 def _joined(batches: Iterable[Examples]) -> Examples:
-    """All examples of batches, at least one."""
-    found = list(batches)
+    """All examples of batches, at least one, in at most half of the memory that is free."""
+    found, size = list[Examples](), 0
+    with progress_bar("examples", None, enabled=True) as bar:
+        for batch in batches:
+            found.append(batch)
+            size += sum(tensor.nbytes for tensor in tensors_of(batch))
+            bar.update(count(batch.targets))
+            if size > available():
+                raise CapacityError(
+                    f"an iterable data set is read to its end, its first {bar.n} examples take "
+                    f"{size / 1e9:.3g} GB of memory, and {available() / 1e9:.3g} GB are free: let "
+                    "it end, or pass a map-style data set with stream=True"
+                )
     if not found:
         raise DataError(EMPTY)
     for batch in found:

@@ -182,6 +182,21 @@ class Endless(Dataset[Any]):
         return X[0], Y[0]
 
 
+class EndlessStream(Stream):
+    def __iter__(self) -> Any:
+        while True:
+            yield X[0], Y[0]
+
+
+def test_an_iterable_data_set_that_does_not_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once it takes all memory that is left, here 1 MB."""
+    monkeypatch.setattr("nets.data.examples.available", lambda: 1e6)
+    with pytest.raises(CapacityError, match=r"read to its end, its first \d+ examples take 0.00"):
+        NetworkLoss(nn.Sequential(nn.Flatten(), nn.Linear(X[0].numel(), 3)), EndlessStream([]))
+
+
 RAGGED = list(zip(SEQUENCES, Y[:600].tolist(), strict=True))
 GROWING = [(torch.zeros(6 + (i >= 512)), 0) for i in range(600)]
 MIXED = [(torch.zeros(6, dtype=torch.float64 if i >= 512 else None), 0) for i in range(600)]
