@@ -186,11 +186,19 @@ class _Pass:
         self.fresh.setdefault(call, []).append(found)
         if not self.whole:
             raise _Reached
-        if found.size < 2:
-            raise ValueError(
-                f"batch norm needs more than 1 value per channel, inputs {tuple(inputs.shape)}"
-            )
         return found
+
+    def by_torch(self, index: int, inputs: Tensor, options: dict[str, Any]) -> Tensor:
+        """Outputs of a call of batch norm on all inputs, by torch's training mode, which sums them
+        in float64 where they are contiguous and on the CPU.
+        """
+        call, self.pooled[index] = self.next_call(index), True
+        mean, var = torch.zeros(2, inputs.shape[1], dtype=inputs.dtype)
+        outputs = functional.batch_norm(inputs, mean, var, **options, training=True, momentum=1.0)
+        size = inputs.numel() // inputs.shape[1]
+        moments = Moments(size, mean.double(), var.double() * ((size - 1) / size))
+        self.fresh.setdefault(call, []).append(moments)
+        return outputs
 
     def add_means(self, index: int, count: int, mean: Tensor, var: Tensor) -> None:
         """Enter statistics of a call that are means over examples."""
@@ -284,6 +292,12 @@ class _NormFunctions(TorchFunctionMode):
             return func(*args, **kwargs)
         options = {name: given[name] for name in ("weight", "bias", "eps") if name in given}
         if func in (functional.batch_norm, torch.batch_norm):
+            if self.walk.whole and inputs.numel() < 2 * inputs.shape[1]:
+                raise ValueError(
+                    f"batch norm needs more than 1 value per channel, inputs {tuple(inputs.shape)}"
+                )
+            if self.walk.whole and inputs.is_contiguous() and inputs.device.type == "cpu":
+                return self.walk.by_torch(index, inputs, options)
             moments = self.walk.batch_norm(index, inputs)
             mean, var = moments.mean.to(running), moments.var.to(running)
             return functional.batch_norm(inputs, mean, var, **options)
