@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from reduction import DataError
@@ -42,7 +43,7 @@ class Moments(NamedTuple):
 
 
 class PopulationStatistics(NamedTuple):
-    """The running statistics of a norm, float64, in the shape of its buffers."""
+    """The running statistics of a norm, in the shape of its buffers; float64, or of their type."""
 
     mean: Tensor
     var: Tensor
@@ -55,6 +56,11 @@ def running_modules(model: nn.Module) -> list[nn.Module]:
         for module in model.modules()
         if {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys()
     ]
+
+
+def running_statistics(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """The running mean and variance of a norm, its buffers."""
+    return norm.get_buffer("running_mean"), norm.get_buffer("running_var")
 
 
 def moving_modules(model: nn.Module) -> list[nn.Module]:
@@ -108,6 +114,60 @@ def population_statistics(
             walk.run(partial(forward, part))
         walk.finish()
     return [walk.of_norm(index) for index in range(len(norms))]
+
+
+def statistics_of_training(
+    norms: Sequence[nn.Module], forward: Callable[[], object]
+) -> list[PopulationStatistics] | None:
+    """The statistics of torch's own norms over one batch, as its training mode leaves them.
+
+    forward  the network in evaluation mode, without gradients, with buffers that may change
+    None where that is not it: for norms of other kinds, or called more than once or on tensors that
+    are not contiguous. The statistics before must be finite.
+    """
+    if not all(_is_torchs(norm) for norm in norms):
+        return None
+    calls: list[list[PopulationStatistics | None]] = [[] for _ in norms]
+    with ExitStack() as stack, momentum_of(norms, 1.0):
+        for norm, found in zip(norms, calls, strict=True):
+            stack.enter_context(_training(norm, found))
+        forward()
+    statistics = [found[0] for found in calls if len(found) == 1 and found[0] is not None]
+    return statistics if len(statistics) == len(norms) else None
+
+
+def statistics_agree(one: PopulationStatistics, other: PopulationStatistics | None) -> bool:
+    """Whether two computations of a norm's statistics differ by no more than rounding."""
+    if other is None:
+        return False
+    pairs = zip(one, other, strict=True)
+    return all(torch.allclose(a.double(), b, rtol=1e-3, atol=1e-5) for a, b in pairs)
+
+
+@contextmanager
+def _training(norm: Any, found: list[PopulationStatistics | None]) -> Generator[None]:
+    """A norm of torch's in training mode, alone; found: its statistics after each call, or None of
+    tensors that are not contiguous, which torch does not sum in float64.
+    """
+    forward = norm.forward
+
+    def watched(input: Tensor) -> Tensor:
+        outputs = forward(input)
+        exact = input.is_contiguous()
+        found.append(PopulationStatistics(norm.running_mean, norm.running_var) if exact else None)
+        return outputs
+
+    own = vars(norm)
+    own["forward"], own["training"] = watched, True
+    try:
+        yield
+    finally:
+        del own["forward"]
+        own["training"] = False
+
+
+def _is_torchs(norm: Any) -> bool:
+    return type(norm).forward is _BatchNorm.forward and "forward" not in vars(norm)
 
 
 class _Reached(BaseException):  # which no network takes for an error of its own
@@ -187,18 +247,6 @@ class _Pass:
         if not self.whole:
             raise _Reached
         return found
-
-    def by_torch(self, index: int, inputs: Tensor, options: dict[str, Any]) -> Tensor:
-        """Outputs of a call of batch norm on all inputs, by torch's training mode, which sums them
-        in float64 where they are contiguous and on the CPU.
-        """
-        call, self.pooled[index] = self.next_call(index), True
-        mean, var = torch.zeros(2, inputs.shape[1], dtype=inputs.dtype)
-        outputs = functional.batch_norm(inputs, mean, var, **options, training=True, momentum=1.0)
-        size = inputs.numel() // inputs.shape[1]
-        moments = Moments(size, mean.double(), var.double() * ((size - 1) / size))
-        self.fresh.setdefault(call, []).append(moments)
-        return outputs
 
     def add_means(self, index: int, count: int, mean: Tensor, var: Tensor) -> None:
         """Enter statistics of a call that are means over examples."""
@@ -296,8 +344,6 @@ class _NormFunctions(TorchFunctionMode):
                 raise ValueError(
                     f"batch norm needs more than 1 value per channel, inputs {tuple(inputs.shape)}"
                 )
-            if self.walk.whole and inputs.is_contiguous() and inputs.device.type == "cpu":
-                return self.walk.by_torch(index, inputs, options)
             moments = self.walk.batch_norm(index, inputs)
             mean, var = moments.mean.to(running), moments.var.to(running)
             return functional.batch_norm(inputs, mean, var, **options)

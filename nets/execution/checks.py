@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,8 +91,7 @@ def first_use(
         check_shared_outputs(model, examples, at_once)
         check_norms(model, few)
         if model.norms:
-            inputs = partial(_first_inputs, normed_by, 2 * PROBES)
-            model.statistics(model.own_point[None], [inputs])
+            model.allow_training_statistics(_first_inputs(normed_by, 2 * PROBES))
         found = point_bytes(model, few, len(examples), at_once, len(normed_by))
         points = model.own_point.repeat(2, 1)
         model.allow_cuda_graphs(points, rows(few, slice(PROBES)))

@@ -1,6 +1,7 @@
 """A model as a function of its parameters and buffers: its loss at points of parameter space."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -12,14 +13,18 @@ from torch.func import vmap
 from nets.data.trees import Examples, Tree, arguments, mapped, tensors_of
 from nets.execution.accuracy import Accuracy
 from nets.execution.batch_norm import (
+    PopulationStatistics,
     momentum_of,
     moving_modules,
     population_statistics,
     running_modules,
+    running_statistics,
+    statistics_agree,
+    statistics_of_training,
 )
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
-from nets.execution.modules.functional_calls import NO_NEEDS, Needs, call_with
+from nets.execution.modules.functional_calls import NO_NEEDS, Needs, placed
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
 from nets.execution.value_and_grad import differentiable
@@ -65,6 +70,8 @@ class FunctionalModel:
     needs            of the model's calls
     batch_norm       "recomputed": running statistics are those of the inputs at a point; "stored":
                      the model's own, in training too. Those of frozen norms are always stored
+    norms_train      whether statistics of one batch are those of torch's training mode, see
+                     `allow_training_statistics`
     norms            modules whose statistics are recomputed: their `running_mean`, `running_var`
                      and `num_batches_tracked` belong to a point, other buffers to the function
 
@@ -79,6 +86,7 @@ class FunctionalModel:
     accuracy: Accuracy | None = None
     needs: Needs = NO_NEEDS
     batch_norm: BatchNorm = "recomputed"
+    norms_train: bool = False
     norms: list[nn.Module] = field(init=False)
     _ties: dict[str, str] = field(init=False)
     _graphs: CudaGraphs | None = field(init=False, default=None)
@@ -101,7 +109,7 @@ class FunctionalModel:
     def own_buffers(self, count: int) -> dict[str, Tensor]:
         """Copies (count, ...) of the model's own buffers, by name."""
         buffers = self.model.named_buffers()
-        return {k: b.detach().expand(count, *b.shape).clone() for k, b in buffers}
+        return {name: torch.stack([buffer.detach()] * count) for name, buffer in buffers}
 
     def totals(self, targets: Tree) -> Totals:
         """The weight of targets (n, ...), in the loss and in the accuracy."""
@@ -142,21 +150,71 @@ class FunctionalModel:
         if not self.norms:
             return {}
         points = points.detach().to(self.execution.device, self.coordinates.dtype)
-        buffers = self.own_buffers(len(points))
-        names = {id(buffer): name for name, buffer in self.model.named_buffers()}
-
-        def forward(point: Tensor, part: Callable[[], Tree]) -> None:
-            self.model.eval()
-            self.outputs(self.tensors(point), self.execution.arranged(part()))
-
+        own = dict(self.model.named_buffers())
+        names = {id(buffer): name for name, buffer in own.items()}
+        rows = [own.copy() for _ in points]
         with torch.no_grad(), self.execution.exactly(), self.execution.arithmetic(False):
-            for i, point in enumerate(points):
-                found = population_statistics(self.norms, partial(forward, point), parts)
+            for row, point in zip(rows, points, strict=True):
+                found = self._statistics(point, parts)
                 for norm, statistics in zip(self.norms, found, strict=True):
                     if statistics is not None:
-                        buffers[names[id(norm.running_mean)]][i] = statistics.mean
-                        buffers[names[id(norm.running_var)]][i] = statistics.var
-        return buffers
+                        mean, var = running_statistics(norm)
+                        row[names[id(mean)]] = statistics.mean.to(mean)
+                        row[names[id(var)]] = statistics.var.to(var)
+            return {name: torch.stack([row[name] for row in rows]) for name in own}
+
+    def allow_training_statistics(self, part: Tree) -> None:
+        """Take statistics of one batch by torch's training mode from now on, if they are the same.
+
+        part  of the inputs, (n, ...), on which that is tried
+        """
+        if not self.norms or self.execution.device.type != "cpu":
+            return
+        with torch.no_grad(), self.execution.exactly(), self.execution.arithmetic(False):
+            trained = self._trained_statistics(self.own_point, lambda: part)
+            if trained is not None:
+                exact = self._passed_statistics(self.own_point, [lambda: part])
+                self.norms_train = all(map(statistics_agree, trained, exact))
+
+    def _statistics(
+        self, point: Tensor, parts: Sequence[Callable[[], Tree]]
+    ) -> Sequence[PopulationStatistics | None]:
+        """The statistics of the norms at a point (d,)."""
+        one = self.norms_train and len(parts) == 1
+        trained = self._trained_statistics(point, parts[0]) if one else None
+        return trained or self._passed_statistics(point, parts)
+
+    def _trained_statistics(
+        self, point: Tensor, part: Callable[[], Tree]
+    ) -> Sequence[PopulationStatistics] | None:
+        with self._evaluated(point) as (norms, forward):
+            return statistics_of_training(norms, partial(forward, part))
+
+    def _passed_statistics(
+        self, point: Tensor, parts: Sequence[Callable[[], Tree]]
+    ) -> Sequence[PopulationStatistics | None]:
+        with self._evaluated(point) as (norms, forward):
+            return population_statistics(norms, forward, parts)
+
+    @contextmanager
+    def _evaluated(
+        self, point: Tensor
+    ) -> Generator[tuple[list[nn.Module], Callable[[Callable[[], Tree]], None]]]:
+        """The norms of the network at a point (d,), and its evaluation of a part of the inputs."""
+        self.model.eval()
+        with self._placed(self.tensors(point)) as network:
+
+            def forward(part: Callable[[], Tree]) -> None:
+                positional, named = arguments(self.execution.arranged(part()))
+                network(*positional, **named)
+
+            yield self.norms if network is self.model else self._norms_of(network), forward
+
+    def _norms_of(self, copied: nn.Module) -> list[nn.Module]:
+        """The norms of a copy of the model."""
+        modules = zip(self.model.modules(), copied.modules(), strict=True)
+        copies = {id(module): copy for module, copy in modules}
+        return [copies[id(norm)] for norm in self.norms]
 
     def values(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
@@ -165,7 +223,8 @@ class FunctionalModel:
 
         Buffers may change in place.
         """
-        with self.execution.exactly(), momentum_of(self.norms, 0.0):
+        moving = self.norms if mode.name == "training" else []
+        with self.execution.exactly(), momentum_of(moving, 0.0):
             if self.execution.batching == "vmap":
                 return self._batched(points, buffers, examples, mode)
             losses, accuracies = zip(
@@ -189,16 +248,19 @@ class FunctionalModel:
 
     def tensors(self, point: Tensor) -> dict[str, Tensor]:
         """The parameters of one network (d,), and copies of the model's own buffers, by name."""
-        buffers = {name: buffer[0] for name, buffer in self.own_buffers(1).items()}
+        buffers = {name: buffer.detach().clone() for name, buffer in self.model.named_buffers()}
         return {**self.parameters(point), **buffers}
 
     def outputs(self, tensors: Mapping[str, Tensor], inputs: Tree) -> Any:
-        """Outputs of the model with other parameters and buffers, by name.
+        """Outputs of the model with other parameters and buffers, by name."""
+        positional, named = arguments(inputs)
+        with self._placed(tensors) as network:
+            return network(*positional, **named)
 
-        Ties are told apart here: torch, where one module has two names, leaves it changed.
-        """
+    def _placed(self, tensors: Mapping[str, Tensor]) -> AbstractContextManager[nn.Module]:
+        """The network of other parameters and buffers, by their first names."""
         tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
-        return call_with(self.model, self.needs, {**tensors, **tied}, *arguments(inputs))
+        return placed(self.model, self.needs, {**tensors, **tied})
 
     def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""

@@ -128,7 +128,9 @@ class Execution:
         several = self.device.type == "cuda" and self.batching == "vmap"
         unfolded = several and torch.is_grad_enabled()
         convolutions = UnfoldedConvolutions() if unfolded else nullcontext()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow), convolutions:
+        changes = narrow or torch.is_autocast_enabled(self.device.type)
+        cast = torch.autocast(self.device.type, torch.bfloat16, enabled=narrow)
+        with cast if changes else nullcontext(), convolutions:
             yield
 
 

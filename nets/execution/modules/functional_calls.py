@@ -1,9 +1,9 @@
-"""Calls of a module with other parameters and buffers than its own.
+"""A module with other parameters and buffers than its own, for some calls.
 
-`torch.func.functional_call` puts them in for the time of a call. Beside it a forward may leave
-tensors in attributes of modules (a weight that a hook computes from other parameters, an
-activation), which belong to the point, so they are taken away again; what else it leaves is state
-(`nets.execution.checks` refuses what changes evaluation).
+They are put into the module as `torch.func.functional_call` does it, for several calls if need be.
+Beside them a forward may leave tensors in attributes of modules (a weight that a hook computes from
+other parameters, an activation), which belong to the point, so they are taken away again; what else
+it leaves is state (`nets.execution.checks` refuses what changes evaluation).
 
 Parts that torch.utils.checkpoint runs again are run when a gradient is taken, after the call, and
 parameters in a list of a module are out of reach: such a module is copied instead, and the copy has
@@ -13,11 +13,11 @@ the other tensors for good.
 import copy
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 DIFFERENTIATE: tuple[Any, ...] = (
@@ -44,20 +44,19 @@ class Needs(NamedTuple):
 NO_NEEDS = Needs()
 
 
-def call_with(
-    model: nn.Module,
-    needs: Needs,
-    tensors: Mapping[str, Tensor],
-    positional: tuple[Any, ...],
-    named: dict[str, Any],
-) -> Any:
-    """Outputs of the model with these parameters and buffers, by all of their names."""
+@contextmanager
+def placed(model: nn.Module, needs: Needs, tensors: Mapping[str, Tensor]) -> Generator[nn.Module]:
+    """The network that has these parameters and buffers, by all of their names: the model, whose
+    own come back afterwards, or a copy.
+    """
     recorded = torch.is_grad_enabled() or needs.differentiates
     with torch.set_grad_enabled(recorded), without_fast_path():
         if needs.copied:
-            return _copied_with(model, tensors)(*positional, **named)
-        with _keeping_tensors(list(model.modules())):
-            return functional_call(model, dict(tensors), positional, named, tie_weights=False)
+            yield _copied_with(model, tensors)
+            return
+        modules = dict(model.named_modules(remove_duplicate=False))
+        with _keeping_tensors(list(modules.values())), _placed_in(modules, tensors):
+            yield model
 
 
 class Watch(TorchFunctionMode):
@@ -82,6 +81,23 @@ def _copied_with(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
 
 
 @contextmanager
+def _placed_in(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> Generator[None]:
+    """Modules, by name, have these parameters and buffers."""
+    own = list[tuple[dict[str, Any], str, Any]]()
+    try:
+        for path, tensor in tensors.items():
+            prefix, _, name = path.rpartition(".")
+            module = modules[prefix]
+            entries: Any = module._parameters if name in module._parameters else module._buffers
+            own.append((entries, name, entries[name]))
+            entries[name] = tensor
+        yield
+    finally:
+        for entries, name, tensor in reversed(own):
+            entries[name] = tensor
+
+
+@contextmanager
 def without_fast_path() -> Generator[None]:
     """Attention by the path that has gradients: the other, which torch takes where it records none,
     has other values at padded positions.
@@ -103,6 +119,8 @@ def _keeping_tensors(modules: Sequence[nn.Module]) -> Generator[None]:
     finally:
         for module, own in zip(modules, before, strict=True):
             attributes = vars(module)
+            if len(attributes) == len(own) and all(map(is_, attributes.values(), own.values())):
+                continue
             for name in [k for k, v in attributes.items() if isinstance(v, Tensor)]:
                 if name not in own:
                     del attributes[name]

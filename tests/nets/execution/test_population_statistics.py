@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm as torch_batch_norm
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Grayscale, ToTensor
@@ -161,6 +162,38 @@ def test_no_partition_of_the_inputs_changes_statistics(name: str) -> None:
     loss = NetworkLoss(model, x, y)
     assert loss(points).tolist() == within(plain_values(model, points, x, y, x))
     assert torch.equal(loss(points[1:2]), loss(points)[1:2])
+
+
+class Checkpointed(nn.Module):
+    """Norms after a part that torch runs again for gradients: calls are those of a copy."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.before, self.norm = nn.Sequential(nn.Linear(6, 5), nn.Tanh()), norm
+        self.after = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.norm(checkpoint(self.before, x, use_reentrant=False)))
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.SyncBatchNorm])
+def test_statistics_of_a_copied_network_are_those_of_the_copy(norm: Callable[[int], Any]) -> None:
+    x, y = X[:240].double(), Y[::4][:240]
+    model = seeded(lambda: Checkpointed(norm(5))).double()
+    points = points_near(model)
+    loss = NetworkLoss(model, x, y)
+    assert loss.functional[0].needs.copied
+    assert loss(points).tolist() == within(plain_values(model, points, x, y, x))
+
+
+def test_statistics_of_one_batch_have_the_bits_of_torchs_training_mode() -> None:
+    model, x = seeded(batch_norm), X[:240]
+    points = points_near(model)
+    found = NetworkLoss(model, x, Y[::4][:240]).state_dict(points[1])
+    network = with_statistics(model, points[1], x)
+    for name, buffer in network.named_buffers():
+        if "running" in name:
+            assert torch.equal(found[name], buffer), name
 
 
 @pytest.mark.usefixtures("many")
