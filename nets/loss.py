@@ -24,12 +24,13 @@ from nets.data.trees import Examples, Tree
 from nets.execution.buffers import check_buffers, check_function
 from nets.execution.checks import PROBES, checked, first_use, refusing
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel, Totals
-from nets.execution.loss_mean import ExampleWeights, LossFunction
+from nets.execution.loss_mean import ExampleWeights, LossFunction, check_weights
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes
 from nets.execution.policy import Batching, Execution, check_choice
 from nets.names import BATCH_NORMS, BatchNorm, Precision
 from nets.parameters import Coordinates
+from nets.penalty import Penalty
 from reduction import DataError, OptionError, ShapeError
 from reduction.validation import as_bool, as_integer, short_repr
 from simplicial.loss import (
@@ -37,6 +38,7 @@ from simplicial.loss import (
     Evaluation,
     Loss,
     ParametrizedLoss,
+    PenalisedLoss,
     ScoredLoss,
     SizedLoss,
     StochasticLoss,
@@ -47,7 +49,9 @@ BATCH = 128  # examples, at most, of a batch in evaluation
 ON_CUDA = 1024  # the same on a device that takes more at once
 
 
-class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss):
+class NetworkLoss(
+    StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss, PenalisedLoss
+):
     """The loss of an unmodified `nn.Module` on a fixed data set, on flat parameter vectors.
 
     model      any module; copied. Coordinates: parameters that require a gradient, tied weights
@@ -90,6 +94,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                a pass for each layer of batch norm. "stored": those that came with the model, in
                training too, where its norms then stay in evaluation mode. A norm that stays in it
                by itself when the model is told to train is frozen, and keeps its own either way
+    weight_decay  wd of a penalty 0.5 wd |theta|^2 at a point theta, in values, gradients, Hessians
+               and estimates, so that what is trained is what is reported; accuracies stay. theta:
+               all coordinates, biases and norms' weights too, so its gradient is that of torch's
+               SGD(weight_decay=wd) on them. A recipe's beside it is refused: it would count twice.
+               0: none, and a recipe's is in training alone
     The forward is called three times at most, on a few examples, to see that model, data and
     loss_fn fit together; the first value, gradient or estimate is preceded by the checks that need
     more calls. Raises DataError for those that do not fit, OptionError for a device, a batching or
@@ -110,6 +119,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         stream: bool = False,
         weights: ExampleWeights | None = None,
         batch_norm: BatchNorm = "recomputed",
+        weight_decay: float = 0.0,
     ) -> None:
         if not isinstance(model, nn.Module) or not callable(loss_fn) or isinstance(loss_fn, type):
             raise DataError(
@@ -117,12 +127,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"{model if isinstance(model, type) else type(model).__name__} and {loss_fn!r}: "
                 "pass a network and, for example, torch.nn.functional.cross_entropy"
             )
-        if weights is not None and (not callable(weights) or isinstance(weights, type)):
-            raise OptionError(
-                "weights must be a function of targets (n, ...) that gives the weight of each "
-                f"example, (n,), got {short_repr(weights)}: pass lambda targets: (targets != "
-                "0).sum(dim=1), say, or None"
-            )
+        check_weights(weights)
         model = own_copy(model)
         self.coordinates = Coordinates.of(model)
         first = next(p for p in model.parameters() if p.requires_grad)
@@ -145,6 +150,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         unchecked = FunctionalModel(
             model, self.coordinates, execution, loss_fn, weights, batch_norm=batch_norm
         )
+        self._penalty = Penalty.of(weight_decay, self.coordinates.dtype)
         self._model = checked(unchecked, self._examples, self._normed_by)
 
     def __len__(self) -> int:
@@ -152,10 +158,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         return len(self._examples)
 
     def __repr__(self) -> str:
-        stored = ", batch norm stored" if self._model.batch_norm == "stored" else ""
+        options = ", batch norm stored" if self._model.batch_norm == "stored" else ""
+        options += f", weight_decay={self.weight_decay!r}" if self._penalty else ""
         return (
             f"NetworkLoss({self._model.name}, {len(self)} examples, "
-            f"dim={self.dim}, {self.execution}{stored})"
+            f"dim={self.dim}, {self.execution}{options})"
         )
 
     def model(self) -> nn.Module:
@@ -171,6 +178,11 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
     def execution(self) -> Execution:
         """The execution policy: batching, precision and layout."""
         return self._model.execution
+
+    @property
+    def weight_decay(self) -> float:
+        """Factor of the penalty that the loss holds; 0: none."""
+        return self._penalty.weight_decay
 
     @property
     def dim(self) -> int:
@@ -207,7 +219,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         """
         self._check_points(points)
         buffers = self._statistics(points)
-        values = torch.zeros(len(points), dtype=torch.float64, device=self.device)
+        values = self._penalised(points.detach())
         gradients = torch.zeros_like(points)
         with torch.enable_grad():
             for part, (share, _) in self._parts():
@@ -217,6 +229,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 losses = self._model.run(at, buffers, part, EVALUATION)[0]
                 gradients += torch.autograd.grad((losses * share).sum(), at)[0]
                 values += losses.detach().double() * share
+        self._penalty.add_gradients(points.detach(), gradients)
         return values, gradients
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
@@ -239,7 +252,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         for batch in order.split(batch_size):
             seed, examples = int(rng.integers(2**63)), self._examples.take(batch)
             weighs = self._model.totals(examples.targets).weight
-            yield self._estimate(examples, seed) if weighs else _nothing
+            yield self._estimate(examples if weighs else None, seed)
 
     def point_bytes(self, *, gradients: bool = True) -> int:
         """Memory of one more point, in bytes: its parameters, and a batch's tensors for a gradient.
@@ -261,7 +274,7 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
 
         def value(model: FunctionalModel) -> float:
             loss = copy.copy(self)
-            loss._model = model
+            loss._model, loss._penalty = model, Penalty(0.0)
             return float(loss.evaluate(point[None]).loss[0])
 
         check_buffers(self._model, network, value)
@@ -303,14 +316,18 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         """Mean loss and accuracy (batch,), float64, over all examples."""
         self._check_points(points)
         buffers = self._statistics(points)
-        loss = torch.zeros(len(points), dtype=torch.float64, device=self.device)
-        accuracy = torch.zeros_like(loss)
+        loss = self._penalised(points)
+        accuracy = torch.zeros(len(points), dtype=torch.float64, device=self.device)
         for part, (share, scored) in self._parts():
             values, correct = self._model.run(points, buffers, part, EVALUATION)
             if share:
                 loss = loss + values.double() * share
             accuracy = accuracy + correct.double() * scored
         return loss, accuracy
+
+    def _penalised(self, points: Tensor) -> Tensor:
+        """The penalty (batch,) at points of any dtype, as the model takes them."""
+        return self._penalty.values(points.to(self.device, self.coordinates.dtype))
 
     def _statistics(self, points: Tensor) -> dict[str, Tensor]:
         """Buffers (batch, ...) with batch norm's statistics at points; see the class."""
@@ -351,14 +368,18 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
                 f"examples in batches of {batch_size} leave one alone: change batch_size"
             ) from error
 
-    def _estimate(self, examples: Examples, seed: int) -> Loss:
-        """The loss on some examples, in training mode."""
-        examples = self._model.arranged(examples)
+    def _estimate(self, examples: Examples | None, seed: int) -> Loss:
+        """The loss on some examples, in training mode; None: on some without weight, 0."""
+        examples = None if examples is None else self._model.arranged(examples)
         mode = ForwardMode("training", seed)
 
         def estimate(points: Tensor) -> Tensor:
             self._check_points(points)
-            return self._model.run(points, self._model.own_buffers(len(points)), examples, mode)[0]
+            buffers = self._model.own_buffers(len(points))
+            loss = (0 * points).sum(dim=1)
+            if examples is not None:
+                loss = self._model.run(points, buffers, examples, mode)[0]
+            return loss + self._penalised(points) if self._penalty else loss
 
         return estimate
 
@@ -373,22 +394,5 @@ class NetworkLoss(StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, Par
         return first_use(self._model, self._examples, self._normed_by, self._at_once)
 
     def _check_points(self, points: Tensor) -> None:
-        if not isinstance(points, Tensor) or not points.is_floating_point():
-            got = (
-                f"a tensor of {points.dtype}" if isinstance(points, Tensor) else short_repr(points)
-            )
-            raise ShapeError(
-                f"the loss of {self._model.name} takes points as a tensor of floats, got "
-                f"{got}: convert it by torch.as_tensor or .float()"
-            )
-        if points.ndim != 2 or points.shape[1] != self.dim or not len(points):
-            raise ShapeError(
-                f"the loss of {self._model.name} takes points (batch, {self.dim}), got shape "
-                f"{tuple(points.shape)}: make points of state dicts by `flatten`"
-            )
+        self.coordinates.check_points(points, self._model.name)
         _ = self._first_use
-
-
-def _nothing(points: Tensor) -> Tensor:
-    """The estimate (batch,) on examples without weight: 0, whose gradient is 0."""
-    return (0 * points).sum(dim=1)

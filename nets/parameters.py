@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from reduction import DataError
+from reduction import DataError, ShapeError
+from reduction.validation import short_repr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +91,25 @@ class Coordinates:
             name: part.view(*lead, *shape)
             for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
         }
+
+    def check_points(self, points: Any, name: str) -> None:
+        """Raise ShapeError for what is no tensor of points (batch, d), of one or more.
+
+        name  of the model, in messages
+        """
+        if not isinstance(points, Tensor) or not points.is_floating_point():
+            got = (
+                f"a tensor of {points.dtype}" if isinstance(points, Tensor) else short_repr(points)
+            )
+            raise ShapeError(
+                f"the loss of {name} takes points as a tensor of floats, got {got}: convert it by "
+                "torch.as_tensor or .float()"
+            )
+        if points.ndim != 2 or points.shape[1] != self.dim or not len(points):
+            raise ShapeError(
+                f"the loss of {name} takes points (batch, {self.dim}), got shape "
+                f"{tuple(points.shape)}: make points of state dicts by `flatten`"
+            )
 
     def flatten(self, network: Mapping[str, Any], device: torch.device) -> Tensor:
         """The point (d,) of a state dict of this architecture, on the device.

@@ -29,7 +29,7 @@ from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
 from simplicial.evaluation import evaluate
 from simplicial.maps.control_points import lay_out
-from simplicial.optimizers.recipe import check_recipe
+from simplicial.optimizers.recipe import check_recipe, recipe_on
 from simplicial.options import MEMORY, BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
 
@@ -50,7 +50,10 @@ def train_minima(
 ) -> Minima:
     """Train n networks by SGD on mini-batches, and take them as the vertices of a complex.
 
-    recipe    None: `Recipe()`, the paper's for the LeNet-like network
+    recipe    None: `Recipe()`, the paper's for the LeNet-like network. A penalty counts once: of a
+              loss that was given weight_decay it is the loss's, the recipe's is 0 where it is left
+              to this default, and refused otherwise; what is trained then is what is reported. On
+              a loss without weight_decay that of the recipe is in training only
     init      makes a freshly initialised network of the loss's architecture, with the buffers and
               frozen parameters of its model; None: that model, each module initialised anew by its
               own `reset_parameters`
@@ -81,7 +84,7 @@ def train_minima(
     if as_bool("align", align):
         alignment.check_alignable(loss)  # refused before anything is trained
     check_workers(executor, batch)
-    recipe = Recipe() if recipe is None else recipe
+    recipe = recipe_on(loss, recipe, Recipe())
     options = BuildOptions(resolution=1, tolerance=None, seed=seed, memory=memory)
     points = initial_points(loss, n, init, seed)
     loss.point_bytes()  # its first use, which refuses what no training could end well with

@@ -5,9 +5,9 @@ by torch, each value depending on its own point alone. Everything else is option
 a base class: a loss over data may offer cheap random estimates for training (`StochasticLoss`) and
 a score beside the value (`ScoredLoss`), may compute its exact gradient itself
 (`DifferentiatedLoss`), may tell how much memory a point takes (`SizedLoss`) and in which box it is
-of interest (`BoundedLoss`), and may turn the parameters of a network into a point
-(`ParametrizedLoss`). A method of the same name in a class
-without the base class is the user's own, and never called.
+of interest (`BoundedLoss`), may turn the parameters of a network into a point (`ParametrizedLoss`),
+and may hold a penalty that recipes of training would count again (`PenalisedLoss`). A method of the
+same name in a class without the base class is the user's own, and never called.
 """
 
 import importlib
@@ -99,6 +99,18 @@ class ParametrizedLoss(DeclaredLoss):
     @abstractmethod
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict; its buffers are no coordinates."""
+
+
+class PenalisedLoss(DeclaredLoss):
+    """A loss whose values, gradients and estimates may hold the penalty 0.5 weight_decay |x|^2.
+
+    Training lowers it with the rest, so that a recipe must have no weight decay of its own then.
+    """
+
+    @property
+    @abstractmethod
+    def weight_decay(self) -> float:
+        """Factor of the penalty, finite; 0 for a loss without."""
 
 
 class BoundedLoss(DeclaredLoss):

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, nll_loss
 
 from nets.data.sources import ExampleSource, spans
 from nets.data.trees import Tree, count, joined, mapped, rows, shapes, tensors_of, types
-from reduction import DataError
+from reduction import DataError, OptionError
 from reduction.validation import first_line, short_repr
 
 LossFunction = Callable[[Any, Any], Tensor]
@@ -122,6 +122,16 @@ def _each(weights: ExampleWeights, targets: Tree, first: int = 0) -> Tensor:
             f"{float(found[bad]):.6g}: mend weights= or leave such examples out"
         )
     return found.double()
+
+
+def check_weights(weights: Any) -> None:
+    """Raise OptionError for weights of examples that are neither a function nor None."""
+    if weights is not None and (not callable(weights) or isinstance(weights, type)):
+        raise OptionError(
+            "weights must be a function of targets (n, ...) that gives the weight of each "
+            f"example, (n,), got {short_repr(weights)}: pass lambda targets: (targets != "
+            "0).sum(dim=1), say, or None"
+        )
 
 
 def _check_by_example(weights: ExampleWeights, targets: Tree) -> None:

@@ -30,7 +30,7 @@ from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.control_points import Simplices
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
 from simplicial.optimizers.random_points import UniformPoints
-from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe
+from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe, recipe_on
 from simplicial.run_folder.checkpoint import Checkpointer
 
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
@@ -40,8 +40,9 @@ STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.
 class Algorithm1(Optimizer):
     """The paper's optimisation of simplices, for every r; a step of progress is an epoch.
 
-    recipe   None: the paper's `Recipe()` for a loss with mini-batches; for one without, `EXACT` at
-             a learning rate of 0.2 over the largest curvature at the vertices
+    recipe   None: the paper's `Recipe()` for a loss with mini-batches, without its weight decay if
+             the loss holds a penalty itself; for one without mini-batches, `EXACT` at a learning
+             rate of 0.2 over the largest curvature at the vertices
     sides    "fixed" trains the control points inside the simplex alone; "trainable" trains those of
              its faces with them, vertices excepted (Figure 1). Faces belong to all simplices that
              share them, so these are then trained jointly.
@@ -67,17 +68,15 @@ class Algorithm1(Optimizer):
         """The recipe that trains simplices of this loss on vertices (n, d).
 
         Raises LossError for a loss that is flat at the vertices, without a recipe; ShapeError for
-        what are no vertices.
+        what are no vertices; OptionError for a recipe with a weight decay on a loss with its own.
         """
         check_callable(loss)
         if not isinstance(vertices, Tensor) or vertices.ndim != 2:
             raise ShapeError(
                 f"vertices must be a tensor (n, d), got {short_repr(vertices)}: pass minima.points"
             )
-        if self.recipe is not None:
-            return self.recipe
-        if isinstance(loss, StochasticLoss):
-            return Recipe()
+        if self.recipe is not None or isinstance(loss, StochasticLoss):
+            return recipe_on(loss, self.recipe, Recipe())
         return EXACT.changed(learning_rate=STEP / steepest_curvature(loss, vertices))
 
     @property

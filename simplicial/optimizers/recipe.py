@@ -8,6 +8,7 @@ import numpy as np
 
 from reduction import OptionError
 from reduction.validation import as_bool, as_integer, is_number, short_repr
+from simplicial.loss import Loss, PenalisedLoss
 
 Schedule = Callable[[float], float]
 
@@ -60,7 +61,8 @@ class Recipe:
     momentum       0.9 after Garipov et al.; the paper is silent
     nesterov       whether the momentum is Nesterov's
     weight_decay   adds 0.5 weight_decay |psi(t)|^2 to the training loss at the *interpolated* point
-                   (Garipov et al.), never to what enters the filtration
+                   (Garipov et al.), never to what enters the filtration; 0 for a loss that holds
+                   its own penalty (`NetworkLoss(weight_decay=)`), which would count twice
     schedule       factor on the learning rate as a function of the share of epochs done, in [0, 1)
     Raises OptionError for numbers out of range.
     """
@@ -116,6 +118,25 @@ def check_recipe(recipe: Any) -> None:
             f"recipe must be a Recipe or None, got {short_repr(recipe)}: pass Recipe(epochs=50), "
             "say"
         )
+
+
+def recipe_on(loss: Loss, recipe: Recipe | None, default: Recipe) -> Recipe:
+    """The recipe by which simplices of a loss are trained; None: the default.
+
+    A penalty counts once: the default is taken without its weight decay for a loss that holds a
+    penalty itself. Raises OptionError for a given recipe with a weight decay of its own then.
+    """
+    if not isinstance(loss, PenalisedLoss) or not loss.weight_decay:
+        return default if recipe is None else recipe
+    if recipe is None:
+        return default.changed(weight_decay=0.0)
+    if recipe.weight_decay:
+        raise OptionError(
+            f"a penalty must count once, the loss has weight_decay={loss.weight_decay:g} and the "
+            f"recipe weight_decay={recipe.weight_decay:g}: give "
+            "recipe.changed(weight_decay=0.0), or a loss without weight_decay"
+        )
+    return recipe
 
 
 EXACT = Recipe(epochs=2000, weight_decay=0.0)

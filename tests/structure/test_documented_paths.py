@@ -16,7 +16,7 @@ NAMES = {
     "reduction.plots": "COLOURS",
     "simplicial.landscapes": "double_well himmelblau",
     "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss SizedLoss "
-    "ParametrizedLoss Evaluation evaluate values_and_gradients gradient",
+    "ParametrizedLoss PenalisedLoss Evaluation evaluate values_and_gradients gradient",
     "simplicial.newton": "follow",
     "simplicial.recipe": "EXACT Recipe constant garipov tenths",
 }
