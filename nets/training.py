@@ -29,7 +29,7 @@ from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
 from simplicial.evaluation import evaluate
 from simplicial.maps.control_points import lay_out
-from simplicial.optimizers.recipe import check_recipe, recipe_on
+from simplicial.optimizers.recipe import check_recipe, recipe_beside
 from simplicial.options import MEMORY, BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
 
@@ -84,7 +84,7 @@ def train_minima(
     if as_bool("align", align):
         alignment.check_alignable(loss)  # refused before anything is trained
     check_workers(executor, batch)
-    recipe = recipe_on(loss, recipe, Recipe())
+    recipe = recipe_beside(loss.weight_decay, recipe, Recipe())
     options = BuildOptions(resolution=1, tolerance=None, seed=seed, memory=memory)
     points = initial_points(loss, n, init, seed)
     loss.point_bytes()  # its first use, which refuses what no training could end well with

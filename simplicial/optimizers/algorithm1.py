@@ -25,12 +25,12 @@ from simplicial.evaluation import (
     points_at_once,
     steepest_curvature,
 )
-from simplicial.loss import Loss, StochasticLoss
+from simplicial.loss import Loss, PenalisedLoss, StochasticLoss
 from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.control_points import Simplices
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
 from simplicial.optimizers.random_points import UniformPoints
-from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe, recipe_on
+from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe, recipe_beside
 from simplicial.run_folder.checkpoint import Checkpointer
 
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
@@ -76,7 +76,8 @@ class Algorithm1(Optimizer):
                 f"vertices must be a tensor (n, d), got {short_repr(vertices)}: pass minima.points"
             )
         if self.recipe is not None or isinstance(loss, StochasticLoss):
-            return recipe_on(loss, self.recipe, Recipe())
+            penalty = loss.weight_decay if isinstance(loss, PenalisedLoss) else 0.0
+            return recipe_beside(penalty, self.recipe, Recipe())
         return EXACT.changed(learning_rate=STEP / steepest_curvature(loss, vertices))
 
     @property

@@ -8,7 +8,6 @@ import numpy as np
 
 from reduction import OptionError
 from reduction.validation import as_bool, as_integer, is_number, short_repr
-from simplicial.loss import Loss, PenalisedLoss
 
 Schedule = Callable[[float], float]
 
@@ -120,19 +119,20 @@ def check_recipe(recipe: Any) -> None:
         )
 
 
-def recipe_on(loss: Loss, recipe: Recipe | None, default: Recipe) -> Recipe:
-    """The recipe by which simplices of a loss are trained; None: the default.
+def recipe_beside(weight_decay: float, recipe: Recipe | None, default: Recipe) -> Recipe:
+    """The recipe by which simplices are trained on a loss; None: the default.
 
-    A penalty counts once: the default is taken without its weight decay for a loss that holds a
-    penalty itself. Raises OptionError for a given recipe with a weight decay of its own then.
+    weight_decay  of the penalty that the loss holds itself; 0: none
+    A penalty counts once: beside one the default is taken without its weight decay. Raises
+    OptionError for a given recipe with a weight decay of its own then.
     """
-    if not isinstance(loss, PenalisedLoss) or not loss.weight_decay:
+    if not weight_decay:
         return default if recipe is None else recipe
     if recipe is None:
         return default.changed(weight_decay=0.0)
     if recipe.weight_decay:
         raise OptionError(
-            f"a penalty must count once, the loss has weight_decay={loss.weight_decay:g} and the "
+            f"a penalty must count once, the loss has weight_decay={weight_decay:g} and the "
             f"recipe weight_decay={recipe.weight_decay:g}: give "
             "recipe.changed(weight_decay=0.0), or a loss without weight_decay"
         )
