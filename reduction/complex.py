@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.compute import barcode_of_pairs
-from reduction.errors import DataError, DimensionError, ShapeError
+from reduction.errors import DataError, DimensionError, FiltrationError, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.filtrations.cliques import clique_filtration
 from reduction.filtrations.filtration import Filtration, complete_filtration, filtration
@@ -212,7 +212,12 @@ class FilteredComplex:
         return boundary_matrix(self.facets(r), self.order(r), self.order(r - 1))
 
     def barcode(
-        self, field: int = 2, *, keep_zero: bool = False, max_index: int | None = None
+        self,
+        field: int = 2,
+        *,
+        keep_zero: bool = False,
+        max_index: int | None = None,
+        lower: Sequence[ArrayLike] | None = None,
     ) -> Barcode:
         """The bars of every index 0..max_index, with coefficients in Z/field.
 
@@ -222,7 +227,11 @@ class FilteredComplex:
                    simplex of the complex could end its bars; ask for it where the complex is all
                    of the space, as a triangulated sphere is: there every bar of index dim is
                    essential. A complex of vertices alone reports nothing by default.
-        Raises FieldError, DimensionError, OptionError.
+        lower      for each dimension (m_r,), in the order of `values`: lower bounds of values that
+                   may still fall; the barcode then has lowest deaths and errors, see
+                   `Barcode.error`. Chains are reduced for it, in the memory of `cycle`
+        Raises FieldError, DimensionError, OptionError; ShapeError and FiltrationError for lower
+        bounds of other shapes, or above the values.
         """
         keep_zero = as_bool("keep_zero", keep_zero)
         top = self.dim - 1 if max_index is None else max_index
@@ -230,7 +239,8 @@ class FilteredComplex:
             self._check_dimension(max_index, lowest=0)
         p = prime(field)
         pairs = pairings(self._filtration, p, top)
-        return barcode_of_pairs(self._filtration, pairs, p, keep_zero=keep_zero)
+        least = None if lower is None else self._lower_bounds(lower)
+        return barcode_of_pairs(self._filtration, pairs, p, keep_zero=keep_zero, lower=least)
 
     def canonical_form(self, field: int = 2) -> CanonicalForm:
         """A basis of the chains in which the boundary operator over Z/field is a matching.
@@ -281,6 +291,30 @@ class FilteredComplex:
     def _filtration(self) -> Filtration:
         return Filtration(self.vertices, self.values)
 
+    def _lower_bounds(self, given: Sequence[ArrayLike]) -> list[NDArray[np.float64]]:
+        """Lower bounds of the values of each dimension, checked."""
+        remedy = "give one array for every dimension"
+        if (count := length_of("lower", given, remedy)) != self.dim + 1:
+            raise ShapeError(
+                f"lower has {count} dimensions and the complex {self.dim + 1}; {remedy}"
+            )
+        lower: list[NDArray[np.float64]] = []
+        for r, (bounds, values) in enumerate(zip(given, self.values, strict=True)):
+            if _shape(r, bounds, "lower") != values.shape:
+                raise ShapeError(
+                    f"lower[{r}] has shape {np.shape(bounds)} for {values.size} simplices; give "
+                    "one number for each, in the order of `values`"
+                )
+            lower.append(np.asarray(bounds, np.float64))
+            above = ~(lower[r] <= values)
+            if above.any():
+                i = int(np.argmax(above))
+                raise FiltrationError(
+                    f"lower bounds are no higher than values, but lower[{r}][{i}] is "
+                    f"{lower[r][i]} and the value {values[i]}; give -inf where none is known"
+                )
+        return lower
+
     def _check_dimension(self, r: int, lowest: int) -> None:
         if not is_whole(r):
             raise DimensionError(f"a dimension is a whole number, got {r!r}; round it")
@@ -292,11 +326,11 @@ class FilteredComplex:
             )
 
 
-def _shape(r: int, given: ArrayLike) -> tuple[int, ...]:
+def _shape(r: int, given: ArrayLike, name: str = "values") -> tuple[int, ...]:
     try:
         return np.shape(given)
     except ValueError:
-        raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
+        raise ShapeError(f"{name}[{r}] is ragged; give one number for each simplex") from None
 
 
 def _read(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction.barcodes.barcode_file import VERSIONS, IndexRecord, read_barcode, write_barcode
 from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
+from reduction.barcodes.bounds import Bounds, checked_bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
 from reduction.barcodes.text_table import table
@@ -58,6 +59,8 @@ class Barcode:
     field  the prime p of the coefficients Z/p
     ends   for each index the critical points at which its bars begin and end, in the order of the
            bars given; None if they are unknown
+    bounds for each index the lowest deaths of its bars, in the order of the bars given, and a bound
+           on the error; None if they are unknown
 
     Rows are sorted by birth, then death, then the colexicographic order of the simplices that begin
     the bars; no simplex begins, or ends, two of an index. Arrays are copied and read-only.
@@ -70,6 +73,7 @@ class Barcode:
     field: int
     _pairs: tuple[Pairs | Located, ...]
     _ends: tuple[BarEnds, ...]  # empty where they are unknown
+    _bounds: tuple[Bounds, ...]  # empty where they are unknown
     _cycles: Cycles | None  # of the complex, where pairs are Located; None if there is none
 
     def __init__(
@@ -78,6 +82,7 @@ class Barcode:
         pairs: Sequence[tuple[ArrayLike, ArrayLike]],
         field: int,
         ends: Sequence[tuple[Ends, Ends]] | None = None,
+        bounds: Sequence[tuple[ArrayLike, float]] | None = None,
     ) -> None:
         remedy = "give one for every index"
         counts = length_of("bars", bars, remedy), length_of("pairs", pairs, remedy)
@@ -89,24 +94,32 @@ class Barcode:
         rows = [checked_bars(given, f"bars[{r}]") for r, given in enumerate(bars)]
         checked = [_checked_pairs(r, pair, rows[r]) for r, pair in enumerate(pairs)]
         found = [] if ends is None else checked_ends(ends, rows)
+        bounded = [] if bounds is None else checked_bounds(bounds, rows)
         for r, (births, deaths) in enumerate(checked):
             order = np.lexsort((*births.T, rows[r][:, 1], rows[r][:, 0]))
             rows[r], checked[r] = rows[r][order], Pairs(births[order], deaths[order])
             if found:
                 found[r] = BarEnds(*(side.taken(order) for side in found[r]))
+            if bounded:
+                bounded[r] = bounded[r].taken(order)
             for array in (rows[r], *checked[r]):
                 array.flags.writeable = False
-        self._hold(tuple(rows), prime(field), tuple(checked), tuple(found), None)
+        self._hold(tuple(rows), prime(field), tuple(checked), tuple(found), tuple(bounded), None)
 
     @classmethod
     def located(
-        cls, bars: Sequence[Bars], pairs: Sequence[Located], field: int, cycles: Cycles
+        cls,
+        bars: Sequence[Bars],
+        pairs: Sequence[Located],
+        field: int,
+        cycles: Cycles,
+        bounds: Sequence[Bounds],
     ) -> "Barcode":
         """A barcode from bars in order and the positions of their simplices, not checked."""
         barcode = object.__new__(cls)
         for rows in bars:
             rows.flags.writeable = False
-        barcode._hold(tuple(bars), field, tuple(pairs), (), cycles)
+        barcode._hold(tuple(bars), field, tuple(pairs), (), tuple(bounds), cycles)
         return barcode
 
     @classmethod
@@ -132,7 +145,8 @@ class Barcode:
                 for r, record in enumerate(records)
             ]
             ends = [record.ends for record in records if record.ends is not None]
-            return cls(bars, pairs, field, ends or None)
+            bounds = [record.bounds for record in records if record.bounds is not None]
+            return cls(bars, pairs, field, ends or None, bounds or None)
 
     def save(self, path: str | Path) -> None:
         """Write UTF-8 JSON, from which `load` restores every bit; overwrites.
@@ -145,6 +159,7 @@ class Barcode:
                 pairs.births.tolist(),
                 [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
                 self.ends(r),
+                self.bounds(r),
             )
             for r, bars in enumerate(self.bars)
             for pairs in [self.pairs(r)]
@@ -188,8 +203,43 @@ class Barcode:
         """
         barcode = object.__new__(Barcode)
         checked = tuple(checked_ends(ends, self.bars))
-        barcode._hold(self.bars, self.field, self._pairs, checked, self._cycles)
+        barcode._hold(self.bars, self.field, self._pairs, checked, self._bounds, self._cycles)
         return barcode
+
+    def bounds(self, r: int) -> Bounds | None:
+        """The lowest deaths of the bars of index r, and the bound on its error; None if they are
+        unknown. Raises DimensionError."""
+        self._index(r)
+        return self._bounds[r] if self._bounds else None
+
+    def with_bounds(self, bounds: Sequence[tuple[ArrayLike, float]]) -> "Barcode":
+        """The same bars with bounds, given for each index.
+
+        Rows are those of `self[r]`; a lowest death is no lower than the birth and no higher than
+        the death, an error not negative. Raises ShapeError, BarcodeError.
+        """
+        barcode = object.__new__(Barcode)
+        checked = tuple(checked_bounds(bounds, self.bars))
+        barcode._hold(self.bars, self.field, self._pairs, self._ends, checked, self._cycles)
+        return barcode
+
+    def error(self, r: int) -> float:
+        """A bound on the bottleneck distance of Barcode^r to that of perfectly optimised simplices.
+
+        The values of simplices are the largest loss on their best maps so far; with better maps
+        they are lower, but never lower than the highest vertex, nor the barcode farther away than
+        this bound. It falls with every simplex that is improved, and says nothing of minima that
+        are not among the vertices. inf where nothing is known: where the loss is not finite on a
+        simplex, or was only sampled. See `reduction.barcodes.bounds`. Raises DimensionError;
+        BarcodeError for a barcode without bounds, as one of any other complex is.
+        """
+        found = self.bounds(r)
+        if found is None:
+            raise BarcodeError(
+                "an error belongs to values of optimised simplices, this barcode has no bounds; "
+                "ask the barcode of a LossComplex, or give `FilteredComplex.barcode` lower bounds"
+            )
+        return found.error
 
     def cycle(self, r: int, i: int) -> Chain:
         """A representative cycle of bar i of index r, `self[r][i]`.
@@ -245,7 +295,8 @@ class Barcode:
 
         Where there are ends, it marks those that are not certified.
         """
-        return table(self.field, self.bars, [self.pairs(r) for r in range(len(self))], self._ends)
+        pairs = [self.pairs(r) for r in range(len(self))]
+        return table(self.field, self.bars, pairs, self._ends, self._bounds)
 
     def _hold(
         self,
@@ -253,6 +304,7 @@ class Barcode:
         field: int,
         pairs: tuple[Pairs | Located, ...],
         ends: tuple[BarEnds, ...],
+        bounds: tuple[Bounds, ...],
         cycles: Cycles | None,
     ) -> None:
         for name, value in (
@@ -260,6 +312,7 @@ class Barcode:
             ("field", field),
             ("_pairs", pairs),
             ("_ends", ends),
+            ("_bounds", bounds),
             ("_cycles", cycles),
         ):
             object.__setattr__(self, name, value)

@@ -1,7 +1,8 @@
-"""The file of a barcode: JSON of bars, birth and death simplices, and critical points.
+"""The file of a barcode: JSON of bars, birth and death simplices, critical points, and bounds.
 
-Version 1 has no critical points of births and deaths, version 2 has them for every index. The
-checksum may be left out by whoever writes one by hand.
+Version 1 has no critical points of births and deaths, version 2 has them for every index; version 3
+has bounds for every index, and critical points for every one or for none. The checksum may be left
+out by whoever writes one by hand.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.errors import DataError
 from reduction.files import check_tag, sealed, unsealed, write
@@ -20,7 +22,13 @@ from reduction.files import check_tag, sealed, unsealed, write
 FORMAT = "loss-barcodes barcode"
 VERSION = 1
 WITH_ENDS = 2  # of a barcode with the critical points where its bars begin and end
-VERSIONS = f"{VERSION} or {WITH_ENDS}"
+WITH_BOUNDS = 3
+PARTS = {  # whether there are ends, and bounds
+    VERSION: {(False, False)},
+    WITH_ENDS: {(True, False)},
+    WITH_BOUNDS: {(False, True), (True, True)},
+}
+VERSIONS = f"{VERSION}, {WITH_ENDS} or {WITH_BOUNDS}"
 
 
 class IndexRecord(NamedTuple):
@@ -30,13 +38,15 @@ class IndexRecord(NamedTuple):
     births: list[list[int]]  # r + 1 vertex labels of the simplex that begins each bar
     deaths: list[list[int] | None]  # r + 2 labels of the simplex that ends it
     ends: BarEnds | None  # of every index, or of none
+    bounds: Bounds | None  # likewise
 
 
 def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) -> None:
     """Write the bars of each index; a float as the shortest decimal that reads back as the same."""
+    version = WITH_ENDS if any(record.ends for record in indices) else VERSION
     document = {
         "format": FORMAT,
-        "version": WITH_ENDS if any(record.ends for record in indices) else VERSION,
+        "version": WITH_BOUNDS if any(record.bounds for record in indices) else version,
         "field": field,
         "indices": [_index_document(record) for record in indices],
     }
@@ -49,29 +59,40 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     """
     document = json.loads(content.decode("utf-8"))
     version = document["version"]
-    check_tag(document["format"], version, FORMAT, VERSION, WITH_ENDS)
+    check_tag(document["format"], version, FORMAT, VERSION, WITH_ENDS, WITH_BOUNDS)
     document = unsealed(document, required=False)
     if set(document) != {"format", "version", "field", "indices"}:
         raise DataError(f"it has other parts than it should: {sorted(document)}")
+    parts = {("ends" in record, "bounds" in record) for record in _listed(document["indices"])}
+    if len(parts) > 1 or not parts <= PARTS[version]:
+        raise DataError(f"all indices have the same parts, those of version {version}")
     records: list[IndexRecord] = []
     for r, record in enumerate(_listed(document["indices"])):
-        if ("ends" in record) != (version == WITH_ENDS):
-            raise DataError(f"indices have ends in version {WITH_ENDS} only, and all of them")
         bars = [
             (_number(birth), None if death is None else _number(death))
             for birth, death in _listed(record["bars"])
         ]
         births = [_labels(row, r + 1) for row in _listed(record["births"])]
         deaths = [row if row is None else _labels(row, r + 2) for row in _listed(record["deaths"])]
-        ends = None
-        if version == WITH_ENDS:
+        ends, bounds = None, None
+        if "ends" in record:
             ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))
-        records.append(IndexRecord(bars, births, deaths, ends))
+        if "bounds" in record:
+            bounds = _bounds(record["bounds"])
+        records.append(IndexRecord(bars, births, deaths, ends, bounds))
     return document["field"], records
 
 
 def _index_document(record: IndexRecord) -> dict[str, Any]:
     document = record._asdict()
+    if record.bounds is None:
+        del document["bounds"]
+    else:
+        lowest, error = record.bounds
+        document["bounds"] = {
+            "lowest_deaths": [_finite(death) for death in lowest.tolist()],
+            "error": _finite(error),
+        }
     if record.ends is None:
         del document["ends"]
     else:
@@ -103,6 +124,17 @@ def _ends(document: dict[str, Any]) -> Ends:
         _matrix(document["eigenvalues"], document["e"]),
         np.array(morse, np.int64),
     )
+
+
+def _bounds(document: dict[str, Any]) -> Bounds:
+    """The bounds of a document that `_index_document` made. Raises anything."""
+    lowest, error = document["lowest_deaths"], document["error"]
+    deaths = [math.inf if death is None else _number(death) for death in _listed(lowest)]
+    return Bounds(np.array(deaths, np.float64), math.inf if error is None else _number(error))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _nullable(row: list[float]) -> list[float | None]:

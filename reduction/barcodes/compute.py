@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.barcodes.barcode import Barcode, Located
+from reduction.barcodes.bounds import Bounds, error_bound, frozen, lowest_deaths
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import bars_order
 from reduction.persistence.cycles import Cycles
@@ -14,19 +15,29 @@ from reduction.threads import even_bounds, spread
 
 
 def barcode_of_pairs(
-    filtration: Filtration, pairings: Sequence[Pairing], p: int, *, keep_zero: bool
+    filtration: Filtration,
+    pairings: Sequence[Pairing],
+    p: int,
+    *,
+    keep_zero: bool,
+    lower: Sequence[NDArray[np.float64]] | None = None,
 ) -> Barcode:
     """The barcode of a filtration, from the persistence pairs over Z/p of the indices 0, 1, ...
 
+    lower  for each dimension (m_r,), lower bounds of the values; None: bars have no bounds
     Values are copied from the filtration, never computed, so equal bars are equal bits.
     """
     bars: list[NDArray[np.float64]] = []
     located: list[Located] = []
+    bounds: list[Bounds] = []
     for r, pairing in enumerate(pairings):
         births, deaths, values = _bars(filtration, r, pairing, keep_zero=keep_zero)
         bars.append(values)
         located.append(Located(filtration.simplices, r, births, deaths))
-    return Barcode.located(bars, located, p, Cycles(filtration, p))
+        if lower is not None:
+            lowest = lowest_deaths(filtration, r, p)[births]
+            bounds.append(Bounds(frozen(lowest), error_bound(filtration, r, pairing, lower, p)))
+    return Barcode.located(bars, located, p, Cycles(filtration, p), bounds)
 
 
 def _bars(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction.barcodes.bars import Bars, as_text, finite_bars
+from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, uncertified
 
@@ -19,26 +20,36 @@ LEGEND = (
 )
 
 
+BOUNDS_LEGEND = (
+    "lowest: the death, if the simplices one dimension higher were perfect; error: bound on the "
+    "bottleneck distance, if all were"
+)
+
+
 def table(
     field: int,
     bars: Sequence[Bars],
     pairs: Sequence[tuple[Rows, Rows]],
     ends: Sequence[BarEnds],
+    bounds: Sequence[Bounds] = (),
 ) -> str:
     """Index by index count, essential, longest and W_inf; then bar after bar.
 
-    pairs  vertex labels of the birth and death simplices of each index
-    ends   of each index, or empty
+    pairs   vertex labels of the birth and death simplices of each index
+    ends    of each index, or empty
+    bounds  of each index, or empty: the error of each index, and the lowest death of each bar
     Where there are ends, also how many births and finite deaths of each index are certified, a mark
     on each that is not, and Morse index and gradient norm at both ends of each bar.
     """
-    lines = [f"coefficients Z/{field}", "", *_summary(bars, ends)]
+    lines = [f"coefficients Z/{field}", "", *_summary(bars, ends, bounds)]
     precision = _precision(bars)
     for r, (rows, simplices) in enumerate(zip(bars, pairs, strict=True)):
         lines += ["", f"index {r}" + ("" if len(rows) else ": no bars")]
         if len(rows):
-            lines += _rows(rows, simplices, ends[r] if ends else None, *precision)
-    return "\n".join([*lines, "", LEGEND] if ends else lines)
+            critical, lowest = ends[r] if ends else None, bounds[r] if bounds else None
+            lines += _rows(rows, simplices, critical, lowest, precision)
+    legends = [LEGEND] * bool(ends) + [BOUNDS_LEGEND] * bool(bounds)
+    return "\n".join([*lines, "", *legends] if legends else lines)
 
 
 class Summary(NamedTuple):
@@ -61,32 +72,40 @@ def summary(r: int, bars: Bars) -> Summary:
     return Summary(len(bars), len(bars) - len(finite), longest, distance)
 
 
-def _summary(bars: Sequence[Bars], ends: Sequence[BarEnds]) -> list[str]:
+def _summary(bars: Sequence[Bars], ends: Sequence[BarEnds], bounds: Sequence[Bounds]) -> list[str]:
     """A header, and one line for each index."""
     header = "index   bars  essential     longest       W_inf"
-    lines = [header + ("  certified" if ends else "")]
+    lines = [header + ("       error" if bounds else "") + ("  certified" if ends else "")]
     for r, rows in enumerate(bars):
         found = summary(r, rows)
         share = f"{ends[r].certified.sum()}/{np.isfinite(rows).sum()}" if ends else ""
         lines.append(
             f"{r:5} {found.bars:6} {found.essential:10} "
-            f"{found.longest:>11} {found.w_inf:11.6g}" + (f"{share:>11}" if ends else "")
+            f"{found.longest:>11} {found.w_inf:11.6g}"
+            + (f"{bounds[r].error:12.6g}" if bounds else "")
+            + (f"{share:>11}" if ends else "")
         )
     return lines
 
 
 def _rows(
-    bars: Bars, pairs: tuple[Rows, Rows], ends: BarEnds | None, scale: float, digits: int
+    bars: Bars,
+    pairs: tuple[Rows, Rows],
+    ends: BarEnds | None,
+    bounds: Bounds | None,
+    precision: tuple[float, int],
 ) -> list[str]:
     """A header, and one line for each bar of an index; values of a size and digits of them."""
     longest = float(np.diff(finite_bars(bars)).max(initial=0.0))  # beside which lengths may vanish
     marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
     middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
+    if bounds:
+        middle = [low + rest for low, rest in zip(_lowest(bounds, precision), middle, strict=True)]
     blank = " " if ends else ""
     texts = [
         [
-            as_text(birth, scale, digits),
-            as_text(death, scale, digits),
+            as_text(birth, *precision),
+            as_text(death, *precision),
             as_text(death - birth, longest),
         ]
         for birth, death in bars.tolist()
@@ -103,6 +122,13 @@ def _rows(
             f"{shown}{_name(born)}{end}"
         )
     return lines
+
+
+def _lowest(bounds: Bounds, precision: tuple[float, int]) -> list[str]:
+    """A header, and the lowest death of each bar."""
+    texts = [as_text(death, *precision) for death in bounds.lowest_deaths.tolist()]
+    width = max(11, *map(len, texts), 0)
+    return [f"{text:>{width}}  " for text in ("lowest", *texts)]
 
 
 def _precision(bars: Sequence[Bars]) -> tuple[float, int]:

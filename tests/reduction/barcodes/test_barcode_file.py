@@ -283,11 +283,11 @@ OF_ENDS = [
 def test_what_contradicts_itself_is_refused(
     tmp_path: Path, make: Callable[[], Barcode], change: Change
 ) -> None:
-    refusal = r"barcode.json is no barcode of version 1 or 2, .*; save it anew"
+    refusal = r"barcode.json is no barcode of version 1, 2 or 3, .*; save it anew"
     with pytest.raises(DataError, match=refusal):
         load_changed(tmp_path / "barcode.json", make(), change)
 
 
 def test_ends_do_not_pass_for_version_1(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="indices have ends in version 2 only"):
+    with pytest.raises(DataError, match="all indices have the same parts, those of version 1"):
         load_changed(tmp_path / "barcode.json", mixed(), _set("version", to=1))

@@ -1,0 +1,142 @@
+"""Bounds on a barcode whose filtration values may still fall.
+
+Where the value of a simplex is what its best map so far attains, a better map makes it lower, but
+never lower than a known bound l. Let u be the values that are known and v those of the best maps,
+l <= v <= u. By the stability theorem (Cohen-Steiner, Edelsbrunner & Harer 2007, "Stability of
+persistence diagrams") the barcodes of index r of two filtrations of one complex are no farther
+apart than their values on simplices of the dimensions r and r + 1. An (r+1)-simplex whose boundary
+bounds already without it, at the level b, ends no bar; its value may be replaced by min(u, b) and
+the barcode of index r stays. Both for u and for v, whose level is no higher than b and no lower
+than l, so that
+
+    bottleneck distance <= max over r-simplices of u - l, over (r+1)-simplices of min(u, b) - l.
+
+With the r-simplices as they are, the death of each bar is lowest where all (r+1)-simplices have the
+value of their highest facet: the boundaries at every level are then most, and the birth of a bar,
+its youngest r-simplex, is the youngest of a boundary no later.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduction.barcodes.bars import Bars
+from reduction.errors import BarcodeError, ShapeError
+from reduction.filtrations.filtration import Filtration
+from reduction.filtrations.simplices import Complete, Listed
+from reduction.persistence.boundary_reduction import ReducedBoundary
+from reduction.persistence.cohomology import pairings
+from reduction.persistence.pairs import Pairing
+from reduction.validation import length_of
+
+Floats = NDArray[np.float64]
+
+
+class Bounds(NamedTuple):
+    """Bounds on the bars of one index, in units of the loss.
+
+    lowest_deaths  (m,) float64, of each bar: the lowest death that lower values of the simplices
+                   one dimension higher could give it, all others as they are; inf where it has none
+    error          bound on the bottleneck distance to the barcode of any filtration between the
+                   lower bounds and the values; inf where there is none
+    """
+
+    lowest_deaths: Floats
+    error: float
+
+    def taken(self, order: NDArray[np.int64]) -> "Bounds":
+        """The bounds of the bars at the rows `order`, (m',) positions, in that order."""
+        return self._replace(lowest_deaths=frozen(self.lowest_deaths[order]))
+
+
+def checked_bounds(bounds: Sequence[tuple[ArrayLike, float]], bars: Sequence[Bars]) -> list[Bounds]:
+    """The bounds of each index, checked against its bars. Raises ShapeError, BarcodeError."""
+    remedy = "give lowest deaths and an error for every index"
+    if (count := length_of("bounds", bounds, remedy)) != len(bars):
+        raise ShapeError(f"bounds has {count} indices and the barcode {len(bars)}; {remedy}")
+    return [
+        _checked(f"bounds[{r}]", *given) for r, given in enumerate(zip(bounds, bars, strict=True))
+    ]
+
+
+def _checked(name: str, given: tuple[ArrayLike, float], bars: Bars) -> Bounds:
+    if length_of(name, given, "give lowest deaths and an error") != 2:
+        raise ShapeError(f"{name} has {len(given)} parts; give two, lowest deaths and an error")
+    lowest, error = given
+    try:
+        deaths = np.array(lowest, np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(f"lowest deaths of {name} are no numbers; give one for each bar") from None
+    if deaths.shape != (len(bars),):
+        raise ShapeError(
+            f"lowest deaths of {name} have shape {deaths.shape} for {len(bars)} bars; give one for "
+            "each"
+        )
+    wrong = ~((bars[:, 0] <= deaths) & (deaths <= bars[:, 1])) | (
+        np.isinf(deaths) != np.isinf(bars[:, 1])
+    )
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise BarcodeError(
+            f"a lowest death lies between birth and death, but that of bar {i} of {name} is "
+            f"{deaths[i]} for {bars[i].tolist()}; give one that does"
+        )
+    if not isinstance(error, float | int) or not error >= 0:
+        raise BarcodeError(
+            f"an error is not negative, but that of {name} is {error!r}; give a bound, or inf"
+        )
+    return Bounds(frozen(deaths), float(error))
+
+
+def frozen(deaths: Floats) -> Floats:
+    """Lowest deaths, read-only."""
+    deaths.flags.writeable = False
+    return deaths
+
+
+def error_bound(
+    filtration: Filtration, r: int, pairing: Pairing, lower: Sequence[Floats], p: int
+) -> float:
+    """The bound on the bottleneck distance in index r, see this file.
+
+    pairing  of index r, over Z/p
+    lower    for each dimension (m_r,), lower bounds of the values
+    """
+    error = float((filtration.values[r] - lower[r]).max(initial=0.0))
+    if r == filtration.dim:
+        return error
+    values, least, ends = filtration.values[r + 1], lower[r + 1], pairing.deaths
+    error = max(error, float((values - least)[ends].max(initial=0.0)))
+    others = np.setdiff1d(np.arange(values.size), ends, assume_unique=True)
+    latest = float(values[ends].max(initial=-np.inf))  # boundaries bound at that level
+    gaps = np.minimum(values[others], latest) - least[others]
+    reduced = None
+    for gap, simplex in sorted(zip((-gaps).tolist(), others.tolist(), strict=True)):
+        if -gap <= error:
+            break
+        reduced = reduced or ReducedBoundary(filtration, r + 1, pairing, p, chains=True)
+        chain = reduced.cycle(simplex).positions
+        level = float(values[chain[chain != simplex]].max(initial=-np.inf))
+        error = max(error, level - float(least[simplex]))
+    return error
+
+
+def lowest_deaths(filtration: Filtration, r: int, p: int) -> Floats:
+    """(m_r,): the lowest death of the class that each r-simplex begins, inf where it begins none
+    that ends; see this file.
+    """
+    found = np.full(filtration.values[r].size, np.inf)
+    if r == filtration.dim:
+        return found
+    highest = filtration.values[r][filtration.facets(r + 1)].max(axis=1, initial=-np.inf)
+    simplices = filtration.simplices
+    if isinstance(simplices, Complete):
+        simplices = Complete(simplices.labels, r + 1)
+    else:
+        simplices = Listed(simplices.vertices[: r + 2], simplices.all_facets[: r + 2])
+    lowest = Filtration(simplices, (*filtration.values[: r + 1], highest))
+    births, deaths = pairings(lowest, p, r)[r]
+    found[births[: deaths.size]] = highest[deaths]
+    return found
