@@ -24,6 +24,8 @@ from reduction.memory import require
 from reduction.validation import as_bool, as_integer, short_repr
 from simplicial import Algorithm1, Barycentric, Evaluation, Minima, Recipe
 from simplicial.construction.executors import check_workers
+from simplicial.construction.polishing import Polish, as_polish
+from simplicial.construction.polishing import polish as polished
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
@@ -40,6 +42,7 @@ def train_minima(
     *,
     recipe: Recipe | None = None,
     init: Callable[[], nn.Module] | None = None,
+    polish: bool | Polish = False,
     align: bool = False,
     seed: int = 0,
     memory: int | str = MEMORY,
@@ -57,6 +60,8 @@ def train_minima(
     init      makes a freshly initialised network of the loss's architecture, with the buffers and
               frozen parameters of its model; None: that model, each module initialised anew by its
               own `reset_parameters`
+    polish    whether each is then lowered on the exact loss until its gradient is small, see
+              `simplicial.polish`; or its options
     align     whether their hidden units are then permuted so that they come near the first one; see
               `nets.symmetry.align`
     seed      non-negative; network i depends on the seed and i alone
@@ -79,7 +84,7 @@ def train_minima(
     as_integer("n", n, 1)
     as_integer("seed", seed, 0)
     memory = byte_count(memory)
-    progress = as_bool("progress", progress)
+    progress, polishing = as_bool("progress", progress), as_polish(polish)
     check_recipe(recipe)
     if as_bool("align", align):
         alignment.check_alignable(loss)  # refused before anything is trained
@@ -94,8 +99,10 @@ def train_minima(
             settings = _settings(loss, points, recipe, options)
             folder.match_settings("minima", settings, record_name(0))
         scheduler = Scheduler(Algorithm1(recipe=recipe), folder, executor, batch, progress)
-        state = scheduler.run(state)
-    minima = _minima(state)
+        minima = _minima(scheduler.run(state))
+        if polishing is not None:
+            work: dict[str, Any] = {"store": folder, "executor": executor, "progress": progress}
+            minima = polished(minima, polishing, memory=memory, **work)
     return alignment.align(minima, seed=seed, memory=memory) if align else minima
 
 

@@ -1,6 +1,7 @@
 from simplicial.build import build_complex
 from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
+from simplicial.construction.polishing import Polish, polish
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.loss import Evaluation, Loss
@@ -42,6 +43,7 @@ __all__ = [
     "OptimisedSimplex",
     "Optimizer",
     "PlaneSamples",
+    "Polish",
     "Recipe",
     "RunError",
     "Samples",
@@ -60,6 +62,7 @@ __all__ = [
     "plot_plane",
     "plot_samples",
     "plot_triangle",
+    "polish",
     "sample_plane",
     "with_saddles",
 ]

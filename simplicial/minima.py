@@ -12,9 +12,9 @@ from torch import Tensor
 from reduction import OptionError, ShapeError
 from reduction.validation import short_repr
 from simplicial.errors import LossError
-from simplicial.evaluation import check_callable, evaluate
+from simplicial.evaluation import check_callable, evaluate, values_and_gradients
 from simplicial.loss import Evaluation, Loss, ParametrizedLoss
-from simplicial.options import MEMORY
+from simplicial.options import MEMORY, byte_count
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 
@@ -88,6 +88,15 @@ class Minima:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def gradient_norms(self, memory: int | str = MEMORY) -> NDArray[np.float64]:
+        """Norms (n,) of the loss's exact gradients at the points, which are 0 at true minima.
+
+        memory  bytes, or "4GB", for a batch of points
+        Computed anew at each call. Raises LossError for a loss that torch cannot differentiate.
+        """
+        gradients = values_and_gradients(self.loss, self.points, byte_count(memory)).gradients
+        return np.array([float(gradient.double().norm()) for gradient in gradients])
 
     def joined(self, other: "Minima") -> "Minima":
         """These points and those of `other`, such as saddles, of which nothing is evaluated again.

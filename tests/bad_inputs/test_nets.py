@@ -236,6 +236,7 @@ MINIMA = (
           "store": (5, "", "a\0b"),
           "executor": (5, "processes"),
           "batch": (0.5, "1", True, 0, -2),
+          "polish": (1, 1e-6, None, "yes"),
       }.items()),
     Row("train_minima", lambda g, _: trained(g, executor=ThreadPoolExecutor(1)), OptionError,
         "must be processes"),

@@ -42,6 +42,7 @@ from simplicial import (
 )
 from simplicial.landscapes import Landscape, himmelblau
 from tests.bad_inputs.plane import PLANE
+from tests.bad_inputs.polishing import POLISHING
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -364,7 +365,7 @@ SIMPLICES_AND_PICTURES = (
         "of type Axes", NO_AXES),
 )  # fmt: skip
 
-TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE)
+TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE, *POLISHING)
 
 HANDED = {
     "configure_process",
