@@ -39,7 +39,8 @@ class LossComplex:
     resolution      of the lattice on which Algorithm 2 took the maxima
     simplices       for each dimension: vertices and rows of the control points
     control_points  (K, d)
-    interiors       for each dimension from 1 on: the loss inside the simplices
+    interiors       for each dimension from 1 on: the loss inside the simplices, and what their
+                    maxima may be too low by
     certificates    for each dimension from 0 on: critical points nearby; None if none were sought
     maxima          for each dimension: the largest loss found on each simplex, faces included; inf
                     where it is not finite on the simplex
@@ -83,6 +84,32 @@ class LossComplex:
         """The simplices (m, r+1) of each dimension on which the loss is not finite."""
         pairs = zip(self.simplices, self.values, strict=True)
         return tuple(of.vertices[np.isinf(values)] for of, values in pairs)
+
+    @property
+    def error_bounds(self) -> tuple[Floats, ...]:
+        """What `maxima` may be too low by, of each dimension: the tolerance of refined ones, or
+        more where the refinement budget ended them or those of a face; inf of sampled ones. By the
+        rule of refined maxima, which is an estimate and no proof.
+        """
+        reach = [self.maxima[0]]
+        for of, maxima, interior in zip(
+            self.simplices[1:], self.maxima[1:], self.interiors, strict=True
+        ):
+            own = maxima + interior.error_bounds
+            reach.append(filtration_values(own, of.vertices, reach[-1]))
+        missing = map(np.isinf, self.maxima)
+        pairs = zip(reach, self.maxima, missing, strict=True)
+        return tuple(
+            np.where(no_value, np.inf, high - np.where(no_value, 0.0, maxima))
+            for high, maxima, no_value in pairs
+        )
+
+    @property
+    def exhausted(self) -> tuple[NDArray[np.int64], ...]:
+        """The simplices (m, r+1) of each dimension whose refined maxima the budget ended."""
+        none = np.zeros(len(self.minima), dtype=bool)
+        ended = [none, *(interior.exhausted for interior in self.interiors)]
+        return tuple(of.vertices[rows] for of, rows in zip(self.simplices, ended, strict=True))
 
     def save(self, path: str | Path) -> None:
         """Write everything but the loss to an npz file; overwrites."""

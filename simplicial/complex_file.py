@@ -33,7 +33,8 @@ from simplicial.minima import Minima
 from simplicial.options import usable_device
 
 FORMAT = "loss-barcodes loss complex"
-VERSION = 2
+VERSION = 3
+READABLE = (2, VERSION)  # 2 has no error bounds of maxima: they may be too low by any amount
 BARYCENTRIC = 1e-9  # rounding of the sum of barycentric coordinates
 SAME = 1e-4  # relative change of a loss on another device, or by another number of threads
 
@@ -68,6 +69,8 @@ def write_complex(path: str | Path, parts: Parts) -> None:
         arrays |= {
             f"largest_{r}": interior.maxima.values,
             f"place_{r}": interior.maxima.barycentric,
+            f"error_bounds_{r}": interior.error_bounds,
+            f"exhausted_{r}": interior.exhausted,
         }
         if interior.samples is not None:
             arrays[f"loss_{r}"] = interior.samples.loss
@@ -119,7 +122,7 @@ class _Geometry(NamedTuple):
 
 def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
     """Values at the vertices (n,) and the other parts, checked. Raises anything: see `refusing`."""
-    check_tag(archive["format"].item(), archive["version"].item(), FORMAT, VERSION)
+    check_tag(archive["format"].item(), archive["version"].item(), FORMAT, *READABLE)
     segments = archive["segments"].item()
     max_dim = as_integer("max_dim", archive["max_dim"].item(), 1)
     if max_dim > len(archive.files):  # or names alone would fill the memory
@@ -172,7 +175,10 @@ def _names(archive: Any, max_dim: int) -> set[str]:
     names = {"format", "version", "segments", "resolution", "max_dim", "values", "pool"}
     names |= {"evaluations"}
     dims = range(1, max_dim + 1)
-    names |= {f"{part}_{r}" for part in ("largest", "place") for r in dims}
+    parts = ["largest", "place"]
+    if archive["version"].item() != READABLE[0]:
+        parts += ["error_bounds", "exhausted"]
+    names |= {f"{part}_{r}" for part in parts for r in dims}
     optional = {f"{part}_{r}" for part in ("loss", "accuracy") for r in dims}
     optional |= {name for name in archive if name.startswith("certificate_")}
     return names | (optional & set(archive))
@@ -209,8 +215,9 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
         raise DataError(f"its place_{r} has rows that are negative, or have not the sum 1")
     maxima = Maxima(largest, barycentric)
     evaluations = as_integer("evaluations", archive["evaluations"][r - 1].item(), 0)
+    bounds = _bounds(archive, r, m)
     if f"loss_{r}" not in archive:
-        return Interior(maxima, None, evaluations)
+        return Interior(maxima, None, evaluations, *bounds)
     scored = f"accuracy_{r}" in archive
     accuracy = _floats(archive, f"accuracy_{r}", (m, points)) if scored else None
     losses = _floats(archive, f"loss_{r}", (m, points), infinite=True)
@@ -218,7 +225,20 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
         raise DataError(f"its loss_{r} is infinite elsewhere than its largest_{r}")
     if (losses.max(axis=1) > largest).any():
         raise DataError(f"its loss_{r} exceeds the maxima in its largest_{r}")
-    return Interior(maxima, Evaluation(losses, accuracy), evaluations)
+    return Interior(maxima, Evaluation(losses, accuracy), evaluations, *bounds)
+
+
+def _bounds(archive: Any, r: int, m: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Error bounds of the maxima of m simplices of dimension r, and whether the budget ended them."""
+    if f"error_bounds_{r}" not in archive:
+        return np.full(m, np.inf), np.zeros(m, dtype=bool)
+    error_bounds = _floats(archive, f"error_bounds_{r}", (m,), infinite=True)
+    exhausted = archive[f"exhausted_{r}"]
+    if exhausted.shape != (m,) or exhausted.dtype != np.bool_:
+        raise DataError(f"its exhausted_{r} is {exhausted.dtype} of shape {exhausted.shape}")
+    if (error_bounds < 0).any() or np.isinf(error_bounds[exhausted]).any():
+        raise DataError(f"its error_bounds_{r} are negative, or infinite where a budget ended them")
+    return error_bounds, exhausted
 
 
 def _all_certificates(

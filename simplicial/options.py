@@ -26,6 +26,8 @@ class BuildOptions:
     seed        non-negative
     memory      bytes for a batch of points, never the result
     threads     that torch takes: sums of other numbers of threads may differ in their last bits
+    refinement_budget  gradients that the refined maximum of a simplex may take, at least 1; None:
+                `simplicial.maxima.budget.default_budget`
     Raises OptionError for values out of range.
     """
 
@@ -34,6 +36,7 @@ class BuildOptions:
     seed: int
     memory: int = MEMORY
     threads: int = field(default_factory=torch.get_num_threads)
+    refinement_budget: int | None = None
 
     def __post_init__(self) -> None:
         as_integer("seed", self.seed, 0)
@@ -44,6 +47,13 @@ class BuildOptions:
                 f"tolerance must be a share of the loss's range above 0 and below 1, or None, got "
                 f"{short_repr(tolerance)}: change tolerance"
             )
+        if self.refinement_budget is not None:
+            as_integer("refinement_budget", self.refinement_budget, 1)
+            if tolerance is None:
+                raise OptionError(
+                    f"refinement_budget is for refined maxima, got {self.refinement_budget} with "
+                    "tolerance=None: leave one of them out"
+                )
 
 
 def byte_count(memory: int | str) -> int:

@@ -25,7 +25,7 @@ def certificates(state: ConstructionState, *, progress: bool) -> tuple[Certifica
     for r, simplices in enumerate(state.layout.simplices):
         which, maxima = _highest_inside(state, r)
         missed = MISSED * value_range if r else noise
-        error_bound = np.maximum(state.error_bounds[r][which], missed)
+        error_bound = np.maximum(_tolerances(state, r)[which], missed)
         title = f"{dimension_name(r)}: certificates"
         with progress_bar(title, len(which), progress) as bar:
             found.append(
@@ -49,8 +49,17 @@ def _highest_inside(state: ConstructionState, r: int) -> tuple[NDArray[np.int64]
         m = len(state.values[0])
         return np.arange(m), Maxima(state.values[0].copy(), np.ones((m, 1)))
     maxima = state.interiors[r - 1].maxima
-    margin = state.error_bounds[r] if state.options.tolerance is not None else 0.0
+    margin = _tolerances(state, r) if state.options.tolerance is not None else 0.0
     faces = maximum_over_facets(state.values[r - 1], state.layout.simplices[r].vertices)
     higher = maxima.values > faces + margin
     which = np.flatnonzero(higher & np.isfinite(maxima.values))
     return which, maxima.part(which)
+
+
+def _tolerances(state: ConstructionState, r: int) -> NDArray[np.float64]:
+    """Error bounds (m,) of r-simplices; 0 of those whose refinement the budget ended: the value that
+    was found is attained, and a critical point is measured against that alone.
+    """
+    if not r:
+        return state.error_bounds[0]
+    return np.where(state.interiors[r - 1].exhausted, 0.0, state.error_bounds[r])

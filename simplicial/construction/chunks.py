@@ -105,7 +105,9 @@ class ChunkResult:
     samples       the loss on the lattice, (m, p), and accuracy where it has one; None where not
                   kept; inf and 0 where the loss is not finite
     evaluations   (m,) int64, of the loss, for the maxima
-    error_bounds  (m,) float64, what `maxima` may be too low by; inf where they are sampled
+    error_bounds  (m,) float64, what the larger of `maxima` and those of the faces may be too low by;
+                  inf where they are sampled
+    exhausted     (m,) bool, whether the refinement budget ended `maxima`
     retried       (m,) bool, whether steps had to be smaller than asked for
     worsened      (m,) bool, whether training made one worse: it is its start, a vertex excepted
     failed        (m,) object, why there is no finite loss; empty where there is
@@ -117,6 +119,7 @@ class ChunkResult:
     samples: Evaluation | None
     evaluations: Ints
     error_bounds: Floats
+    exhausted: NDArray[np.bool_]
     retried: NDArray[np.bool_]
     worsened: NDArray[np.bool_]
     failed: NDArray[np.object_]
@@ -142,6 +145,7 @@ class ChunkResult:
             samples=samples,
             evaluations=np.zeros(m, np.int64),
             error_bounds=np.full(m, np.inf),
+            exhausted=np.zeros(m, dtype=bool),
             retried=np.full(m, chunk.trains),
             worsened=np.zeros(m, dtype=bool),
             failed=np.full(m, reason, object),

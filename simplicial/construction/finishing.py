@@ -143,7 +143,9 @@ def _with_starts(
     assert faces is not None, "faces stand still now, so that they are known"
     highest = np.maximum(result.maxima.values, faces)
     rounding = rounding_error(highest[:, None], start.control_points)
-    margin = np.where(np.isinf(result.error_bounds), rounding, result.error_bounds)
+    # a value that was found is one of the simplex, whatever else the budget has left out
+    unsure = np.isinf(result.error_bounds) | result.exhausted
+    margin = np.where(unsure, rounding, result.error_bounds)
     if start.problem.simplices.dim == 0:
         below = _is_below(loss, start, highest - margin, has_moved, stages)
         return replace(result, worsened=below)
@@ -219,12 +221,15 @@ def _measured(
 
 
 class _Found(NamedTuple):
-    """Maxima of m simplices, the values on their lattices, evaluations and error bounds (m,)."""
+    """Maxima of m simplices, the values on their lattices, evaluations (m,), error bounds (m,), and
+    whether the budget ended them (m,).
+    """
 
     maxima: Maxima
     samples: Evaluation | None
     evaluations: NDArray[np.int64]
     error_bounds: Floats
+    exhausted: NDArray[np.bool_]
 
 
 class _Evaluator(NamedTuple):
@@ -281,6 +286,7 @@ class _Evaluator(NamedTuple):
             samples=found.samples if chunk.keeps else None,
             evaluations=found.evaluations,
             error_bounds=found.error_bounds,
+            exhausted=found.exhausted,
             retried=np.zeros(m, dtype=bool),
             worsened=np.zeros(m, dtype=bool),
             failed=np.full(m, "", object),
@@ -301,7 +307,7 @@ class _Evaluator(NamedTuple):
         )
         m = len(simplices.vertices)
         each, unknown = np.full(m, found.evaluations // m), np.full(m, np.inf)
-        return _Found(found.maxima, found.samples, each, unknown)
+        return _Found(found.maxima, found.samples, each, unknown, np.zeros(m, dtype=bool))
 
     def _refined(
         self,
@@ -317,17 +323,21 @@ class _Evaluator(NamedTuple):
         on_lattice, dim = sampled.samples.loss, simplices.mesh.barycentric.shape[1] - 1
         around = np.append(simplices.at_controls.values[simplices.controls], on_lattice, axis=1)
         rounded = rounding_error(around, simplices.control_points)
-        error_bounds = np.maximum(options.tolerance * np.ptp(around, axis=1), rounded)
+        tolerance = np.maximum(options.tolerance * np.ptp(around, axis=1), rounded)
         refined = refined_maxima(
             self.loss,
             simplices,
             known=np.maximum(sampled.maxima.values, face_maxima),
-            tolerance=error_bounds,
+            tolerance=tolerance,
             memory=options.memory,
+            budget=options.refinement_budget,
             check_points=CheckPoints(interior_lattice(dim, options.resolution), on_lattice),
             stages=stages,
             on_evaluations=self.on_points,
         )
-        maxima = sampled.maxima.or_higher(refined.maxima)
-        evaluations = sampled.evaluations + refined.evaluations
-        return _Found(maxima, sampled.samples, evaluations, error_bounds)
+        return sampled._replace(
+            maxima=sampled.maxima.or_higher(refined.maxima),
+            evaluations=sampled.evaluations + refined.evaluations,
+            error_bounds=refined.error_bounds,
+            exhausted=refined.exhausted,
+        )

@@ -50,6 +50,8 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
         "vertices": vertices.tolist(),
         "largest": float(largest[0]) if np.isfinite(largest[0]) else None,
         "evaluations": int(one.evaluations[0]),
+        "error_bound": float(bound) if np.isfinite(bound := one.error_bounds[0]) else None,
+        "exhausted": bool(one.exhausted[0]),
         "retried": bool(one.retried[0]),
         "worsened": bool(one.worsened[0]),
         "failed": one.failed[0],
@@ -67,7 +69,8 @@ def from_record(
         kinds: dict[str, Any] = {"loss": float, "accuracy": float | None, "worsened": bool}
     else:
         right = number < len(vertices) and values.get("vertices") == vertices[number].tolist()
-        kinds = {"evaluations": int, "retried": bool, "worsened": bool, "failed": str}
+        flags = dict.fromkeys(("exhausted", "retried", "worsened"), bool)
+        kinds = {"evaluations": int, "failed": str} | flags
     right = right and all(k in values and isinstance(values[k], kind) for k, kind in kinds.items())
     shapes = {name: tuple(tensor.shape) for name, tensor in record.tensors.items()}
     if not right or shapes != _shapes(state, record.tensors):
@@ -108,6 +111,7 @@ def _vertex(record: Record) -> ChunkResult:
         samples=samples,
         evaluations=np.ones(1, np.int64),
         error_bounds=np.full(1, np.inf),
+        exhausted=np.zeros(1, np.bool_),
         retried=np.zeros(1, np.bool_),
         worsened=np.array([record.values["worsened"]]),
         failed=np.full(1, "", object),
@@ -129,6 +133,7 @@ def _simplex(record: Record, *, gradients: bool) -> ChunkResult:
         samples=samples,
         evaluations=np.array([values["evaluations"]]),
         error_bounds=tensors["error_bounds"].numpy(),
+        exhausted=np.array([values["exhausted"]]),
         retried=np.array([values["retried"]]),
         worsened=np.array([values["worsened"]]),
         failed=np.array([values["failed"]], object),

@@ -143,6 +143,7 @@ class ConstructionState:
             self.options.memory,
             face_maxima=self.face_maxima[which],
             at_faces=at_faces,
+            refinement_budget=self.options.refinement_budget,
         )
         size = len(every.vertices) * self.lattice_size * KEPT_BYTES
         return Chunk(
@@ -178,11 +179,14 @@ class ConstructionState:
         warn_failed(self.simplices, result)
         below = self.values[-1] if self.values else None
         inside, vertices = result.maxima.values, self.simplices.vertices
+        interior = Interior(
+            result.maxima, result.samples, evaluations, result.error_bounds, result.exhausted
+        )
         return replace(
             self,
             values=(*self.values, filtration_values(inside, vertices, below)),
             error_bounds=(*self.error_bounds, result.error_bounds),
-            interiors=(*self.interiors, Interior(result.maxima, result.samples, evaluations)),
+            interiors=(*self.interiors, interior),
         )
 
 
@@ -194,6 +198,8 @@ def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
             f"edges need a finite loss, none of {len(every)} has one; the first failed since "
             f"{result.failed[0]}"
         )
+    slack = float(result.error_bounds[result.exhausted].max(initial=0.0))
+    unsure = f"have maxima whose refinement ended by its budget, and that may be {slack:.3g} too low"
     worse = "were worse after training than where it began, and keep their start"
     if not simplices.dim:
         worse = "have a higher loss than the networks that training began from, and are no minima"
@@ -201,6 +207,7 @@ def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
         (failed, "have no finite loss and are missing", ""),
         (result.retried & ~failed & ~result.worsened, "were trained with smaller steps", ""),
         (result.worsened, worse, ": choose smaller steps"),
+        (result.exhausted & ~failed, unsure, ": raise refinement_budget"),
     ):
         if which.any():
             first = int(np.argmax(which))

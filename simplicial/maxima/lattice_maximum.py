@@ -65,7 +65,7 @@ def sample_interiors(
             kept.append(found)
         on_points(len(t))
     samples = _stacked(kept, (m, len(t))) if keep else None
-    return Interior(Maxima(largest, barycentric), samples, m * len(t))
+    return Interior.sampled(Maxima(largest, barycentric), samples, m * len(t))
 
 
 def as_tensors(found: Evaluation) -> dict[str, Tensor]:

@@ -84,11 +84,26 @@ class Interior:
     samples      all on the interior lattice, (m, p), and accuracy where the loss has one; None if
                  not kept; inf and 0 where the loss is not finite
     evaluations  their number
+    error_bounds (m,) what the larger of `maxima` and those of the faces may be too low by; inf where
+                 they are sampled
+    exhausted    (m,) bool, whether the refinement budget ended `maxima`
     """
 
     maxima: Maxima
     samples: Evaluation | None
     evaluations: int
+    error_bounds: Floats
+    exhausted: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        self.error_bounds.flags.writeable = False
+        self.exhausted.flags.writeable = False
+
+    @classmethod
+    def sampled(cls, maxima: Maxima, samples: Evaluation | None, evaluations: int) -> Self:
+        """Of maxima that were sampled: they may be too low by any amount."""
+        m = len(maxima.values)
+        return cls(maxima, samples, evaluations, np.full(m, np.inf), np.zeros(m, dtype=bool))
 
 
 def filtration_values(inside: Floats, vertices: Ints, below: Floats | None) -> Floats:

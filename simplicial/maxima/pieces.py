@@ -24,6 +24,7 @@ UNSEEN = 0.1  # error bound of an unrefined piece, as a share of its cubic's ran
 NEAR = 1.0  # how far outside a part, in its barycentric coordinates, its cubic is still to hold
 TRUST = 2.0  # times the error of a cubic where it is known, that it may have elsewhere
 DECAY = 0.25  # of the error bound when a piece is halved
+COPIES = 4  # of a piece at a time: those that may hold more, both halves, and all together
 
 
 class EvaluatedSimplices(NamedTuple):
@@ -101,6 +102,19 @@ class PointsInPieces(NamedTuple):
         return every.reshape(count * pieces, q, corners)
 
 
+class Estimates(NamedTuple):
+    """What the loss may reach on pieces, (a,) each.
+
+    expected  the largest coefficient of the cubic and its error bound, which a halving is taken to
+              have lowered as it does on a smooth loss: what is lower than known is not halved
+    at_worst  the same, but with an error bound that the last halving has not lowered, as on a rough
+              loss, whose cubics do not come nearer to it
+    """
+
+    expected: Floats
+    at_worst: Floats
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
     """Parts of linear pieces: simplices whose corners are known in the piece that holds them.
@@ -112,6 +126,7 @@ class Pieces:
     values       (a, r+1) the loss at the part's corners
     slopes       (a, r+1, r+1) gradient at each of them, times each of the linear piece's corners
     error_bound  (a,) what the loss may exceed the cubic by
+    halvings     (a,) int64, of the linear piece down to the part
     known        (a, q) the loss at check points of that linear piece; NaN where a row is filled up
     barycentric  (a, q, r+1) their coordinates in the part, which need not hold them
     """
@@ -123,6 +138,7 @@ class Pieces:
     values: Floats
     slopes: Floats
     error_bound: Floats
+    halvings: Ints
     known: Floats
     barycentric: Floats
 
@@ -131,11 +147,18 @@ class Pieces:
         """The pieces of all parts, at least one, one after the other."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
-    def above(self, level: Floats) -> "Pieces":
-        """The pieces that may hold more than the level (m,) of their simplex."""
+    def part(self, which: NDArray[np.bool_]) -> "Pieces":
+        """Some of the pieces, in their order."""
+        return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    def estimates(self) -> Estimates:
+        """What the loss may reach on each piece, by the rule."""
         highest, _ = bernstein_range(self.values, self.rises())
-        chosen = highest + np.maximum(self.error_bound, TRUST * self.errors()) > level[self.owner]
-        return type(self)(*(getattr(self, f.name)[chosen] for f in fields(self)))
+        seen = TRUST * self.errors()
+        return Estimates(
+            highest + np.maximum(self.error_bound, seen),
+            highest + np.maximum(self.error_bound / DECAY, seen),
+        )
 
     def corner(self, i: Ints) -> Floats:
         """Barycentric coordinates (a, r+1) of one corner i (a,) of each."""
@@ -192,8 +215,17 @@ class Pieces:
             values=copies[1],
             slopes=copies[2],
             error_bound=error_bound,
+            halvings=self.halvings + 1,
             barycentric=barycentric,
         )
+
+
+def piece_bytes(corners: int, points: int) -> int:
+    """Bytes of a part with `corners` corners and `points` check points, copies while it is halved
+    included.
+    """
+    own = 8 * (3 + 2 * corners + 2 * corners**2 + points * (1 + corners))
+    return COPIES * own
 
 
 def linear_pieces(
@@ -219,6 +251,7 @@ def linear_pieces(
             values=at_controls.values[rows],
             slopes=slopes.double().cpu().numpy(),
             error_bound=np.zeros(len(rows)),
+            halvings=np.zeros(len(rows), np.int64),
             known=inside.values(known[first : first + len(some)]),
             barycentric=inside.repeated(len(some)),
         )

@@ -7,7 +7,8 @@ the points of a lattice that were evaluated before, and at the centre of every p
 is none of these. A piece that may hold more than the largest loss found on its simplex is halved,
 and the loss is evaluated at the midpoint: of the edge along which the cubic bends most, or, where
 it is known to be wrong, of the longest. So evaluations gather where the maximum is, on all
-simplices of a dimension at once, and end when no piece may be higher by more than a tolerance.
+simplices of a dimension at once, and end when no piece may be higher by more than a tolerance, or
+where the budget of a simplex is spent (`budget`): then it is said how much higher it may be.
 
 A rule and no proof: the bound is as good as the cubic, and a feature much smaller than a linear
 piece, away from its corners and from all points inside that were evaluated, can be missed, as by
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from simplicial.evaluation import evaluate, points_at_once, values_and_gradients
 from simplicial.loss import Loss
+from simplicial.maxima.budget import Spent, best_first, bounded, default_budget
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import (
     CheckPoints,
@@ -32,6 +34,7 @@ from simplicial.maxima.pieces import (
     Pieces,
     PointsInPieces,
     linear_pieces,
+    piece_bytes,
 )
 from simplicial.run_folder.checkpoint import SavedStages
 
@@ -39,14 +42,27 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
-SMALLEST = 60  # halvings of a piece after which no more is known about it than rounding
 
 
 class Refinement(NamedTuple):
-    """Refined maxima of m simplices, and the evaluations of the loss that they took, (m,) int64."""
+    """Refined maxima of m simplices.
+
+    evaluations   (m,) int64, of the loss
+    error_bounds  (m,) what the largest loss on each, or what was known if that is higher, may be
+                  too low by: the tolerance, or more where the budget ended it
+    exhausted     (m,) bool, whether the budget ended it
+    """
 
     maxima: Maxima
     evaluations: Ints
+    error_bounds: Floats
+    exhausted: NDArray[np.bool_]
+
+    @classmethod
+    def joined(cls, parts: "list[Refinement]") -> "Refinement":
+        """Those of all parts, at least one, one after the other."""
+        maxima = Maxima.joined([part.maxima for part in parts])
+        return cls(maxima, *map(np.concatenate, zip(*(part[1:] for part in parts), strict=True)))
 
 
 def refined_maxima(
@@ -56,6 +72,7 @@ def refined_maxima(
     known: Floats,
     tolerance: float | Floats,
     memory: int,
+    budget: int | None = None,
     check_points: CheckPoints | None = None,
     stages: SavedStages | None = None,
     on_evaluations: Callable[[int], object] = lambda _count: None,
@@ -65,52 +82,113 @@ def refined_maxima(
     known         (m,) the largest loss known on each: what is lower need not be told apart
     tolerance     in the loss's units, for all or (m,): where a maximum exceeds `known`, nothing is
                   higher by more
-    memory        bytes for a batch of points, never the result
+    memory        bytes for a batch of points, and for the parts that are pending, never the result
+    budget        gradients at midpoints that each simplex may take; None: `default_budget`
     check_points  what else is known; `known` must be no lower
     stages        where what is found is saved, and gone on from; None: nowhere
     Raises LossError where the loss is not finite.
     """
-    stages, mesh = stages or SavedStages(None), simplices.mesh
-    evaluator = _Evaluator(loss, simplices.control_points, memory, stages)
-    state = _State.from_tensors(stages.resume("refinement"))
-    if state is None:
-        state = _unrefined(evaluator, simplices, known, tolerance, check_points)
-        on_evaluations(int(state.evaluations.sum()))
-    while state.halvings < SMALLEST:
-        maxima = state.maxima
-        pieces = state.pieces.above(np.maximum(known, maxima.values) + tolerance)
-        state = state._replace(pieces=pieces)
-        stages.put("refinement", state.as_tensors)
-        if not len(pieces.owner):
-            break
-        i, j = pieces.edges_to_cut()
-        middle = (pieces.corner(i) + pieces.corner(j)) / 2
-        values, slopes = evaluator.at_sums(pieces.rows, middle, state.halvings)
-        on_evaluations(len(values))
-        at = np.einsum("aj,aji->ai", middle, mesh.barycentric[mesh.pieces[pieces.piece]])
-        state = _State(
-            pieces.halved(i, j, middle, values, slopes),
-            maxima.with_values(pieces.owner, values, at),
-            state.evaluations + np.bincount(pieces.owner, minlength=len(maxima.values)),
-            state.halvings + 1,
+    m, corners = len(simplices.controls), simplices.mesh.barycentric.shape[1]
+    if check_points is None:
+        check_points = CheckPoints.none(m, corners - 1)
+    work = _Work(
+        loss,
+        simplices,
+        known,
+        np.broadcast_to(tolerance, m),
+        memory,
+        default_budget(loss, corners - 1) if budget is None else budget,
+        check_points,
+    )
+    stages, step = stages or SavedStages(None), work.at_once
+    if step >= m:
+        return work.done(stages, on_evaluations)
+    groups = [slice(first, min(first + step, m)) for first in range(0, m, step)]
+    return Refinement.joined(
+        [
+            work.part(some).done(stages.part(f"{some.start}-{some.stop}"), on_evaluations)
+            for some in groups
+        ]
+    )
+
+
+class _Work(NamedTuple):
+    """Simplices whose maxima are to be refined; see `refined_maxima`."""
+
+    loss: Loss
+    simplices: EvaluatedSimplices
+    known: Floats
+    tolerance: Floats
+    memory: int
+    budget: int
+    check_points: CheckPoints
+
+    @property
+    def at_once(self) -> int:
+        """Number of simplices whose pending parts fit into memory, if all have as many as can be."""
+        mesh = self.simplices.mesh
+        points = len(self.check_points.barycentric) // len(mesh.pieces) + 1
+        size = piece_bytes(mesh.barycentric.shape[1], points)
+        return max(1, self.memory // (size * max(self.budget, len(mesh.pieces))))
+
+    def part(self, some: slice) -> "_Work":
+        """Some of the simplices."""
+        return self._replace(
+            simplices=self.simplices._replace(controls=self.simplices.controls[some]),
+            known=self.known[some],
+            tolerance=self.tolerance[some],
+            check_points=self.check_points._replace(values=self.check_points.values[some]),
         )
-    stages.put("refinement", state.as_tensors)
-    return Refinement(state.maxima, state.evaluations)
+
+    def done(self, stages: SavedStages, on_evaluations: Callable[[int], object]) -> Refinement:
+        """The refined maxima of all of them, saved in stages as they are found."""
+        points, mesh = self.simplices.control_points, self.simplices.mesh
+        evaluator = _Evaluator(self.loss, points, self.memory, stages)
+        state = _State.from_tensors(stages.resume("refinement"))
+        if state is None:
+            state = _unrefined(evaluator, self)
+            on_evaluations(int(state.evaluations.sum()))
+        while True:
+            maxima = state.maxima
+            level = np.maximum(self.known, maxima.values) + self.tolerance
+            pieces, now, spent = best_first(state.pieces, level, self.budget, state.spent)
+            state = state._replace(pieces=pieces, spent=spent)
+            stages.put("refinement", state.as_tensors)
+            if not len(pieces.owner):
+                break
+            pieces, rest = pieces.part(now), pieces.part(~now)
+            i, j = pieces.edges_to_cut()
+            middle = (pieces.corner(i) + pieces.corner(j)) / 2
+            values, slopes = evaluator.at_sums(pieces.rows, middle, state.rounds)
+            on_evaluations(len(values))
+            at = np.einsum("aj,aji->ai", middle, mesh.barycentric[mesh.pieces[pieces.piece]])
+            each = np.bincount(pieces.owner, minlength=len(maxima.values))
+            state = _State(
+                Pieces.joined([pieces.halved(i, j, middle, values, slopes), rest]),
+                maxima.with_values(pieces.owner, values, at),
+                state.evaluations + each,
+                spent._replace(gradients=spent.gradients + each),
+                state.rounds + 1,
+            )
+        found = bounded(self.known, state.maxima, self.tolerance, state.spent)
+        return Refinement(state.maxima, state.evaluations, *found)
 
 
 class _State(NamedTuple):
-    """Refinement under way: pieces that may hold more, maxima, evaluations (m,), and halvings."""
+    """Refinement under way: pieces that may hold more, maxima, evaluations (m,), and rounds."""
 
     pieces: Pieces
     maxima: Maxima
     evaluations: Ints
-    halvings: int
+    spent: Spent
+    rounds: int
 
     def as_tensors(self) -> dict[str, Tensor]:
         """The state as a checkpoint has it."""
         arrays = {f"pieces.{f.name}": getattr(self.pieces, f.name) for f in fields(Pieces)}
         arrays |= {f"maxima.{f.name}": getattr(self.maxima, f.name) for f in fields(Maxima)}
-        arrays |= {"evaluations": self.evaluations, "halvings": np.array(self.halvings)}
+        arrays |= {f"spent.{name}": array for name, array in self.spent._asdict().items()}
+        arrays |= {"evaluations": self.evaluations, "rounds": np.array(self.rounds)}
         return {name: torch.as_tensor(np.array(array)) for name, array in arrays.items()}
 
     @classmethod
@@ -123,33 +201,25 @@ class _State(NamedTuple):
             Pieces(*(arrays[f"pieces.{f.name}"] for f in fields(Pieces))),
             Maxima(*(arrays[f"maxima.{f.name}"] for f in fields(Maxima))),
             arrays["evaluations"],
-            int(arrays["halvings"]),
+            Spent(*(arrays[f"spent.{name}"] for name in Spent._fields)),
+            int(arrays["rounds"]),
         )
 
 
-def _unrefined(
-    evaluator: "_Evaluator",
-    simplices: EvaluatedSimplices,
-    known: Floats,
-    tolerance: float | Floats,
-    check_points: CheckPoints | None,
-) -> _State:
-    """The linear pieces that may hold more than is known, of which none is halved yet."""
-    _, at_controls, controls, mesh = simplices
-    if check_points is None:
-        check_points = CheckPoints.none(len(controls), mesh.barycentric.shape[1] - 1)
-    inside = PointsInPieces.of(mesh, check_points.barycentric)
+def _unrefined(evaluator: "_Evaluator", work: _Work) -> _State:
+    """The linear pieces, of which none is halved yet."""
+    _, at_controls, controls, mesh = work.simplices
+    inside = PointsInPieces.of(mesh, work.check_points.barycentric)
     centres = evaluator.at_centres(controls[:, mesh.pieces[inside.empty]])
     middles = mesh.barycentric[mesh.pieces[inside.empty]].mean(axis=1)
     maxima = Maxima.of(
         np.append(at_controls.values[controls[:, mesh.inside]], centres, axis=1),
         np.append(mesh.barycentric[mesh.inside], middles, axis=0),
     )
-    level = np.maximum(known, maxima.values) + tolerance
-    values = np.append(check_points.values, centres, axis=1)
-    whole = linear_pieces(simplices, inside, values, evaluator.at_once)
-    pieces = Pieces.joined([part.above(level) for part in whole])
-    return _State(pieces, maxima, np.full(len(controls), centres.shape[1]), 0)
+    values = np.append(work.check_points.values, centres, axis=1)
+    whole = linear_pieces(work.simplices, inside, values, evaluator.at_once)
+    pieces, spent = Pieces.joined(list(whole)), Spent.nothing(len(controls))
+    return _State(pieces, maxima, np.full(len(controls), centres.shape[1]), spent, 0)
 
 
 def rounding_error(values: Floats, points: Tensor) -> Floats:
@@ -181,7 +251,7 @@ class _Evaluator(NamedTuple):
         found = self.stages.rows("centres", len(rows), self.at_once, at)
         return found["values"].numpy().reshape(corners.shape[:2])
 
-    def at_sums(self, rows: Ints, shares: Floats, halvings: int) -> tuple[Floats, Floats]:
+    def at_sums(self, rows: Ints, shares: Floats, rounds: int) -> tuple[Floats, Floats]:
         """The loss (a,) at sums by rows (a, r+1), and its slopes (a, r+1) towards these rows."""
         at_rows = torch.as_tensor(rows, device=self.points.device)
 
@@ -194,5 +264,5 @@ class _Evaluator(NamedTuple):
             slopes = torch.einsum("ad,ajd->aj", gradients, corners).double().cpu()
             return {"values": torch.as_tensor(values), "slopes": slopes}
 
-        found = self.stages.rows("midpoints", len(rows), self.at_once, at, tag=halvings)
+        found = self.stages.rows("midpoints", len(rows), self.at_once, at, tag=rounds)
         return found["values"].numpy(), found["slopes"].numpy()

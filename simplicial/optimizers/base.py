@@ -33,6 +33,7 @@ class OptimisationProblem:
     at_faces     the loss and its gradient at the rows before inside; None likewise, and for one
                  that takes no gradients
     checkpoint   of the optimisation; None: none is saved
+    refinement_budget  gradients of a refined maximum that an optimizer looks for; None: the default
     """
 
     simplices: Simplices
@@ -43,6 +44,7 @@ class OptimisationProblem:
     face_maxima: NDArray[np.float64] | None = None
     at_faces: ValueAndGradient | None = None
     checkpoint: Checkpoint | None = None
+    refinement_budget: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Fields by their former names, with a DeprecationWarning."""

@@ -138,7 +138,15 @@ class NudgedElastic(Optimizer):
             checkpoint = None if problem.checkpoint is None else problem.checkpoint.part(name)
             stages = SavedStages(checkpoint, control_points.device)
             relaxation = _Relaxation(
-                self, loss, mesh, faces, problem.memory, checkpoint, on_step, stages=stages
+                self,
+                loss,
+                mesh,
+                faces,
+                problem.memory,
+                checkpoint,
+                on_step,
+                problem.refinement_budget,
+                stages=stages,
             )
             inner = relaxation.lowest(control_points[rows])
             control_points[rows[:, torch.as_tensor(mesh.inside)]] = inner
@@ -197,6 +205,7 @@ class _Relaxation:
     memory: int
     checkpoint: Checkpoint | None
     on_step: Callable[[], object]
+    budget: int | None
     coarse: float = COARSE
     stages: SavedStages = field(default_factory=lambda: SavedStages(None))
     offers: Iterator[int] = field(default_factory=count)  # numbers of what is tried
@@ -340,6 +349,7 @@ class _Relaxation:
             known=self.faces.maxima[which],
             tolerance=np.maximum(self.coarse * self.faces.spread, self.faces.rounding)[which],
             memory=self.memory,
+            budget=self.budget,
             stages=stages,
         ).maxima
         tops = interpolate_each(controls, self.settings.simplex_map, found.barycentric)

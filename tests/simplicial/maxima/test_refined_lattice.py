@@ -169,6 +169,7 @@ def test_a_witness_stays_where_it_is_when_parts_are_halved(r: int) -> None:
         values=square(whole),
         slopes=slopes(whole),
         error_bound=np.zeros(5),
+        halvings=np.zeros(5, int),
         known=square(witnesses),
         barycentric=witnesses,
     )
