@@ -64,9 +64,10 @@ def build_complex(
                  loss may be higher by more than this share of its range. None: they are sampled on
                  the lattice only, Algorithm 2 as printed
     refinement_budget  gradients at most that the refined maximum of a simplex takes, best first;
-                 where they do not suffice, `LossComplex.error_bounds` say what it may be too low by,
-                 and a LossWarning. None: 100 for an edge where the loss is a mean over data, 1,000
-                 where it is a formula, ten times as many for each dimension more, up to 100,000
+                 where they do not suffice, `LossComplex.error_bounds` say what it may be too low
+                 by, and a LossWarning does. None: 100 for an edge where the loss is a mean over
+                 data, 1,000 where it is a formula, ten times as many for each dimension more, up
+                 to 100,000
     certify      look for the critical point near the highest point of each simplex: its value is
                  the simplex's, and every end of a bar says whether it was certified
     saddles      take critical points of Morse index 1 in as further vertices: `with_saddles`
@@ -90,11 +91,11 @@ def build_complex(
     wanted and none is found, LossError where the loss is finite on no edge or breaks its contract,
     RunError for a store that another process holds, of other settings, or that cannot be written,
     and where workers die, DataError for a store whose files were changed.
-    Warns by LossWarning of simplices whose refined maxima the budget ended, and of those on which the loss is not finite: each is trained again with
+    Warns by LossWarning of simplices on which the loss is not finite: each is trained again with
     smaller steps, and is missing from the filtration where that does not help; with trainable
     sides, training that does not stay finite raises LossError. Warns likewise of simplices whose
     largest loss is higher after training than before: each keeps its start, the inner control
-    points that it had before.
+    points that it had before; and of those whose refined maxima the budget ended.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the refined maximum and the certificates are this library's.

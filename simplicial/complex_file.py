@@ -229,7 +229,7 @@ def _interior(archive: Any, r: int, m: int, resolution: int) -> Interior:
 
 
 def _bounds(archive: Any, r: int, m: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Error bounds of the maxima of m simplices of dimension r, and whether the budget ended them."""
+    """Error bounds of the maxima of m simplices of dimension r, and whether a budget ended them."""
     if f"error_bounds_{r}" not in archive:
         return np.full(m, np.inf), np.zeros(m, dtype=bool)
     error_bounds = _floats(archive, f"error_bounds_{r}", (m,), infinite=True)

@@ -5,7 +5,7 @@ import time
 import click
 import numpy as np
 
-from nets.commands.result import record, write
+from nets.commands.result import echo_refinement, record, write
 from nets.commands.settings import AnalyticSettings
 from reduction import Barcode, bottleneck
 from reduction.barcodes.bars import as_text
@@ -36,6 +36,7 @@ def compute(settings: AnalyticSettings) -> None:
         click.echo(f"{len(vertices) - len(minima)} saddles as further vertices")
     click.echo(f"{loss_complex.evaluations} evaluations of the loss to find the maxima")
     click.echo("\n" + barcode.table())
+    echo_refinement(loss_complex)
     click.echo("\n" + _beside_exact(landscape, barcode))
     if settings.out is not None:
         seconds = time.perf_counter() - began

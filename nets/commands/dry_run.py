@@ -194,7 +194,9 @@ def _refined_each(minima: Minima, settings: NetworkSettings) -> list[float]:
     dim, options = len(minima) - 1, dict(settings.build)
     straight = Algorithm1(recipe=settings.recipe.changed(epochs=0))
     options |= {"progress": False, "certify": False, "optimizer": straight}
-    found = build_complex(minima, dim, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LossWarning)  # it is of these networks, none of the run's
+        found = build_complex(minima, dim, **options)
     each = []
     for r, interior in enumerate(found.interiors, start=1):
         known = len(interior_lattice(r, settings.resolution))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nets.commands.dry_run import plan
 from nets.commands.processes import workers
-from nets.commands.result import record, write
+from nets.commands.result import echo_refinement, record, write
 from nets.commands.run_data import Part, RunData
 from nets.commands.settings import NetworkSettings
 from nets.execution.modules.own_copy import own_copy
@@ -197,6 +197,7 @@ def _print(
         span = "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"
         click.echo(f"{name:14} {span}")
     click.echo("\n" + barcode.table())
+    echo_refinement(loss_complex)
     if loss_complex.max_dim >= 2:
         bars = loss_complex.triplet_barcode()
         click.echo(

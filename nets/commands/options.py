@@ -46,6 +46,13 @@ def shared_options(command: Command) -> Command:
             "  [default: 1e-7]",
         ),
         click.option(
+            "--refinement-budget",
+            type=int,
+            help="Gradients at most that the refined maximum of a simplex takes; where these do not"
+            " suffice, it is said what it may be too low by.  [default: 100 for an edge of"
+            " networks, 1000 of functions, ten times as many for each dimension more]",
+        ),
+        click.option(
             "--sampled",
             is_flag=True,
             help="Maxima by Algorithm 2 as printed: the lattice only, so without --tolerance.",

@@ -50,6 +50,29 @@ def record(
     }
 
 
+def refinement(loss_complex: LossComplex) -> dict[str, Any]:
+    """Simplices whose refined maxima the budget ended, and by how much any of these, or of those
+    with such a face, may be too low at most: JSON values.
+    """
+    exhausted = [simplex.tolist() for of in loss_complex.exhausted for simplex in of]
+    bounds = [
+        float(interior.error_bounds[interior.exhausted].max(initial=0.0))
+        for interior in loss_complex.interiors
+    ]
+    return {"exhausted": exhausted, "largest_error_bound": max(bounds)}
+
+
+def echo_refinement(loss_complex: LossComplex) -> None:
+    """Print the number of simplices whose refined maxima the budget ended, if there are any."""
+    found = refinement(loss_complex)
+    if found["exhausted"]:
+        click.echo(
+            f"\nthe budget ended the refined maxima of {len(found['exhausted'])} simplices, which "
+            f"may be too low by {found['largest_error_bound']:.3g} at most, by the rule of refined "
+            "maxima: raise --refinement-budget"
+        )
+
+
 def write(
     folder: Path,
     loss_complex: LossComplex,
@@ -69,6 +92,6 @@ def write(
             f"\n{len(missing)} simplices are missing, since the loss is not finite on them or on a "
             "face: bars that only they could end have no end, as with these simplices at +inf"
         )
-    written = written | {"missing": missing}
+    written = written | {"missing": missing, "refinement": refinement(loss_complex)}
     names = write_report(folder, loss_complex, barcode, written, goes_on=goes_on, progress=progress)
     click.echo(f"\n{folder}: {', '.join(names)}")

@@ -56,6 +56,7 @@ class ComplexSettings:
     segments: int | None
     resolution: int
     tolerance: float | None
+    refinement_budget: int | None
     sampled: bool
     certify: bool
     field: int
@@ -67,17 +68,21 @@ class ComplexSettings:
         """`tolerance` of `build_complex`. Raises OptionError where `sampled` would ignore it."""
         if not self.sampled:
             return TOLERANCE if self.tolerance is None else self.tolerance
-        if self.tolerance is not None:
-            raise OptionError(
-                f"--tolerance is for refined maxima, got {self.tolerance:g} with --sampled: "
-                "leave one of them out"
-            )
+        for name in ("tolerance", "refinement_budget"):
+            if (value := getattr(self, name)) is not None:
+                raise OptionError(
+                    f"--{name.replace('_', '-')} is for refined maxima, got {value:g} with "
+                    "--sampled: leave one of them out"
+                )
         return None
 
     def build_options(self) -> BuildOptions:
         """Options of the complex. Raises OptionError for values out of range."""
         return BuildOptions(
-            resolution=self.resolution, tolerance=self.maximum_tolerance, seed=self.seed
+            resolution=self.resolution,
+            tolerance=self.maximum_tolerance,
+            seed=self.seed,
+            refinement_budget=self.refinement_budget,
         )
 
     @property
@@ -117,6 +122,7 @@ class ComplexSettings:
             "simplex_map": simplex_map,
             "resolution": self.resolution,
             "tolerance": self.maximum_tolerance,
+            "refinement_budget": self.refinement_budget,
             "certify": self.certify,
             "seed": self.seed,
             "progress": not self.quiet,

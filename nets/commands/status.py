@@ -28,5 +28,10 @@ def status(folder: Path, field: int | None) -> None:
     for simplex in run.worsened:
         kept = "keeps its start" if len(simplex) > 1 else "is no minimum"
         click.echo(f"worse after training {simplex}: it {kept}")
+    if run.exhausted:
+        click.echo(
+            f"the budget ended the refined maxima of {len(run.exhausted)} simplices, which may be "
+            f"too low by {max(run.exhausted.values()):.3g} at most"
+        )
     if barcode is not None:
         click.echo("\n" + barcode.table())

@@ -57,8 +57,8 @@ def _highest_inside(state: ConstructionState, r: int) -> tuple[NDArray[np.int64]
 
 
 def _tolerances(state: ConstructionState, r: int) -> NDArray[np.float64]:
-    """Error bounds (m,) of r-simplices; 0 of those whose refinement the budget ended: the value that
-    was found is attained, and a critical point is measured against that alone.
+    """Error bounds (m,) of r-simplices; 0 of those whose refinement the budget ended: the value
+    that was found is attained, and a critical point is measured against that alone.
     """
     if not r:
         return state.error_bounds[0]

@@ -105,8 +105,8 @@ class ChunkResult:
     samples       the loss on the lattice, (m, p), and accuracy where it has one; None where not
                   kept; inf and 0 where the loss is not finite
     evaluations   (m,) int64, of the loss, for the maxima
-    error_bounds  (m,) float64, what the larger of `maxima` and those of the faces may be too low by;
-                  inf where they are sampled
+    error_bounds  (m,) float64, what the larger of `maxima` and those of the faces may be too low
+                  by; inf where they are sampled
     exhausted     (m,) bool, whether the refinement budget ended `maxima`
     retried       (m,) bool, whether steps had to be smaller than asked for
     worsened      (m,) bool, whether training made one worse: it is its start, a vertex excepted

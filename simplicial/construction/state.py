@@ -199,7 +199,9 @@ def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
             f"{result.failed[0]}"
         )
     slack = float(result.error_bounds[result.exhausted].max(initial=0.0))
-    unsure = f"have maxima whose refinement ended by its budget, and that may be {slack:.3g} too low"
+    unsure = (
+        f"have maxima whose refinement ended by its budget, and that may be {slack:.3g} too low"
+    )
     worse = "were worse after training than where it began, and keep their start"
     if not simplices.dim:
         worse = "have a higher loss than the networks that training began from, and are no minima"

@@ -70,9 +70,10 @@ class Selection(NamedTuple):
 def best_first(pieces: Pieces, level: Floats, budget: int, spent: Spent) -> Selection:
     """The parts that may hold more than the level (m,) of their simplex, the highest to be halved.
 
-    Of n parts, with n halvings left or more, all are; at most a quarter of the budget at once. Parts
-    below as many as there are halvings left cannot come up any more, since a halving takes one part
-    from above them: they are given up, so that no simplex has more parts pending than its budget.
+    Of n parts, with n halvings left or more, all are; at most a quarter of the budget at once.
+    Parts below as many as there are halvings left cannot come up any more, since a halving takes
+    one part from above them: they are given up, so that no simplex has more parts pending than its
+    budget.
     """
     estimates = pieces.estimates()
     above = estimates.expected > level[pieces.owner]
@@ -108,7 +109,7 @@ class Bounded(NamedTuple):
 
 def bounded(known: Floats, maxima: Maxima, tolerance: Floats, spent: Spent) -> Bounded:
     """What the larger of `known` (m,) and the maxima may be too low by: the tolerance (m,) or,
-    where parts were given up that may hold more, how far the loss may exceed it, at worst, anywhere.
+    where parts were given up that may hold more, how far the loss may exceed it at worst, anywhere.
     """
     best = np.maximum(known, maxima.values)
     exhausted = spent.given_up > best + tolerance

@@ -84,8 +84,8 @@ class Interior:
     samples      all on the interior lattice, (m, p), and accuracy where the loss has one; None if
                  not kept; inf and 0 where the loss is not finite
     evaluations  their number
-    error_bounds (m,) what the larger of `maxima` and those of the faces may be too low by; inf where
-                 they are sampled
+    error_bounds (m,) what the larger of `maxima` and those of the faces may be too low by; inf
+                 where they are sampled
     exhausted    (m,) bool, whether the refinement budget ended `maxima`
     """
 

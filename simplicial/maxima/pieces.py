@@ -24,6 +24,7 @@ UNSEEN = 0.1  # error bound of an unrefined piece, as a share of its cubic's ran
 NEAR = 1.0  # how far outside a part, in its barycentric coordinates, its cubic is still to hold
 TRUST = 2.0  # times the error of a cubic where it is known, that it may have elsewhere
 DECAY = 0.25  # of the error bound when a piece is halved
+LATE = 36  # halvings from which the longest edge is cut: where bent ones are, it may stay long
 COPIES = 4  # of a piece at a time: those that may hold more, both halves, and all together
 
 
@@ -177,7 +178,7 @@ class Pieces:
 
     def edges_to_cut(self) -> tuple[Ints, Ints]:
         """The edge (i, j) of each part along which its cubic is farthest from linear; the longest,
-        in the linear piece, where the cubic is wrong.
+        in the linear piece, where the cubic is wrong, or after many halvings.
         """
         rise = self.rises()
         curved = np.abs(rise + rise.transpose(0, 2, 1))
@@ -186,7 +187,7 @@ class Pieces:
         first, second = np.triu_indices(self.values.shape[1], 1)
         bent = (curved + skew)[:, first, second]
         long = np.abs(self.corners[:, first] - self.corners[:, second]).sum(axis=2)
-        wrong = TRUST * self.errors() > self.error_bound
+        wrong = (TRUST * self.errors() > self.error_bound) | (self.halvings >= LATE)
         choice = np.where(wrong[:, None], long, bent).argmax(axis=1)
         return first[choice], second[choice]
 

@@ -125,7 +125,7 @@ class _Work(NamedTuple):
 
     @property
     def at_once(self) -> int:
-        """Number of simplices whose pending parts fit into memory, if all have as many as can be."""
+        """Number of simplices whose pending parts fit into memory, as many as there may be."""
         mesh = self.simplices.mesh
         points = len(self.check_points.barycentric) // len(mesh.pieces) + 1
         size = piece_bytes(mesh.barycentric.shape[1], points)

@@ -69,6 +69,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         dimensions=status.dimensions,
         failed={_name(list(simplex)): reason for simplex, reason in status.failed.items()},
         worsened=[_name(list(simplex)) for simplex in status.worsened],
+        exhausted={_name(list(simplex)): f"{b:.3g}" for simplex, b in status.exhausted.items()},
         is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],

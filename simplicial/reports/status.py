@@ -57,6 +57,7 @@ class RunStatus:
                 where one is not finished, inf where the loss is not finite on it
     failed      reasons for a loss that is not finite, by simplex, but for those with such a face
     worsened    simplices that training made worse: each keeps its start, a minimum excepted
+    exhausted   what maxima may be too low by whose refinement the budget ended, by simplex
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class RunStatus:
     values: tuple[Floats, ...]
     failed: dict[tuple[int, ...], str]
     worsened: tuple[tuple[int, ...], ...]
+    exhausted: dict[tuple[int, ...], float]
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunStatus":
@@ -84,14 +86,14 @@ class RunStatus:
                 "that a run was given as --out, or as store="
             )
         n, max_dim = _size(settings)
-        values, failed, worsened = _values(records, settings, n, max_dim)
+        values, failed, worsened, exhausted = _values(records, settings, n, max_dim)
         dimensions = tuple(_dimensions(records, values, n, max_dim))
         state = _state(records.folder / LOCK)
         is_done = all(dimension.total == dimension.done for dimension in dimensions)
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        return cls(records.folder, state, settings, dimensions, values, failed, worsened)
+        return cls(records.folder, state, settings, dimensions, values, failed, worsened, exhausted)
 
     @property
     def result(self) -> Path | None:
@@ -175,17 +177,20 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
 
 
 class _Values(NamedTuple):
-    """Values of all simplices by dimension, reasons of failures, and those made worse."""
+    """Values of all simplices by dimension, reasons of failures, those made worse, and error bounds
+    of those whose refinement the budget ended.
+    """
 
     values: tuple[Floats, ...]
     failed: dict[tuple[int, ...], str]
     worsened: tuple[tuple[int, ...], ...]
+    exhausted: dict[tuple[int, ...], float]
 
 
 def _values(
     records: Records, settings: dict[str, dict[str, Any]], n: int, max_dim: int | None
 ) -> _Values:
-    values, failed, worsened = [np.full(n, np.nan)], {}, []
+    values, failed, worsened, exhausted = [np.full(n, np.nan)], {}, [], {}
     # a complex may be of some of the networks only, and then numbers them otherwise
     if "complex" not in settings or settings.get("minima", {}).get("n") == n:
         for number, record in _record_values(records, 0, n).items():
@@ -203,12 +208,14 @@ def _values(
                 largest = math.inf
             if record.get("worsened"):  # not in records of version 3
                 worsened.append(tuple(record["vertices"]))
+            if record.get("exhausted"):  # not in records before version 5
+                exhausted[tuple(record["vertices"])] = record["error_bound"]
             inside[number] = -math.inf if largest is None else largest
         vertices = complete_simplices(n, r)[r]
         missing = np.isinf(maximum_over_facets(values[-1], vertices))
         known = filtration_values(inside, vertices, values[-1])
         values.append(np.where(missing, np.inf, known))
-    return _Values(tuple(values), failed, tuple(worsened))
+    return _Values(tuple(values), failed, tuple(worsened), exhausted)
 
 
 def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:

@@ -9,9 +9,9 @@ record whose values are there is whole, however the process ended. Among the val
 the record's name, number and settings, by which one from another folder is refused. Nothing is ever
 unpickled.
 
-Versions: 5 says what a maximum may be too low by, and whether its refinement budget ended it; 4 says of every simplex whether training made it worse, and keeps its start where it did;
-3 says neither; 2 named modules of functions, too. Versions 2 to 4 can be read, but no run goes on
-from them.
+Versions: 5 says what a maximum may be too low by, and whether its refinement budget ended it; 4
+says of every simplex whether training made it worse, and keeps its start where it did; 3 does not;
+2 named modules of functions, too. Versions 2 to 4 can be read, but no run goes on from them.
 """
 
 import errno

@@ -202,6 +202,7 @@ BUILDS = (
           "simplex_map": (5, "edgewise", Edgewise, NudgedElastic()),
           "resolution": NO_COUNT,
           "tolerance": (0, 1, -1e-3, NAN, "1e-3", True, False, [1e-3], 1j, np.zeros((9, 9))),
+          "refinement_budget": (0, -1, 0.5, 1e3, "100", True, [100]),
           "certify": UNSURE, "saddles": UNSURE, "progress": UNSURE,
           "seed": NO_SEED,
           "memory": NO_COUNT,

@@ -90,6 +90,7 @@ def measured(
     memory: int = MEMORY,
     known: Floats | None = None,
     on_evaluations: Callable[[int], object] = lambda _count: None,
+    budget: int | None = None,
 ) -> tuple[Refinement, Floats]:
     """What is found, and what was known: the largest value at control points on faces."""
     m, c, d = controls.shape
@@ -105,6 +106,7 @@ def measured(
         known=level,
         tolerance=tolerance,
         memory=memory,
+        budget=budget,
         on_evaluations=on_evaluations,
     )
     return found, level

@@ -73,14 +73,14 @@ def test_a_folder_goes_on_with_its_own_settings(tmp_path: Path) -> None:
 
 
 def sealed(values: dict[str, Any]) -> str:
-    """JSON with the checksum of versions 2 and 3."""
+    """JSON with the checksum of all versions."""
     text = json.dumps(values, sort_keys=True).encode()
     return json.dumps({**values, "sha256": hashlib.sha256(text).hexdigest()})
 
 
-@pytest.fixture(params=[2, 3])
+@pytest.fixture(params=[2, 3, 4])
 def older(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A run folder of version 2 or 3 with two minima and the edge between them."""
+    """A run folder of version 2, 3 or 4 with two minima and the edge between them."""
     folder, tensors = tmp_path / "older", safetensors.torch.save({"points": torch.zeros(1, 3)})
     schedule = {"kind": "Recipe", "schedule": "simplicial.recipe.garipov"}
     settings = {"max_dim": 1, "values at the minima": [0.25, 0.5], "recipe": schedule}
@@ -117,14 +117,16 @@ def test_a_folder_of_a_version_before_is_read_and_no_run_goes_on_from_it(
     with pytest.raises(DataError) as refusal:
         RunFolder(older)
     version = request.node.callspec.params["older"]
-    told = f"must be of version 4 of run folders, it is of {version}: choose another folder, or "
+    told = f"must be of version 5 of run folders, it is of {version}: choose another folder, or"
     assert told in str(refusal.value)
     assert contents(older) == before
 
 
 def test_folders_of_other_versions_are_refused(older: Path) -> None:
     (older / "complex.settings.json").write_text(sealed({"version": 1, "max_dim": 1}))
-    with pytest.raises(DataError, match="must be of version 2, 3 or 4 of run folders, it is of 1"):
+    with pytest.raises(
+        DataError, match="must be of version 2, 3, 4 or 5 of run folders, it is of 1"
+    ):
         RunStatus.read(older)
 
 
