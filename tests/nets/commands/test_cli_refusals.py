@@ -102,6 +102,11 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--device meta", r"device 'meta' cannot be used .*: take cpu"),
         ("--sides open", "'--sides': 'open' is not one of 'fixed', 'trainable'"),
         ("--sampled --tolerance 1e-3", r"--tolerance is for refined maxima, got 0\.001 with --s"),
+        (
+            "--sampled --refinement-budget 9",
+            "--refinement-budget is for refined maxima, got 9 with",
+        ),
+        ("--refinement-budget 0", "refinement_budget must be"),
     ],
 )
 def test_run_refuses_bad_input_before_any_training(options: str, sentence: str, tmp_path: Path):
