@@ -135,15 +135,9 @@ def build_complex(
             state = scheduler.run(state, trains=not optimizer.moves_faces)
         if folder is not None:
             folder.clear_checkpoints()
-    return LossComplex(
-        minima,
-        simplex_map,
-        resolution,
-        state.layout.simplices,
-        state.control_points,
-        state.interiors,
-        certificates(state, progress=progress) if certify else None,
-    )
+    found = certificates(state, progress=progress) if certify else None
+    geometry = state.layout.simplices, state.control_points, state.interiors
+    return LossComplex(minima, simplex_map, resolution, *geometry, found)
 
 
 def _settings(
