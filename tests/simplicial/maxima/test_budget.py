@@ -22,7 +22,9 @@ from simplicial import (
     build_complex,
 )
 from simplicial.maps.base import SimplexMap
-from simplicial.maxima.budget import default_budget
+from simplicial.maxima.budget import Spent, best_first, bounded, default_budget
+from simplicial.maxima.maxima import Maxima
+from simplicial.maxima.pieces import Pieces
 from simplicial.reports.status import RunStatus
 from tests.simplicial.maxima.test_refined import CASES, Counting, Formula, bent, measured
 from tests.simplicial.schedulers import assert_same
@@ -258,3 +260,47 @@ def test_a_run_folder_keeps_what_a_budget_ended(
     told = RunStatus.read(tmp_path / "stopped").exhausted
     assert sorted(told) == sorted(tuple(s) for of in alone.exhausted for s in of.tolist())
     assert told[(0, 1, 2)] == alone.interiors[1].error_bounds[0]
+
+
+def level_pieces(owner: list[int], values: list[float], error_bound: float = 0.0) -> Pieces:
+    """Edges on which the loss is constant: cubics that reach their value."""
+    a = len(owner)
+    return Pieces(
+        owner=np.array(owner),
+        piece=np.zeros(a, int),
+        rows=np.zeros((a, 2), int),
+        corners=np.broadcast_to(np.eye(2), (a, 2, 2)),
+        values=np.repeat(np.array(values)[:, None], 2, axis=1),
+        slopes=np.zeros((a, 2, 2)),
+        error_bound=np.full(a, error_bound),
+        halvings=np.zeros(a, int),
+        known=np.full((a, 1), np.nan),
+        barycentric=np.zeros((a, 1, 2)),
+    )
+
+
+def test_the_highest_parts_of_each_simplex_are_halved_first() -> None:
+    pieces = level_pieces([0, 0, 1, 0, 0, 0], [1, 4, 5, 3, 4, -1])
+    chosen = best_first(pieces, np.zeros(2), 8, Spent.nothing(2))
+    assert chosen.pending.values[:, 0].tolist() == [1, 4, 5, 3, 4]
+    assert chosen.now.tolist() == [False, True, True, False, True]
+    np.testing.assert_array_equal(chosen.spent.given_up, [-np.inf, -np.inf])
+    np.testing.assert_array_equal(chosen.spent.below, [-1, -np.inf])
+
+
+def test_parts_that_the_budget_cannot_reach_are_given_up_with_what_they_may_hold() -> None:
+    pieces = level_pieces([0, 0, 1, 0, 0], [1, 4, 5, 3, 4], error_bound=0.25)
+    spent = Spent.nothing(2)._replace(gradients=np.array([6, 8]))
+    chosen = best_first(pieces, np.zeros(2), 8, spent)
+    assert chosen.pending.values[:, 0].tolist() == [4, 4]
+    assert chosen.now.all()
+    np.testing.assert_array_equal(chosen.spent.given_up, [3 + 4 * 0.25, 5 + 4 * 0.25])
+
+
+def test_an_error_bound_is_the_tolerance_unless_parts_were_given_up() -> None:
+    """Then it reaches as far as any part may at worst, those below by the rule included."""
+    spent = Spent(np.zeros(3, int), np.array([2.5, 2.5, -np.inf]), np.array([0.0, 3.5, 3.5]))
+    maxima = Maxima(np.array([2.0, 1.0, 1.0]), np.zeros((3, 2)))
+    found = bounded(np.full(3, 1.5), maxima, np.full(3, 0.125), spent)
+    np.testing.assert_array_equal(found.exhausted, [True, True, False])
+    np.testing.assert_array_equal(found.error_bounds, [0.5, 2.0, 0.125])
