@@ -8,7 +8,7 @@ take a mini-batch, in training mode.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -193,8 +193,7 @@ class NetworkLoss(
         """Exact values (batch,) at points (batch, d), float64.
 
         Differentiable by `torch.autograd` with respect to points; not by `torch.func` or forwards.
-        With batch norm the gradient takes the statistics at a point as constants.
-        Raises ShapeError.
+        With batch norm the gradient goes through the statistics. Raises ShapeError.
         """
         return self._exact(points)[0]
 
@@ -215,22 +214,26 @@ class NetworkLoss(
         """Exact values (batch,) float64 and gradients (batch, d) at points (batch, d).
 
         In the memory of one part of the examples, where torch would keep all parts. With batch norm
-        the gradient takes the statistics at a point as constants. Raises ShapeError.
+        the gradient goes through the statistics. Raises ShapeError.
         """
         self._check_points(points)
-        buffers = self._statistics(points)
         values = self._penalised(points.detach())
-        gradients = torch.zeros_like(points)
         with torch.enable_grad():
+            at = points.detach().requires_grad_()
+            buffers = self._statistics(at)
+            leaves = {k: b.detach().requires_grad_(b.requires_grad) for k, b in buffers.items()}
+            at.grad = torch.zeros_like(points)
             for part, (share, _) in self._parts():
-                if not share:
-                    continue
-                at = points.detach().requires_grad_()
-                losses = self._model.run(at, buffers, part, EVALUATION)[0]
-                gradients += torch.autograd.grad((losses * share).sum(), at)[0]
-                values += losses.detach().double() * share
-        self._penalty.add_gradients(points.detach(), gradients)
-        return values, gradients
+                if share:
+                    losses = self._model.run(at, leaves, part, EVALUATION)[0]
+                    (losses * share).sum().backward()
+                    values += losses.detach().double() * share
+            moved = [k for k, leaf in leaves.items() if leaf.grad is not None]
+            if moved:
+                slopes = [leaves[k].grad for k in moved]
+                torch.autograd.backward([buffers[k] for k in moved], slopes)
+        self._penalty.add_gradients(points.detach(), at.grad)
+        return values, at.grad
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         """One pass over the data in random order: the loss on each mini-batch, in training mode.
@@ -333,12 +336,14 @@ class NetworkLoss(
         """Buffers (batch, ...) with batch norm's statistics at points; see the class."""
         if not self._model.norms:
             return {}
-        total, source = len(self._normed_by), self._normed_by
-        count = 1 if total <= self._first_use.one_batch else -(-total // self._at_once)
-        ends = spans(total, count)
-        return self._model.statistics(
-            points, [lambda at=at: source.between(*at).inputs for at in ends]
-        )
+        total, source, first_use = len(self._normed_by), self._normed_by, self._first_use
+        in_parts = -(-total // self._at_once)
+
+        def cut(whole: int) -> list[Callable[[], Tree]]:
+            ends = spans(total, 1 if total <= whole else in_parts)
+            return [lambda at=at: source.between(*at).inputs for at in ends]
+
+        return self._model.statistics(points, cut(first_use.one_batch), cut(first_use.one_graph))
 
     def _parts(self) -> Iterator[tuple[Examples, Totals]]:
         """The examples in parts, each with its shares of all; those without any are left out."""

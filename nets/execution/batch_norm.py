@@ -13,7 +13,7 @@ sums are not taken: those of images with their channels last are off by 6e-4 on 
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +25,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
+from nets.execution.modules.norm_functions import is_batch_norm, norm_arguments, norm_of
 from reduction import DataError
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -107,13 +108,20 @@ def population_statistics(
     those of its last call with momentum 1, or are its own and the inputs in several parts, and for
     norms that are called in another order in another part.
     """
-    walk = _Pass(norms, whole=len(parts) == 1)
+    return all_moments(norms, forward, parts).statistics()
+
+
+def all_moments(
+    norms: Sequence[nn.Module], forward: Callable[[Any], object], parts: Sequence[Any]
+) -> "StatisticsPass":
+    """The moments of every call of norms, as `population_statistics` pools them."""
+    walk = StatisticsPass(norms, whole=len(parts) == 1)
     while walk.reaching:
         walk.reaching = False
         for part in parts:
             walk.run(partial(forward, part))
         walk.finish()
-    return [walk.of_norm(index) for index in range(len(norms))]
+    return walk
 
 
 def statistics_of_training(
@@ -170,12 +178,12 @@ def _is_torchs(norm: Any) -> bool:
     return type(norm).forward is _BatchNorm.forward and "forward" not in vars(norm)
 
 
-class _Reached(BaseException):  # which no network takes for an error of its own
+class Reached(BaseException):  # which no network takes for an error of its own
     """The forward has come to a call whose statistics are not known yet."""
 
 
 @dataclass(eq=False)
-class _Pass:
+class StatisticsPass:
     """Passes over the inputs: moments of each call (norm, number in the forward) of a norm.
 
     whole      whether the inputs are one part, so that its moments are those of all
@@ -205,22 +213,30 @@ class _Pass:
                 for index in range(len(self.norms)):
                     stack.enter_context(self._watched(index))
                 forward()
-        except _Reached:
+        except Reached:
             self.reaching = True
 
     def finish(self) -> None:
         """Sum the moments that a pass has found."""
         first = [call for call in self.fresh if self.pooled[call[0]]]
         if not self.whole and len(first) > 1:
-            one, other = (type(self.norms[index]).__name__ for index, _ in first[:2])
-            raise DataError(
-                "a network must call its norms in one order for all inputs, where these are too "
-                f"many for one batch, it comes to a {one} or to another {other} first: pass fewer "
-                "inputs by `statistics`"
-            )
+            raise self.disorder(first[0], first[1])
         for call, found in self.fresh.items():
             self.known[call] = _sum(found, between=self.pooled[call[0]])
         self.fresh.clear()
+
+    def disorder(self, first: tuple[int, int], second: tuple[int, int]) -> DataError:
+        """The error that some inputs come to one call of a norm first, and others to another."""
+        one, other = (type(self.norms[index]).__name__ for index, _ in (first, second))
+        return DataError(
+            "a network must call its norms in one order for all inputs, where these are too "
+            f"many for one batch, it comes to a {one} or to another {other} first: pass fewer "
+            "inputs by `statistics`"
+        )
+
+    def statistics(self) -> list[PopulationStatistics | None]:
+        """The statistics of each norm; None of one that is not called."""
+        return [self.of_norm(index) for index in range(len(self.norms))]
 
     def of_norm(self, index: int) -> PopulationStatistics | None:
         """The statistics of a norm over all of its calls."""
@@ -238,15 +254,50 @@ class _Pass:
         return index, self.calls[index]
 
     def batch_norm(self, index: int, inputs: Tensor) -> Moments:
-        """Moments by which a call of batch norm normalises; raises _Reached if not known yet."""
+        """Moments by which a call of batch norm normalises; raises Reached if not known yet."""
         call, self.pooled[index] = self.next_call(index), True
         if call in self.known:
             return self.known[call]
-        found = _moments(inputs)
+        found = self.moments(inputs)
         self.fresh.setdefault(call, []).append(found)
         if not self.whole:
-            raise _Reached
+            raise Reached
         return found
+
+    def moments(self, inputs: Tensor) -> Moments:
+        """Moments of inputs (n, channels, ...) by channel."""
+        rows = max(1, CHUNK * len(inputs) // max(1, inputs.numel()))
+        axes = [axis for axis in range(inputs.ndim) if axis != 1]
+        found = list[Moments]()
+        for chunk in inputs.split(rows):
+            values = chunk.to(torch.promote_types(chunk.dtype, torch.float32))
+            mean = values.mean(axes, keepdim=True)
+            var = (values - mean).square_().mean(axes)
+            count = chunk.numel() // chunk.shape[1]
+            found.append(Moments(count, mean.flatten().double(), var.double()))
+        return _sum(found, between=True)
+
+    def instance_norm(self, given: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+        """Instance norm by its arguments, and its mean and variance, means over the examples."""
+        mean, var = (torch.zeros_like(given[name]) for name in STATISTICS[:2])
+        own = {"running_mean": mean, "running_var": var, "use_input_stats": True, "momentum": 1.0}
+        return norm_of(functional.instance_norm, {**given, **own}, differentiable=False), mean, var
+
+    def normed(self, func: Any, index: int, given: Mapping[str, Any]) -> Tensor:
+        """A call of a norm by one of torch's functions, with arguments by name."""
+        inputs, running = given["input"], given["running_mean"]
+        if not is_batch_norm(func):
+            outputs, mean, var = self.instance_norm(given)
+            self.add_means(index, len(inputs), mean, var)
+            return outputs
+        if self.whole and inputs.numel() < 2 * inputs.shape[1]:
+            raise ValueError(
+                f"batch norm needs more than 1 value per channel, inputs {tuple(inputs.shape)}"
+            )
+        moments = self.batch_norm(index, inputs)
+        mean, var = moments.mean.to(running), moments.var.to(running)
+        given = {**given, "running_mean": mean, "running_var": var, "training": False}
+        return norm_of(func, given, differentiable=mean.requires_grad)
 
     def add_means(self, index: int, count: int, mean: Tensor, var: Tensor) -> None:
         """Enter statistics of a call that are means over examples."""
@@ -266,8 +317,17 @@ class _Pass:
             outputs = forward(*args, **kwargs)
             if self.calls[index] > before:
                 return outputs
-            again = partial(forward, *args, **kwargs)
-            return self._by_itself(index, again, [*args, *kwargs.values()])
+            if not self.whole:
+                raise DataError(
+                    f"statistics of {type(norm).__name__}, which computes them itself, must be "
+                    "those of one batch, the inputs are too many for it: pass fewer by "
+                    "`statistics`, or normalise by torch.nn.functional.batch_norm"
+                )
+            outputs, mean, var = self.statistics_of(index, forward, args, kwargs)
+            given = [*args, *kwargs.values()]
+            count = next((len(each) for each in given if isinstance(each, Tensor)), 1)
+            self.add_means(index, count, mean, var)
+            return outputs
 
         norm.forward = watched
         try:
@@ -278,15 +338,13 @@ class _Pass:
             else:
                 norm.forward = own
 
-    def _by_itself(self, index: int, forward: Callable[[], Any], inputs: Sequence[Any]) -> Any:
-        """A call in training mode with momentum 1, whose running statistics are the batch's."""
+    def statistics_of(
+        self, index: int, forward: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[Any, Tensor, Tensor]:
+        """Outputs, running mean and variance of a norm that computes them itself: in training mode
+        with momentum 1, they are the batch's.
+        """
         norm: Any = self.norms[index]
-        if not self.whole:
-            raise DataError(
-                f"statistics of {type(norm).__name__}, which computes them itself, must be those "
-                "of one batch, the inputs are too many for it: pass fewer by `statistics`, or "
-                "normalise by torch.nn.functional.batch_norm"
-            )
         found: list[tuple[Tensor, Tensor]] = []
         outputs: Any = None
         with momentum_of([norm], 1.0):
@@ -294,7 +352,7 @@ class _Pass:
             for start in (1.0, 0.0):
                 norm.running_mean.fill_(start)
                 norm.running_var.fill_(start)
-                outputs = forward()
+                outputs = forward(*args, **kwargs)
                 found.append((norm.running_mean.clone(), norm.running_var.clone()))
             norm.training = False
         for one, other in zip(*found, strict=True):
@@ -304,25 +362,13 @@ class _Pass:
                     f"torch's are, {type(norm).__name__} updates its own otherwise: compute "
                     "(1 - momentum) * running + momentum * batch, or pass batch_norm='stored'"
                 )
-        count = next((len(each) for each in inputs if isinstance(each, Tensor)), 1)
-        self.add_means(index, count, *found[-1])
-        return outputs
-
-
-_OPTIONS = ("momentum", "eps")
-_RUNNING = ("running_mean", "running_var")
-_FUNCTIONS: dict[Any, tuple[str, ...]] = {  # torch's norms, with the names of their arguments
-    functional.batch_norm: ("input", *_RUNNING, "weight", "bias", "training", *_OPTIONS),
-    functional.instance_norm: ("input", *_RUNNING, "weight", "bias", "use_input_stats", *_OPTIONS),
-    torch.batch_norm: ("input", "weight", "bias", *_RUNNING, "training", *_OPTIONS),
-    torch.instance_norm: ("input", "weight", "bias", *_RUNNING, "use_input_stats", *_OPTIONS),
-}
+        return outputs, *found[-1]
 
 
 class _NormFunctions(TorchFunctionMode):
     """A mode in which torch's norms with the running statistics of norms take population's."""
 
-    def __init__(self, walk: _Pass) -> None:
+    def __init__(self, walk: StatisticsPass) -> None:
         super().__init__()
         self.walk = walk
 
@@ -330,41 +376,13 @@ class _NormFunctions(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in _FUNCTIONS:
-            return func(*args, **kwargs)
-        given = dict(zip(_FUNCTIONS[func], args, strict=False)) | kwargs
-        running, inputs = given["running_mean"], given["input"]
-        norms = enumerate(self.walk.norms) if running is not None else ()
+        given = norm_arguments(func, args, kwargs)
+        norms = enumerate(self.walk.norms) if given is not None else ()
+        running = None if given is None else given["running_mean"]
         index = next((i for i, norm in norms if norm.running_mean is running), None)
-        if running is None or index is None:
+        if given is None or index is None:
             return func(*args, **kwargs)
-        options = {name: given[name] for name in ("weight", "bias", "eps") if name in given}
-        if func in (functional.batch_norm, torch.batch_norm):
-            if self.walk.whole and inputs.numel() < 2 * inputs.shape[1]:
-                raise ValueError(
-                    f"batch norm needs more than 1 value per channel, inputs {tuple(inputs.shape)}"
-                )
-            moments = self.walk.batch_norm(index, inputs)
-            mean, var = moments.mean.to(running), moments.var.to(running)
-            return functional.batch_norm(inputs, mean, var, **options)
-        mean, var = torch.zeros_like(running), torch.zeros_like(running)
-        outputs = functional.instance_norm(inputs, mean, var, **options, momentum=1.0)
-        self.walk.add_means(index, len(inputs), mean, var)
-        return outputs
-
-
-def _moments(inputs: Tensor) -> Moments:
-    """Moments of inputs (n, channels, ...) by channel."""
-    rows = max(1, CHUNK * len(inputs) // max(1, inputs.numel()))
-    axes = [axis for axis in range(inputs.ndim) if axis != 1]
-    found = list[Moments]()
-    for chunk in inputs.split(rows):
-        values = chunk.to(torch.promote_types(chunk.dtype, torch.float32))
-        mean = values.mean(axes, keepdim=True)
-        var = (values - mean).square_().mean(axes)
-        count = chunk.numel() // chunk.shape[1]
-        found.append(Moments(count, mean.flatten().double(), var.double()))
-    return _sum(found, between=True)
+        return self.walk.normed(func, index, given)
 
 
 def _sum(parts: Sequence[Moments], *, between: bool) -> Moments:

@@ -1,7 +1,7 @@
 """A model as a function of its parameters and buffers: its loss at points of parameter space."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -24,14 +24,14 @@ from nets.execution.batch_norm import (
 )
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
-from nets.execution.modules.functional_calls import NO_NEEDS, Needs, placed
+from nets.execution.modules.functional_calls import NO_NEEDS, Needs, placed, ties
+from nets.execution.modules.norm_functions import DifferentiableNorms
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
-from nets.execution.value_and_grad import differentiable
+from nets.execution.statistics_gradient import StatisticsGradient, differentiable_statistics
+from nets.execution.value_and_grad import Buffers, differentiable
 from nets.names import BatchNorm
 from nets.parameters import Coordinates
-
-Buffers = Mapping[str, Tensor]  # of several points, each (batch, ...)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class FunctionalModel:
     def __post_init__(self) -> None:
         stored = self.batch_norm == "stored"
         self.norms = [] if stored else moving_modules(self.model)
-        self._ties = _ties(self.model)
+        self._ties = ties(self.model)
 
     @property
     def name(self) -> str:
@@ -126,12 +126,13 @@ class FunctionalModel:
         """Loss and accuracy, (batch,) each, at points (batch, d).
 
         Differentiable by `torch.autograd` with respect to the points, in the memory of one point
-        where they come one after another. buffers (batch, ...) by name stay as they are.
+        where they come one after another; and, in evaluation, to buffers that carry a gradient.
+        buffers (batch, ...) by name stay as they are.
         """
         points = points.to(self.execution.device, self.coordinates.dtype)
         works = self.values, self.gradients
-        values, gradients = (partial(self._replay, work, buffers, examples, mode) for work in works)
-        return differentiable(points, values, gradients)
+        values, gradients = (partial(self._replay, work, examples, mode) for work in works)
+        return differentiable(points, buffers, values, gradients)
 
     def set_mode(self, network: nn.Module, mode: ForwardMode) -> None:
         """Set the mode of a network of the model's architecture."""
@@ -140,28 +141,31 @@ class FunctionalModel:
             for norm in running_modules(network):
                 norm.train(False)
 
-    def statistics(self, points: Tensor, parts: Sequence[Callable[[], Tree]]) -> dict[str, Tensor]:
+    def statistics(
+        self,
+        points: Tensor,
+        parts: Sequence[Callable[[], Tree]],
+        graphs: Sequence[Callable[[], Tree]] = (),
+    ) -> dict[str, Tensor]:
         """Buffers (batch, ...) at points (batch, d), with running statistics of the inputs.
 
-        parts  of the inputs, trees (n, ...), each read when it is called
+        parts   of the inputs, trees (n, ...), each read when it is called
+        graphs  the same inputs in parts whose graphs fit into memory; as parts, unless given
         Points come one after another, so that statistics have the same bits in every batch. Empty
-        for a model without statistics to be recomputed; see `population_statistics`.
+        for a model without statistics to be recomputed; see `population_statistics`. Differentiable
+        by `torch.autograd` with respect to the points, see `nets.execution.statistics_gradient`.
         """
         if not self.norms:
             return {}
-        points = points.detach().to(self.execution.device, self.coordinates.dtype)
-        own = dict(self.model.named_buffers())
-        names = {id(buffer): name for name, buffer in own.items()}
-        rows = [own.copy() for _ in points]
-        with torch.no_grad(), self.execution.exactly(), self.execution.arithmetic(False):
-            for row, point in zip(rows, points, strict=True):
-                found = self._statistics(point, parts)
-                for norm, statistics in zip(self.norms, found, strict=True):
-                    if statistics is not None:
-                        mean, var = running_statistics(norm)
-                        row[names[id(mean)]] = statistics.mean.to(mean)
-                        row[names[id(var)]] = statistics.var.to(var)
-            return {name: torch.stack([row[name] for row in rows]) for name in own}
+        points = points.to(self.execution.device, self.coordinates.dtype)
+        gradient = StatisticsGradient(self._evaluated, parts, graphs or parts, self.needs.copied)
+        found = differentiable_statistics(points, partial(self._statistics, parts=parts), gradient)
+        buffers = self.own_buffers(len(points))
+        names = {id(buffer): name for name, buffer in self.model.named_buffers()}
+        for norm, statistics in zip(self.norms, found, strict=True):
+            for own, tensor in zip(running_statistics(norm), statistics or (), strict=False):
+                buffers[names[id(own)]] = tensor.to(own)
+        return buffers
 
     def allow_training_statistics(self, part: Tree) -> None:
         """Take statistics of one batch by torch's training mode from now on, if they are the same.
@@ -170,7 +174,7 @@ class FunctionalModel:
         """
         if not self.norms or self.execution.device.type != "cpu":
             return
-        with torch.no_grad(), self.execution.exactly(), self.execution.arithmetic(False):
+        with torch.no_grad():
             trained = self._trained_statistics(self.own_point, lambda: part)
             if trained is not None:
                 exact = self._passed_statistics(self.own_point, [lambda: part])
@@ -202,7 +206,8 @@ class FunctionalModel:
     ) -> Generator[tuple[list[nn.Module], Callable[[Callable[[], Tree]], None]]]:
         """The norms of the network at a point (d,), and its evaluation of a part of the inputs."""
         self.model.eval()
-        with self._placed(self.tensors(point)) as network:
+        placed = self._placed(self.tensors(point))
+        with self.execution.exactly(), self.execution.arithmetic(False), placed as network:
 
             def forward(part: Callable[[], Tree]) -> None:
                 positional, named = arguments(self.execution.arranged(part()))
@@ -224,7 +229,9 @@ class FunctionalModel:
         Buffers may change in place.
         """
         moving = self.norms if mode.name == "training" else []
-        with self.execution.exactly(), momentum_of(moving, 0.0):
+        carry = any(buffer.requires_grad for buffer in buffers.values())
+        norms = DifferentiableNorms() if carry else nullcontext()
+        with self.execution.exactly(), momentum_of(moving, 0.0), norms:
             if self.execution.batching == "vmap":
                 return self._batched(points, buffers, examples, mode)
             losses, accuracies = zip(
@@ -292,51 +299,57 @@ class FunctionalModel:
     def _replay(
         self,
         work: Callable[..., Any],
-        buffers: Buffers,
         examples: Examples,
         mode: ForwardMode,
         points: Tensor,
+        buffers: Buffers,
     ) -> Any:
         """Work at points, by a CUDA graph where it is the same each time."""
 
         def done(points: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
             given = iter(tensors)
             own = mapped(lambda _: next(given), examples)
-            copies = {name: state.clone() for name, state in zip(buffers, given, strict=True)}
+            states = zip(buffers.items(), given, strict=True)
+            copies = {k: t.clone().requires_grad_(b.requires_grad) for (k, b), t in states}
             return work(points, copies, own, mode)
 
         tensors = points, *tensors_of(examples), *buffers.values()
         if self._graphs is None or torch.is_grad_enabled():
             return done(*tensors)
         mode = replace(mode, seed=None)  # work that is captured draws nothing
-        return self._graphs.replay((work.__name__, mode.name), done, tensors)
+        carry = tuple(buffer.requires_grad for buffer in buffers.values())
+        return self._graphs.replay((work.__name__, mode.name, carry), done, tensors)
 
     def gradients(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Results of `values`, and the losses' gradients (batch, d).
+    ) -> tuple[Tensor, ...]:
+        """Results of `values`, and the losses' gradients (batch, d); then those (batch, ...) by
+        buffers that carry a gradient.
 
         Where points come one after another, so do gradients: what one keeps is kept for one point.
         """
         gradients = torch.empty_like(points)
-        found = list[tuple[Tensor, Tensor]]()
+        carry = [name for name, buffer in buffers.items() if buffer.requires_grad]
+        found = list[tuple[Tensor, ...]]()
         size = len(points) if self.execution.batching == "vmap" else 1
         for part in (slice(i, i + size) for i in range(0, len(points), size)):
             with torch.enable_grad(), self.execution.exactly():
                 leaf = points[part].detach().requires_grad_()
                 state = {name: buffer[part] for name, buffer in buffers.items()}
+                state |= {name: state[name].detach().requires_grad_() for name in carry}
                 losses, accuracies = self.values(leaf, state, examples, mode)
-                gradients[part] = self._gradient(losses, leaf)
-            found.append((losses.detach(), accuracies))
-        losses, accuracies = map(torch.cat, zip(*found, strict=True))
-        return losses, accuracies, gradients
+                leaves = [leaf, *(state[name] for name in carry)]
+                gradients[part], *slopes = self._gradients(losses, leaves)
+            found.append((losses.detach(), accuracies, *slopes))
+        losses, accuracies, *slopes = map(torch.cat, zip(*found, strict=True))
+        return losses, accuracies, gradients, *slopes
 
-    def _gradient(self, losses: Tensor, leaf: Tensor) -> Tensor:
-        """The losses' gradients (batch, d) at a leaf (batch, d)."""
+    def _gradients(self, losses: Tensor, leaves: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The losses' gradients (batch, ...) at leaves (batch, ...)."""
         if not self.needs.copied:
-            return torch.autograd.grad(losses.sum(), leaf, materialize_grads=True)[0]
+            return torch.autograd.grad(losses.sum(), leaves, materialize_grads=True)
         losses.sum().backward()  # as the reentrant torch.utils.checkpoint wants it
-        return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        return [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves]
 
     def _batched(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
@@ -349,7 +362,8 @@ class FunctionalModel:
         twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
         values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
         for name, buffer in buffers.items():
-            buffer.copy_(twice[name][:1])
+            if not buffer.requires_grad:  # statistics at a point do not move
+                buffer.copy_(twice[name][:1])
         return values[:1], correct[:1]
 
     def _one(
@@ -379,14 +393,3 @@ class FunctionalModel:
 def _widened(outputs: Tensor) -> Tensor:
     """Outputs in float32 where autocast made them bfloat16; others as they are."""
     return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
-
-
-def _ties(model: nn.Module) -> dict[str, str]:
-    """Names under which further modules have a parameter or buffer, each with its first name."""
-    ties, first = dict[str, str](), dict[int, str]()
-    for prefix, module in model.named_modules():
-        for named in (module.named_parameters, module.named_buffers):
-            for own, tensor in named(prefix, recurse=False, remove_duplicate=False):
-                if first.setdefault(id(tensor), own) != own:
-                    ties[own] = first[id(tensor)]
-    return ties

@@ -14,6 +14,7 @@ from nets.execution.functional import EVALUATION, FunctionalModel
 
 MEASURED = 512  # examples, at most, of a mini-batch in the memory of a point
 LAYERS = 4  # tensors of a layer's size that are alive at once in evaluation
+ONE_GRAPH = 2**31  # bytes, at most, of the graph of inputs of statistics that are one batch
 ONE_BATCH = 2**29  # bytes, at most, of LAYERS tensors of inputs of statistics that are one batch
 
 
@@ -21,11 +22,13 @@ class PointBytes(NamedTuple):
     """Bytes that one more point takes, with its gradient and without.
 
     one_batch  inputs, at most, whose statistics are computed in one batch
+    one_graph  inputs, at most, through whose statistics a gradient goes in one batch
     """
 
     with_gradient: int
     without: int
     one_batch: int
+    one_graph: int
 
 
 def point_bytes(
@@ -51,11 +54,13 @@ def point_bytes(
     layers = LAYERS * max(1, int(grown[1:].max(initial=0)))  # of one input
     one_batch = max(1, ONE_BATCH // layers)
     statistics = layers * normed_by if model.norms and normed_by <= one_batch else 0
-    with_gradient, without = kept, min(kept, LAYERS * largest)
+    graph = max(1, int(grown[1:].sum() if model.needs.copied else grown[0]))  # of one input
+    one_graph = min(one_batch, max(1, ONE_GRAPH // graph))
+    differentiated = normed_by if normed_by <= one_graph else min(normed_by, at_once)
+    with_gradient = max(kept, statistics, graph * differentiated if model.norms else 0)
+    without = max(min(kept, LAYERS * largest), statistics)
     return PointBytes(
-        int(max(with_gradient, statistics)) + parameters,
-        int(max(without, statistics)) + parameters,
-        one_batch,
+        int(with_gradient) + parameters, int(without) + parameters, one_batch, one_graph
     )
 
 

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nets.execution.modules.norm_functions import differentiable_norms
+
 DIFFERENTIATE: tuple[Any, ...] = (
     torch.autograd.grad,  # by which torch.func differentiates, too
     torch.autograd.backward,
@@ -59,6 +61,17 @@ def placed(model: nn.Module, needs: Needs, tensors: Mapping[str, Tensor]) -> Gen
             yield model
 
 
+def ties(model: nn.Module) -> dict[str, str]:
+    """Names under which further modules have a parameter or buffer, each with its first name."""
+    found, first = dict[str, str](), dict[int, str]()
+    for prefix, module in model.named_modules():
+        for named in (module.named_parameters, module.named_buffers):
+            for own, tensor in named(prefix, recurse=False, remove_duplicate=False):
+                if first.setdefault(id(tensor), own) != own:
+                    found[own] = first[id(tensor)]
+    return found
+
+
 class Watch(TorchFunctionMode):
     """A mode that notes whether what is called differentiates."""
 
@@ -74,10 +87,17 @@ class Watch(TorchFunctionMode):
 
 
 def _copied_with(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of the model that has these tensors, and all else of the model's own."""
+    """A copy of the model that has these tensors, and all else of the model's own.
+
+    Its norms have derivatives by buffers that carry a gradient, when they run again, too.
+    """
     memo: dict[int, Any] = {id(p): tensors.get(name, p) for name, p in model.named_parameters()}
     memo |= {id(b): tensors[name] for name, b in model.named_buffers() if name in tensors}
-    return copy.deepcopy(model, memo)
+    copied = copy.deepcopy(model, memo)
+    for module in copied.modules():
+        if any(buffer.requires_grad for buffer in module.buffers(recurse=False)):
+            module.forward = differentiable_norms(module.forward)
+    return copied
 
 
 @contextmanager
