@@ -28,6 +28,7 @@ from nets.execution.loss_mean import ExampleWeights, LossFunction, check_weights
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.point_bytes import PointBytes
 from nets.execution.policy import Batching, Execution, check_choice
+from nets.execution.statistics_gradient import add_gradients, as_leaves
 from nets.names import BATCH_NORMS, BatchNorm, Precision
 from nets.parameters import Coordinates
 from nets.penalty import Penalty
@@ -221,17 +222,13 @@ class NetworkLoss(
         with torch.enable_grad():
             at = points.detach().requires_grad_()
             buffers = self._statistics(at)
-            leaves = {k: b.detach().requires_grad_(b.requires_grad) for k, b in buffers.items()}
-            at.grad = torch.zeros_like(points)
+            leaves, at.grad = as_leaves(buffers), torch.zeros_like(points)
             for part, (share, _) in self._parts():
                 if share:
                     losses = self._model.run(at, leaves, part, EVALUATION)[0]
                     (losses * share).sum().backward()
                     values += losses.detach().double() * share
-            moved = [k for k, leaf in leaves.items() if leaf.grad is not None]
-            if moved:
-                slopes = [leaves[k].grad for k in moved]
-                torch.autograd.backward([buffers[k] for k in moved], slopes)
+            add_gradients(buffers, leaves)
         self._penalty.add_gradients(points.detach(), at.grad)
         return values, at.grad
 
@@ -337,10 +334,9 @@ class NetworkLoss(
         if not self._model.norms:
             return {}
         total, source, first_use = len(self._normed_by), self._normed_by, self._first_use
-        in_parts = -(-total // self._at_once)
 
         def cut(whole: int) -> list[Callable[[], Tree]]:
-            ends = spans(total, 1 if total <= whole else in_parts)
+            ends = spans(total, 1 if total <= whole else -(-total // self._at_once))
             return [lambda at=at: source.between(*at).inputs for at in ends]
 
         return self._model.statistics(points, cut(first_use.one_batch), cut(first_use.one_graph))

@@ -10,7 +10,7 @@ statistics, on which no call depends, take one pass together. A gradient that is
 differentiated in its turn has the graph of all inputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
@@ -19,9 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from nets.data.trees import Tree, joined
 from nets.execution.batch_norm import (
@@ -32,7 +30,8 @@ from nets.execution.batch_norm import (
     all_moments,
     momentum_of,
 )
-from nets.execution.modules.norm_functions import norm_of
+from nets.execution.modules.functional_calls import KeptGraphs, kept_graphs
+from nets.execution.modules.norm_functions import DifferentiableMoments, norm_of
 from nets.execution.modules.norms_by_hand import statistics_by_hand
 from nets.execution.modules.second_derivatives import twice_differentiable
 from reduction import DataError
@@ -66,7 +65,7 @@ class StatisticsGradient:
 
         population  the moments there, where those are of parts
         """
-        kept = _Kept() if self.reruns else nullcontext()
+        kept = KeptGraphs() if self.reruns else nullcontext()
         with torch.enable_grad(), self.network(point) as (norms, forward), kept:
             walk = _GraphPass(norms, whole=True, reruns=self.reruns)
             walk.run(partial(forward, partial(_together, self.graphs)))
@@ -97,7 +96,7 @@ class StatisticsGradient:
             population = population or self.population(point)
         with torch.enable_grad():
             leaf = point.detach().requires_grad_()
-            kept = _Kept() if self.reruns else nullcontext()
+            kept = KeptGraphs() if self.reruns else nullcontext()
             with self.network(leaf) as (norms, forward), kept:
                 if len(self.graphs) > 1 and population is not None:
                     _by_parts(replace(population, norms=norms), forward, self, adjoints)
@@ -133,6 +132,20 @@ def differentiable_statistics(
         flat = _Statistics.apply(points, gradient, populations, called, *flat)
     pairs = iter(zip(flat[::2], flat[1::2], strict=True))
     return [PopulationStatistics(*next(pairs)) if known else None for known in called]
+
+
+def as_leaves(buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Buffers as leaves of torch's graph, which carry a gradient if the buffers do."""
+    return {
+        k: buffer.detach().requires_grad_(buffer.requires_grad) for k, buffer in buffers.items()
+    }
+
+
+def add_gradients(buffers: Mapping[str, Tensor], leaves: Mapping[str, Tensor]) -> None:
+    """Add the gradient of a function of buffers, from its own in their leaves, to the points'."""
+    moved = [k for k, leaf in leaves.items() if leaf.grad is not None]
+    if moved:
+        torch.autograd.backward([buffers[k] for k in moved], [leaves[k].grad for k in moved])
 
 
 class _Statistics(Function):
@@ -173,33 +186,6 @@ class _Statistics(Function):
         return *torch.autograd.grad(statistics, points, slopes, create_graph=True), *rest
 
 
-class _Moments(Function):
-    """Mean and variance (channels,), float64, whose backward pass is one over the inputs."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, inputs: Tensor, moments: Callable[[Tensor], Moments]
-    ) -> tuple[Tensor, Tensor]:
-        _, mean, var = moments(inputs)
-        ctx.save_for_backward(inputs, mean)
-        return mean, var
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> Any:
-        inputs, mean = ctx.saved_tensors
-        of_mean, of_var = (slope.to(inputs) for slope in outer)
-        if torch.is_grad_enabled():
-            axes = [axis for axis in range(inputs.ndim) if axis != 1]
-            var, mean = torch.var_mean(inputs, axes, correction=0)
-            slopes = of_var, of_mean
-            return *torch.autograd.grad((var, mean), inputs, slopes, create_graph=True), None
-        # (of_mean + 2 of_var (inputs - mean)) / number of values, as torch's batch norm at once
-        count, mean = inputs.numel() // inputs.shape[1], mean.to(inputs)
-        ones = torch.ones_like(mean)
-        scale, shift = 2 * of_var / count, of_mean / count
-        return functional.batch_norm(inputs, mean, ones, scale, shift, eps=0.0), None
-
-
 @dataclass(eq=False)
 class _GraphPass(StatisticsPass):
     """Passes whose moments torch differentiates.
@@ -221,8 +207,8 @@ class _GraphPass(StatisticsPass):
 
     def moments(self, inputs: Tensor) -> Moments:
         """Moments of inputs (n, channels, ...) by channel."""
-        with _kept() if self.reruns else nullcontext():
-            mean, var = _Moments.apply(inputs, super().moments)
+        with kept_graphs() if self.reruns else nullcontext():
+            mean, var = DifferentiableMoments.apply(inputs, super().moments)
         return Moments(inputs.numel() // inputs.shape[1], mean, var)
 
     def instance_norm(self, given: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -361,22 +347,6 @@ def _backward(
     ]
     if pairs:
         torch.autograd.backward([tensor for tensor, _ in pairs], [slope for _, slope in pairs])
-
-
-class _Kept(TorchFunctionMode):
-    """A mode in which graphs keep what torch.utils.checkpoint would compute again, by when the
-    norms have other statistics.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        with _kept():
-            return func(*args, **(kwargs or {}))
-
-
-def _kept() -> saved_tensors_hooks:
-    return saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor)
 
 
 def _together(parts: Sequence[Part]) -> Tree:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
 from nets.execution.modules.norm_functions import differentiable_norms
@@ -84,6 +85,23 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         self.differentiates |= func in DIFFERENTIATE
         return func(*args, **(kwargs or {}))
+
+
+class KeptGraphs(TorchFunctionMode):
+    """A mode in which torch's graph keeps what torch.utils.checkpoint would compute again, when
+    tensors of modules are others.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        with kept_graphs():
+            return func(*args, **(kwargs or {}))
+
+
+def kept_graphs() -> saved_tensors_hooks:
+    """A context in which torch's graph keeps its tensors itself, in torch.utils.checkpoint too."""
+    return saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor)
 
 
 def _copied_with(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:

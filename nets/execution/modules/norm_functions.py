@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -93,3 +94,37 @@ def _at_constants(given: Mapping[str, Any]) -> dict[str, Any]:
         scale, shift = (weight * scale).to(weight), (weight * shift).to(weight)
     shift = -shift if bias is None else (bias - shift).to(bias)
     return {**given, **dict(zip(_RUNNING, fixed, strict=True)), "weight": scale, "bias": shift}
+
+
+class DifferentiableMoments(Function):
+    """Mean and variance (channels,) of inputs (n, channels, ...), whose backward pass is one over
+    the inputs.
+
+    Of a function that gives the number of values of a channel, the mean and the variance, with
+    that number as divisor.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, moments: Callable[[Tensor], tuple[int, Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and variance, by the function."""
+        _, mean, var = moments(inputs)
+        ctx.save_for_backward(inputs, mean)
+        return mean, var
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        """The gradient by the inputs; differentiable, if torch records."""
+        inputs, mean = ctx.saved_tensors
+        of_mean, of_var = (slope.to(inputs) for slope in outer)
+        if torch.is_grad_enabled():
+            axes = [axis for axis in range(inputs.ndim) if axis != 1]
+            var, mean = torch.var_mean(inputs, axes, correction=0)
+            slopes = of_var, of_mean
+            return *torch.autograd.grad((var, mean), inputs, slopes, create_graph=True), None
+        # (of_mean + 2 of_var (inputs - mean)) / number of values, as torch's batch norm at once
+        count, mean = inputs.numel() // inputs.shape[1], mean.to(inputs)
+        ones = torch.ones_like(mean)
+        scale, shift = 2 * of_var / count, of_mean / count
+        return functional.batch_norm(inputs, mean, ones, scale, shift, eps=0.0), None

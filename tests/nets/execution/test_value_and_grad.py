@@ -1,6 +1,7 @@
 """Values that are computed together with their gradients."""
 
 import weakref
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -18,22 +19,25 @@ IMAGES = numbers(40, 1, 12, 12, seed=31)
 CLASSES = torch.arange(40) % 10
 
 
-def cubes(points: Tensor) -> tuple[Tensor, Tensor]:
-    return points.pow(3).sum(1), points.detach()[:, 0]
+def cubes(points: Tensor, buffers: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    return points.pow(3).sum(1) * buffers["factor"], points.detach()[:, 0]
 
 
-def slopes_of_cubes(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return *cubes(points), 3 * points**2
+def slopes_of_cubes(points: Tensor, buffers: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    by_points = 3 * points**2 * buffers["factor"][:, None]
+    by_factor = [points.pow(3).sum(1)] if buffers["factor"].requires_grad else []
+    return *cubes(points, buffers), by_points, *by_factor
 
 
 def test_values_and_derivatives_of_all_orders() -> None:
     points = torch.tensor([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]], dtype=torch.float64)
-    values, shares = differentiable(points, cubes, slopes_of_cubes)
+    ones = {"factor": torch.ones(3, dtype=torch.float64), "step": torch.zeros(3).long()}
+    values, shares = differentiable(points, ones, cubes, slopes_of_cubes)
     assert not values.requires_grad
     assert torch.equal(shares, points[:, 0])
     leaf = points.clone().requires_grad_()
     weights = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
-    again, shares = differentiable(leaf * 2, cubes, slopes_of_cubes)
+    again, shares = differentiable(leaf * 2, ones, cubes, slopes_of_cubes)
     assert torch.equal(again, 8 * values)
     assert not shares.requires_grad
     (first,) = torch.autograd.grad((weights * again).sum(), leaf, create_graph=True)
@@ -42,6 +46,18 @@ def test_values_and_derivatives_of_all_orders() -> None:
     assert torch.equal(second, 48 * weights[:, None] * points)
     (third,) = torch.autograd.grad(second.sum(), leaf)
     assert torch.equal(third, 48 * weights[:, None].expand(3, 2))
+
+
+def test_derivatives_by_buffers_that_depend_on_the_points() -> None:
+    """x^3 times a factor that is x^2: 5 x^4, 20 x^3."""
+    leaf = torch.tensor([[1.0], [-2.0]], dtype=torch.float64).requires_grad_()
+    buffers = {"factor": leaf[:, 0] ** 2, "step": torch.zeros(2).long()}
+    values, _ = differentiable(leaf, buffers, cubes, slopes_of_cubes)
+    (first,) = torch.autograd.grad(values.sum(), leaf, retain_graph=True)
+    assert torch.equal(first, 5 * leaf.detach() ** 4)
+    (again,) = torch.autograd.grad(values.sum(), leaf, create_graph=True)
+    assert torch.equal(again, first)
+    assert torch.equal(torch.autograd.grad(again.sum(), leaf)[0], 20 * leaf.detach() ** 3)
 
 
 def test_what_a_point_keeps_is_gone_when_the_next_is_begun() -> None:
