@@ -1,6 +1,6 @@
 """The time of a gradient of a network with batch norm: through statistics, and with stored ones.
 
-    python -m tests.benchmarks.networks.batch_norm_gradient [images]
+python -m tests.benchmarks.networks.batch_norm_gradient [images]
 """
 
 import sys
