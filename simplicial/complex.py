@@ -131,10 +131,13 @@ class LossComplex:
         Index max_dim is not reported: no simplex of the complex could end its bars. Where
         certificates were sought, every end of a bar carries its critical point. Bars that only
         `missing` simplices could end have no end, as with these simplices at the value inf; so
-        `w_inf` may be inf.
+        `w_inf` may be inf. Bars have lowest deaths, and each index an error, see `Barcode.error`:
+        no simplex is lower than its highest vertex; what maxima may be too low by is added; inf
+        where they were sampled, or a simplex is missing that bears on the index.
         Raises FieldError for a field that is not prime.
         """
-        barcode = self.filtration.barcode(field, keep_zero=keep_zero)
+        barcode = self.filtration.barcode(field, keep_zero=keep_zero, lower=self._lower_bounds())
+        barcode = barcode.with_bounds([self._bounds(barcode, r) for r in range(len(barcode))])
         if self.certificates is None:
             return barcode
         return with_certificates(barcode, self.values, self.certificates)
@@ -200,6 +203,19 @@ class LossComplex:
             self._maximum(vertices, controls),
             self._samples(vertices),
         )
+
+    def _lower_bounds(self) -> list[Floats]:
+        """The highest vertex of each simplex of the filtration."""
+        heights = self.values[0]
+        rows = (self.filtration.vertices[r] for r in range(self.max_dim + 1))
+        return [heights[vertices].max(axis=1) for vertices in rows]
+
+    def _bounds(self, barcode: Barcode, r: int) -> tuple[Floats, float]:
+        """The bounds of index r, with what the maxima may be too low by."""
+        found = barcode.bounds(r)
+        assert found is not None
+        slack = max(float(bounds.max()) for bounds in self.error_bounds[r : r + 2])
+        return found.lowest_deaths, found.error + slack
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
         """The maximum, and where: on the lowest face that attains it."""

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
+from reduction.filtrations.colex import complete_positions
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete, Listed
 from reduction.persistence.boundary_reduction import ReducedBoundary
@@ -32,6 +33,8 @@ from reduction.persistence.pairs import Pairing
 from reduction.validation import length_of
 
 Floats = NDArray[np.float64]
+
+AT_ONCE = 1 << 10  # simplices whose boundaries are coned
 
 
 class Bounds(NamedTuple):
@@ -111,16 +114,41 @@ def error_bound(
     error = max(error, float((values - least)[ends].max(initial=0.0)))
     others = np.setdiff1d(np.arange(values.size), ends, assume_unique=True)
     latest = float(values[ends].max(initial=-np.inf))  # boundaries bound at that level
-    gaps = np.minimum(values[others], latest) - least[others]
+    others = others[np.minimum(values[others], latest) - least[others] > error]
+    parts = np.split(others, range(AT_ONCE, others.size, AT_ONCE))
+    levels = np.concatenate([_cone_levels(filtration, r + 1, part) for part in parts])
+    gaps = np.minimum(np.minimum(values[others], latest), levels) - least[others]
     reduced = None
-    for gap, simplex in sorted(zip((-gaps).tolist(), others.tolist(), strict=True)):
-        if -gap <= error:
+    for i in np.argsort(-gaps, kind="stable").tolist():
+        if gaps[i] <= error:
             break
         reduced = reduced or ReducedBoundary(filtration, r + 1, pairing, p, chains=True)
-        chain = reduced.cycle(simplex).positions
-        level = float(values[chain[chain != simplex]].max(initial=-np.inf))
-        error = max(error, level - float(least[simplex]))
+        chain = reduced.cycle(int(others[i])).positions
+        level = float(values[chain[chain != others[i]]].max(initial=-np.inf))
+        error = max(error, level - float(least[others[i]]))
     return error
+
+
+def _cone_levels(filtration: Filtration, r: int, some: NDArray[np.int64]) -> Floats:
+    """Levels (k,) at which the boundaries of some r-simplices bound without them: by the cone from
+    one other vertex, the best; inf in a complex that has not all simplices.
+    """
+    simplices = filtration.simplices
+    if not isinstance(simplices, Complete):
+        return np.full(some.size, np.inf)
+    ranks = Complete(np.arange(simplices.n), r).rows(r, some)
+    found = np.full(some.size, np.inf)
+    for vertex in range(simplices.n):
+        cone = np.sort(np.column_stack([ranks, np.full(some.size, vertex)]), axis=1)
+        apart = (cone[:, 1:] > cone[:, :-1]).all(axis=1)
+        facets = [complete_positions(np.delete(cone[apart], i, axis=1)) for i in range(r + 2)]
+        own = some[apart]
+        level = np.full(own.size, -np.inf)
+        for facet in facets:
+            other = facet != own
+            level[other] = np.maximum(level[other], filtration.values[r][facet[other]])
+        found[apart] = np.minimum(found[apart], level)
+    return found
 
 
 def lowest_deaths(filtration: Filtration, r: int, p: int) -> Floats:
