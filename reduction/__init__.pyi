@@ -1,4 +1,5 @@
 from reduction.barcodes.barcode import Barcode, Pairs
+from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.distances import bottleneck, w_inf, wasserstein
 from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.complex import FilteredComplex
@@ -21,6 +22,7 @@ __all__ = [
     "BarEnds",
     "Barcode",
     "BarcodeError",
+    "Bounds",
     "CanonicalForm",
     "CapacityError",
     "Chain",

@@ -29,14 +29,15 @@ def record(
     """Settings, versions and W_inf by index, as JSON values.
 
     recipe  None where nothing was trained
-    An infinite W_inf is None.
+    An infinite W_inf or error is None.
     """
     return {
         "command": settings.command,
         "settings": settings.as_record(),
         "recipe": None if recipe is None else recipe.as_record(),
         "max_dim": len(barcode),
-        "w_inf": [w if math.isfinite(w) else None for w in map(barcode.w_inf, range(len(barcode)))],
+        "w_inf": [_finite(barcode.w_inf(r)) for r in range(len(barcode))],
+        "error": [_finite(barcode.error(r)) for r in range(len(barcode))],
         "versions": {name: version(name) for name in PACKAGES}
         | {"torch": torch.__version__, "python": platform.python_version()},
         "machine": {
@@ -71,6 +72,10 @@ def echo_refinement(loss_complex: LossComplex) -> None:
             f"may be too low by {found['largest_error_bound']:.3g} at most, by the rule of refined "
             "maxima: raise --refinement-budget"
         )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def write(
