@@ -11,6 +11,10 @@ Batching = Literal["vmap", "loop"]
 BatchNorm = Literal["recomputed", "stored"]
 """Running statistics: of the inputs at every point, or those that came with the model."""
 
+Objective = Literal["plain", "penalised"]
+"""The loss of a run: loss_fn alone, the recipe's weight decay in training only; or with it."""
+
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 BATCH_NORMS: tuple[BatchNorm, ...] = get_args(BatchNorm)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 BATCHINGS: tuple[Batching, ...] = get_args(Batching)

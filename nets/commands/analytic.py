@@ -80,6 +80,6 @@ def analytic(**options: Any) -> None:
     loss-barcodes analytic double-well --dim 3
     """
     from nets.commands.analytic_run import compute
-    from nets.commands.settings import AnalyticSettings
+    from nets.commands.analytic_settings import AnalyticSettings
 
     compute(AnalyticSettings(**options))

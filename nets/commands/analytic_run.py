@@ -5,8 +5,8 @@ import time
 import click
 import numpy as np
 
+from nets.commands.analytic_settings import AnalyticSettings
 from nets.commands.result import echo_refinement, record, write
-from nets.commands.settings import AnalyticSettings
 from reduction import Barcode, bottleneck
 from reduction.barcodes.bars import as_text
 from simplicial import SearchError, build_complex, find_minima, with_saddles

@@ -161,6 +161,9 @@ def plan(
         if settings.max_dim > PROBED:
             where += f", from dimension {PROBED + 1} on more by what a triangle takes over an edge"
         bounds.append(f"refined: gradients of refined maxima, about: {where}")
+    if settings.polishing is not None:
+        most = settings.polishing.evaluations
+        bounds.append(f"polishing: up to {most} gradients of each minimum, which are not counted")
     if settings.optimizer == "elastic":
         bounds.append("gradients: of all steps; fillings that are compared take more of both")
     return Plan(

@@ -16,17 +16,18 @@ from nets.commands.dry_run import plan
 from nets.commands.processes import workers
 from nets.commands.result import echo_refinement, record, write
 from nets.commands.run_data import Part, RunData
-from nets.commands.settings import NetworkSettings
+from nets.commands.settings import BEFORE, NetworkSettings
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.rng import seeded
 from nets.loss import NetworkLoss
 from nets.models.building import build
 from nets.models.checkpoints import find_checkpoint
 from nets.models.factories import Factory, working_directory_importable
+from nets.penalty import Penalty
 from nets.symmetry import align
 from nets.training import train_minima
 from reduction import Barcode, DataError, w_inf
-from simplicial import LossComplex, Minima, build_complex
+from simplicial import LossComplex, Minima, build_complex, polish
 from simplicial.configuration import torch_threads
 from simplicial.evaluation import evaluate
 from simplicial.reports.status import RECORDS, RunStatus
@@ -147,7 +148,8 @@ def _compute(
     began = time.perf_counter()
     loss, test = inputs.losses(settings)
     memory, digest = settings.memory_budget(loss).batches, inputs.data.digest
-    folder.match_settings("run", settings.lasting | {"data_sha256": digest})
+    lasting = settings.lasting | {"data_sha256": digest}
+    folder.match_settings("run", lasting, before=BEFORE)
     work: dict[str, Any] = {
         "memory": memory,
         "store": folder,
@@ -156,6 +158,9 @@ def _compute(
     }
     if inputs.states:
         minima = Minima.from_state_dicts(inputs.states, loss)
+        if settings.polishing is not None:
+            shared = {name: work[name] for name in ("memory", "store", "executor")}
+            minima = polish(minima, settings.polishing, progress=not settings.quiet, **shared)
         if settings.align:
             minima = align(minima, seed=settings.seed, memory=memory)
     else:
@@ -164,35 +169,49 @@ def _compute(
             settings.count,
             recipe=settings.recipe,
             init=inputs.init,
+            polish=settings.polishing or False,
             align=settings.align,
             seed=settings.seed,
             progress=not settings.quiet,
             **work,
         )
     loss_complex = build_complex(minima, settings.max_dim, **settings.build, **work)
-    barcode = loss_complex.barcode(settings.field)
+    barcode, norms = loss_complex.barcode(settings.field), minima.gradient_norms(memory)
     scores = None if test is None else evaluate(test, minima.points, memory).accuracy
     examples = f"{inputs.data.size} {inputs.data.noun}"
-    _print(f"{settings.network} on {examples}", loss_complex, barcode, scores)
+    rows = _rows(minima, loss.weight_decay, scores, norms)
+    _print(f"{settings.network} on {examples}", loss_complex, barcode, rows)
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
+    written |= {"minima": {"loss": minima.values.tolist(), "gradient_norm": norms.tolist()}}
     written |= {"worsened": [list(simplex) for simplex in RunStatus.read(settings.out).worsened]}
     write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
 
 
-def _print(
-    networks: str,
-    loss_complex: LossComplex,
-    barcode: Barcode,
-    test_accuracy: ArrayLike | None,
-) -> None:
-    """Losses and accuracies at the minima, barcodes, and eq. 3, which the paper's Table 1a reports.
+Rows = dict[str, ArrayLike | None]
+
+
+def _rows(
+    minima: Minima, weight_decay: float, test_accuracy: ArrayLike | None, norms: ArrayLike
+) -> Rows:
+    """Numbers of the minima by name, (n,) each; None: unknown.
+
+    The loss is that of the filtration; where it holds a penalty its name says so, and a row has the
+    penalty alone.
+    """
+    rows: Rows = {"penalised loss" if weight_decay else "loss": minima.values}
+    if weight_decay:
+        rows["penalty in it"] = Penalty(weight_decay).values(minima.points).cpu().numpy()
+    rows |= {"accuracy": minima.accuracy, "test accuracy": test_accuracy}
+    return rows | {"gradient norm": norms}
+
+
+def _print(networks: str, loss_complex: LossComplex, barcode: Barcode, rows: Rows) -> None:
+    """Numbers of the minima, barcodes, and eq. 3, which the paper's Table 1a reports.
 
     networks  of which family or factory, on which data
     """
-    minima = loss_complex.minima
-    click.echo(f"{len(minima)} minima of {networks}")
-    rows = {"loss": minima.values, "accuracy": minima.accuracy, "test accuracy": test_accuracy}
+    click.echo(f"{len(loss_complex.minima)} minima of {networks}")
     for name, values in rows.items():
         span = "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"
         click.echo(f"{name:14} {span}")

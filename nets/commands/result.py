@@ -9,7 +9,8 @@ from typing import Any
 import click
 import torch
 
-from nets.commands.settings import AnalyticSettings, NetworkSettings
+from nets.commands.analytic_settings import AnalyticSettings
+from nets.commands.settings import NetworkSettings
 from reduction import Barcode
 from simplicial import LossComplex, Recipe
 from simplicial.reports.result_folder import write_report

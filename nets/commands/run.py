@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from nets.commands.options import shared_options
-from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, PRECISIONS
+from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, OBJECTIVES, PRECISIONS
 
 
 def _widths(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -124,7 +124,29 @@ class _DataSet(click.Choice[str]):
 @click.option("--batch-size", type=int, help="Images in a mini-batch.  [default: the recipe's]")
 @click.option("--learning-rate", type=float, help="Of SGD.  [default: the recipe's]")
 @click.option("--momentum", type=float, help="Of SGD.  [default: the recipe's]")
-@click.option("--weight-decay", type=float, help="Of the training loss.  [default: the recipe's]")
+@click.option(
+    "--weight-decay",
+    type=float,
+    help="Of the penalty: half of it times the weights squared.  [default: the recipe's]",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(OBJECTIVES),
+    default="plain",
+    show_default=True,
+    help="plain: values are the loss alone, the penalty is in Algorithm 1's training only."
+    " penalised: the penalty belongs to the loss, in training and in all values alike.",
+)
+@click.option(
+    "--polish",
+    is_flag=True,
+    help="Lower minima, checkpoints too, by L-BFGS on the loss until their gradients are small.",
+)
+@click.option(
+    "--polish-tolerance",
+    type=float,
+    help="Norm of a gradient that is small.  [default: 1.5e-8 in float64, 3.5e-4 in float32]",
+)
 @click.option(
     "--optimizer",
     type=click.Choice(["algorithm1", "elastic"]),

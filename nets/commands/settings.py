@@ -1,4 +1,4 @@
-"""The settings of `run` and `analytic`, as values: each holds all that repeats its run."""
+"""The settings of a complex and those of `run`, as values that hold all that repeats a run."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from nets.loss import NetworkLoss
 from nets.models.factories import find
 from nets.models.recipes import RECIPES
-from nets.names import Batching, BatchNorm, Precision
+from nets.names import Batching, BatchNorm, Objective, Precision
 from reduction import OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime
 from reduction.validation import as_integer
-from simplicial import Algorithm1, Barycentric, Edgewise, Loss, NudgedElastic, Recipe
+from simplicial import Algorithm1, Barycentric, Edgewise, NudgedElastic, Polish, Recipe
 from simplicial.build import check_build, control_points_bytes
 from simplicial.options import BuildOptions
 from simplicial.reports.result_folder import check_folder
@@ -25,11 +24,10 @@ from simplicial.reports.result_folder import check_folder
 GIGABYTE = 10**9
 SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
 DIGITS = 3  # binary, of the memory for batches: a program does not always take the same
-SAMPLES = 16  # of Algorithm 1, for functions that are cheap
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
-TOP = 3  # default top dimension of an analytic complex: pieces grow steeply with the dimension
 MODEL, MINIMA = "mlp", 6  # defaults of `run`
-MAP = Edgewise(8)  # of Algorithm 1, for functions with bent valleys
+BEFORE = {"objective": "plain", "polish": False, "polish_tolerance": None}
+"""Settings that older run folders do not name, as these were made."""
 
 
 class MemoryBudget(NamedTuple):
@@ -111,7 +109,7 @@ class ComplexSettings:
         """Arguments of `build_complex`; the map is Algorithm 1's where no segments are given."""
         if self.optimizer == "elastic":
             numbers = {"segments": self.segments, "steps": self.steps}
-            optimizer = NudgedElastic(**_given(numbers))
+            optimizer = NudgedElastic(**given(numbers))
             simplex_map = optimizer.simplex_map
         else:
             optimizer = algorithm1
@@ -167,6 +165,9 @@ class NetworkSettings(ComplexSettings):
     batch_size: int | None
     momentum: float | None
     weight_decay: float | None
+    objective: Objective
+    polish: bool
+    polish_tolerance: float | None
     device: str
     precision: Precision
     batch_norm: BatchNorm
@@ -219,10 +220,22 @@ class NetworkSettings(ComplexSettings):
 
     @property
     def recipe(self) -> Recipe:
-        """The model's recipe, with the settings that change it."""
+        """The model's recipe, with the settings that change it; without its weight decay where that
+        is the loss's.
+        """
+        recipe = self._whole_recipe
+        return recipe.changed(weight_decay=0.0) if self.objective == "penalised" else recipe
+
+    @property
+    def _whole_recipe(self) -> Recipe:
         names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay")
         recipe = Recipe() if self.factory else RECIPES[self.network]
-        return recipe.changed(**_given({name: getattr(self, name) for name in names}))
+        return recipe.changed(**given({name: getattr(self, name) for name in names}))
+
+    @property
+    def polishing(self) -> Polish | None:
+        """Options of the polishing of minima; None where they are not polished."""
+        return Polish(tolerance=self.polish_tolerance) if self.polish else None
 
     @property
     def network(self) -> str:
@@ -263,6 +276,8 @@ class NetworkSettings(ComplexSettings):
             "batching": self.batching,
             "batch_norm": self.batch_norm,
         }
+        if self.objective == "penalised":
+            options["weight_decay"] = self._whole_recipe.weight_decay
         if self.loss is not None:
             options["loss_fn"] = find("a loss", self.loss)
         if self.weights is not None:
@@ -308,6 +323,16 @@ class NetworkSettings(ComplexSettings):
                 f"checkpoints are the minima, got --init {self.init} with {len(self.checkpoints)} "
                 "of them: leave out --init"
             )
+        if self.objective == "penalised" and not self._whole_recipe.weight_decay:
+            raise OptionError(
+                "--objective penalised adds half the weight decay times the weights squared, got a "
+                "weight decay of 0: give --weight-decay 1e-3, say, or --objective plain"
+            )
+        if self.polish_tolerance is not None and self.polishing is None:
+            raise OptionError(
+                f"--polish-tolerance is where polishing ends, got {self.polish_tolerance:g} "
+                "without --polish: give it, or leave both out"
+            )
         if self.checkpoint_key is not None and not self.checkpoints:
             raise OptionError(
                 f"--checkpoint-key names a network in a file, got {self.checkpoint_key} without a "
@@ -322,55 +347,6 @@ class NetworkSettings(ComplexSettings):
                 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyticSettings(ComplexSettings):
-    """Settings of `loss-barcodes analytic`; None stands for the function's own.
-
-    max_dim  None: the number of variables, at most 3 and at most what the vertices found allow
-    """
-
-    command: ClassVar[str] = "analytic"
-    only_algorithm1: ClassVar[tuple[str, ...]] = ("epochs", "learning_rate", "samples")
-
-    name: str
-    dim: int | None
-    curved: int
-    max_dim: int | None
-    starts: int | None
-    function_seed: int | None
-    saddles: bool
-    samples: int | None
-    out: Path | None
-
-    def check(self) -> None:
-        """Refuse wrong settings before the search."""
-        if self.out is not None:
-            check_folder(self.out)
-        self.build_options()
-        if self.function_seed is not None:
-            as_integer("--function-seed", self.function_seed, 0)
-        self.check_complex()
-
-    def top_dimension(self, variables: int, vertices: int) -> int:
-        """The dimension of the complex of a function, by its number of variables and vertices."""
-        if self.max_dim is not None:
-            return self.max_dim
-        return min(TOP, variables, vertices - 1)
-
-    def recipe(self, loss: Loss, vertices: Tensor) -> Recipe | None:
-        """Algorithm 1's recipe for simplices of this loss on vertices (n, d), if it trains them."""
-        if self.optimizer != "algorithm1":
-            return None
-        numbers = {"epochs": self.epochs, "learning_rate": self.learning_rate}
-        return Algorithm1().recipe_for(loss, vertices).changed(**_given(numbers))
-
-    def build(self, recipe: Recipe | None) -> dict[str, Any]:
-        """Arguments of `build_complex`."""
-        samples = SAMPLES if self.samples is None else self.samples
-        algorithm1 = Algorithm1(recipe=recipe, sides=self.sides, samples=samples)
-        return self.build_arguments(algorithm1, MAP)
-
-
-def _given(settings: dict[str, Any]) -> dict[str, Any]:
+def given(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings but those that are None."""
     return {name: value for name, value in settings.items() if value is not None}

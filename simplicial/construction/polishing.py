@@ -198,9 +198,12 @@ class _Path:
         return value, slope
 
     def goes_on(self) -> bool:
-        """Whether to begin, or to begin again: the last run of L-BFGS came further."""
-        before, self._before = self._before, (self.value, self.norm)
-        return not self.evaluations or self._before < before
+        """Whether to begin, or to begin again: the last run of L-BFGS lowered the value by more
+        than rounding, or halved the gradient's norm.
+        """
+        (value, norm), self._before = self._before, (self.value, self.norm)
+        rounding = torch.finfo(self.point.dtype).eps * abs(self.value)
+        return not self.evaluations or self.value < value - rounding or self.norm < norm / 2
 
 
 def _tolerance(options: Polish, dtype: torch.dtype) -> float:

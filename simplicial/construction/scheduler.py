@@ -13,7 +13,13 @@ from reduction import DataError
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.executors import by_workers, cut
 from simplicial.construction.finishing import finish
-from simplicial.construction.serialization import TOGETHER, from_record, record_name, to_record
+from simplicial.construction.serialization import (
+    TOGETHER,
+    from_record,
+    record_name,
+    store_gradient_norms,
+    to_record,
+)
 from simplicial.construction.state import ConstructionState
 from simplicial.display import dimension_name, progress_bar
 from simplicial.maps.control_points import straight
@@ -62,6 +68,8 @@ class Scheduler:
             state.add_results(which, result)
             self._store(state, which, result)
             pieces.append((which, result.without_points()))
+        if self.folder is not None and state.dim == 1:  # edges are stored, so a run has begun
+            store_gradient_norms(state, self.folder)
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
         return state.finish_dimension(every.part(order))

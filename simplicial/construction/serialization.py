@@ -10,11 +10,13 @@ from torch import Tensor
 from reduction import DataError
 from simplicial.construction.chunks import ChunkResult
 from simplicial.construction.state import ConstructionState
-from simplicial.loss import Evaluation, ValueAndGradient
+from simplicial.evaluation import values_and_gradients
+from simplicial.loss import DifferentiatedLoss, Evaluation, ValueAndGradient
 from simplicial.maxima.maxima import Maxima
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
 
+NORMS = "gradient-norms"  # the record of those at the vertices
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 
 
@@ -57,6 +59,25 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
         "failed": one.failed[0],
     }
     return Record(tensors, values)
+
+
+def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
+    """Store the norms of the loss's exact gradients at the vertices, once.
+
+    Where none are wanted of the loss, for a `DifferentiatedLoss` only: others may have none.
+    """
+    if folder.numbers(NORMS):
+        return
+    vertices = slice(len(state.values[0]))
+    if state.at_controls is not None:
+        gradients = state.at_controls.gradients[vertices]
+    elif isinstance(state.loss, DifferentiatedLoss):
+        points, memory = state.control_points[vertices], state.options.memory
+        gradients = values_and_gradients(state.loss, points, memory).gradients
+    else:
+        return
+    norms = [float(gradient.double().norm()) for gradient in gradients]
+    folder.put(NORMS, 0, Record({}, {"gradient_norms": norms}))
 
 
 def from_record(

@@ -26,6 +26,10 @@ STATES = {
     "finished": "It is finished",
     "unknown": "It may only be read here, so whether a process works on it is not known",
 }
+PENALTIES = {
+    "plain": "The loss is the plain one: a weight decay is in Algorithm 1's training only.",
+    "penalised": "The loss holds the penalty, half the weight decay times the weights squared.",
+}
 DRAWN = {  # by `write_report`, beside the records
     "triangle": "Loss inside the triangle of the longest bar, and accuracy if there is one",
     "edges": "Along its sides, and along the straight lines between the same minima",
@@ -70,6 +74,8 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         failed={_name(list(simplex)): reason for simplex, reason in status.failed.items()},
         worsened=[_name(list(simplex)) for simplex in status.worsened],
         exhausted={_name(list(simplex)): f"{b:.3g}" for simplex, b in status.exhausted.items()},
+        loss=_loss(status),
+        minima=_minima(status),
         is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
@@ -79,6 +85,19 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
     )
     with system_errors(path.parent):
         write(path, page.encode())
+
+
+def _loss(status: RunStatus) -> str | None:
+    """The loss in words, where it is that of a command's run."""
+    if "run" not in status.settings:
+        return None
+    return PENALTIES[status.settings["run"].get("objective", "plain")]
+
+
+def _minima(status: RunStatus) -> list[tuple[str, str]]:
+    """Loss and gradient norm of each minimum, where both are known."""
+    rows = zip(status.values[0].tolist(), status.norms.tolist(), strict=True)
+    return [(f"{loss:.6g}", f"{norm:.3g}") for loss, norm in rows if loss == loss and norm == norm]
 
 
 def _result_pictures(result: Path) -> list[_Picture]:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
-from simplicial.construction.serialization import TOGETHER, record_name
+from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maxima.maxima import filtration_values, maximum_over_facets
 from simplicial.run_folder.folder import BEGUN, LOCK
 from simplicial.run_folder.records import Records
 
+SETTINGS = ("run", "minima", "polish", "complex")  # names of settings, in the order of a run
 RECORDS = "records"  # of a command's run, in its folder
 Floats = NDArray[np.float64]
 State = Literal["running", "stopped", "finished", "unknown"]
@@ -58,6 +59,7 @@ class RunStatus:
     failed      reasons for a loss that is not finite, by simplex, but for those with such a face
     worsened    simplices that training made worse: each keeps its start, a minimum excepted
     exhausted   what maxima may be too low by whose refinement the budget ended, by simplex
+    norms       (n,) of the loss's gradients at the minima; NaN where they are not known
     """
 
     folder: Path
@@ -68,6 +70,7 @@ class RunStatus:
     failed: dict[tuple[int, ...], str]
     worsened: tuple[tuple[int, ...], ...]
     exhausted: dict[tuple[int, ...], float]
+    norms: Floats
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunStatus":
@@ -78,7 +81,7 @@ class RunStatus:
         records = Records(Path(folder) / RECORDS)
         if not records.folder.is_dir():
             records = Records(folder)
-        found = {name: records.settings(name) for name in ("run", "minima", "complex")}
+        found = {name: records.settings(name) for name in SETTINGS}
         settings = {name: kept for name, kept in found.items() if kept is not None}
         if not settings:
             raise RunError(
@@ -93,7 +96,9 @@ class RunStatus:
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        return cls(records.folder, state, settings, dimensions, values, failed, worsened, exhausted)
+        norms = _norms(records, n) if "complex" in settings else np.full(n, np.nan)
+        found = (values, failed, worsened, exhausted, norms)
+        return cls(records.folder, state, settings, dimensions, *found)
 
     @property
     def result(self) -> Path | None:
@@ -174,6 +179,12 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
             f"settings of a run tell the number of minima, {sorted(settings)} do not: choose "
             "another folder"
         ) from None
+
+
+def _norms(records: Records, n: int) -> Floats:
+    """Norms of gradients at the minima, NaN where they are not stored: sampled, or older runs."""
+    found = records.values(NORMS, "complex").get(0, {}).get("gradient_norms", [])
+    return np.array(found, np.float64) if len(found) == n else np.full(n, np.nan)
 
 
 class _Values(NamedTuple):

@@ -97,12 +97,18 @@ class RunFolder(Records):
         self._lock.release()
 
     def match_settings(
-        self, name: str, settings: Mapping[str, Any], records: str | None = None
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        records: str | None = None,
+        *,
+        before: Mapping[str, Any] | None = None,
     ) -> None:
         """Save the settings of these records or, once there are records, compare with those saved.
 
         settings  JSON values by name
         records   name of the first records that are made under them
+        before    settings that older folders do not name, with the values of those
         Raises RunError that names the first setting that differs, or where there are such records
         without settings; DataError for a spoilt file.
         """
@@ -118,7 +124,7 @@ class RunFolder(Records):
                 f"records must have their settings, {path} is not there: choose another folder"
             )
         else:
-            self._compare(saved, given)
+            self._compare({**(before or {}), **saved}, given)
         self._matched[name], self._current = given, [name, given]
 
     def _compare(self, saved: dict[str, Any], given: dict[str, Any]) -> None:
