@@ -14,9 +14,9 @@ from simplicial.evaluation import values_and_gradients
 from simplicial.loss import DifferentiatedLoss, Evaluation, ValueAndGradient
 from simplicial.maxima.maxima import Maxima
 from simplicial.run_folder.folder import RunFolder
-from simplicial.run_folder.records import Record
+from simplicial.run_folder.records import Record, write_json
 
-NORMS = "gradient-norms"  # the record of those at the vertices
+NORMS = "gradient-norms.json"  # of those at the vertices, in a run folder
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 
 
@@ -66,7 +66,8 @@ def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
 
     Where none are wanted of the loss, for a `DifferentiatedLoss` only: others may have none.
     """
-    if folder.numbers(NORMS):
+    path = folder.folder / NORMS
+    if path.is_file():
         return
     vertices = slice(len(state.values[0]))
     if state.at_controls is not None:
@@ -77,7 +78,7 @@ def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
     else:
         return
     norms = [float(gradient.double().norm()) for gradient in gradients]
-    folder.put(NORMS, 0, Record({}, {"gradient_norms": norms}))
+    write_json(path, {"gradient_norms": norms})
 
 
 def from_record(

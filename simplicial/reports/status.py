@@ -21,7 +21,7 @@ from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maxima.maxima import filtration_values, maximum_over_facets
 from simplicial.run_folder.folder import BEGUN, LOCK
-from simplicial.run_folder.records import Records
+from simplicial.run_folder.records import Records, read_json
 
 SETTINGS = ("run", "minima", "polish", "complex")  # names of settings, in the order of a run
 RECORDS = "records"  # of a command's run, in its folder
@@ -96,8 +96,7 @@ class RunStatus:
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        norms = _norms(records, n) if "complex" in settings else np.full(n, np.nan)
-        found = (values, failed, worsened, exhausted, norms)
+        found = (values, failed, worsened, exhausted, _norms(records, n))
         return cls(records.folder, state, settings, dimensions, *found)
 
     @property
@@ -182,8 +181,8 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
 
 
 def _norms(records: Records, n: int) -> Floats:
-    """Norms of gradients at the minima, NaN where they are not stored: sampled, or older runs."""
-    found = records.values(NORMS, "complex").get(0, {}).get("gradient_norms", [])
+    """Norms of gradients at the minima; NaN before they are stored, and in older runs."""
+    found = (read_json(records.folder / NORMS) or {}).get("gradient_norms", [])
     return np.array(found, np.float64) if len(found) == n else np.full(n, np.nan)
 
 
