@@ -21,7 +21,8 @@ def frozen(x: Tensor) -> Tensor:
 
 def polished(loss: Any = bowl, options: Any = None, **changed: Any) -> Minima:
     minima = Minima(torch.eye(2, dtype=torch.float64), loss)
-    return polish(minima, options, **{"progress": False, **changed})
+    given: dict[str, Any] = {"progress": False, **changed}
+    return polish(minima, options, **given)
 
 
 POLISHING = (
