@@ -325,10 +325,11 @@ def test_the_refined_maximum_of_an_edge_is_that_of_a_dense_scan() -> None:
     model = seeded(smooth).double()
     loss = NetworkLoss(model, XS[:60], YS[::5])
     ends = 0.7 * numbers(2, loss.dim, seed=106).double()
-    edge = Edgewise(4)
-    found, known = measured(loss, straight(ends[None].numpy(), edge), edge, tolerance=0.003)
+    edge = Edgewise(2)
+    found, known = measured(loss, straight(ends[None].numpy(), edge), edge, tolerance=0.005)
     t = torch.linspace(0, 1, 501, dtype=torch.float64)[:, None]
     highest = float(loss.evaluate(ends[0] + t * (ends[1] - ends[0])).loss.max())
     refined = max(float(found.maxima.values[0]), float(known[0]))
     assert refined > float(known[0])
-    assert highest - 0.003 <= refined <= highest + 1e-4
+    assert highest - 0.005 <= refined <= highest + 1e-4
+    assert found.evaluations[0] < 30  # 102 with statistics as constants, whose slopes are no slopes
