@@ -10,7 +10,9 @@ reach on those that are left is what the maximum may be too low by (branch and b
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from simplicial.loss import Loss, StochasticLoss
 from simplicial.maxima.maxima import Maxima
@@ -42,7 +44,8 @@ class Spent(NamedTuple):
 
     gradients  (m,) int64, at midpoints
     given_up   (m,) what the loss may reach on parts that may hold more than is known; -inf without
-    below      (m,) what the loss may reach, at worst, on parts that by the rule hold no more
+    below      (m,) what the loss may reach, at worst, on parts that by the rule hold no more, and
+               on those that are too small to be told from their corners
     """
 
     gradients: Ints
@@ -67,22 +70,36 @@ class Selection(NamedTuple):
     spent: Spent
 
 
-def best_first(pieces: Pieces, level: Floats, budget: int, spent: Spent) -> Selection:
+def most_halvings(points: Tensor, controls: Ints, dim: int) -> Ints:
+    """Halvings (m,) of pieces of simplices with rows controls (m, c) of the points (K, d), after
+    which their corners are as near as the points' rounding: at most `SMALLEST`.
+    """
+    halvings = np.empty(len(controls), np.int64)
+    for row, rows in enumerate(controls):
+        corners = points[torch.as_tensor(rows, device=points.device)]
+        size = float((corners.amax(dim=0) - corners.amin(dim=0)).max())
+        rounding = float(corners.abs().max()) * torch.finfo(points.dtype).eps
+        each = np.log2(max(size, rounding) / rounding) if rounding else SMALLEST
+        halvings[row] = min(SMALLEST, dim * int(each))
+    return halvings
+
+
+def best_first(pieces: Pieces, level: Floats, budget: int, most: Ints, spent: Spent) -> Selection:
     """The parts that may hold more than the level (m,) of their simplex, the highest to be halved.
 
     Of n parts, with n halvings left or more, all are; at most a quarter of the budget at once.
     Parts below as many as there are halvings left cannot come up any more, since a halving takes
     one part from above them: they are given up, so that no simplex has more parts pending than its
-    budget.
+    budget. `most` (m,): see `most_halvings`.
     """
     estimates = pieces.estimates()
-    above = estimates.expected > level[pieces.owner]
+    above = (estimates.expected > level[pieces.owner]) & (pieces.halvings < most[pieces.owner])
     below, given_up = spent.below.copy(), spent.given_up.copy()
     np.maximum.at(below, pieces.owner[~above], estimates.at_worst[~above])
     pieces, expected, at_worst = pieces.part(above), *(part[above] for part in estimates)
     left = (budget - spent.gradients)[pieces.owner]
     rank = _ranks(pieces.owner, expected)
-    reached = (rank < left) & (pieces.halvings < SMALLEST)
+    reached = rank < left
     np.maximum.at(given_up, pieces.owner[~reached], at_worst[~reached])
     pending, at_once = pieces.part(reached), max(1, budget // ROUND)
     now = _ranks(pending.owner, expected[reached]) < np.minimum(left[reached], at_once)

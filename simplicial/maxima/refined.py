@@ -26,7 +26,7 @@ from torch import Tensor
 
 from simplicial.evaluation import evaluate, points_at_once, values_and_gradients
 from simplicial.loss import Loss
-from simplicial.maxima.budget import Spent, best_first, bounded, default_budget
+from simplicial.maxima.budget import Spent, best_first, bounded, default_budget, most_halvings
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import (
     CheckPoints,
@@ -148,10 +148,12 @@ class _Work(NamedTuple):
         if state is None:
             state = _unrefined(evaluator, self)
             on_evaluations(int(state.evaluations.sum()))
+        dim = mesh.barycentric.shape[1] - 1
+        most = most_halvings(points, self.simplices.controls, dim)
         while True:
             maxima = state.maxima
             level = np.maximum(self.known, maxima.values) + self.tolerance
-            pieces, now, spent = best_first(state.pieces, level, self.budget, state.spent)
+            pieces, now, spent = best_first(state.pieces, level, self.budget, most, state.spent)
             state = state._replace(pieces=pieces, spent=spent)
             stages.put("refinement", state.as_tensors)
             if not len(pieces.owner):

@@ -1,6 +1,7 @@
 """Refined maxima that a budget ends, against dense scans of rough functions."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,7 @@ def level_pieces(owner: list[int], values: list[float], error_bound: float = 0.0
 
 def test_the_highest_parts_of_each_simplex_are_halved_first() -> None:
     pieces = level_pieces([0, 0, 1, 0, 0, 0], [1, 4, 5, 3, 4, -1])
-    chosen = best_first(pieces, np.zeros(2), 8, Spent.nothing(2))
+    chosen = best_first(pieces, np.zeros(2), 8, np.full(2, 60), Spent.nothing(2))
     assert chosen.pending.values[:, 0].tolist() == [1, 4, 5, 3, 4]
     assert chosen.now.tolist() == [False, True, True, False, True]
     np.testing.assert_array_equal(chosen.spent.given_up, [-np.inf, -np.inf])
@@ -291,10 +292,18 @@ def test_the_highest_parts_of_each_simplex_are_halved_first() -> None:
 def test_parts_that_the_budget_cannot_reach_are_given_up_with_what_they_may_hold() -> None:
     pieces = level_pieces([0, 0, 1, 0, 0], [1, 4, 5, 3, 4], error_bound=0.25)
     spent = Spent.nothing(2)._replace(gradients=np.array([6, 8]))
-    chosen = best_first(pieces, np.zeros(2), 8, spent)
+    chosen = best_first(pieces, np.zeros(2), 8, np.full(2, 60), spent)
     assert chosen.pending.values[:, 0].tolist() == [4, 4]
     assert chosen.now.all()
     np.testing.assert_array_equal(chosen.spent.given_up, [3 + 4 * 0.25, 5 + 4 * 0.25])
+
+
+def test_parts_as_small_as_rounding_end_no_refinement() -> None:
+    pieces = replace(level_pieces([0, 0], [1, 4]), halvings=np.array([59, 60]))
+    chosen = best_first(pieces, np.zeros(1), 8, np.full(1, 60), Spent.nothing(1))
+    assert chosen.pending.values[:, 0].tolist() == [1]
+    np.testing.assert_array_equal(chosen.spent.given_up, [-np.inf])
+    np.testing.assert_array_equal(chosen.spent.below, [4])
 
 
 def test_an_error_bound_is_the_tolerance_unless_parts_were_given_up() -> None:
