@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # loaded where it is used
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
-DASHES = (0, (2, 1))  # of a bar with an end that is not certified
+DASHES = (0, (2, 1))  # of a bar with an end that is not certified, or repeated
 
 RESOLVED = 0.01  # share of the diagram's width below which two points look like one
 
@@ -28,8 +28,8 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """One horizontal line for each bar, index above index; arrows for bars that never end.
 
     A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
-    dashed unless they are certified. Returns the axes, new ones unless `ax` is given. Raises
-    OptionError for what is no barcode, or no axes.
+    dashed unless they are certified and not `Barcode.repeated`. Returns the axes, new ones unless
+    `ax` is given. Raises OptionError for what is no barcode, or no axes.
     """
     from matplotlib.lines import Line2D
 
@@ -58,8 +58,8 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """The persistence diagram: a point (birth, death) for each bar, at ∞ if it never ends.
 
     A number beside a point says how many bars the eye cannot tell apart there. Where the barcode
-    has ends, a point is hollow unless they are certified. Returns the axes, new ones unless `ax` is
-    given. Raises OptionError for what is no barcode, or no axes.
+    has ends, a point is hollow unless they are certified and not `Barcode.repeated`. Returns the
+    axes, new ones unless `ax` is given. Raises OptionError for what is no barcode, or no axes.
     """
     from matplotlib.colors import to_rgba
     from matplotlib.lines import Line2D
@@ -136,8 +136,8 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
 
 
 def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
-    """(m,): which bars of index r have an end that is not certified."""
-    births, deaths = uncertified(barcode[r], barcode.ends(r)).T
+    """(m,): which bars of index r have an end that is not certified, or repeated."""
+    births, deaths = (uncertified(barcode[r], barcode.ends(r)) | barcode.repeated(r)).T
     return births | deaths
 
 
@@ -150,7 +150,8 @@ def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D") -> None:
         for r in range(len(barcode))
     ]
     if any(_doubtful(barcode, r).any() for r in range(len(barcode))):
-        doubtful.set_label("not certified")
+        repeated = any(barcode.repeated(r).any() for r in range(len(barcode)))
+        doubtful.set_label("not certified, or repeated" if repeated else "not certified")
         handles.append(doubtful)
     if handles:
         ax.legend(

@@ -14,6 +14,7 @@ from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite
 from reduction.barcodes.bounds import Bounds, checked_bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
+from reduction.barcodes.repeated import check_repeated, repeated_ends
 from reduction.barcodes.text_table import table
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.files import refusing
@@ -146,6 +147,9 @@ class Barcode:
             ]
             ends = [record.ends for record in records if record.ends is not None]
             bounds = [record.bounds for record in records if record.bounds is not None]
+            if ends:
+                rows = [np.array(each, np.float64).reshape(-1, 2) for each in bars]
+                check_repeated([r.repeated for r in records], rows, checked_ends(ends, rows))
             return cls(bars, pairs, field, ends or None, bounds or None)
 
     def save(self, path: str | Path) -> None:
@@ -160,6 +164,7 @@ class Barcode:
                 [None if row[0] < 0 else row for row in pairs.deaths.tolist()],
                 self.ends(r),
                 self.bounds(r),
+                self.repeated(r).T.tolist(),
             )
             for r, bars in enumerate(self.bars)
             for pairs in [self.pairs(r)]
@@ -169,7 +174,9 @@ class Barcode:
     def __repr__(self) -> str:
         shown = f"field={self.field}, counts={tuple(len(bars) for bars in self.bars)}"
         if self._ends:
-            certified = sum(int(ends.certified.sum()) for ends in self._ends)
+            certified = sum(
+                int((ends.certified & ~self.repeated(r)).sum()) for r, ends in enumerate(self._ends)
+            )
             shown += f", certified={certified}/{sum(np.isfinite(bars).sum() for bars in self)}"
         return f"Barcode({shown})"
 
@@ -194,6 +201,18 @@ class Barcode:
         unknown. Raises DimensionError."""
         self._index(r)
         return self._ends[r] if self._ends else None
+
+    def repeated(self, r: int) -> NDArray[np.bool_]:
+        """Which births and deaths (m, 2) of index r are at a critical point that ends another bar.
+
+        A non-degenerate one ends one bar: a birth at the point at which a bar of index r - 1 ends
+        is not true, and of several births, or several deaths, one at most is
+        (`reduction.barcodes.repeated`). False where ends are unknown. Raises DimensionError.
+        """
+        index = self._index(r)
+        if not self._ends:
+            return np.zeros(self.bars[index].shape, np.bool_)
+        return repeated_ends(self.bars, self._ends)[index]
 
     def with_ends(self, ends: Sequence[tuple[Ends, Ends]]) -> "Barcode":
         """The same bars with their births' and deaths' critical points, given for each index.
@@ -293,7 +312,7 @@ class Barcode:
     def table(self) -> str:
         """A text table: index by index count, essential, longest and W_inf; then bar after bar.
 
-        Where there are ends, it marks those that are not certified.
+        Where there are ends, it marks those that are not certified, and those that are repeated.
         """
         pairs = [self.pairs(r) for r in range(len(self))]
         return table(self.field, self.bars, pairs, self._ends, self._bounds)

@@ -1,8 +1,9 @@
 """The file of a barcode: JSON of bars, birth and death simplices, critical points, and bounds.
 
 Version 1 has no critical points of births and deaths, version 2 has them for every index; version 3
-has bounds for every index, and critical points for every one or for none. The checksum may be left
-out by whoever writes one by hand.
+has bounds for every index, and critical points for every one or for none. Where some critical
+points end another bar already, it says which: that follows from the rest, and may be left out, as
+may the checksum by whoever writes one by hand.
 """
 
 import json
@@ -39,6 +40,7 @@ class IndexRecord(NamedTuple):
     deaths: list[list[int] | None]  # r + 2 labels of the simplex that ends it
     ends: BarEnds | None  # of every index, or of none
     bounds: Bounds | None  # likewise
+    repeated: list[list[bool] | None]  # births, deaths that `repeated_ends` marks; None: unsaid
 
 
 def write_barcode(path: str | Path, field: int, indices: Sequence[IndexRecord]) -> None:
@@ -74,12 +76,13 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
         ]
         births = [_labels(row, r + 1) for row in _listed(record["births"])]
         deaths = [row if row is None else _labels(row, r + 2) for row in _listed(record["deaths"])]
-        ends, bounds = None, None
+        ends, bounds, repeated = None, None, []
         if "ends" in record:
             ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))
+            repeated = [record["ends"][side].get("repeated") for side in BarEnds._fields]
         if "bounds" in record:
             bounds = _bounds(record["bounds"])
-        records.append(IndexRecord(bars, births, deaths, ends, bounds))
+        records.append(IndexRecord(bars, births, deaths, ends, bounds, repeated))
     return document["field"], records
 
 
@@ -93,11 +96,14 @@ def _index_document(record: IndexRecord) -> dict[str, Any]:
             "lowest_deaths": [_finite(death) for death in lowest.tolist()],
             "error": _finite(error),
         }
+    repeated = document.pop("repeated")
     if record.ends is None:
         del document["ends"]
     else:
-        sides = zip(BarEnds._fields, record.ends, strict=True)
-        document["ends"] = {side: _ends_document(ends) for side, ends in sides}
+        document["ends"] = {
+            side: _ends_document(ends) | ({"repeated": marks} if any(marks or ()) else {})
+            for side, ends, marks in zip(BarEnds._fields, record.ends, repeated, strict=True)
+        }
     return document
 
 

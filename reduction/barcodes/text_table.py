@@ -11,6 +11,7 @@ from reduction.barcodes.bars import Bars, as_text, finite_bars
 from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, uncertified
+from reduction.barcodes.repeated import repeated_ends
 
 Rows = NDArray[np.int64]
 
@@ -18,8 +19,9 @@ LEGEND = (
     "?: not certified; Morse index and |grad| at the critical points of birth and death, "
     "- if unknown"
 )
-
-
+REPEATED = (
+    "!: certified at a critical point that ends another bar, too: one of these bars at most is true"
+)
 BOUNDS_LEGEND = (
     "lowest: the death, if the simplices one dimension higher were perfect; error: bound on the "
     "bottleneck distance, if all were"
@@ -38,17 +40,21 @@ def table(
     pairs   vertex labels of the birth and death simplices of each index
     ends    of each index, or empty
     bounds  of each index, or empty: the error of each index, and the lowest death of each bar
-    Where there are ends, also how many births and finite deaths of each index are certified, a mark
-    on each that is not, and Morse index and gradient norm at both ends of each bar.
+    Where there are ends, also how many births and finite deaths of each index are certified and not
+    repeated, a mark on each that is not, and Morse index and gradient norm at both ends of a bar.
     """
-    lines = [f"coefficients Z/{field}", "", *_summary(bars, ends, bounds)]
+    repeated = repeated_ends(bars, ends) if ends else tuple(np.zeros_like(b, bool) for b in bars)
+    lines = [f"coefficients Z/{field}", "", *_summary(bars, ends, bounds, repeated)]
     precision = _precision(bars)
     for r, (rows, simplices) in enumerate(zip(bars, pairs, strict=True)):
         lines += ["", f"index {r}" + ("" if len(rows) else ": no bars")]
         if len(rows):
             critical, lowest = ends[r] if ends else None, bounds[r] if bounds else None
-            lines += _rows(rows, simplices, critical, lowest, precision)
-    legends = [LEGEND] * bool(ends) + [BOUNDS_LEGEND] * bool(bounds)
+            lines += _rows(
+                rows, simplices, critical, lowest, repeated=repeated[r], precision=precision
+            )
+    legends = [LEGEND] * bool(ends) + [REPEATED] * any(marks.any() for marks in repeated)
+    legends += [BOUNDS_LEGEND] * bool(bounds)
     return "\n".join([*lines, "", *legends] if legends else lines)
 
 
@@ -72,13 +78,20 @@ def summary(r: int, bars: Bars) -> Summary:
     return Summary(len(bars), len(bars) - len(finite), longest, distance)
 
 
-def _summary(bars: Sequence[Bars], ends: Sequence[BarEnds], bounds: Sequence[Bounds]) -> list[str]:
+def _summary(
+    bars: Sequence[Bars],
+    ends: Sequence[BarEnds],
+    bounds: Sequence[Bounds],
+    repeated: Sequence[NDArray[np.bool_]],
+) -> list[str]:
     """A header, and one line for each index."""
     header = "index   bars  essential     longest       W_inf"
     lines = [header + ("       error" if bounds else "") + ("  certified" if ends else "")]
     for r, rows in enumerate(bars):
         found = summary(r, rows)
-        share = f"{ends[r].certified.sum()}/{np.isfinite(rows).sum()}" if ends else ""
+        share = ""
+        if ends:
+            share = f"{(ends[r].certified & ~repeated[r]).sum()}/{np.isfinite(rows).sum()}"
         lines.append(
             f"{r:5} {found.bars:6} {found.essential:10} "
             f"{found.longest:>11} {found.w_inf:11.6g}"
@@ -93,11 +106,14 @@ def _rows(
     pairs: tuple[Rows, Rows],
     ends: BarEnds | None,
     bounds: Bounds | None,
+    *,
+    repeated: NDArray[np.bool_],
     precision: tuple[float, int],
 ) -> list[str]:
     """A header, and one line for each bar of an index; values of a size and digits of them."""
     longest = float(np.diff(finite_bars(bars)).max(initial=0.0))  # beside which lengths may vanish
     marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
+    marks[repeated] = "!"
     middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
     if bounds:
         middle = [low + rest for low, rest in zip(_lowest(bounds, precision), middle, strict=True)]

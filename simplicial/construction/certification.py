@@ -9,7 +9,7 @@ from simplicial.display import dimension_name, progress_bar
 from simplicial.maxima.maxima import Maxima, maximum_over_facets
 from simplicial.maxima.refined import rounding_error
 
-MISSED = 1e-3  # share of the loss's range that a maximum on linear pieces may miss of a peak
+TOLERANCE = 1e-7  # of the maxima of maps that are made, as a share of the loss's range
 
 
 def certificates(state: ConstructionState, *, progress: bool) -> tuple[Certificates, ...]:
@@ -21,11 +21,11 @@ def certificates(state: ConstructionState, *, progress: bool) -> tuple[Certifica
     values = values[np.isfinite(values)]
     value_range = float(np.ptp(values))
     noise = float(rounding_error(values, state.control_points))
+    tolerance = max(TOLERANCE * value_range, noise)
     found = []
     for r, simplices in enumerate(state.layout.simplices):
         which, maxima = _highest_inside(state, r)
-        missed = MISSED * value_range if r else noise
-        error_bound = np.maximum(_tolerances(state, r)[which], missed)
+        error_bounds = np.maximum(state.error_bounds[r][which], noise)
         title = f"{dimension_name(r)}: certificates"
         with progress_bar(title, len(which), progress) as bar:
             found.append(
@@ -35,7 +35,13 @@ def certificates(state: ConstructionState, *, progress: bool) -> tuple[Certifica
                     simplices,
                     which,
                     maxima,
-                    acceptance=Acceptance(len(state.values) - 1, value_range, error_bound),
+                    acceptance=Acceptance(
+                        len(state.values) - 1,
+                        value_range,
+                        state.values[r],
+                        error_bounds,
+                        tolerance,
+                    ),
                     memory=state.options.memory,
                     on_simplices=bar.update,
                 )
@@ -58,7 +64,7 @@ def _highest_inside(state: ConstructionState, r: int) -> tuple[NDArray[np.int64]
 
 def _tolerances(state: ConstructionState, r: int) -> NDArray[np.float64]:
     """Error bounds (m,) of r-simplices; 0 of those whose refinement the budget ended: the value
-    that was found is attained, and a critical point is measured against that alone.
+    that was found is attained, and the faces are measured against that alone.
     """
     if not r:
         return state.error_bounds[0]

@@ -1,10 +1,13 @@
 """Certificates: critical points near the highest points of simplices, and births and deaths there.
 
 A bar of index r is born at a critical point of Morse index r and dies at one of index r + 1. From
-the highest point of each simplex the nearest critical point is sought; where it is found nearby, in
-distance and in value, its value is the simplex's: a simplex whose highest point lies close to a
-critical point of Morse index r or more can be pushed through it. A refined maximum bounds the
-minimax from above, so no critical value above it is accepted, but for the maximum's error bound.
+the highest point of each simplex the nearest critical point is sought. Where its value is the
+simplex's maximum, the simplex runs through it. Where it is lower, its value is the simplex's only
+if a map attains it, and no more: one is made, and measured (`lowered_maps`). For an edge that may
+also be the two ways down from the critical point (`descents`), which end at the edge's vertices, or
+at vertices that are joined to them by edges no higher. A refined maximum bounds the minimax from
+above, so no critical value above it is accepted. Where components meet at an edge, passes beside
+its own are sought too: if a lower one joins the two, the edge is not certified.
 """
 
 from collections.abc import Callable
@@ -19,10 +22,12 @@ from torch import Tensor
 from reduction import Barcode, BarEnds, Ends
 from reduction.filtrations.colex import complete_positions
 from reduction.validation import first_line
+from simplicial.critical_points.descents import Descents
 from simplicial.critical_points.eigenvector_following import follow
+from simplicial.critical_points.findings import Acceptance, Candidate, Findings, Maps
 from simplicial.critical_points.quadratic_model import DENSE, TINY
 from simplicial.errors import LossError
-from simplicial.evaluation import hessian_operator, values_and_gradients
+from simplicial.evaluation import hessian_operator
 from simplicial.loss import Loss
 from simplicial.maps.control_points import Simplices
 from simplicial.maxima.maxima import Maxima
@@ -42,7 +47,8 @@ class Certificates:
     """Critical points near the simplices of one dimension that are highest inside.
 
     simplices       (k,) int64, ranks of the simplices that are higher inside than on their faces
-    accepted        (k,) bool: a critical point lies nearby, of Morse index r or more
+    accepted        (k,) bool: a critical point lies nearby, of Morse index r or more, and a map of
+                    the simplex attains its value, and no more
     points          (k, d) float64, the critical point, or the highest point itself if none is near
     values          (k,) float64, the loss there
     gradient_norms  (k,) float64
@@ -61,20 +67,6 @@ class Certificates:
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             getattr(self, name).flags.writeable = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Acceptance:
-    """Bounds within which a critical point is accepted for a simplex.
-
-    highest_index  highest Morse index at a birth or a death
-    value_range    range of the filtration values
-    error_bound    amount by which a critical value may exceed a simplex's maximum, one or (k,)
-    """
-
-    highest_index: int
-    value_range: float
-    error_bound: Floats | float
 
 
 def check_second_derivatives(loss: Loss, point: Tensor) -> None:
@@ -112,29 +104,36 @@ def certify(
     r, d, top = simplices.dim, control_points.shape[1], acceptance.highest_index
     starts, corners = _highest_points(control_points, simplices, which, maxima.barycentric)
     reach = _reach(control_points[: len(simplices.vertices)], corners)
-    points = starts.double().cpu().numpy().copy()
-    values, gradients = values_and_gradients(loss, starts, memory)
-    norms = gradients.norm(dim=1).double().cpu().numpy()
-    k, count = len(which), min(d, top + 2)
-    eigenvalues, morse = np.full((k, count), np.nan), np.full(k, -1)
-    accepted, error_bound = np.zeros(k, dtype=bool), np.broadcast_to(acceptance.error_bound, k)
+    begin = starts.double().cpu().numpy()
+    found = Findings.at(loss, starts, min(d, top + 2), memory)
+    vertices = control_points[: int(simplices.vertices.max(initial=-1)) + 1]
+    descents = Descents(loss, vertices, acceptance.tolerance, memory)
+    maps = Maps(loss, control_points, simplices, acceptance, memory, descents)
+    passes: list[Candidate] = []  # those of edges
     for index in range(r, min(d, top) + 1):
-        for rows in _batches(np.flatnonzero(~accepted), d):
+        lower: list[Candidate] = []
+        for rows in _batches(np.flatnonzero(~found.accepted), d):
             start = starts[torch.as_tensor(rows)]
-            found = follow(loss, start, index, reach[rows], ITERATIONS, leash=LEASH, memory=memory)
-            end = found.points.double().cpu().numpy()
-            rise = found.values - maxima.values[rows]
-            near = np.linalg.norm(end - points[rows], axis=1) <= reach[rows]
-            near &= (np.abs(rise) <= NEAR * acceptance.value_range) & (rise <= error_bound[rows])
-            near &= found.morse >= r
-            chosen = rows[near]
-            accepted[chosen] = True
-            points[chosen], values[chosen] = end[near], found.values[near]
-            norms[chosen], morse[chosen] = found.gradient_norms[near], found.morse[near]
-            known = found.eigenvalues[near][:, :count]
-            eigenvalues[chosen, : known.shape[1]] = known
+            arrival = follow(
+                loss, start, index, reach[rows], ITERATIONS, leash=LEASH, memory=memory
+            )
+            rise, end = arrival.values - maxima.values[rows], arrival.points.double().cpu().numpy()
+            near = np.linalg.norm(end - begin[rows], axis=1) <= reach[rows]
+            near &= np.abs(rise) <= NEAR * acceptance.value_range
+            near &= (rise <= acceptance.error_bounds[rows]) & (arrival.morse >= r)
+            lower += [Candidate(int(rows[at]), arrival, int(at)) for at in np.flatnonzero(near)]
             on_simplices(len(rows) if index == r else 0)
-    return Certificates(which, accepted, points, values, norms, eigenvalues, morse)
+        for candidate in lower:
+            if maps.attain(which, candidate, maxima):
+                found.accept(candidate)
+        if index == r == 1:
+            left = [candidate for candidate in lower if not found.accepted[candidate.row]]
+            for candidate in maps.ways_down(which, found, left, reach):
+                found.accept(candidate)
+            passes = lower
+    if passes:
+        found.reject(maps.undercut(which, found, passes, reach))
+    return Certificates(which, *found.arrays)
 
 
 def with_certificates(

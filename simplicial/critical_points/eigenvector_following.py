@@ -20,6 +20,7 @@ Sources: Cerjan & Miller, J. Chem. Phys. 75, 2800 (1981); Wales, Energy Landscap
 Dauphin et al. (2014), saddle-free Newton; Nocedal & Wright (2006), 4.1 and algorithm 7.2.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -85,6 +86,7 @@ def follow(
     *,
     leash: float = np.inf,
     memory: int = MEMORY,
+    on_step: Callable[[Tensor], object] = lambda _points: None,
 ) -> Arrival:
     """Steps from each start towards a critical point of a Morse index.
 
@@ -99,6 +101,7 @@ def follow(
     leash       distance from the start, over its reach, beyond which a start is given up
     memory      bytes for a batch of points, Hessians and what differentiates twice included; a
                 product with the Hessian takes what the loss needs at one point
+    on_step     called after each step with the points (n, d) of the starts that are taken together
     A start that leaves where the loss is finite, or runs to infinity, has not converged.
     Raises OptionError for an index or a reach out of range, ShapeError for starts that are no
     (s, d), LossError for a loss that breaks its contract.
@@ -125,7 +128,11 @@ def follow(
     chunks = [slice(i, i + size) for i in range(0, len(starts), size)]
     parts = [
         _follow(
-            loss, model, _Run.begin(starts[part], indices[part], reaches[part], leash), iterations
+            loss,
+            model,
+            _Run.begin(starts[part], indices[part], reaches[part], leash),
+            iterations,
+            on_step,
         )
         for part in chunks
     ]
@@ -179,7 +186,13 @@ class _Run:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a start may leave the finite
-def _follow(loss: Loss, model: _Model, run: _Run, iterations: int) -> Arrival:
+def _follow(
+    loss: Loss,
+    model: _Model,
+    run: _Run,
+    iterations: int,
+    on_step: Callable[[Tensor], object],
+) -> Arrival:
     here, active = model(run.x, run.index), np.arange(len(run.x))
     run.curvature[:] = here.largest()
     for iteration in range(iterations):
@@ -192,6 +205,7 @@ def _follow(loss: Loss, model: _Model, run: _Run, iterations: int) -> Arrival:
         run.converged[some] = converged
         run.last_norm[some] = here.norms[rows]
         moved = np.sort(_move(loss, here, run, active, rows[~converged]))
+        on_step(run.x.clone())
         moved = moved[~run.is_far(moved)]
         if not moved.size:
             break

@@ -19,12 +19,44 @@ THIN = 0.05  # a tangent direction shorter than this share of the longest is tak
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mesh:
-    """Control points and linear pieces of the standard r-simplex.
+class LinearPieces:
+    """Control points and linear pieces of the standard r-simplex, or of a part of it.
 
     barycentric (c, r+1) float64, barycentric coordinates of the control points
     pieces      (p, r+1) int64, control points at the corners of the linear pieces
     inside      (i,) int64, the control points on no proper face
+    """
+
+    barycentric: NDArray[np.float64]
+    pieces: NDArray[np.int64]
+    inside: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, simplex_map: SimplexMap, r: int) -> "LinearPieces":
+        """All linear pieces of a subdivision in dimension r."""
+        barycentric = simplex_map.control_points(r)
+        inside = np.flatnonzero((barycentric > 0).all(axis=1))
+        return LinearPieces(barycentric, simplex_map.pieces(r), inside)
+
+    def holding(self, t: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Linear pieces that hold the points t (p, r+1), and barycentric coordinates in them.
+
+        Returns pairs (q, 2) of a piece and a point, and barycentric coordinates (q, r+1) in the
+        piece. A point on a common face is held by several pieces.
+        """
+        pairs, shares = [], []
+        for k, corners in enumerate(self.barycentric[self.pieces]):
+            share = np.linalg.solve(corners.T, t.T).T
+            held = np.flatnonzero((share >= -INSIDE).all(axis=1))
+            pairs.append(np.stack([np.full(held.size, k), held], axis=1))
+            shares.append(share[held].clip(min=0))
+        return np.concatenate(pairs), np.concatenate(shares)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh(LinearPieces):
+    """The linear pieces of the whole standard r-simplex, with the neighbours of control points.
+
     edges       (e, 2) int64, pairs of control points that share a piece
     neighbours  (i, q) int64, for each inner control point those it shares an edge with
     present     (i, q) bool, false where a row of neighbours is filled up
@@ -32,9 +64,6 @@ class Mesh:
                 neighbours
     """
 
-    barycentric: NDArray[np.float64]
-    pieces: NDArray[np.int64]
-    inside: NDArray[np.int64]
     edges: NDArray[np.int64]
     neighbours: NDArray[np.int64]
     present: NDArray[np.bool_]
@@ -43,8 +72,8 @@ class Mesh:
     @classmethod
     def of(cls, simplex_map: SimplexMap, r: int) -> "Mesh":
         """The mesh of a subdivision in dimension r."""
-        barycentric, pieces = simplex_map.control_points(r), simplex_map.pieces(r)
-        inside = np.flatnonzero((barycentric > 0).all(axis=1))
+        of_map = LinearPieces.of(simplex_map, r)
+        barycentric, pieces, inside = of_map.barycentric, of_map.pieces, of_map.inside
         linked = np.zeros((len(barycentric), len(barycentric)), dtype=bool)
         linked[pieces[:, :, None], pieces[:, None, :]] = True
         np.fill_diagonal(linked, False)
@@ -62,20 +91,6 @@ class Mesh:
         )
         edges = np.argwhere(np.triu(linked))
         return cls(barycentric, pieces, inside, edges, neighbours, present, harmonic)
-
-    def holding(self, t: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Linear pieces that hold the points t (p, r+1), and barycentric coordinates in them.
-
-        Returns pairs (q, 2) of a piece and a point, and barycentric coordinates (q, r+1) in the
-        piece. A point on a common face is held by several pieces.
-        """
-        pairs, shares = [], []
-        for k, corners in enumerate(self.barycentric[self.pieces]):
-            share = np.linalg.solve(corners.T, t.T).T
-            held = np.flatnonzero((share >= -INSIDE).all(axis=1))
-            pairs.append(np.stack([np.full(held.size, k), held], axis=1))
-            shares.append(share[held].clip(min=0))
-        return np.concatenate(pairs), np.concatenate(shares)
 
     def spacing(self, controls: Tensor) -> Tensor:
         """Mean length of the mesh's edges in parameter space, (m,), for controls (m, c, d)."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.loss import ValueAndGradient
-from simplicial.maps.mesh import INSIDE, Mesh
+from simplicial.maps.mesh import INSIDE, LinearPieces
 from simplicial.maxima.bernstein import bernstein_range, cubic_values
 
 Floats = NDArray[np.float64]
@@ -34,13 +34,13 @@ class EvaluatedSimplices(NamedTuple):
     control_points  (K, d)
     at_controls     the loss and its gradient there
     controls        (m, c) rows of the control points, one simplex each
-    mesh            of their map
+    mesh            their linear pieces
     """
 
     control_points: Tensor
     at_controls: ValueAndGradient
     controls: Ints
-    mesh: Mesh
+    mesh: LinearPieces
 
 
 class CheckPoints(NamedTuple):
@@ -73,7 +73,7 @@ class PointsInPieces(NamedTuple):
     empty: Ints
 
     @classmethod
-    def of(cls, mesh: Mesh, check_points: Floats) -> "PointsInPieces":
+    def of(cls, mesh: LinearPieces, check_points: Floats) -> "PointsInPieces":
         """The points in pieces of check points (p, r+1), barycentric in the simplex."""
         pieces, corners = mesh.pieces.shape
         pairs, shares = mesh.holding(check_points)

@@ -11,13 +11,20 @@ NAMES = ("certified", "points", "gradient_norms", "eigenvalues", "morse")
 
 
 def ends(*rows: tuple[bool, int | None, float]) -> Ends:
-    """Ends in the plane from (certified, Morse index, |grad|); no point where the index is None."""
+    """Ends in the plane from (certified, Morse index, |grad|); no point where the index is None.
+
+    Points of different rows differ.
+    """
     found = np.array([morse is not None for _, morse, _ in rows], bool)
     known = np.array([-1 if morse is None else morse for _, morse, _ in rows], int)
     signs = np.where(np.arange(2) < known[:, None], -1.0, 1.0)
     return Ends(
         np.array([certified for certified, _, _ in rows], bool),
-        np.where(found[:, None], [[0.1, -0.3]], NAN),
+        np.where(
+            found[:, None],
+            np.array([[0.1 + row, -0.3] for row in range(len(rows))]).reshape(-1, 2),
+            NAN,
+        ),
         np.array([norm for _, _, norm in rows], float),
         np.where((known >= 0)[:, None], signs, NAN),
         known,

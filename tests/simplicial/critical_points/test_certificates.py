@@ -165,7 +165,13 @@ def test_a_critical_value_must_be_near_the_maximum(
         layout.simplices[1],
         np.array([0]),
         Maxima(np.array([1 + off]), np.array([[0.5, 0.5]])),
-        acceptance=Acceptance(highest_index=1, value_range=1.0, error_bound=error_bound),
+        acceptance=Acceptance(
+            highest_index=1,
+            value_range=1.0,
+            values=np.array([1 + off]),
+            error_bounds=np.full(1, error_bound),
+            tolerance=1e-7,
+        ),
         memory=MEMORY,
     )
     assert found.accepted.tolist() == [accepted]
