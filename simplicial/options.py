@@ -27,7 +27,7 @@ class BuildOptions:
     memory      bytes for a batch of points, never the result
     threads     that torch takes: sums of other numbers of threads may differ in their last bits
     refinement_budget  gradients that the refined maximum of a simplex may take, at least 1; None:
-                `simplicial.maxima.budget.default_budget`
+                `simplicial.maxima.refined.default_budget`
     Raises OptionError for values out of range.
     """
 

@@ -105,7 +105,14 @@ class Barcode:
                 bounded[r] = bounded[r].taken(order)
             for array in (rows[r], *checked[r]):
                 array.flags.writeable = False
-        self._hold(tuple(rows), prime(field), tuple(checked), tuple(found), tuple(bounded), None)
+        self._hold(
+            tuple(rows),
+            prime(field),
+            pairs=tuple(checked),
+            ends=tuple(found),
+            bounds=tuple(bounded),
+            cycles=None,
+        )
 
     @classmethod
     def located(
@@ -120,7 +127,9 @@ class Barcode:
         barcode = object.__new__(cls)
         for rows in bars:
             rows.flags.writeable = False
-        barcode._hold(tuple(bars), field, tuple(pairs), (), tuple(bounds), cycles)
+        barcode._hold(
+            tuple(bars), field, pairs=tuple(pairs), ends=(), bounds=tuple(bounds), cycles=cycles
+        )
         return barcode
 
     @classmethod
@@ -220,10 +229,7 @@ class Barcode:
         Rows are those of `self[r]`. The death of an essential bar has no point; certified births of
         index r have Morse index r, certified deaths r + 1. Raises ShapeError, BarcodeError.
         """
-        barcode = object.__new__(Barcode)
-        checked = tuple(checked_ends(ends, self.bars))
-        barcode._hold(self.bars, self.field, self._pairs, checked, self._bounds, self._cycles)
-        return barcode
+        return self._with(ends=tuple(checked_ends(ends, self.bars)), bounds=self._bounds)
 
     def bounds(self, r: int) -> Bounds | None:
         """The lowest deaths of the bars of index r, and the bound on its error; None if they are
@@ -237,10 +243,7 @@ class Barcode:
         Rows are those of `self[r]`; a lowest death is no lower than the birth and no higher than
         the death, an error not negative. Raises ShapeError, BarcodeError.
         """
-        barcode = object.__new__(Barcode)
-        checked = tuple(checked_bounds(bounds, self.bars))
-        barcode._hold(self.bars, self.field, self._pairs, self._ends, checked, self._cycles)
-        return barcode
+        return self._with(ends=self._ends, bounds=tuple(checked_bounds(bounds, self.bars)))
 
     def error(self, r: int) -> float:
         """A bound on the bottleneck distance of Barcode^r to that of perfectly optimised simplices.
@@ -317,10 +320,24 @@ class Barcode:
         pairs = [self.pairs(r) for r in range(len(self))]
         return table(self.field, self.bars, pairs, self._ends, self._bounds)
 
+    def _with(self, *, ends: tuple[BarEnds, ...], bounds: tuple[Bounds, ...]) -> "Barcode":
+        """The same bars with these ends and bounds."""
+        barcode = object.__new__(Barcode)
+        barcode._hold(
+            self.bars,
+            self.field,
+            pairs=self._pairs,
+            ends=ends,
+            bounds=bounds,
+            cycles=self._cycles,
+        )
+        return barcode
+
     def _hold(
         self,
         bars: tuple[Bars, ...],
         field: int,
+        *,
         pairs: tuple[Pairs | Located, ...],
         ends: tuple[BarEnds, ...],
         bounds: tuple[Bounds, ...],

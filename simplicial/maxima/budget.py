@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.loss import Loss, StochasticLoss
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import Pieces
 
@@ -22,21 +21,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-OF_DATA = 100  # gradients for an edge, where one is a pass over data
-GROWTH = 10  # times as many for a simplex of one dimension more
-OF_A_FORMULA = 1000  # gradients for an edge, where one is cheap
-MOST = 100_000  # for a simplex of any dimension
 ROUND = 4  # rounds at least in which a budget is spent, so that the last see what the first found
 SMALLEST = 60  # halvings of a piece after which no more is known about it than rounding
-
-
-def default_budget(loss: Loss, dim: int) -> int:
-    """Gradients that the refined maximum of a simplex of dimension dim >= 1 may take.
-
-    Twice those of the smooth functions on which it was measured (docs/networks/refinement.md).
-    """
-    of_an_edge = OF_DATA if isinstance(loss, StochasticLoss) else OF_A_FORMULA
-    return min(of_an_edge * GROWTH ** (dim - 1), MOST)
 
 
 class Spent(NamedTuple):

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.evaluation import evaluate, points_at_once, values_and_gradients
-from simplicial.loss import Loss
-from simplicial.maxima.budget import Spent, best_first, bounded, default_budget, most_halvings
+from simplicial.loss import Loss, StochasticLoss
+from simplicial.maxima.budget import Spent, best_first, bounded, most_halvings
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import (
     CheckPoints,
@@ -42,6 +42,19 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ROUNDING = 16  # units in the last place by which a loss's largest values may be wrong
+OF_DATA = 100  # gradients for an edge, where one is a pass over data
+GROWTH = 10  # times as many for a simplex of one dimension more
+OF_A_FORMULA = 1000  # gradients for an edge, where one is cheap
+MOST = 100_000  # for a simplex of any dimension
+
+
+def default_budget(loss: Loss, dim: int) -> int:
+    """Gradients that the refined maximum of a simplex of dimension dim >= 1 may take.
+
+    Twice those of the smooth functions on which it was measured (docs/networks/refinement.md).
+    """
+    of_an_edge = OF_DATA if isinstance(loss, StochasticLoss) else OF_A_FORMULA
+    return min(of_an_edge * GROWTH ** (dim - 1), MOST)
 
 
 class Refinement(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nets import MLP, NetworkLoss, load_digits
-from simplicial.maxima.budget import default_budget
+from simplicial.maxima.refined import default_budget
 from simplicial.reports.status import RunStatus
 from tests.nets.cli_runner import SMALL, record_of, succeed
 

@@ -23,9 +23,10 @@ from simplicial import (
     build_complex,
 )
 from simplicial.maps.base import SimplexMap
-from simplicial.maxima.budget import Spent, best_first, bounded, default_budget
+from simplicial.maxima.budget import Spent, best_first, bounded
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import Pieces
+from simplicial.maxima.refined import default_budget
 from simplicial.reports.status import RunStatus
 from tests.simplicial.maxima.test_refined import CASES, Counting, Formula, bent, measured
 from tests.simplicial.schedulers import assert_same
