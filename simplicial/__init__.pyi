@@ -14,7 +14,8 @@ from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.optimizers.base import Stage as Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
-from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov
+from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov, linear
+from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.plane import PlaneSamples, sample_plane
 from simplicial.reports.plots import (
     plot_barrier_tree,
@@ -51,12 +52,14 @@ __all__ = [
     "SearchError",
     "SimplexMap",
     "Simplices",
+    "StochasticMinimax",
     "build_complex",
     "configure_process",
     "constant",
     "find_critical_points",
     "find_minima",
     "garipov",
+    "linear",
     "plot_barrier_tree",
     "plot_edge",
     "plot_plane",

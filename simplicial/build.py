@@ -29,6 +29,7 @@ from simplicial.minima import Minima, check_minima
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
+from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.options import MEMORY, BuildOptions, byte_count, described
 from simplicial.run_folder.folder import RunFolder
 
@@ -57,7 +58,8 @@ def build_complex(
 
     minima       n vertices; C(n, r+1) simplices of each dimension r are built
     max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode
-    optimizer    None: `Algorithm1()`, the paper's; or `NudgedElastic()`
+    optimizer    None: `Algorithm1()`, the paper's; `NudgedElastic()`; or `StochasticMinimax()`, the
+                 one for networks
     simplex_map  None: the optimizer's own; or `Barycentric()` (eqs. 5 and 6), `Edgewise(segments)`
     resolution   Algorithm 2 evaluates the points t with resolution * t integer; max_dim + 1 or more
     tolerance    maxima are refined: from the lattice on, every linear piece is divided where the
@@ -227,10 +229,11 @@ def _check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
             f"simplex_map must be a SimplexMap such as Barycentric() or Edgewise(8), got "
             f"{_kind(simplex_map)}: pass one of these, or None"
         )
-    if isinstance(optimizer, NudgedElastic) and simplex_map not in (None, optimizer.simplex_map):
+    is_own = isinstance(optimizer, NudgedElastic | StochasticMinimax)
+    if is_own and simplex_map not in (None, optimizer.simplex_map):
         raise OptionError(
             f"simplex_map must be the optimizer's own, {optimizer.simplex_map}, or None, got "
-            f"{simplex_map}: leave it out, or give NudgedElastic other segments"
+            f"{simplex_map}: leave it out, or give {type(optimizer).__name__} other segments"
         )
 
 

@@ -49,12 +49,14 @@ LANDSCAPES = (
 @click.option("--saddles", is_flag=True, help="Take saddles as further vertices.")
 @click.option(
     "--optimizer",
-    type=click.Choice(["elastic", "algorithm1"]),
+    type=click.Choice(["elastic", "algorithm1", "minimax"]),
     default="elastic",
     show_default=True,
-    help="Nudged elastic simplices, or the paper's.",
+    help="Nudged elastic simplices, the paper's, or stochastic minimax.",
 )
-@click.option("--epochs", type=int, help="Steps of Algorithm 1.  [default: 2000]")
+@click.option(
+    "--epochs", type=int, help="Steps of Algorithm 1, gradients of minimax.  [default: 2000]"
+)
 @click.option(
     "--learning-rate",
     type=float,
@@ -63,7 +65,9 @@ LANDSCAPES = (
 @click.option(
     "--samples", type=int, help="Random points in each step of Algorithm 1.  [default: 16]"
 )
-@click.option("--segments", type=int, help="To an edge.  [default: elastic 12, algorithm1 8]")
+@click.option(
+    "--segments", type=int, help="To an edge.  [default: elastic 12, algorithm1 and minimax 8]"
+)
 @click.option(
     "--certify/--no-certify",
     default=True,

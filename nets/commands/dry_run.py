@@ -21,7 +21,14 @@ from nets.commands.run_data import RunData
 from nets.commands.settings import GIGABYTE, MemoryBudget, NetworkSettings
 from nets.loss import NetworkLoss
 from nets.training import train_minima
-from simplicial import Algorithm1, LossWarning, Minima, NudgedElastic, build_complex
+from simplicial import (
+    Algorithm1,
+    LossWarning,
+    Minima,
+    NudgedElastic,
+    StochasticMinimax,
+    build_complex,
+)
 from simplicial.display import dimension_name, duration
 from simplicial.evaluation import evaluate, gradient, values_and_gradients
 from simplicial.maps.base import interior_controls
@@ -227,6 +234,8 @@ def _counts(
     for r in range(1, settings.max_dim + 1):
         own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
         steps = trained if own and not elastic else 0
+        if isinstance(optimizer, StochasticMinimax):
+            steps = optimizer.gradient_count(r, trained // recipe.epochs if recipe.epochs else 0)
         relaxing = optimizer.most_steps(r) if elastic else 0
         losses = len(interior_lattice(r, settings.resolution))
         gradients = own * (exact + relaxing)

@@ -149,15 +149,16 @@ class _DataSet(click.Choice[str]):
 )
 @click.option(
     "--optimizer",
-    type=click.Choice(["algorithm1", "elastic"]),
+    type=click.Choice(["algorithm1", "elastic", "minimax"]),
     default="algorithm1",
     show_default=True,
-    help="The paper's, or nudged elastic simplices on the exact loss.",
+    help="The paper's; nudged elastic simplices on the exact loss; or stochastic minimax, on"
+    " mini-batches too, by the same recipe but for the learning rate, which it finds itself.",
 )
 @click.option(
     "--segments",
     type=int,
-    help="Segments of an edgewise map.  [default: the paper's map; elastic: 12]",
+    help="Segments of an edgewise map.  [default: the paper's map; elastic: 12; minimax: 8]",
 )
 @click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")

@@ -16,7 +16,15 @@ from reduction import OptionError
 from reduction.memory import resident
 from reduction.persistence.fields import prime
 from reduction.validation import as_integer
-from simplicial import Algorithm1, Barycentric, Edgewise, NudgedElastic, Polish, Recipe
+from simplicial import (
+    Algorithm1,
+    Barycentric,
+    Edgewise,
+    NudgedElastic,
+    Polish,
+    Recipe,
+    StochasticMinimax,
+)
 from simplicial.build import check_build, control_points_bytes
 from simplicial.options import BuildOptions
 from simplicial.reports.result_folder import check_folder
@@ -46,7 +54,7 @@ class ComplexSettings:
     only_algorithm1: ClassVar[tuple[str, ...]] = ()
     """Settings that belong to Algorithm 1, beside the sides."""
 
-    optimizer: Literal["algorithm1", "elastic"]
+    optimizer: Literal["algorithm1", "elastic", "minimax"]
     epochs: int | None
     learning_rate: float | None
     sides: Literal["fixed", "trainable"]
@@ -91,17 +99,18 @@ class ComplexSettings:
     def check_complex(self) -> None:
         """Refuse a field that is none, and options that the optimizer would ignore."""
         prime(self.field)
-        if self.optimizer == "elastic":
-            owner, foreign = "algorithm1", {n: getattr(self, n) for n in self.only_algorithm1}
-            foreign = {"sides": None if self.sides == "fixed" else self.sides} | foreign
-        else:
-            owner, foreign = "elastic", {"steps": self.steps}
-        for name, value in foreign.items():
-            if value is not None:
-                raise OptionError(
-                    f"--{name.replace('_', '-')} belongs to --optimizer {owner}, got {value} with "
-                    f"--optimizer {self.optimizer}: leave it out, or choose the other optimizer"
-                )
+        owned = {"algorithm1": ("sides", *self.only_algorithm1), "elastic": ("steps",)}
+        shared = {"minimax": ("epochs",)}.get(self.optimizer, ())
+        for owner, names in owned.items():
+            for name in names:
+                value = getattr(self, name)
+                given = value is not None and (name, value) != ("sides", "fixed")
+                if given and owner != self.optimizer and name not in shared:
+                    raise OptionError(
+                        f"--{name.replace('_', '-')} belongs to --optimizer {owner}, got {value} "
+                        f"with --optimizer {self.optimizer}: leave it out, or choose the other "
+                        "optimizer"
+                    )
 
     def build_arguments(
         self, algorithm1: Algorithm1, simplex_map: Barycentric | Edgewise
@@ -110,6 +119,9 @@ class ComplexSettings:
         if self.optimizer == "elastic":
             numbers = {"segments": self.segments, "steps": self.steps}
             optimizer = NudgedElastic(**given(numbers))
+            simplex_map = optimizer.simplex_map
+        elif self.optimizer == "minimax":
+            optimizer = self._minimax(algorithm1.recipe)
             simplex_map = optimizer.simplex_map
         else:
             optimizer = algorithm1
@@ -125,6 +137,14 @@ class ComplexSettings:
             "seed": self.seed,
             "progress": not self.quiet,
         }
+
+    def _minimax(self, recipe: Recipe | None) -> StochasticMinimax:
+        """The stochastic minimax by the numbers of a recipe; steps and schedule are its own."""
+        numbers: dict[str, Any] = {"segments": self.segments, "epochs": self.epochs}
+        if recipe is not None:
+            names = ("epochs", "batch_size", "momentum", "weight_decay")
+            numbers |= {name: getattr(recipe, name) for name in names}
+        return StochasticMinimax(**given(numbers))
 
     def as_record(self) -> dict[str, Any]:
         """Settings as JSON values."""

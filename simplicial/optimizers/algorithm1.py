@@ -171,7 +171,7 @@ class _Descent:
             sgd.param_groups[0]["lr"] = recipe.learning_rate * recipe.schedule(
                 epoch / recipe.epochs
             )
-            for estimate in _estimates(self.loss, recipe.batch_size, mini_batches):
+            for estimate in estimates_of(self.loss, recipe.batch_size, mini_batches):
                 t, step = draws.draw(), step + 1
                 if step <= done:  # drawn as before, so that what follows is the same
                     continue
@@ -221,7 +221,7 @@ def _momentum(moving: Tensor, optimizer: torch.optim.SGD) -> Tensor:
     return torch.zeros_like(moving) if kept is None else kept
 
 
-def _estimates(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+def estimates_of(loss: Loss, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
     """One epoch: the loss's estimates on mini-batches, or the loss itself once."""
     if isinstance(loss, StochasticLoss):
         estimates = loss.estimates(batch_size, rng)

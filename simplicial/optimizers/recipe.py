@@ -35,6 +35,12 @@ def tenths(progress: float) -> float:
     return 0.1 ** sum(progress >= share for share in (1 / 2, 3 / 4, 11 / 12))
 
 
+def linear(progress: float) -> float:
+    """Learning rate factor after a share `progress` of the epochs: from 1 straight down to 0."""
+    _check_share(progress)
+    return 1.0 - progress
+
+
 def constant(progress: float) -> float:
     """Learning rate factor 1 throughout."""
     _check_share(progress)

@@ -158,6 +158,15 @@ def test_run_needs_an_output_folder():
                 ("steps 3", "--steps belongs to --optimizer elastic, got 3"),
             )
         ),
+        *(
+            (f"double-well --optimizer minimax --{option}", sentence)
+            for option, sentence in (
+                ("learning-rate 1", "--learning-rate belongs to --optimizer algorithm1, got 1"),
+                ("steps 3", "--steps belongs to --optimizer elastic, got 3"),
+                ("samples 3", "--samples belongs to --optimizer algorithm1, got 3"),
+                ("segments 1", "segments must be a whole number of at least 2, got 1"),
+            )
+        ),
         ("double-well --segments 0", "segments must be a whole number of at least 2, got 0"),
         ("double-well --epochs 3", "--epochs belongs to --optimizer algorithm1, got 3"),
         ("double-well --tolerance 0", "tolerance must be a share of the loss's range above 0"),

@@ -222,7 +222,7 @@ def test_names_are_text_on_the_page(whole: Path, tmp_path: Path) -> None:
     assert "<script" not in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("optimizer", ["algorithm1", "elastic"])
+@pytest.mark.parametrize("optimizer", ["algorithm1", "elastic", "minimax"])
 def test_a_plan_counts_what_the_run_does(
     optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +234,7 @@ def test_a_plan_counts_what_the_run_does(
     assert planned["edges"][0] == 3
     assert planned["triangles"][0] == 1
     steps = count_points(monkeypatch, "optimizers.algorithm1", "gradient")
+    drawn = count_points(monkeypatch, "optimizers.stochastic_minimax", "values_and_gradients")
     losses = count_points(monkeypatch, "maxima.lattice_maximum", "evaluate")
     users = "optimizers.relaxation", "optimizers.nudged_elastic", "construction.state"
     gradients = [
@@ -247,7 +248,8 @@ def test_a_plan_counts_what_the_run_does(
     else:
         assert not any(map(sum, gradients))
         assert not most
-    assert sum(steps) == sum(row[1] for row in planned.values())
+    assert (sum(drawn) > 0) == (optimizer == "minimax")
+    assert sum(steps) + sum(drawn) == sum(row[1] for row in planned.values())
     assert sum(losses) == sum(row[2] for row in planned.values())
 
 

@@ -1,0 +1,289 @@
+"""Stochastic minimax against known saddles, on noisy and on stiff losses, and what must not change
+its result."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reduction import OptionError
+from simplicial import (
+    Edgewise,
+    Loss,
+    LossComplex,
+    Minima,
+    OptimisationProblem,
+    Optimizer,
+    StochasticMinimax,
+    build_complex,
+    garipov,
+    linear,
+)
+from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_brown, simplex_wells
+from simplicial.loss import PenalisedLoss, StochasticLoss
+from simplicial.maps.control_points import lay_out, straight
+from simplicial.maps.interpolation import interpolate
+from simplicial.optimizers.nested_meshes import nested_meshes
+
+POINTS = np.array([[-1, -1, -1], [1, 0.9, -1], [0.9, -1, 1], [-1, 1, 0.8]])  # near minima
+SHORT = StochasticMinimax(segments=4, epochs=40)
+
+# few steps may end higher than a straight edge
+pytestmark = pytest.mark.filterwarnings("ignore:.*keep their start")
+
+
+def rough(x: Tensor) -> Tensor:
+    """Basins near (+-1, +-1, +-1)."""
+    return (x.square() - 1).square().sum(dim=1) + 0.3 * torch.sin(3 * x).prod(dim=1)
+
+
+class Shifted(StochasticLoss):
+    """The mean of a loss over 24 shifts, in mini-batches; counts points and steps."""
+
+    def __init__(self, loss: Loss = rough, size: float = 0.1, until: float = np.inf) -> None:
+        self.loss, self.points, self.steps, self.until = loss, 0, 0, until
+        self.shifts = size * torch.as_tensor(np.random.default_rng(72).normal(size=(24, 3)))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.stack([self.loss(x + shift) for shift in self.shifts]).mean(dim=0)
+
+    def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+        for part in np.array_split(rng.permutation(24), max(1, 24 // batch_size)):
+            yield partial(self._estimate, self.shifts[torch.as_tensor(part)])
+
+    def _estimate(self, shifts: Tensor, x: Tensor) -> Tensor:
+        self.points, self.steps = self.points + len(x), self.steps + 1
+        if self.steps > self.until:
+            raise KeyboardInterrupt
+        return torch.stack([self.loss(x + shift) for shift in shifts]).mean(dim=0)
+
+
+def build(
+    loss: Loss, points: Any = POINTS, max_dim: int = 1, optimizer: Optimizer = SHORT, **options: Any
+) -> LossComplex:
+    minima = Minima(torch.as_tensor(points), loss)
+    return build_complex(minima, max_dim, optimizer=optimizer, progress=False, **options)
+
+
+def finite(bars: np.ndarray) -> np.ndarray:
+    return bars[np.isfinite(bars[:, 1])]
+
+
+@pytest.mark.parametrize("loss", [mueller_brown(), simplex_wells(1, curved=2), double_well(2)])
+def test_paths_are_as_high_as_their_saddles(loss: Landscape) -> None:
+    """Within 2 % of the range of the loss at the ends of bars, and below by no more than the
+    tolerance of maxima.
+    """
+    exact = loss.exact_bars
+    assert exact is not None
+    optimizer = StochasticMinimax(segments=16, epochs=600)
+    built = build(loss, np.array(loss.minima), optimizer=optimizer, tolerance=1e-5)
+    bars = finite(built.barcode()[0])
+    expected = finite(exact[0])
+    excess = np.sort(bars[:, 1]) - np.sort(expected[:, 1])
+    assert len(expected) > 0
+    assert (excess >= -1e-4 * np.ptp(expected)).all()
+    assert (excess <= 2e-2 * np.ptp(expected)).all()
+
+
+def test_himmelblaus_bar_of_index_1() -> None:
+    """[178.337, 181.617], of values to 181.6, within 1 % of them."""
+    bars = build(
+        himmelblau(), np.array(himmelblau().minima), 2, StochasticMinimax(epochs=500)
+    ).barcode()[1]
+    length = bars[:, 1] - bars[:, 0]
+    assert bars[length.argmax()] == pytest.approx([178.337239, 181.616522], abs=1.8)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+def test_no_learning_rate_is_too_large(factor: float) -> None:
+    """Steps have a length whatever the loss: a factor of it changes the path by rounding alone."""
+
+    def stiff(x: Tensor) -> Tensor:
+        return 1e4 * (x[:, 1] - x[:, 0].square()).square() + (x[:, 0].square() - 1).square()
+
+    points = np.array([[-1.0, 1.0], [1.0, 1.0]])
+    plain = build(stiff, points, optimizer=StochasticMinimax(epochs=200))
+    scaled = build(lambda x: factor * stiff(x), points, optimizer=StochasticMinimax(epochs=200))
+    difference = (scaled.control_points - plain.control_points).abs().max()
+    assert float(difference) < 1e-6
+    assert plain.maxima[1].max() < 0.2 * float(stiff(torch.zeros(1, 2) + torch.tensor([0.0, 1.0])))
+
+
+def test_mini_batches_lower_the_exact_loss() -> None:
+    """Far below the straight edges, near the paths that exact gradients give."""
+    noisy = Shifted()
+
+    def exact(x: Tensor) -> Tensor:
+        return noisy(x)
+
+    straight_edges, lowered, lowest = (
+        build(loss, optimizer=optimizer, tolerance=1e-3).maxima[1]
+        for loss, optimizer in (
+            (noisy, StochasticMinimax(epochs=0)),
+            (noisy, StochasticMinimax(epochs=100, batch_size=8)),
+            (exact, StochasticMinimax(epochs=500)),
+        )
+    )
+    assert (lowest < 0.8 * straight_edges).any()
+    gained = (straight_edges - lowered).sum() / (straight_edges - lowest).sum()
+    assert gained > 0.9
+
+
+@pytest.mark.parametrize(("r", "segments"), [(1, 8), (1, 12), (2, 8), (3, 8)])
+def test_finer_maps_start_as_the_coarse_ones(r: int, segments: int) -> None:
+    """A motion of a coarse mesh's control points is the same map on the finest; faces stay."""
+    meshes = nested_meshes(segments, r)
+    rng = np.random.default_rng(3)
+    t = rng.dirichlet(np.ones(r + 1), 50)
+    finest = meshes[-1]
+    assert len(meshes) > 1
+    for coarse in meshes:
+        controls = np.zeros((len(coarse.rows), 5))
+        controls[coarse.mesh.inside] = rng.normal(size=(coarse.inner, 5))
+        fine = np.zeros((len(finest.rows), 5))
+        fine[finest.mesh.inside] = coarse.prolonged @ controls[coarse.mesh.inside]
+        there, here = (
+            interpolate(torch.as_tensor(points), mesh.simplex_map, t)
+            for mesh, points in ((finest, fine), (coarse, controls))
+        )
+        torch.testing.assert_close(there, here)
+        np.testing.assert_allclose(
+            finest.mesh.barycentric[coarse.rows], coarse.mesh.barycentric, atol=1e-12
+        )
+
+
+def test_as_many_gradients_as_algorithm_1_takes() -> None:
+    """One for each mini-batch of each epoch and simplex, but for a remainder of stages."""
+    noisy = Shifted()
+    layout = lay_out(4, 1, Edgewise(8))
+    points = straight(torch.as_tensor(POINTS), layout)
+    problem = OptimisationProblem(layout.simplices[1], layout.rows(1), slice(4, 4), 0)
+    optimizer, calls = StochasticMinimax(epochs=50, batch_size=8), []
+    optimizer.optimise(noisy, points, problem, lambda: calls.append(1))
+    each = noisy.points / len(layout.simplices[1].vertices)
+    assert each == optimizer.prepared(noisy, points).gradient_count(1, 3)
+    assert 0.95 * 150 < each <= 150
+    assert 0.95 * 50 < len(calls) <= optimizer.step_count(noisy, points, problem) == 50
+
+
+@pytest.mark.parametrize("loss", [rough, Shifted()])
+def test_the_same_bits_whatever_is_beside_a_simplex(loss: Loss) -> None:
+    alone, together = (build(loss, max_dim=3, batch=batch, tolerance=None) for batch in (1, None))
+    assert torch.equal(alone.control_points, together.control_points)
+    other = build(loss, max_dim=3, seed=1, tolerance=None)
+    assert not torch.equal(other.control_points, together.control_points)
+
+
+def test_a_small_memory_budget_changes_nothing() -> None:
+    large, small = (
+        build(Shifted(), max_dim=2, memory=memory, tolerance=None) for memory in ("1GB", 20_000)
+    )
+    torch.testing.assert_close(small.control_points, large.control_points, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("stop", [3, 20, 31, 60])
+def test_a_chunk_goes_on_from_the_last_step_that_was_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """In every stage; steps that were saved are not taken again, and the bits are the same."""
+    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
+    optimizer = StochasticMinimax(segments=8, epochs=50, batch_size=8)
+    plain = Shifted()
+    alone = build(plain, optimizer=optimizer, tolerance=None)
+    with pytest.raises(KeyboardInterrupt):
+        build(Shifted(until=stop), optimizer=optimizer, store=tmp_path, tolerance=None)
+    rest = Shifted()
+    resumed = build(rest, optimizer=optimizer, store=tmp_path, tolerance=None)
+    assert torch.equal(resumed.control_points, alone.control_points)
+    assert rest.steps == plain.steps - stop
+
+
+def test_faces_stand_still() -> None:
+    edges, all_dims = (build(rough, max_dim=dim, tolerance=None) for dim in (1, 3))
+    for vertices in [(0, 1), (1, 3)]:
+        assert torch.equal(edges[vertices].controls, all_dims[vertices].controls)
+
+
+def test_dimensions_without_control_points_of_their_own_stay_as_they_are() -> None:
+    built = build(rough, max_dim=2, optimizer=StochasticMinimax(segments=2, epochs=20))
+    assert built.maxima[2].shape == (4,)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_type_of_points_stays(dtype: type) -> None:
+    built = build(rough, POINTS.astype(dtype), tolerance=None)
+    assert built.control_points.numpy().dtype == dtype
+
+
+def test_a_flat_loss_moves_nothing() -> None:
+    built = build(lambda x: 0 * x.sum(dim=1), max_dim=2)
+    layout = lay_out(4, 2, Edgewise(4))
+    torch.testing.assert_close(built.control_points, straight(torch.as_tensor(POINTS), layout))
+
+
+def test_the_schedule_is_linear() -> None:
+    assert [linear(share) for share in (0, 0.25, 1)] == [1, 0.75, 0]
+    by_garipov = build(
+        rough, tolerance=None, optimizer=StochasticMinimax(segments=4, epochs=40, schedule=garipov)
+    )
+    assert not torch.equal(by_garipov.control_points, build(rough, tolerance=None).control_points)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"segments": 1}, "segments must be a whole number of at least 2, got 1"),
+        ({"epochs": -1}, "epochs must be a whole number of at least 0, got -1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"momentum": 1.0}, r"momentum must be at least 0 and below 1, got 1\.0"),
+        ({"weight_decay": -1}, "weight_decay must be 0 or more, got -1"),
+        ({"schedule": 0.5}, r"schedule must be a function of the share of epochs done, got 0\.5"),
+        ({"longest": 0}, "longest must be a share of the simplex's size above 0 and at most 1"),
+        ({"longest": np.nan}, "longest must be a share .* got nan"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        StochasticMinimax(**options)
+
+
+def test_another_map_is_refused() -> None:
+    with pytest.raises(OptionError, match="give StochasticMinimax other segments"):
+        build(rough, simplex_map=Edgewise(3))
+
+
+class Penalised(Shifted, PenalisedLoss):
+    """A loss that holds a penalty."""
+
+    @property
+    def weight_decay(self) -> float:
+        return 0.01
+
+
+def test_a_penalty_counts_once() -> None:
+    optimizer = StochasticMinimax(segments=4, epochs=2, batch_size=8, weight_decay=0.1)
+    with pytest.raises(OptionError, match="a penalty must count once"):
+        build(Penalised(), optimizer=optimizer)
+
+
+def test_a_weight_decay_is_a_penalty_in_the_loss() -> None:
+    """Steps by it are those of a loss that has it in its values, on exact gradients."""
+
+    def penalised(x: Tensor) -> Tensor:
+        return rough(x) + 0.5 * 0.3 * x.square().sum(dim=1)
+
+    own = StochasticMinimax(segments=4, epochs=20, weight_decay=0.3)
+    layout = lay_out(2, 1, Edgewise(4))
+    found = []
+    for loss, optimizer in ((rough, own), (penalised, StochasticMinimax(segments=4, epochs=20))):
+        points = straight(torch.as_tensor(POINTS[:2]), layout)
+        problem = OptimisationProblem(layout.simplices[1], layout.rows(1), slice(2, 2), 0)
+        optimizer.optimise(loss, points, problem, lambda: None)
+        found.append(points)
+    torch.testing.assert_close(*found)
