@@ -143,14 +143,15 @@ class Stage(NamedTuple):
 
     @classmethod
     def all(cls, meshes: tuple[NestedMesh, ...], gradients: int) -> "list[Stage]":
-        """The stages that take as many gradients, up to rounding."""
+        """The stages that take as many gradients; the coarsest has what is left by rounding."""
         if not meshes:
             return []
         shares = np.full(len(meshes), (1 - COARSEST) / max(1, len(meshes) - 1))
         shares[0] = COARSEST if len(meshes) > 1 else 1.0
         drawn = [int(np.ceil(DRAWN * mesh.inner)) for mesh in meshes]
-        parts = zip(meshes, drawn, shares, strict=True)
-        return [cls(mesh, q, int(share * gradients / q)) for mesh, q, share in parts]
+        steps = [int(share * gradients / q) for share, q in zip(shares, drawn, strict=True)]
+        steps[0] += (gradients - int(np.dot(steps, drawn))) // drawn[0]
+        return [cls(*stage) for stage in zip(meshes, drawn, steps, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
