@@ -1,7 +1,8 @@
-from reduction.barcodes.barcode import Barcode, Pairs
+from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.distances import bottleneck, w_inf, wasserstein
 from reduction.barcodes.endpoints import BarEnds, Ends
+from reduction.barcodes.simplex_pairs import Pairs
 from reduction.complex import FilteredComplex
 from reduction.errors import (
     BarcodeError,

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,40 +14,13 @@ from reduction.barcodes.bounds import Bounds, checked_bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
 from reduction.barcodes.repeated import check_repeated, repeated_ends
+from reduction.barcodes.simplex_pairs import Located, Pairs, checked_pairs
 from reduction.barcodes.text_table import table
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.files import refusing
-from reduction.filtrations.simplices import Simplices
 from reduction.persistence.cycles import Chain, Cycles
 from reduction.persistence.fields import prime
 from reduction.validation import is_whole, length_of
-
-
-class Pairs(NamedTuple):
-    """Birth and death simplices of the bars of one index r, row by row, as vertex labels."""
-
-    births: NDArray[np.int64]  # (m, r+1)
-    deaths: NDArray[np.int64]  # (m, r+2), -1 throughout for essential bars
-
-
-class Located(NamedTuple):
-    """Birth and death simplices by their positions; rows of labels are made on demand."""
-
-    simplices: Simplices
-    r: int
-    births: NDArray[np.int64]  # (m,) positions in dimension r
-    deaths: NDArray[np.int64]  # (m,) positions in dimension r + 1, -1 for essential bars
-
-    def pairs(self) -> Pairs:
-        """The simplices as vertex labels, read-only."""
-        deaths = np.full((self.deaths.size, self.r + 2), -1)
-        ends = self.deaths >= 0
-        if ends.any():
-            deaths[ends] = self.simplices.rows(self.r + 1, self.deaths[ends])
-        pairs = Pairs(self.simplices.rows(self.r, self.births), deaths)
-        for rows in pairs:
-            rows.flags.writeable = False
-        return pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -93,7 +65,7 @@ class Barcode:
                 "give one of each for every index"
             )
         rows = [checked_bars(given, f"bars[{r}]") for r, given in enumerate(bars)]
-        checked = [_checked_pairs(r, pair, rows[r]) for r, pair in enumerate(pairs)]
+        checked = [checked_pairs(r, pair, rows[r]) for r, pair in enumerate(pairs)]
         found = [] if ends is None else checked_ends(ends, rows)
         bounded = [] if bounds is None else checked_bounds(bounds, rows)
         for r, (births, deaths) in enumerate(checked):
@@ -361,47 +333,3 @@ class Barcode:
                 "or for a barcode with a higher max_index"
             )
         return r
-
-
-def _checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
-    """Copies of the simplices of index r, births and deaths, checked against its bars."""
-    count = length_of(f"pairs[{r}]", pair, "give births and deaths")
-    if count != 2:
-        raise ShapeError(f"pairs[{r}] has {count} arrays; give two, births and deaths")
-    births, deaths = pair
-    checked: list[NDArray[np.int64]] = []
-    essential = np.isinf(bars[:, 1])
-    for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2)):
-        try:
-            rows = np.array(given)
-        except ValueError:
-            raise ShapeError(f"{name} of index {r} are ragged; give {width} labels each") from None
-        if rows.shape != (len(bars), width) or rows.dtype.kind != "i":
-            raise ShapeError(
-                f"{name} of index {r} have shape {rows.shape} and type {rows.dtype} "
-                f"for {len(bars)} bars; give an integer array of shape ({len(bars)}, {width})"
-            )
-        simplex = (rows[:, 0] >= 0) & (rows[:, 1:] > rows[:, :-1]).all(axis=1)
-        none = (rows == -1).all(axis=1) & essential
-        wrong = ~np.where(essential, none, simplex) if name == "deaths" else ~simplex
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            raise BarcodeError(
-                f"bars begin and end with simplices, essential ones end with -1, but {name}[{i}] "
-                f"of index {r} is {rows[i].tolist()} for the bar {bars[i].tolist()}; "
-                "give ascending labels"
-            )
-        _check_distinct(name, r, rows[rows[:, 0] >= 0])
-        checked.append(rows.astype(np.int64))
-    return Pairs(*checked)
-
-
-def _check_distinct(name: str, r: int, simplices: NDArray[np.int64]) -> None:
-    """Raise BarcodeError for a simplex that stands twice in (k, w), k simplices of one index."""
-    ranked = simplices[np.lexsort(simplices.T)]
-    twice = (ranked[1:] == ranked[:-1]).all(axis=1)
-    if twice.any():
-        raise BarcodeError(
-            f"a simplex begins or ends one bar, but {ranked[int(np.argmax(twice))].tolist()} "
-            f"stands twice in the {name} of index {r}; remove one of the two bars"
-        )

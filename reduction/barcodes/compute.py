@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.barcodes.barcode import Barcode, Located
+from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.bounds import Bounds, error_bound, frozen, lowest_deaths
+from reduction.barcodes.simplex_pairs import Located
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import bars_order
 from reduction.persistence.cycles import Cycles

@@ -34,7 +34,7 @@ def relaxation(loss: Loss, segments: int = 4) -> tuple[_Relaxation, Tensor]:
         np.zeros(1),
         ~np.isin(np.arange(len(mesh.barycentric)), mesh.inside)[None],
     )
-    return _Relaxation(elastic, loss, mesh, faces, MEMORY, None, lambda: None), controls
+    return _Relaxation(elastic, loss, mesh, faces, MEMORY, None, lambda: None, None), controls
 
 
 def outer(mesh: Mesh) -> np.ndarray:
