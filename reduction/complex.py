@@ -305,7 +305,10 @@ class FilteredComplex:
                     f"lower[{r}] has shape {np.shape(bounds)} for {values.size} simplices; give "
                     "one number for each, in the order of `values`"
                 )
-            lower.append(np.asarray(bounds, np.float64))
+            try:
+                lower.append(np.asarray(bounds, np.float64))
+            except (TypeError, ValueError):
+                raise ShapeError(f"lower[{r}] are no numbers; give one for each simplex") from None
             above = ~(lower[r] <= values)
             if above.any():
                 i = int(np.argmax(above))

@@ -285,7 +285,8 @@ BARCODES = (
     Row("Pairs", lambda _, v: barred(v), ShapeError, "of index 0", (Pairs(1, 2),)),  # pyright: ignore
     *(Row(f"Barcode.{name}", lambda g, v, name=name: getattr(g.barcode, name)(v), DimensionError,
           "is not reported (reported: 0..1); ask", (*NO_INDEX, (0,), slice(1)))
-      for name in ("__getitem__", "pairs", "ends", "finite", "essential", "w_inf")),
+      for name in ("__getitem__", "pairs", "ends", "finite", "essential", "w_inf", "repeated",
+                   "bounds", "error")),
     Row("Barcode.__getitem__", lambda _, v: Complex([[[0]]], [[0]]).barcode()[v], DimensionError,
         "index 0 is not reported (reported: none)", (0,)),
     Row("Barcode.cycle", lambda g, v: g.barcode.cycle(v, 0), DimensionError, "is not reported",
@@ -298,6 +299,10 @@ BARCODES = (
         BarcodeError, "was loaded"),
     Row("Barcode.with_ends", lambda g, v: g.barcode.with_ends(v), ShapeError, "give ",
         (3, None, [], [1, 2], [(ends(), ends())] * 2)),
+    Row("Barcode.with_bounds", lambda g, v: g.barcode.with_bounds(v), ShapeError, "give ",
+        (3, None, [], [1, 2], [([], 0.0)], [(["a"], 0.0)] * 2)),
+    Row("FilteredComplex.barcode", lambda _, v: Complex([[[0]]], [[0]]).barcode(lower=v),
+        ShapeError, "lower", (3, [], [["a"]], [[0, 1]], [3], [[[0], [0, 1]]])),
     Row("Ends", lambda _, v: ends(certified=v), ShapeError, "certified", (1, [1], ["yes"], None)),
     Row("Ends", lambda _, v: ends(points=v), ShapeError, "points",
         (2, [1.0, 2.0], [["a", "b"]], [[]], [[1.0], [1.0, 2.0]], None)),
@@ -379,7 +384,7 @@ FILES_AND_PICTURES = (
 
 TABLE = (*COMPLEXES, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
 
-HANDED = {"Chain", "Barcode.located"}
+HANDED = {"Bounds", "Chain", "Barcode.located"}
 """What the library makes, and hands out: nothing is asked of who calls it."""
 
 

@@ -41,6 +41,8 @@ from simplicial import (
     with_saddles,
 )
 from simplicial.landscapes import Landscape, himmelblau
+from tests.bad_inputs.minimax import HANDED as OF_MINIMAX
+from tests.bad_inputs.minimax import MINIMAX
 from tests.bad_inputs.plane import PLANE
 from tests.bad_inputs.polishing import POLISHING
 from tests.bad_inputs.table import (
@@ -366,9 +368,10 @@ SIMPLICES_AND_PICTURES = (
         "of type Axes", NO_AXES),
 )  # fmt: skip
 
-TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE, *POLISHING)
+TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE, *POLISHING, *MINIMAX)
 
 HANDED = {
+    *OF_MINIMAX,
     "configure_process",
     "Simplices",
     "OptimisationProblem",
