@@ -74,7 +74,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("alone")
     assert "index 1" in ended(begun([sys.executable, *module("digits", out)]))
     found = content(out)
-    assert len(found) == 1 + 2 * (4 + 6 + 4) + 2
+    assert len(found) == 1 + 2 * (4 + 6 + 4) + 3  # settings, gradient norms
     return found
 
 

@@ -13,9 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from reduction.barcodes.bars import Bars
 from reduction.barcodes.endpoints import BarEnds
@@ -83,6 +80,10 @@ def _extent(rows: Floats) -> Floats:
 
 def _labels(rows: Floats, near: Floats) -> NDArray[np.int64]:
     """The same number (m,) for critical points (m, 1+d), values first, that are one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import KDTree
+
     if not len(rows):
         return np.empty(0, np.int64)
     pairs = KDTree(rows[:, 1:]).query_pairs(near[1], output_type="ndarray")
