@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import gudhi
+import gudhi.hera
 import numpy as np
 import pytest
 
@@ -54,7 +54,7 @@ def assert_exact_is_within_the_error(built: LossComplex, landscape: Landscape) -
     for r in range(len(barcode)):
         bars = exact[r] if r < len(exact) else np.empty((0, 2))
         assert barcode.error(r) < math.inf
-        assert gudhi.bottleneck_distance(barcode[r], bars, 0.0) <= barcode.error(r)
+        assert gudhi.hera.bottleneck_distance(barcode[r], bars, 0.0) <= barcode.error(r)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

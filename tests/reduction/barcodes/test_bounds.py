@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gudhi
+import gudhi.hera
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def test_no_filtration_between_the_bounds_is_farther_away_than_the_error(
         own = bars(values, r)
         for _ in range(20):
             other = bars(between(lower, values, rng), r)
-            assert gudhi.bottleneck_distance(own, other, 0.0) <= barcode.error(r) + 1e-12
+            assert gudhi.hera.bottleneck_distance(own, other, 0.0) <= barcode.error(r) + 1e-12
 
 
 @pytest.mark.parametrize("seed", range(100, 106))

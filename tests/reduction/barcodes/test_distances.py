@@ -1,8 +1,11 @@
-"""Bottleneck and Wasserstein distances, and eq. 4, against GUDHI and every matching."""
+"""Bottleneck and Wasserstein distances, and eq. 4, against Hera and every matching.
+
+Hera comes with GUDHI. GUDHI's own bottleneck distance is no oracle: version 3.13 is too large for
+about one in 1,500 of these pairs.
+"""
 
 import math
 
-import gudhi
 import gudhi.hera
 import numpy as np
 import pytest
@@ -74,14 +77,21 @@ def test_both_sides_must_be_covered_at_once() -> None:
 # --- independent implementations
 
 
+def test_bars_that_gudhi_matches_badly() -> None:
+    """GUDHI 3.13 says 0.61, more than all to the diagonal, 0.488; the first of a goes there."""
+    a = [[0.7264, 1.6695], [0.8814, 1.3927], [0.9404, 1.9167], [0.9703, 1.0511]]
+    b = [[0.5111, 0.7809], [0.3078, 0.3488], [0.8506, 1.4876], [0.0752, 0.0918]]
+    assert bottleneck(a, b) == (1.6695 - 0.7264) / 2
+
+
 @given(a=barcodes(), b=barcodes())
-def test_bottleneck_agrees_with_gudhi_exactly(a: Bars, b: Bars) -> None:
-    assert bottleneck(a, b) == gudhi.bottleneck_distance(a, b, 0)
+def test_bottleneck_agrees_with_hera_exactly(a: Bars, b: Bars) -> None:
+    assert bottleneck(a, b) == gudhi.hera.bottleneck_distance(a, b, 0.0)
 
 
 @given(a=barcodes(essential=3), b=barcodes(essential=3))
-def test_bottleneck_with_essential_bars_agrees_with_gudhi(a: Bars, b: Bars) -> None:
-    assert bottleneck(a, b) == gudhi.bottleneck_distance(a, b, 0)
+def test_bottleneck_with_essential_bars_agrees_with_hera(a: Bars, b: Bars) -> None:
+    assert bottleneck(a, b) == gudhi.hera.bottleneck_distance(a, b, 0.0)
 
 
 @pytest.mark.parametrize("norm", NORMS)

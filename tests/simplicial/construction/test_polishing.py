@@ -1,5 +1,6 @@
 """Polished minima: gradients by plain torch, no loss that rises, and the norm that was reached."""
 
+import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -39,6 +40,12 @@ def slope_without_end(x: Tensor) -> Tensor:
 def half_space(x: Tensor) -> Tensor:
     """Not defined beyond x = 1, towards which it falls."""
     return (1 - x[:, 0]).sqrt() + x[:, 1].square()
+
+
+def slow(x: Tensor) -> Tensor:
+    """The loss, so slow that a progress bar is drawn again between two evaluations."""
+    time.sleep(0.11)
+    return loss(x)
 
 
 def test_gradients_are_small_and_no_loss_rises() -> None:
@@ -169,7 +176,7 @@ def test_progress_is_shown_on_stderr(
     monkeypatch.setattr("simplicial.display.DELAY", 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        polish(Minima(POINTS, loss))
+        polish(Minima(POINTS[:1], slow))
     shown = capsys.readouterr()
     assert "minima: polishing" in shown.err
     assert "gradient norm" in shown.err

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from math import comb, inf
 
-import gudhi
+import gudhi.hera
 import numpy as np
 import pytest
 import torch
@@ -185,7 +185,7 @@ def test_barcode_agrees_with_a_cubical_grid(name: str) -> None:
     shortest = min(lengths(bars).min() for bars in stated if len(bars))
     assert shortest > 2 * error  # else a bar could be matched with the diagonal
     for bars, others in zip(stated, found, strict=True):
-        assert gudhi.bottleneck_distance(bars, others, 0.0) <= error
+        assert gudhi.hera.bottleneck_distance(bars, others, 0.0) <= error
 
 
 def assert_sublevels_end_inside(landscape: Landscape, vertices: Array) -> None:
@@ -212,7 +212,7 @@ def test_barcode_agrees_with_steepest_descent(make: Make) -> None:
     for bars, others in zip(stated_bars(landscape), found, strict=True):
         assert bars.shape == others.shape
         # the same floats in both, but mirror images may swap in a tie
-        assert gudhi.bottleneck_distance(bars, others, 0.0) <= 1e-12
+        assert gudhi.hera.bottleneck_distance(bars, others, 0.0) <= 1e-12
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])

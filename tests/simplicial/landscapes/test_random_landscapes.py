@@ -2,7 +2,7 @@
 
 from functools import cache
 
-import gudhi
+import gudhi.hera
 import numpy as np
 import pytest
 import torch
@@ -182,7 +182,7 @@ def test_refined_bars_are_the_exact_ones_where_these_are_known(
     found = refined_bars(landscape, landscape.domain, count)
     for bars, others in zip(landscape.exact_bars, found, strict=True):
         assert bars.shape == others.shape
-        assert gudhi.bottleneck_distance(bars, others, 0.0) <= 1e-9
+        assert gudhi.hera.bottleneck_distance(bars, others, 0.0) <= 1e-9
 
 
 # What the functions are
