@@ -28,7 +28,7 @@ from simplicial.evaluation import (
 from simplicial.loss import Loss, PenalisedLoss, StochasticLoss
 from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.control_points import Simplices
-from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
+from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
 from simplicial.optimizers.random_points import UniformPoints
 from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe, recipe_beside
 from simplicial.run_folder.checkpoint import Checkpointer
@@ -95,6 +95,35 @@ class Algorithm1(Optimizer):
         assert self.recipe is not None, "a prepared optimizer has its recipe"
         slower = self.recipe.changed(learning_rate=SMALLER * self.recipe.learning_rate)
         return replace(self, recipe=slower)
+
+    def with_effort(self, share: float) -> Self:
+        """The algorithm, once it is `prepared`, with that multiple of its recipe's epochs, rounded,
+        at least 1. Raises OptionError for a share that is not above 0.
+        """
+        recipe = self._prepared_recipe()
+        return replace(self, recipe=recipe.changed(epochs=scaled(recipe.epochs, share)))
+
+    def gradient_count(self, dim: int, mini_batches: int) -> int:
+        """Gradients of a simplex, prepared, at passes of as many mini-batches."""
+        del dim
+        return (
+            self._prepared_recipe().epochs
+            * as_integer("mini_batches", mini_batches, 0)
+            * (self.samples)
+        )
+
+    def mini_batch_count(self, loss: Loss) -> int:
+        """Number of mini-batches in an epoch, prepared."""
+        batch_size = self._prepared_recipe().batch_size
+        return sum(1 for _ in estimates_of(loss, batch_size, np.random.default_rng(0)))
+
+    def _prepared_recipe(self) -> Recipe:
+        if self.recipe is None:
+            raise OptionError(
+                "an optimizer's effort is that of its recipe, this Algorithm1 has none yet: call "
+                "prepared(loss, vertices) first, or give it a recipe"
+            )
+        return self.recipe
 
     def prepared(self, loss: Loss, vertices: Tensor) -> Self:
         """The algorithm with the recipe that `recipe_for` gives."""

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction import OptionError
+from reduction.validation import is_number, short_repr
 from simplicial.loss import Loss, ValueAndGradient
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
@@ -91,6 +93,31 @@ class Optimizer(ABC):
         """The same optimizer, with settings that depend on the loss and its vertices (n, d)."""
         return self
 
+    def with_effort(self, share: float) -> Self:
+        """The same optimizer, `prepared`, with that multiple of its gradients.
+
+        share  above 0; 1 gives the optimizer itself
+        Asked for where builds end early or efforts are compared, and by nothing else. Raises
+        OptionError for another share, and of an optimizer that does not override this.
+        """
+        del share
+        raise self._without("with_effort", "the same optimizer with a share of its gradients")
+
+    def gradient_count(self, dim: int, mini_batches: int) -> int:
+        """Gradients at most by which a simplex of dimension dim is trained, once `prepared`.
+
+        mini_batches  gradients that a pass over the data has, as `mini_batch_count` gives them; an
+                      optimizer that takes the whole loss's counts each as one
+        Asked for like `with_effort`. Raises OptionError of an optimizer that does not override it.
+        """
+        del dim, mini_batches
+        raise self._without("gradient_count", "gradients that the training of a simplex takes")
+
+    def mini_batch_count(self, loss: Loss) -> int:
+        """Number of estimates in a pass over the loss's data; 1 where the whole loss is taken."""
+        del loss
+        return 1
+
     @abstractmethod
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
         """Number of calls of `on_step` in `optimise`, at most."""
@@ -107,6 +134,13 @@ class Optimizer(ABC):
 
         Raises NotFiniteError where the loss or the control points do not stay finite.
         """
+
+    def _without(self, method: str, returned: str) -> OptionError:
+        name = type(self).__name__
+        return OptionError(
+            f"an optimizer whose effort is changed or counted must say how, {name} has no "
+            f"{method}: give it that method, which returns {returned}"
+        )
 
     def fitted(self, loss: Loss, vertices: Tensor) -> Self:
         """`prepared`, by its former name."""
@@ -129,6 +163,19 @@ class Optimizer(ABC):
 
 
 RENAMED = {"fitted": "prepared", "gentler": "with_smaller_steps", "rounds": "step_count"}
+
+
+def scaled(count: int, share: float) -> int:
+    """Steps in place of `count` at a share of the effort: at least 1, unless the count is 0.
+
+    Raises OptionError for a share that is no number above 0, or that is too large.
+    """
+    if not (is_number(share) and 0 < share < np.inf and np.isfinite(product := share * count)):
+        raise OptionError(
+            f"effort must be a multiple of an optimizer's gradients above 0, got "
+            f"{short_repr(share)}: give 1 for as many as it has, or 0.5 for half of them"
+        )
+    return max(1, round(product)) if count else 0
 
 
 def _warn_renamed(old: str, new: str, level: int = 3) -> None:

@@ -33,7 +33,7 @@ from simplicial.maps.mesh import Mesh
 from simplicial.maxima.maxima import Maxima
 from simplicial.maxima.pieces import EvaluatedSimplices
 from simplicial.maxima.refined import refined_maxima, rounding_error
-from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
+from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
 from simplicial.optimizers.fillings import harmonic, ruled
 from simplicial.optimizers.lowest import HighestPoints, Lowest
 from simplicial.optimizers.relaxation import TINY, nudge
@@ -95,6 +95,20 @@ class NudgedElastic(Optimizer):
     def with_smaller_steps(self) -> Self:
         """The optimizer with steps of a tenth at most."""
         return replace(self, longest=SMALLER * self.longest)
+
+    def with_effort(self, share: float) -> Self:
+        """The optimizer with that multiple of its steps, rounded, at least 1. Raises OptionError
+        for a share that is not above 0.
+        """
+        return replace(self, steps=scaled(self.steps, share))
+
+    def gradient_count(self, dim: int, mini_batches: int) -> int:
+        """Gradients of the whole loss at inner control points in `most_steps`, each counted as one
+        of a mini-batch; of relaxations that settle earlier it takes fewer, and the refined maxima
+        by which fillings are told apart are not counted.
+        """
+        as_integer("mini_batches", mini_batches, 0)
+        return self.most_steps(dim) * len(Mesh.of(self.simplex_map, dim).inside)
 
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
         """Steps of all relaxations of all groups."""

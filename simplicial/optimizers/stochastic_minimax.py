@@ -26,7 +26,7 @@ from simplicial.evaluation import check_callable, values_and_gradients
 from simplicial.loss import Loss, PenalisedLoss, StochasticLoss
 from simplicial.maps.edgewise import Edgewise
 from simplicial.optimizers.algorithm1 import estimates_of
-from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer
+from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
 from simplicial.optimizers.moving_simplex import STATE, MovingSimplex
 from simplicial.optimizers.nested_meshes import NestedMesh, nested_meshes
 from simplicial.optimizers.recipe import Recipe, Schedule, linear, recipe_beside
@@ -108,9 +108,28 @@ class StochasticMinimax(Optimizer):
         own = loss.weight_decay if isinstance(loss, PenalisedLoss) else 0.0
         return replace(self, epochs=recipe_beside(own, recipe, recipe).epochs)
 
+    def with_effort(self, share: float) -> Self:
+        """The optimizer, once it is `prepared`, with that multiple of its epochs, rounded, at least
+        1. Raises OptionError for a share that is not above 0.
+        """
+        return replace(self, epochs=scaled(self._prepared_epochs(), share))
+
+    def _prepared_epochs(self) -> int:
+        if self.epochs is None:
+            raise OptionError(
+                "an optimizer's effort is that of its epochs, this StochasticMinimax has none yet: "
+                "call prepared(loss, vertices) first, or give it epochs"
+            )
+        return self.epochs
+
+    def mini_batch_count(self, loss: Loss) -> int:
+        """Number of mini-batches in an epoch."""
+        return sum(1 for _ in estimates_of(loss, self.batch_size, np.random.default_rng(0)))
+
     def gradient_count(self, dim: int, mini_batches: int) -> int:
         """Gradients of a simplex of dimension dim, prepared, at passes of as many mini-batches."""
-        stages = Stage.all(nested_meshes(self.segments, dim), (self.epochs or 0) * mini_batches)
+        gradients = self._prepared_epochs() * as_integer("mini_batches", mini_batches, 0)
+        stages = Stage.all(nested_meshes(self.segments, as_integer("dim", dim, 1)), gradients)
         return sum(stage.drawn * stage.steps for stage in stages)
 
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:

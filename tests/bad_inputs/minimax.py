@@ -34,6 +34,6 @@ MINIMAX = (
 
 HANDED = {
     f"StochasticMinimax.{method}"
-    for method in ("prepared", "gradient_count", "optimise", "step_count")
+    for method in ("prepared", "optimise", "step_count", "mini_batch_count")
 }
 """What construction calls, on what it has checked."""

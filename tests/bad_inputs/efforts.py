@@ -1,0 +1,41 @@
+"""Bad inputs of optimizers' efforts and gradient counts, for the table of `simplicial`."""
+
+from reduction import OptionError
+from simplicial import Algorithm1, NudgedElastic, Optimizer, Recipe, StochasticMinimax
+from tests.bad_inputs.table import INF, INSTEAD, NAN, Row
+
+PREPARED: tuple[Optimizer, ...] = (
+    Algorithm1(recipe=Recipe(epochs=4)),
+    StochasticMinimax(epochs=4),
+    NudgedElastic(steps=4),
+)
+NO_SHARE = (0, -1, INF, NAN, 1e308, "1", None, True)
+
+ROWS = (
+    *(
+        Row(
+            f"{type(optimizer).__name__}.with_effort",
+            lambda _, v, optimizer=optimizer: optimizer.with_effort(v),
+            OptionError,
+            "effort must be",
+            NO_SHARE,
+        )
+        for optimizer in PREPARED
+    ),
+    *(
+        Row(
+            f"{type(optimizer).__name__}.gradient_count",
+            lambda _, v, optimizer=optimizer: optimizer.gradient_count(1, v),
+            OptionError,
+            "mini_batches must be",
+            (-1, *INSTEAD),
+        )
+        for optimizer in PREPARED
+    ),
+)
+
+HANDED = {
+    *(f"Optimizer.{method}" for method in ("with_effort", "gradient_count", "mini_batch_count")),
+    "Algorithm1.mini_batch_count",
+}
+"""What raises of an optimizer that does not have it, and what takes a loss that is checked."""
