@@ -24,9 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
-from reduction.filtrations.colex import complete_positions
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete, Listed
+from reduction.filtrations.sorting import filtration_order
 from reduction.persistence.boundary_reduction import ReducedBoundary
 from reduction.persistence.cohomology import pairings
 from reduction.persistence.pairs import Pairing
@@ -34,7 +34,7 @@ from reduction.validation import length_of
 
 Floats = NDArray[np.float64]
 
-AT_ONCE = 1 << 10  # simplices whose boundaries are coned
+AT_ONCE = 1 << 16  # simplices whose boundaries are listed
 
 
 class Bounds(NamedTuple):
@@ -110,45 +110,32 @@ def error_bound(
     error = float((filtration.values[r] - lower[r]).max(initial=0.0))
     if r == filtration.dim:
         return error
-    values, least, ends = filtration.values[r + 1], lower[r + 1], pairing.deaths
-    error = max(error, float((values - least)[ends].max(initial=0.0)))
-    others = np.setdiff1d(np.arange(values.size), ends, assume_unique=True)
-    latest = float(values[ends].max(initial=-np.inf))  # boundaries bound at that level
-    others = others[np.minimum(values[others], latest) - least[others] > error]
-    parts = np.split(others, range(AT_ONCE, others.size, AT_ONCE))
-    levels = np.concatenate([_cone_levels(filtration, r + 1, part) for part in parts])
-    gaps = np.minimum(np.minimum(values[others], latest), levels) - least[others]
-    reduced = None
-    for i in np.argsort(-gaps, kind="stable").tolist():
-        if gaps[i] <= error:
-            break
-        reduced = reduced or ReducedBoundary(filtration, r + 1, pairing, p, chains=True)
-        chain = reduced.cycle(int(others[i])).positions
-        level = float(values[chain[chain != others[i]]].max(initial=-np.inf))
-        error = max(error, level - float(least[others[i]]))
-    return error
+    levels = bounding_levels(filtration, r + 1, pairing, p, floor=lower[r + 1] + error)
+    return max(error, float((levels - lower[r + 1]).max(initial=0.0)))
 
 
-def _cone_levels(filtration: Filtration, r: int, some: NDArray[np.int64]) -> Floats:
-    """Levels (k,) at which the boundaries of some r-simplices bound without them: by the cone from
-    one other vertex, the best; inf in a complex that has not all simplices.
+def bounding_levels(
+    filtration: Filtration, r: int, pairing: Pairing, p: int, *, floor: Floats
+) -> Floats:
+    """(m,): levels at which the boundaries of r-simplices bound, with or without them, r >= 1.
+
+    pairing  of index r - 1, over Z/p
+    floor    (m,) a level up to this one may be too high, but not above the floor
+    That is the value of a simplex that ends a bar. All others end none, and bars of index r - 1
+    stay as they are where they have the level in place of their value.
     """
-    simplices = filtration.simplices
-    if not isinstance(simplices, Complete):
-        return np.full(some.size, np.inf)
-    ranks = Complete(np.arange(simplices.n), r).rows(r, some)
-    found = np.full(some.size, np.inf)
-    for vertex in range(simplices.n):
-        cone = np.sort(np.column_stack([ranks, np.full(some.size, vertex)]), axis=1)
-        apart = (cone[:, 1:] > cone[:, :-1]).all(axis=1)
-        facets = [complete_positions(np.delete(cone[apart], i, axis=1)) for i in range(r + 2)]
-        own = some[apart]
-        level = np.full(own.size, -np.inf)
-        for facet in facets:
-            other = facet != own
-            level[other] = np.maximum(level[other], filtration.values[r][facet[other]])
-        found[apart] = np.minimum(found[apart], level)
-    return found
+    values, levels = filtration.values[r], filtration.values[r].copy()
+    ends = np.zeros(values.size, dtype=bool)
+    ends[pairing.deaths] = True
+    latest = values[pairing.deaths].max(initial=-np.inf)  # all boundaries bound at that level
+    levels[~ends] = np.minimum(values[~ends], latest)
+    others = np.flatnonzero(~ends & (levels > floor))
+    if others.size:
+        reduced = ReducedBoundary(filtration, r, pairing, p, chains=False)
+        last = reduced.last_deaths(filtration_order(values))
+        for some in np.split(others, range(AT_ONCE, others.size, AT_ONCE)):
+            levels[some] = values[last.of(some)]
+    return levels
 
 
 def lowest_deaths(filtration: Filtration, r: int, p: int) -> Floats:

@@ -198,3 +198,91 @@ def reduce_stack(given: Given, reduced: Reduced, working: Working, stack: Stack)
         else:  # no boundary is left, and nothing to scale
             close_column(np.int64(1), p, reduced, working, stack)
     return DONE
+
+
+class Expressed(NamedTuple):
+    """Unit columns of pivots as sums of reduced columns, but for rows without an owner."""
+
+    begin: NDArray[np.int64]  # (k,) that of column j's pivot has the terms begin[j]:end[j]
+    end: NDArray[np.int64]  # (k,)
+    ranks: NDArray[np.int64]  # of the reduced columns, ascending
+    coefficients: NDArray[np.int64]  # in 1..p-1
+
+
+@njit
+def express_pivots(
+    first: Int,
+    columns: NDArray[np.int64],
+    ranks: NDArray[np.int64],
+    given: Given,
+    reduced: Reduced,
+    expressed: Expressed,
+    working: Working,
+) -> Int:
+    """Express pivots by reduced columns, whose pivots are 1: the number expressed; all, or those
+    for which there was room.
+
+    first    of them, before which all are expressed
+    columns  (k,) that with the last pivot first, so that each needs those before it
+    ranks    (k,) of the columns, by which terms are kept in order
+    """
+    p, used = given.p, np.int64(0)
+    if first:
+        used = expressed.end[columns[first - 1]]
+    for j in range(first, columns.size):
+        column, room = columns[j], np.int64(1)
+        for k in range(reduced.begin[column] + 1, reduced.end[column]):
+            owner = given.owner[reduced.rows[k]]
+            if owner >= 0:
+                room += expressed.end[owner] - expressed.begin[owner]
+        if min(room, columns.size) > expressed.ranks.size - used:
+            return j
+        add_term(ranks[column], np.int64(1), p, working)
+        for k in range(reduced.begin[column] + 1, reduced.end[column]):
+            owner, multiple = given.owner[reduced.rows[k]], p - reduced.coefficients[k]
+            if owner >= 0:
+                for i in range(expressed.begin[owner], expressed.end[owner]):
+                    term = multiple * expressed.coefficients[i] % p
+                    add_term(expressed.ranks[i], term, p, working)
+        end = take_terms(used, working, expressed.ranks, expressed.coefficients)
+        expressed.begin[column], expressed.end[column], used = used, end, end
+    return columns.size
+
+
+@njit
+def first_ranks(
+    rows: NDArray[np.int64],
+    given: Given,
+    expressed: Expressed,
+    heads: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> None:
+    """The first rank with a term in sums of reduced columns.
+
+    rows   (n, w) of columns with the given signs, each such a sum; w as there, but for rows of V
+    heads  (w,) a buffer
+    found  (n,) the ranks; -1 where there is none
+    """
+    width = rows.shape[1]
+    for j in range(rows.shape[0]):
+        for k in range(width):
+            owner = given.owner[rows[j, k]]
+            heads[k] = expressed.begin[owner] if owner >= 0 else 0
+        found[j] = -1
+        while found[j] < 0:
+            rank = np.int64(-1)
+            for k in range(width):
+                owner = given.owner[rows[j, k]]
+                if owner >= 0 and heads[k] < expressed.end[owner]:
+                    here = expressed.ranks[heads[k]]
+                    rank = here if rank < 0 else min(rank, here)
+            if rank < 0:
+                break
+            total = np.int64(0)
+            for k in range(width):
+                owner, head = given.owner[rows[j, k]], heads[k]
+                if owner >= 0 and head < expressed.end[owner] and expressed.ranks[head] == rank:
+                    total += given.signs[k] * expressed.coefficients[head] % given.p
+                    heads[k] += 1
+            if total % given.p:
+                found[j] = rank

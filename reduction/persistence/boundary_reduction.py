@@ -22,10 +22,13 @@ from reduction.kernels.boundary_columns import (
     DONE,
     STACK_FULL,
     WAITING_FULL,
+    Expressed,
     Given,
     Reduced,
     Stack,
     Working,
+    express_pivots,
+    first_ranks,
     open_column,
     reduce_stack,
 )
@@ -81,11 +84,11 @@ class ReducedBoundary:
         owner[self._row[pairing.births[:count]]] = np.arange(count)
         signs = np.array([(p - 1) if i % 2 else 1 for i in range(r + 1 if r else 0)], np.int64)
         rows = np.empty((count + 1, signs.size), np.int64)
-        rows[:count] = self._boundaries(pairing.deaths)
+        rows[:count] = self.boundaries(pairing.deaths)
         if chains:
             rows = np.column_stack([rows, m + np.arange(count + 1)])
             signs = np.append(signs, 1)
-        self._given = Given(p, rows, signs, owner)
+        self.given = Given(p, rows, signs, owner)
         self._reduced = Reduced(
             np.zeros(1, np.int64),
             np.full(count + 1, -1),
@@ -98,21 +101,48 @@ class ReducedBoundary:
 
     def ending(self, birth: int) -> Column:
         """The column of the death that is paired with an (r-1)-simplex, its pivot."""
-        column = int(self._given.owner[self._row[birth]])
+        column = int(self.given.owner[self._row[birth]])
         if self._reduced.begin[column] < 0:
             self._reduce(column)
         return self._column(column)
 
     def cycle(self, simplex: int) -> Terms:
         """The column of V of an r-simplex that is no death, 1 there; only where V is kept."""
-        boundary = self._boundaries(np.array([simplex]))[0]
-        self._given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
+        boundary = self.boundaries(np.array([simplex]))[0]
+        self.given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
         self._reduce(self._columns.size - 1)
         found = self._column(-1).chain
         self._reduced.used[0] = self._reduced.begin[-1]  # no other column needs it
         return found
 
-    def _boundaries(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def last_deaths(self, order: NDArray[np.int64]) -> "LastDeaths":
+        """The youngest deaths that the boundaries of r-simplices are made of; without V only.
+
+        order  (m,) filtration order of the r-simplices
+        """
+        for column in np.flatnonzero(self._reduced.begin[:-1] < 0).tolist():
+            self._reduce(column)
+        deaths = self._columns[:-1]
+        age = np.argsort(-ranks(order)[deaths])  # the youngest first
+        place = np.empty_like(age)
+        place[age] = np.arange(age.size)
+        pivots = self._reduced.rows[self._reduced.begin[:-1]]
+        columns = np.argsort(-pivots)
+        expressed = Expressed(
+            *(np.zeros(deaths.size, np.int64) for _ in range(2)),
+            *(np.empty(max(TERMS, deaths.size), np.int64) for _ in range(2)),
+        )
+        done = 0
+        while True:
+            done = express_pivots(
+                done, columns, place, self.given, self._reduced, expressed, self._working
+            )
+            if done == columns.size:
+                return LastDeaths(self, deaths[age], expressed)
+            terms = enlarged(expressed.ranks, expressed.coefficients)
+            expressed = Expressed(*expressed[:2], *terms)
+
+    def boundaries(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows (k, r+1) of the facets of r-simplices; a vertex has none."""
         if not self._r:
             return np.empty((positions.size, 0), np.int64)
@@ -133,11 +163,11 @@ class ReducedBoundary:
         if self._stack.depth[0]:  # an error left it so
             self._working = _empty_column(self._working.coefficients.size)
             self._stack = _empty_stack()
-        open_column(column, self._given, self._working, self._stack)
-        status = reduce_stack(self._given, self._reduced, self._working, self._stack)
+        open_column(column, self.given, self._working, self._stack)
+        status = reduce_stack(self.given, self._reduced, self._working, self._stack)
         while status != DONE:
             self._enlarge(status)
-            status = reduce_stack(self._given, self._reduced, self._working, self._stack)
+            status = reduce_stack(self.given, self._reduced, self._working, self._stack)
 
     def _enlarge(self, status: int) -> None:
         """Double the buffers that are full; their content stays."""
@@ -152,6 +182,26 @@ class ReducedBoundary:
             self._stack = stack._replace(rows=rows, coefficients=coefficients)
         else:
             self._reduced = reduced._replace(rows=rows, coefficients=coefficients)
+
+
+class LastDeaths(NamedTuple):
+    """The boundary of an r-simplex as a sum of those of deaths, in one way: the youngest of these.
+
+    A reduced column is the boundary of its own simplex and of older ones, so the youngest column of
+    a sum is the youngest death as well. Each pivot is expressed by reduced columns once; then the
+    first term in a sum of r + 1 short lists is asked for, which is soon found.
+    """
+
+    reduced: ReducedBoundary
+    deaths: NDArray[np.int64]  # (k,) the youngest first
+    expressed: Expressed
+
+    def of(self, simplices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) of r-simplices whose boundaries bound; -1 for a boundary that is zero."""
+        rows = self.reduced.boundaries(simplices)
+        found, heads = np.empty(simplices.size, np.int64), np.empty(rows.shape[1], np.int64)
+        first_ranks(rows, self.reduced.given, self.expressed, heads, found)
+        return np.append(self.deaths, -1)[found]
 
 
 def _empty_column(rows: int) -> Working:

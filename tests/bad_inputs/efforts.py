@@ -11,7 +11,7 @@ PREPARED: tuple[Optimizer, ...] = (
 )
 NO_SHARE = (0, -1, INF, NAN, 1e308, "1", None, True)
 
-ROWS = (
+EFFORTS = (
     *(
         Row(
             f"{type(optimizer).__name__}.with_effort",

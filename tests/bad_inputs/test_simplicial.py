@@ -41,8 +41,6 @@ from simplicial import (
     with_saddles,
 )
 from simplicial.landscapes import Landscape, himmelblau
-from tests.bad_inputs.efforts import HANDED as OF_EFFORTS
-from tests.bad_inputs.efforts import ROWS as EFFORTS
 from tests.bad_inputs.minimax import HANDED as OF_MINIMAX
 from tests.bad_inputs.minimax import MINIMAX
 from tests.bad_inputs.plane import PLANE
@@ -370,20 +368,10 @@ SIMPLICES_AND_PICTURES = (
         "of type Axes", NO_AXES),
 )  # fmt: skip
 
-TABLE = (
-    *VERTICES,
-    *BUILDS,
-    *TRAINING,
-    *SIMPLICES_AND_PICTURES,
-    *PLANE,
-    *POLISHING,
-    *MINIMAX,
-    *EFFORTS,
-)
+TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE, *POLISHING, *MINIMAX)
 
 HANDED = {
     *OF_MINIMAX,
-    *OF_EFFORTS,
     "configure_process",
     "Simplices",
     "OptimisationProblem",

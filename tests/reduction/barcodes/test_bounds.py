@@ -12,6 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from reduction import Barcode, BarcodeError, DataError, FilteredComplex, FiltrationError, ShapeError
+from reduction.barcodes.bounds import bounding_levels
+from reduction.filtrations.filtration import Filtration
+from reduction.persistence import boundary_reduction
+from reduction.persistence.cohomology import pairings
 
 Values = dict[tuple[int, ...], float]
 
@@ -115,6 +119,31 @@ def test_the_error_is_that_of_simplices_up_to_the_level_at_which_their_boundary_
         assert barcode.error(r) == pytest.approx(max(gaps), abs=1e-12)
         plain = max(v - lower[s] for s, v in values.items() if len(s) in (r + 1, r + 2))
         assert barcode.error(r) <= plain
+
+
+@pytest.mark.parametrize("p", [2, 3])
+@pytest.mark.parametrize("levels", [0, 4])
+@pytest.mark.parametrize("seed", range(300, 304))
+def test_the_level_of_every_boundary_is_the_lowest_at_which_it_bounds(
+    seed: int, levels: int, p: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boundary_reduction, "TERMS", 1)  # so that all buffers grow
+    values = random_values(7, 3, np.random.default_rng(seed), levels)
+    complex = FilteredComplex.from_simplices(values)
+    filtration = Filtration(complex.vertices, complex.values)
+    for r in range(1, 4):
+        pairing = pairings(filtration, p, r - 1)[r - 1]
+        floor = np.full(len(complex.values[r]), -math.inf)
+        found = bounding_levels(filtration, r, pairing, p, floor=floor)
+        rows = list(map(tuple, complex.vertices[r].tolist()))
+        exact = [min(values[s], bounding_level(values, s)) for s in rows]
+        assert found.tolist() == exact
+        assert (found < complex.values[r]).any()
+        middle = np.full(len(rows), float(np.median(exact)))
+        coarse = bounding_levels(filtration, r, pairing, p, floor=middle)
+        assert (coarse >= found).all()
+        assert (coarse[found > middle] == found[found > middle]).all()
+        assert (coarse[found <= middle] <= middle[found <= middle]).all()
 
 
 def test_a_simplex_whose_boundary_bounds_below_it_adds_nothing() -> None:
