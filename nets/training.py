@@ -8,7 +8,6 @@ same recipe: section 5 of the paper.
 import copy
 from collections.abc import Callable
 from concurrent.futures import Executor
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from nets.execution.rng import global_generators, undisturbed
 from nets.loss import NetworkLoss
 from nets.symmetry import alignment
 from reduction import DataError, OptionError
+from reduction.files import digest
 from reduction.memory import require
 from reduction.validation import as_bool, as_integer, short_repr
 from simplicial import Algorithm1, Barycentric, Evaluation, Minima, Recipe
@@ -123,7 +123,7 @@ def _settings(
         "n": len(starts),
         "loss": repr(loss),
         "loss at the first start": float(evaluate(loss, starts[:1]).loss[0]),
-        "starts": sha256(starts.cpu().numpy().tobytes()).hexdigest(),
+        "starts": digest(starts.cpu().numpy().tobytes()),
         "recipe": described(recipe),
         "seed": options.seed,
         "threads": options.threads,

@@ -2,7 +2,6 @@
 faces."""
 
 from concurrent.futures import Executor
-from hashlib import sha256
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reduction import DimensionError, OptionError
+from reduction.files import digest
 from reduction.validation import as_bool, as_integer
 from simplicial.complex import LossComplex
 from simplicial.construction.certification import certificates
@@ -155,7 +155,7 @@ def _settings(
     ends = minima.points[[0, -1]], minima.points[[1, -2]]
     between = (ends[0] + ends[1]) / 2  # minima of two losses may have the same values
     return {
-        "minima": sha256(points.numpy().tobytes()).hexdigest(),
+        "minima": digest(points.numpy().tobytes()),
         "values between the minima": [_value(minima.loss, point) for point in between],
         "values at the minima": [float(value) for value in minima.values],
         "dtype": str(points.dtype),

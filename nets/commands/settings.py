@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -13,6 +12,7 @@ from nets.models.factories import find
 from nets.models.recipes import RECIPES
 from nets.names import Batching, BatchNorm, Objective, Precision
 from reduction import OptionError
+from reduction.files import digest
 from reduction.memory import resident
 from reduction.persistence.fields import prime
 from reduction.validation import as_integer
@@ -235,7 +235,7 @@ class NetworkSettings(ComplexSettings):
         }
         passing |= {"field", "certify"}  # of the barcode, which records give
         kept = {k: v for k, v in self.as_record().items() if k not in passing}
-        digests = [sha256(path.read_bytes()).hexdigest() for path in self.checkpoints]
+        digests = [digest(path.read_bytes()) for path in self.checkpoints]
         return kept | {"checkpoints": digests}
 
     @property

@@ -12,7 +12,6 @@ which falls as weights grow.
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from warnings import warn
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError, OptionError
+from reduction.files import digest
 from reduction.memory import require
 from reduction.validation import as_bool, as_integer, is_number, short_repr
 from simplicial.configuration import torch_threads
@@ -265,7 +265,7 @@ def _settings(minima: Minima, options: Polish) -> dict[str, Any]:
     """All that the bits of polished minima depend on, as JSON values."""
     points = minima.points.cpu().contiguous()
     return {
-        "minima": sha256(points.numpy().tobytes()).hexdigest(),
+        "minima": digest(points.numpy().tobytes()),
         "values at the minima": [float(value) for value in minima.values],
         "options": described(options),
         "threads": torch.get_num_threads(),
