@@ -135,13 +135,12 @@ def statistics_of_training(
     """
     if not all(_is_torchs(norm) for norm in norms):
         return None
-    calls: list[list[PopulationStatistics | None]] = [[] for _ in norms]
-    with ExitStack() as stack, momentum_of(norms, 1.0):
-        for norm, found in zip(norms, calls, strict=True):
-            stack.enter_context(_training(norm, found))
+    contiguous: list[list[bool]] = [[] for _ in norms]  # inputs of each call
+    with momentum_of(norms, 1.0), _training(norms, contiguous):
         forward()
-    statistics = [found[0] for found in calls if len(found) == 1 and found[0] is not None]
-    return statistics if len(statistics) == len(norms) else None
+        if any(calls != [True] for calls in contiguous):  # torch sums others not in float64
+            return None
+        return [PopulationStatistics(*running_statistics(norm)) for norm in norms]
 
 
 def statistics_agree(one: PopulationStatistics, other: PopulationStatistics | None) -> bool:
@@ -153,25 +152,21 @@ def statistics_agree(one: PopulationStatistics, other: PopulationStatistics | No
 
 
 @contextmanager
-def _training(norm: Any, found: list[PopulationStatistics | None]) -> Generator[None]:
-    """A norm of torch's in training mode, alone; found: its statistics after each call, or None of
-    tensors that are not contiguous, which torch does not sum in float64.
-    """
-    forward = norm.forward
+def _training(norms: Sequence[nn.Module], contiguous: Sequence[list[bool]]) -> Generator[None]:
+    """Norms of torch's in training mode, alone; whether inputs of each call are contiguous."""
 
-    def watched(input: Tensor) -> Tensor:
-        outputs = forward(input)
-        exact = input.is_contiguous()
-        found.append(PopulationStatistics(norm.running_mean, norm.running_var) if exact else None)
-        return outputs
+    def watched(norm: nn.Module, calls: list[bool], input: Tensor) -> Tensor:
+        calls.append(input.is_contiguous())
+        return type(norm).forward(norm, input)
 
-    own = vars(norm)
-    own["forward"], own["training"] = watched, True
     try:
+        for norm, calls in zip(norms, contiguous, strict=True):
+            vars(norm).update(forward=partial(watched, norm, calls), training=True)
         yield
     finally:
-        del own["forward"]
-        own["training"] = False
+        for norm in norms:
+            vars(norm).pop("forward", None)
+            vars(norm)["training"] = False
 
 
 def _is_torchs(norm: Any) -> bool:

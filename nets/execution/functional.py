@@ -1,7 +1,7 @@
 """A model as a function of its parameters and buffers: its loss at points of parameter space."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -24,7 +24,7 @@ from nets.execution.batch_norm import (
 )
 from nets.execution.cuda_graphs import CudaGraphs, synchronizes
 from nets.execution.loss_mean import ExampleWeights, LossFunction, total_weight
-from nets.execution.modules.functional_calls import NO_NEEDS, Needs, placed, ties
+from nets.execution.modules.functional_calls import NO_NEEDS, Needs, Slots
 from nets.execution.modules.norm_functions import DifferentiableNorms
 from nets.execution.policy import Execution
 from nets.execution.rng import draws, seeded
@@ -88,13 +88,19 @@ class FunctionalModel:
     batch_norm: BatchNorm = "recomputed"
     norms_train: bool = False
     norms: list[nn.Module] = field(init=False)
-    _ties: dict[str, str] = field(init=False)
+    _slots: Slots = field(init=False)
+    _statistics_names: list[tuple[str, ...]] = field(init=False)
+    _mode: tuple[str, list[bool]] | None = field(init=False, default=None)
     _graphs: CudaGraphs | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         stored = self.batch_norm == "stored"
         self.norms = [] if stored else moving_modules(self.model)
-        self._ties = ties(self.model)
+        self._slots = Slots.of(self.model)
+        names = self._slots.first_names()
+        self._statistics_names = [
+            tuple(names[id(buffer)] for buffer in running_statistics(norm)) for norm in self.norms
+        ]
 
     @property
     def name(self) -> str:
@@ -107,9 +113,9 @@ class FunctionalModel:
         return self.coordinates.flatten(self.model.state_dict(), self.execution.device)
 
     def own_buffers(self, count: int) -> dict[str, Tensor]:
-        """Copies (count, ...) of the model's own buffers, by name."""
-        buffers = self.model.named_buffers()
-        return {name: torch.stack([buffer.detach()] * count) for name, buffer in buffers}
+        """The model's own buffers at points, (count, ...) by name: views."""
+        buffers = self._slots.buffers().items()
+        return {name: buffer.expand(count, *buffer.shape) for name, buffer in buffers}
 
     def totals(self, targets: Tree) -> Totals:
         """The weight of targets (n, ...), in the loss and in the accuracy."""
@@ -141,6 +147,12 @@ class FunctionalModel:
             for norm in running_modules(network):
                 norm.train(False)
 
+    def _enter(self, mode: ForwardMode) -> None:
+        """Set the model's mode, unless it has it: a walk over its modules takes its time."""
+        if self._mode != (mode.name, self._slots.modes()):
+            self.set_mode(self.model, mode)
+            self._mode = mode.name, self._slots.modes()
+
     def statistics(
         self,
         points: Tensor,
@@ -161,10 +173,9 @@ class FunctionalModel:
         gradient = StatisticsGradient(self._evaluated, parts, graphs or parts, self.needs.copied)
         found = differentiable_statistics(points, partial(self._statistics, parts=parts), gradient)
         buffers = self.own_buffers(len(points))
-        names = {id(buffer): name for name, buffer in self.model.named_buffers()}
-        for norm, statistics in zip(self.norms, found, strict=True):
-            for own, tensor in zip(running_statistics(norm), statistics or (), strict=False):
-                buffers[names[id(own)]] = tensor.to(own)
+        for names, statistics in zip(self._statistics_names, found, strict=True):
+            for name, tensor in zip(names, statistics or (), strict=False):
+                buffers[name] = tensor.to(buffers[name])
         return buffers
 
     def allow_training_statistics(self, part: Tree) -> None:
@@ -205,8 +216,8 @@ class FunctionalModel:
         self, point: Tensor
     ) -> Generator[tuple[list[nn.Module], Callable[[Callable[[], Tree]], None]]]:
         """The norms of the network at a point (d,), and its evaluation of a part of the inputs."""
-        self.model.eval()
-        placed = self._placed(self.tensors(point))
+        self._enter(EVALUATION)
+        placed = self._slots.placed(self.needs, self.tensors(point))
         with self.execution.exactly(), self.execution.arithmetic(False), placed as network:
 
             def forward(part: Callable[[], Tree]) -> None:
@@ -224,10 +235,7 @@ class FunctionalModel:
     def values(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
     ) -> tuple[Tensor, Tensor]:
-        """Results of `run` at points of the coordinates' dtype on the device, by torch's own graph.
-
-        Buffers may change in place.
-        """
+        """Results of `run` at points of the coordinates' dtype, on the device: by torch's graph."""
         moving = self.norms if mode.name == "training" else []
         carry = any(buffer.requires_grad for buffer in buffers.values())
         norms = DifferentiableNorms() if carry else nullcontext()
@@ -238,7 +246,7 @@ class FunctionalModel:
                 *(
                     self._one(
                         self.parameters(point),
-                        {k: b[i] for k, b in buffers.items()},
+                        {k: b[i].clone() for k, b in buffers.items()},  # may change in place
                         examples,
                         mode,
                     )
@@ -255,19 +263,14 @@ class FunctionalModel:
 
     def tensors(self, point: Tensor) -> dict[str, Tensor]:
         """The parameters of one network (d,), and copies of the model's own buffers, by name."""
-        buffers = {name: buffer.detach().clone() for name, buffer in self.model.named_buffers()}
+        buffers = {name: buffer.clone() for name, buffer in self._slots.buffers().items()}
         return {**self.parameters(point), **buffers}
 
     def outputs(self, tensors: Mapping[str, Tensor], inputs: Tree) -> Any:
         """Outputs of the model with other parameters and buffers, by name."""
         positional, named = arguments(inputs)
-        with self._placed(tensors) as network:
+        with self._slots.placed(self.needs, tensors) as network:
             return network(*positional, **named)
-
-    def _placed(self, tensors: Mapping[str, Tensor]) -> AbstractContextManager[nn.Module]:
-        """The network of other parameters and buffers, by their first names."""
-        tied = {name: tensors[first] for name, first in self._ties.items() if first in tensors}
-        return placed(self.model, self.needs, {**tensors, **tied})
 
     def state_dict(self, point: Tensor, buffers: Buffers) -> dict[str, Tensor]:
         """A state dict of the network at a point (d,), with buffers (1, ...) by name or its own."""
@@ -276,7 +279,7 @@ class FunctionalModel:
         for alias, name in self.coordinates.aliases.items():
             parameters[alias] = parameters[name]
         state |= {k: v.clone() for k, v in parameters.items()}
-        first = {id(buffer): name for name, buffer in self.model.named_buffers()}
+        first = self._slots.first_names()
         for name, buffer in self.model.named_buffers(remove_duplicate=False):
             if buffers and name in state:
                 state[name] = buffers[first[id(buffer)]][0].clone()
@@ -305,20 +308,22 @@ class FunctionalModel:
         buffers: Buffers,
     ) -> Any:
         """Work at points, by a CUDA graph where it is the same each time."""
-
-        def done(points: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-            given = iter(tensors)
-            own = mapped(lambda _: next(given), examples)
-            states = zip(buffers.items(), given, strict=True)
-            copies = {k: t.clone().requires_grad_(b.requires_grad) for (k, b), t in states}
-            return work(points, copies, own, mode)
-
-        tensors = points, *tensors_of(examples), *buffers.values()
         if self._graphs is None or torch.is_grad_enabled():
-            return done(*tensors)
+            return work(points, buffers, examples, mode)
         mode = replace(mode, seed=None)  # work that is captured draws nothing
         carry = tuple(buffer.requires_grad for buffer in buffers.values())
-        return self._graphs.replay((work.__name__, mode.name, carry), done, tensors)
+
+        def captured(points: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+            given = iter(tensors)
+            own = mapped(lambda _: next(given), examples)
+            state = {
+                k: tensor.detach().requires_grad_(carries)
+                for k, carries, tensor in zip(buffers, carry, given, strict=True)
+            }
+            return work(points, state, own, mode)
+
+        tensors = points, *tensors_of(examples), *buffers.values()
+        return self._graphs.replay((work.__name__, mode.name, carry), captured, tensors)
 
     def gradients(
         self, points: Tensor, buffers: Buffers, examples: Examples, mode: ForwardMode
@@ -357,13 +362,12 @@ class FunctionalModel:
         """Results of `values`, all points at once."""
         batched = vmap(partial(self._one, examples=examples, mode=mode), randomness="same")
         if len(points) > 1:
-            return batched(self.coordinates.views(points), dict(buffers))
+            return batched(
+                self.coordinates.views(points), {k: b.clone() for k, b in buffers.items()}
+            )
         # products of one matrix are summed otherwise than those of several
-        twice = {k: torch.cat([b, b.clone()]) for k, b in buffers.items()}
+        twice = {k: torch.cat([b, b]) for k, b in buffers.items()}
         values, correct = batched(self.coordinates.views(points.expand(2, -1)), twice)
-        for name, buffer in buffers.items():
-            if not buffer.requires_grad:  # statistics at a point do not move
-                buffer.copy_(twice[name][:1])
         return values[:1], correct[:1]
 
     def _one(
@@ -375,7 +379,7 @@ class FunctionalModel:
     ) -> tuple[Tensor, Tensor]:
         """Loss and accuracy of one network."""
         training, device = mode.name == "training", self.execution.device
-        self.set_mode(self.model, mode)
+        self._enter(mode)
         tensors = {**parameters, **state}
         with seeded(device, mode.seed):
             with self.execution.arithmetic(training):

@@ -13,8 +13,9 @@ the other tensors for good.
 import copy
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -47,30 +48,84 @@ class Needs(NamedTuple):
 NO_NEEDS = Needs()
 
 
-@contextmanager
-def placed(model: nn.Module, needs: Needs, tensors: Mapping[str, Tensor]) -> Generator[nn.Module]:
-    """The network that has these parameters and buffers, by all of their names: the model, whose
-    own come back afterwards, or a copy.
+class Slot(NamedTuple):
+    """The entry of a parameter or buffer in a module: its kind is the attribute that holds it."""
+
+    module: nn.Module
+    kind: Literal["_parameters", "_buffers"]
+    name: str
+
+    @property
+    def tensor(self) -> Tensor | None:
+        """The tensor that stands in it."""
+        return vars(self.module)[self.kind][self.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Slots:
+    """The parameters and buffers of a model, found by one walk over its modules.
+
+    model    whose modules stay the same
+    modules  of the model, each once
+    slots    of each tensor, by its first name: further ones are those of tied tensors
     """
-    recorded = torch.is_grad_enabled() or needs.differentiates
-    with torch.set_grad_enabled(recorded), without_fast_path():
-        if needs.copied:
-            yield _copied_with(model, tensors)
-            return
-        modules = dict(model.named_modules(remove_duplicate=False))
-        with _keeping_tensors(list(modules.values())), _placed_in(modules, tensors):
-            yield model
 
+    model: nn.Module
+    modules: Sequence[nn.Module]
+    slots: Mapping[str, Sequence[Slot]]
 
-def ties(model: nn.Module) -> dict[str, str]:
-    """Names under which further modules have a parameter or buffer, each with its first name."""
-    found, first = dict[str, str](), dict[int, str]()
-    for prefix, module in model.named_modules():
-        for named in (module.named_parameters, module.named_buffers):
-            for own, tensor in named(prefix, recurse=False, remove_duplicate=False):
-                if first.setdefault(id(tensor), own) != own:
-                    found[own] = first[id(tensor)]
-    return found
+    @classmethod
+    def of(cls, model: nn.Module) -> Self:
+        """The slots of a model."""
+        slots, first = dict[str, list[Slot]](), dict[int, str]()
+        for prefix, module in model.named_modules():
+            for kind in ("_parameters", "_buffers"):
+                for name, tensor in vars(module)[kind].items():
+                    if tensor is not None:
+                        own = first.setdefault(id(tensor), f"{prefix}.{name}".removeprefix("."))
+                        slots.setdefault(own, []).append(Slot(module, kind, name))
+        return cls(model, list(model.modules()), slots)
+
+    def first_names(self) -> dict[int, str]:
+        """The first name of each tensor that stands in a slot, by its id."""
+        return {id(slot.tensor): name for name, slots in self.slots.items() for slot in slots}
+
+    def modes(self) -> list[bool]:
+        """Whether each module is in training mode."""
+        return [module.training for module in self.modules]
+
+    def buffers(self) -> dict[str, Tensor]:
+        """The model's own buffers, by their first names."""
+        own = {k: slots[0].tensor for k, slots in self.slots.items() if slots[0].kind == "_buffers"}
+        return {name: buffer.detach() for name, buffer in own.items() if buffer is not None}
+
+    @contextmanager
+    def placed(self, needs: Needs, tensors: Mapping[str, Tensor]) -> Generator[nn.Module]:
+        """The network that has these parameters and buffers, by their first names: the model, whose
+        own come back afterwards, or a copy.
+        """
+        recorded = torch.is_grad_enabled() or needs.differentiates
+        with torch.set_grad_enabled(recorded), without_fast_path():
+            if needs.copied:
+                yield _copied_with(self.model, tensors)
+                return
+            with _keeping_tensors(self.modules), self._filled(tensors):
+                yield self.model
+
+    @contextmanager
+    def _filled(self, tensors: Mapping[str, Tensor]) -> Generator[None]:
+        """The slots hold these tensors, by their first names."""
+        own = list[tuple[dict[str, Tensor | None], str, Tensor | None]]()
+        try:
+            for path, tensor in tensors.items():
+                for module, kind, name in self.slots[path]:
+                    entries = vars(module)[kind]
+                    own.append((entries, name, entries[name]))
+                    entries[name] = tensor
+            yield
+        finally:
+            for entries, name, tensor in reversed(own):
+                entries[name] = tensor
 
 
 class Watch(TorchFunctionMode):
@@ -116,23 +171,6 @@ def _copied_with(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
         if any(buffer.requires_grad for buffer in module.buffers(recurse=False)):
             module.forward = differentiable_norms(module.forward)
     return copied
-
-
-@contextmanager
-def _placed_in(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> Generator[None]:
-    """Modules, by name, have these parameters and buffers."""
-    own = list[tuple[dict[str, Any], str, Any]]()
-    try:
-        for path, tensor in tensors.items():
-            prefix, _, name = path.rpartition(".")
-            module = modules[prefix]
-            entries: Any = module._parameters if name in module._parameters else module._buffers
-            own.append((entries, name, entries[name]))
-            entries[name] = tensor
-        yield
-    finally:
-        for entries, name, tensor in reversed(own):
-            entries[name] = tensor
 
 
 @contextmanager
