@@ -3,6 +3,7 @@ from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
 from simplicial.construction.polishing import Polish, polish
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
+from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.barycentric import Barycentric
@@ -17,6 +18,8 @@ from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov, linear
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.plane import PlaneSamples, sample_plane
+from simplicial.reports.convergence import Convergence
+from simplicial.reports.convergence_plot import plot_convergence
 from simplicial.reports.plots import (
     plot_barrier_tree,
     plot_edge,
@@ -30,6 +33,7 @@ __all__ = [
     "EXACT",
     "Algorithm1",
     "Barycentric",
+    "Convergence",
     "Edgewise",
     "Evaluation",
     "Loss",
@@ -56,11 +60,13 @@ __all__ = [
     "build_complex",
     "configure_process",
     "constant",
+    "convergence",
     "find_critical_points",
     "find_minima",
     "garipov",
     "linear",
     "plot_barrier_tree",
+    "plot_convergence",
     "plot_edge",
     "plot_plane",
     "plot_samples",

@@ -103,7 +103,7 @@ def build_complex(
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the refined maximum and the certificates are this library's.
     """
-    _check_parts(minima, optimizer, simplex_map)
+    check_parts(minima, optimizer, simplex_map)
     optimizer = Algorithm1() if optimizer is None else optimizer
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
     certify, progress = as_bool("certify", certify), as_bool("progress", progress)
@@ -216,7 +216,8 @@ def _check_size(
             )
 
 
-def _check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
+def check_parts(minima: Any, optimizer: Any, simplex_map: Any) -> None:
+    """Raise OptionError for what are no minima, no optimizer, no map, or a map beside its own."""
     check_minima(minima)
     if not isinstance(optimizer, Optimizer | None):
         raise OptionError(

@@ -15,7 +15,15 @@ def all_readers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reader]:
 
 @pytest.mark.parametrize(
     "name",
-    ["filtered complex", "complex", "barcode", "run folder", "unfinished chunk", "checkpoint"],
+    [
+        "filtered complex",
+        "complex",
+        "barcode",
+        "convergence",
+        "run folder",
+        "unfinished chunk",
+        "checkpoint",
+    ],
 )
 def test_altered_files_are_refused_or_read_the_same(name: str, all_readers: dict[str, Reader]):
     assert name in all_readers
@@ -30,7 +38,7 @@ def test_altered_files_are_refused_or_read_the_same(name: str, all_readers: dict
 
 
 def test_every_reader_is_tried(all_readers: dict[str, Reader]):
-    assert len(all_readers) == 6
+    assert len(all_readers) == 7
     assert all(reader.files for reader in all_readers.values())
 
 

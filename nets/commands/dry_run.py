@@ -26,7 +26,6 @@ from simplicial import (
     LossWarning,
     Minima,
     NudgedElastic,
-    StochasticMinimax,
     build_complex,
 )
 from simplicial.display import dimension_name, duration
@@ -78,7 +77,8 @@ class DimensionPlan(NamedTuple):
 class Plan:
     """Evaluations, time and memory of a run.
 
-    dimensions  from the minima upwards
+    dimensions  from the minima upwards, of all efforts together
+    own         minima and edges of the run itself, at effort 1, which come first
     costs       of one evaluation
     bounds      sentences on the counts that are bounds
     workers     processes
@@ -87,6 +87,7 @@ class Plan:
     """
 
     dimensions: tuple[DimensionPlan, ...]
+    own: tuple[DimensionPlan, ...]
     costs: Costs
     bounds: tuple[str, ...]
     workers: int
@@ -115,7 +116,7 @@ class Plan:
         return dimension.seconds(self.costs) / self.workers
 
     def _remarks(self) -> list[str]:
-        minima, edges = self.dimensions[:2]
+        minima, edges = self.own[:2]
         # the edges at the lowest minimum come first
         cone = (minima.simplices - 1) / edges.simplices
         first = duration(self._seconds(minima) + cone * self._seconds(edges))
@@ -173,8 +174,12 @@ def plan(
         bounds.append(f"polishing: up to {most} gradients of each minimum, which are not counted")
     if settings.optimizer == "elastic":
         bounds.append("gradients: of all steps; fillings that are compared take more of both")
+    if settings.effort is not None:
+        shares = ", ".join(f"{effort:g}" for effort in settings.effort)
+        bounds.append(f"efforts {shares}: all complexes together, each as large as the run's own")
     return Plan(
-        dimensions=tuple(_counts(settings, data.size, each)),
+        dimensions=tuple(_counts(settings, data.size, each, settings.effort or (1.0,))),
+        own=tuple(_counts(settings, data.size, each, (1.0,))),
         costs=costs,
         bounds=tuple(bounds),
         workers=settings.workers or 1,
@@ -218,9 +223,12 @@ def _refined_each(minima: Minima, settings: NetworkSettings) -> list[float]:
 
 
 def _counts(
-    settings: NetworkSettings, images: int, refined: list[float] | None
+    settings: NetworkSettings,
+    images: int,
+    refined: list[float] | None,
+    efforts: Sequence[float],
 ) -> Iterator[DimensionPlan]:
-    """Evaluations, dimension by dimension.
+    """Evaluations, dimension by dimension, of the complexes of all efforts.
 
     images   number of training images
     refined  gradients of refined maxima of a simplex of each dimension from 1 on; None: sampled
@@ -228,19 +236,26 @@ def _counts(
     n, recipe = settings.count, settings.recipe
     optimizer, simplex_map = settings.build["optimizer"], settings.build["simplex_map"]
     elastic = isinstance(optimizer, NudgedElastic)
-    trained = recipe.epochs * -(-images // recipe.batch_size)
+    mini_batches = -(-images // recipe.batch_size)
+    trained = 0 if settings.checkpoints else n * recipe.epochs * mini_batches
     exact = int(elastic or not settings.sampled)  # gradients at control points, once
-    yield DimensionPlan("minima", n, 0 if settings.checkpoints else n * trained, n, exact * n, 0)
+    yield DimensionPlan("minima", n, trained, n, exact * n, 0)
+    optimizers = [optimizer.with_effort(effort) for effort in efforts]
     for r in range(1, settings.max_dim + 1):
         own, m = len(interior_controls(simplex_map, r)), comb(n, r + 1)
-        steps = trained if own and not elastic else 0
-        if isinstance(optimizer, StochasticMinimax):
-            steps = optimizer.gradient_count(r, trained // recipe.epochs if recipe.epochs else 0)
-        relaxing = optimizer.most_steps(r) if elastic else 0
-        losses = len(interior_lattice(r, settings.resolution))
-        gradients = own * (exact + relaxing)
-        more = 0 if refined is None else round(m * refined[r - 1])
-        yield DimensionPlan(dimension_name(r), m, m * steps, m * losses, m * gradients, more)
+        counts = [each.gradient_count(r, mini_batches) if own else 0 for each in optimizers]
+        steps, relaxing = (0, sum(counts)) if elastic else (sum(counts), 0)
+        every = m * len(efforts)
+        losses, gradients = len(interior_lattice(r, settings.resolution)), own * exact
+        more = 0 if refined is None else round(every * refined[r - 1])
+        yield DimensionPlan(
+            dimension_name(r),
+            every,
+            m * steps,
+            every * losses,
+            every * gradients + m * relaxing,
+            more,
+        )
 
 
 def _costs(loss: NetworkLoss, mini: NetworkLoss, images: int) -> Costs:

@@ -27,7 +27,14 @@ from nets.penalty import Penalty
 from nets.symmetry import align
 from nets.training import train_minima
 from reduction import Barcode, DataError, w_inf
-from simplicial import LossComplex, Minima, build_complex, polish
+from simplicial import (
+    Convergence,
+    LossComplex,
+    Minima,
+    build_complex,
+    convergence,
+    polish,
+)
 from simplicial.configuration import torch_threads
 from simplicial.evaluation import evaluate
 from simplicial.reports.status import RECORDS, RunStatus
@@ -176,16 +183,38 @@ def _compute(
             **work,
         )
     loss_complex = build_complex(minima, settings.max_dim, **settings.build, **work)
+    found = _convergence(minima, settings, work)
     barcode, norms = loss_complex.barcode(settings.field), minima.gradient_norms(memory)
     scores = None if test is None else evaluate(test, minima.points, memory).accuracy
     examples = f"{inputs.data.size} {inputs.data.noun}"
     rows = _rows(minima, loss.weight_decay, scores, norms)
     _print(f"{settings.network} on {examples}", loss_complex, barcode, rows)
+    if found is not None:
+        click.echo(f"\nconvergence, {found.table()}")
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
     written |= {"minima": {"loss": minima.values.tolist(), "gradient_norm": norms.tolist()}}
     written |= {"worsened": [list(simplex) for simplex in RunStatus.read(settings.out).worsened]}
-    write(settings.out, loss_complex, barcode, written, goes_on=True, progress=not settings.quiet)
+    write(
+        settings.out,
+        loss_complex,
+        barcode,
+        written,
+        goes_on=True,
+        progress=not settings.quiet,
+        convergence=found,
+    )
+
+
+def _convergence(
+    minima: Minima, settings: NetworkSettings, work: dict[str, Any]
+) -> Convergence | None:
+    """W_inf at the efforts that the settings name, of which the run's own is stored already."""
+    if settings.effort is None:
+        return None
+    options = {name: value for name, value in settings.build.items() if name != "certify"}
+    options |= {"field": settings.field, **work}
+    return convergence(minima, settings.max_dim, settings.effort, **options)
 
 
 Rows = dict[str, ArrayLike | None]

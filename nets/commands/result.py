@@ -12,7 +12,7 @@ import torch
 from nets.commands.analytic_settings import AnalyticSettings
 from nets.commands.settings import NetworkSettings
 from reduction import Barcode
-from simplicial import LossComplex, Recipe
+from simplicial import Convergence, LossComplex, Recipe
 from simplicial.reports.result_folder import write_report
 
 PACKAGES = (
@@ -87,6 +87,7 @@ def write(
     *,
     goes_on: bool,
     progress: bool,
+    convergence: Convergence | None = None,
 ) -> None:
     """Write a result to the folder, and print its files and the number of missing simplices.
 
@@ -99,5 +100,13 @@ def write(
             "face: bars that only they could end have no end, as with these simplices at +inf"
         )
     written = written | {"missing": missing, "refinement": refinement(loss_complex)}
-    names = write_report(folder, loss_complex, barcode, written, goes_on=goes_on, progress=progress)
+    names = write_report(
+        folder,
+        loss_complex,
+        barcode,
+        written,
+        goes_on=goes_on,
+        progress=progress,
+        convergence=convergence,
+    )
     click.echo(f"\n{folder}: {', '.join(names)}")

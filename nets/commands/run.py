@@ -21,6 +21,18 @@ def _widths(_context: click.Context, _option: click.Parameter, text: str | None)
         ) from None
 
 
+def _efforts(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    """Efforts; None if not given."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(effort) for effort in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} are no efforts: give ascending numbers above 0, as 1,2,4,8"
+        ) from None
+
+
 class _DataSet(click.Choice[str]):
     """A name of a data set, or "module:function"."""
 
@@ -159,6 +171,12 @@ class _DataSet(click.Choice[str]):
     "--segments",
     type=int,
     help="Segments of an edgewise map.  [default: the paper's map; elastic: 12; minimax: 8]",
+)
+@click.option(
+    "--effort",
+    callback=_efforts,
+    help="Build the complex again with these multiples of the optimizer's gradients, as 1,2,4,8, of"
+    " which 1 is the run itself, and compare W_inf.",
 )
 @click.option("--certify", is_flag=True, help="Look for critical points at the ends of bars.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")

@@ -26,6 +26,7 @@ from simplicial import (
     StochasticMinimax,
 )
 from simplicial.build import check_build, control_points_bytes
+from simplicial.efforts import checked_efforts, gradient_counts
 from simplicial.options import BuildOptions
 from simplicial.reports.result_folder import check_folder
 
@@ -182,6 +183,7 @@ class NetworkSettings(ComplexSettings):
     minima: int | None
     align: bool
     max_dim: int
+    effort: tuple[float, ...] | None
     batch_size: int | None
     momentum: float | None
     weight_decay: float | None
@@ -203,6 +205,7 @@ class NetworkSettings(ComplexSettings):
         self._check_networks()
         check_build(self.count, self.max_dim, self.build_options())
         self.check_complex()
+        self._check_efforts()
         for name in ("threads", "workers", "batch"):
             if getattr(self, name) is not None:
                 as_integer(f"--{name}", getattr(self, name), 1)
@@ -233,7 +236,7 @@ class NetworkSettings(ComplexSettings):
             "quiet",
             "out",
         }
-        passing |= {"field", "certify"}  # of the barcode, which records give
+        passing |= {"field", "certify", "effort"}  # of the barcode, and beside it
         kept = {k: v for k, v in self.as_record().items() if k not in passing}
         digests = [digest(path.read_bytes()) for path in self.checkpoints]
         return kept | {"checkpoints": digests}
@@ -323,6 +326,19 @@ class NetworkSettings(ComplexSettings):
             )
         step = 1 << max(0, left.bit_length() - DIGITS)
         return MemoryBudget(program, controls, max(left // step * step, loss.point_bytes()))
+
+    def _check_efforts(self) -> None:
+        """Refuse efforts without the run's own, and those that come to the same number of steps."""
+        if self.effort is None:
+            return
+        efforts = checked_efforts(self.effort, "--effort")
+        if 1.0 not in efforts:
+            raise OptionError(
+                "--effort must hold 1, the run itself, with which others are compared, got "
+                f"{', '.join(f'{effort:g}' for effort in efforts)}: give 1 among them"
+            )
+        optimizers = [self.build["optimizer"].with_effort(effort) for effort in efforts]
+        gradient_counts(efforts, optimizers, self.count, self.max_dim, 1)
 
     def _check_networks(self) -> None:
         """Refuse options that other options would leave without effect."""

@@ -35,3 +35,5 @@ def status(folder: Path, field: int | None) -> None:
         )
     if barcode is not None:
         click.echo("\n" + barcode.table())
+    if run.convergence is not None:
+        click.echo(f"\nconvergence, {run.convergence.table()}")

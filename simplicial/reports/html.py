@@ -4,10 +4,11 @@ finished, and pictures.
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,9 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from reduction.barcodes.text_table import summary
 from reduction.files import write
+from simplicial.reports.convergence_plot import plot_convergence
 from simplicial.reports.plots import plot_barrier_tree
 from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.records import system_errors
+
+if TYPE_CHECKING:  # loaded where it is used
+    from matplotlib.axes import Axes
 
 SETTING = 200  # characters of a setting, at most
 STATES = {
@@ -30,6 +35,7 @@ PENALTIES = {
     "plain": "The loss is the plain one: a weight decay is in Algorithm 1's training only.",
     "penalised": "The loss holds the penalty, half the weight decay times the weights squared.",
 }
+CONVERGENCE_TITLE = "W_inf against gradients: upper bounds, and dotted what they may fall to"
 DRAWN = {  # by `write_report`, beside the records
     "triangle": "Loss inside the triangle of the longest bar, and accuracy if there is one",
     "edges": "Along its sides, and along the straight lines between the same minima",
@@ -60,6 +66,9 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
     barcode = status.barcode(field)
     indices = range(0 if barcode is None else len(barcode))
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
+    convergence = status.convergence
+    if convergence is not None:
+        pictures.append(_drawn(CONVERGENCE_TITLE, lambda ax: plot_convergence(convergence, ax)))
     if is_finished and status.result is not None:
         pictures += _result_pictures(status.result)
     template = Environment(
@@ -81,6 +90,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
         bars=[_bars(barcode, r) for r in indices if barcode is not None],
         pictures=pictures,
+        convergence=convergence,
         settings={name: _settings(values) for name, values in status.settings.items()},
     )
     with system_errors(path.parent):
@@ -112,23 +122,25 @@ def _result_pictures(result: Path) -> list[_Picture]:
 
 def _pictures(filtration: FilteredComplex, barcode: Barcode) -> list[_Picture]:
     """Pictures of the simplices that are finished."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    drawn = {
+    drawn: dict[str, Callable[[Axes], object]] = {
         "Barcode": lambda axes: plot_barcode(barcode, axes),
         "Persistence diagram": lambda axes: plot_diagram(barcode, axes),
         "Minima, and the barriers between them": lambda axes: plot_barrier_tree(filtration, axes),
     }
-    pictures = []
-    for title, draw in drawn.items():
-        figure = Figure(figsize=(6, 4.5), layout="constrained")
-        draw(figure.subplots())
-        content = BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "loss-barcodes"}):  # the same page for the same run
-            figure.savefig(content, format="svg", metadata={"Date": None})
-        pictures.append(_Picture(title, _url("svg+xml", content.getvalue())))
-    return pictures
+    return [_drawn(title, draw) for title, draw in drawn.items()]
+
+
+def _drawn(title: str, draw: "Callable[[Axes], object]") -> _Picture:
+    """A picture that is drawn on axes."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    draw(figure.subplots())
+    content = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "loss-barcodes"}):  # the same page for the same run
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    return _Picture(title, _url("svg+xml", content.getvalue()))
 
 
 def _url(kind: str, content: bytes) -> str:

@@ -3,7 +3,9 @@
     barcodes.json   the bars of every index with the simplices that begin and end them
     complex.npz     control points, maxima and samples: `LossComplex.load`
     run.json        every setting, seed and version
-    *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides
+    convergence.json  W_inf against gradients, where efforts were compared: `Convergence.load`
+    *.png           diagram, barcode, barrier tree, the triangle of the longest bar, its sides,
+                    convergence
 
 Files are written in a folder of their own and renamed, run.json last: where that is, all is there.
 A run that can be taken up again has its records in the folder `records` (`RunFolder`).
@@ -23,6 +25,8 @@ from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
 from simplicial.display import progress_bar
 from simplicial.errors import RunError
+from simplicial.reports.convergence import CONVERGENCE, Convergence
+from simplicial.reports.convergence_plot import plot_convergence
 from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_triangle
 from simplicial.reports.status import RECORDS
 from simplicial.run_folder.folder import LOCK
@@ -70,15 +74,19 @@ def write_report(
     *,
     goes_on: bool = False,
     progress: bool = True,
+    convergence: Convergence | None = None,
 ) -> list[str]:
     """Write a result; returns the names of its files.
 
     folder    new or empty, or with a run's records where it goes on
     record    settings, seeds, versions: JSON values
     progress  show a bar while the loss is evaluated on the straight lines of the pictures
+    convergence  of the barcodes at growing efforts, if these were compared
     Raises RunError as `check_folder` does.
     """
     check_folder(folder, goes_on=goes_on)
+    from matplotlib.figure import Figure
+
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(f"{PARTIAL}*"):  # of a process that was killed
@@ -89,7 +97,12 @@ def write_report(
         loss_complex.save(partial / "complex.npz")
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
         (partial / "run.json").write_text(text + "\n", encoding="utf-8")
-        for name, figure in _figures(loss_complex, barcode, progress).items():
+        figures = _figures(loss_complex, barcode, progress)
+        if convergence is not None:
+            convergence.save(partial / CONVERGENCE)
+            figures["convergence"] = Figure(figsize=(6, 4.5), layout="constrained")
+            plot_convergence(convergence, figures["convergence"].subplots())
+        for name, figure in figures.items():
             figure.savefig(partial / f"{name}.png", dpi=DPI)
         names = sorted(path.name for path in partial.iterdir())
         for name in sorted(names, key="run.json".__eq__):  # it says that all is there: the last

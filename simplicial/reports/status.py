@@ -20,6 +20,8 @@ from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maxima.maxima import filtration_values, maximum_over_facets
+from simplicial.reports.convergence import CONVERGENCE, Convergence
+from simplicial.reports.partial_bounds import with_partial_bounds
 from simplicial.run_folder.folder import BEGUN, LOCK
 from simplicial.run_folder.records import Records, read_json
 
@@ -59,6 +61,8 @@ class RunStatus:
     failed      reasons for a loss that is not finite, by simplex, but for those with such a face
     worsened    simplices that training made worse: each keeps its start, a minimum excepted
     exhausted   what maxima may be too low by whose refinement the budget ended, by simplex
+    error_bounds  for each dimension (m_r,) what the maxima of finished simplices may be too low by;
+                inf of sampled ones
     norms       (n,) of the loss's gradients at the minima; NaN where they are not known
     """
 
@@ -70,6 +74,7 @@ class RunStatus:
     failed: dict[tuple[int, ...], str]
     worsened: tuple[tuple[int, ...], ...]
     exhausted: dict[tuple[int, ...], float]
+    error_bounds: tuple[Floats, ...]
     norms: Floats
 
     @classmethod
@@ -81,23 +86,22 @@ class RunStatus:
         records = Records(Path(folder) / RECORDS)
         if not records.folder.is_dir():
             records = Records(folder)
-        found = {name: records.settings(name) for name in SETTINGS}
-        settings = {name: kept for name, kept in found.items() if kept is not None}
+        every = {name: records.settings(name) for name in SETTINGS}
+        settings = {name: kept for name, kept in every.items() if kept is not None}
         if not settings:
             raise RunError(
                 f"a run folder holds its settings, {records.folder} holds none: name the folder "
                 "that a run was given as --out, or as store="
             )
         n, max_dim = _size(settings)
-        values, failed, worsened, exhausted = _values(records, settings, n, max_dim)
-        dimensions = tuple(_dimensions(records, values, n, max_dim))
+        found = _values(records, settings, n, max_dim)
+        dimensions = tuple(_dimensions(records, found.values, n, max_dim))
         state = _state(records.folder / LOCK)
         is_done = all(dimension.total == dimension.done for dimension in dimensions)
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        found = (values, failed, worsened, exhausted, _norms(records, n))
-        return cls(records.folder, state, settings, dimensions, *found)
+        return cls(records.folder, state, settings, dimensions, *found, _norms(records, n))
 
     @property
     def result(self) -> Path | None:
@@ -105,11 +109,21 @@ class RunStatus:
         is_there = self.folder.name == RECORDS and _result(self.folder).is_file()
         return self.folder.parent if is_there else None
 
+    @property
+    def convergence(self) -> Convergence | None:
+        """W_inf at the efforts that are finished; None where efforts are not compared.
+
+        Raises DataError for a spoilt file.
+        """
+        path = self.folder / CONVERGENCE
+        return Convergence.load(path) if path.is_file() else None
+
     def barcode(self, field: int | None = None) -> Barcode | None:
         """Barcode over Z/field of the finished simplices; None before there is an edge.
 
         field  a prime; None: that of the result, 2 where there is none
-        Where there is a result over Z/field it is that, certificates included. Raises FieldError,
+        Where there is a result over Z/field it is that, certificates included. Bars have lowest
+        deaths, and each index an error, see `simplicial.reports.partial_bounds`. Raises FieldError,
         DataError for a spoilt file.
         """
         filtration = self.filtration()
@@ -117,7 +131,10 @@ class RunStatus:
             written = Barcode.load(self.result / "barcodes.json")
             if field in (None, written.field):
                 return written
-        return None if filtration is None else filtration.barcode(2 if field is None else field)
+        if filtration is None:
+            return None
+        barcode = filtration.barcode(2 if field is None else field)
+        return with_partial_bounds(barcode, self.values, self.error_bounds)
 
     def filtration(self) -> FilteredComplex | None:
         """Finished simplices, up to the highest dimension that has any, or that is finished; None
@@ -187,20 +204,22 @@ def _norms(records: Records, n: int) -> Floats:
 
 
 class _Values(NamedTuple):
-    """Values of all simplices by dimension, reasons of failures, those made worse, and error bounds
-    of those whose refinement the budget ended.
+    """Values of all simplices by dimension, reasons of failures, those made worse, error bounds of
+    those whose refinement the budget ended, and of all by dimension.
     """
 
     values: tuple[Floats, ...]
     failed: dict[tuple[int, ...], str]
     worsened: tuple[tuple[int, ...], ...]
     exhausted: dict[tuple[int, ...], float]
+    error_bounds: tuple[Floats, ...]
 
 
 def _values(
     records: Records, settings: dict[str, dict[str, Any]], n: int, max_dim: int | None
 ) -> _Values:
     values, failed, worsened, exhausted = [np.full(n, np.nan)], {}, [], {}
+    error_bounds = [np.zeros(n)]
     # a complex may be of some of the networks only, and then numbers them otherwise
     if "complex" not in settings or settings.get("minima", {}).get("n") == n:
         for number, record in _record_values(records, 0, n).items():
@@ -210,7 +229,7 @@ def _values(
     if "complex" in settings:  # of minima that may be aligned, or not all trained here
         values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
     for r in range(1, (max_dim or 0) + 1):
-        inside = np.full(comb(n, r + 1), np.nan)
+        inside, bounds = np.full(comb(n, r + 1), np.nan), np.full(comb(n, r + 1), np.inf)
         for number, record in _record_values(records, r, len(inside)).items():
             largest = record["largest"]
             if record["failed"]:
@@ -218,14 +237,17 @@ def _values(
                 largest = math.inf
             if record.get("worsened"):  # not in records of version 3
                 worsened.append(tuple(record["vertices"]))
-            if record.get("exhausted"):  # not in records before version 5
+            if record.get("error_bound") is not None:  # not in records before version 5
+                bounds[number] = record["error_bound"]
+            if record.get("exhausted"):
                 exhausted[tuple(record["vertices"])] = record["error_bound"]
             inside[number] = -math.inf if largest is None else largest
         vertices = complete_simplices(n, r)[r]
         missing = np.isinf(maximum_over_facets(values[-1], vertices))
         known = filtration_values(inside, vertices, values[-1])
         values.append(np.where(missing, np.inf, known))
-    return _Values(tuple(values), failed, tuple(worsened), exhausted)
+        error_bounds.append(bounds)
+    return _Values(tuple(values), failed, tuple(worsened), exhausted, tuple(error_bounds))
 
 
 def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:

@@ -4,10 +4,10 @@ silence.
     python tests/benchmarks/altered.py [--count 10000] [--seed 0]
 
 Of everything that is read two are written: a filtered complex, a complex of optimised simplices,
-a barcode, a run folder of networks, edges and a triangle, an unfinished chunk of it, and a
-checkpoint of torch. Then one of the first one's files at a time is altered, in one of the ways of
-tests/alterations.py, and all is read. Outcomes: *refused*, with one of the library's errors, or
-the system's where a file was removed; *the same*, what was written comes back (a byte of a zip
+a barcode, a convergence, a run folder of networks, edges and a triangle, an unfinished chunk of it,
+and a checkpoint of torch. Then one of the first one's files at a time is altered, in one of the
+ways of tests/alterations.py, and all is read. Outcomes: *refused*, with one of the library's
+errors, or the system's where a file was removed; *the same*, what was written comes back (a byte of a zip
 archive's padding, a space, or a record that is gone and so is computed again); *wrong*, something
 else comes back; *crashed*, any other exception.
 
@@ -27,7 +27,15 @@ import torch
 from nets import MLP, NetworkLoss, train_minima
 from nets.models.checkpoints import read_checkpoint
 from reduction import Barcode, FilteredComplex
-from simplicial import Algorithm1, LossComplex, Minima, NudgedElastic, Recipe, build_complex
+from simplicial import (
+    Algorithm1,
+    Convergence,
+    LossComplex,
+    Minima,
+    NudgedElastic,
+    Recipe,
+    build_complex,
+)
 from simplicial.landscapes import himmelblau
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.records import Record
@@ -63,6 +71,14 @@ def readers(scratch: Path) -> dict[str, Reader]:
         minima = Minima(points[torch.tensor([0, 1, 2, 3]).roll(seed)], landscape)
         return build_complex(minima, 2, optimizer=elastic, resolution=4, progress=False)
 
+    def compared(seed: int) -> Convergence:
+        lengths, barcodes = [1 + seed, 2 + seed, 4 + seed], []
+        for steps in lengths:
+            minima, optimizer = Minima(points, landscape), NudgedElastic(segments=3, steps=steps)
+            found = build_complex(minima, 2, optimizer=optimizer, resolution=4, progress=False)
+            barcodes.append(found.barcode())
+        return Convergence.of(lengths, [12 * steps for steps in lengths], barcodes)
+
     def run(folder: Path, seed: int) -> LossComplex:
         minima = train_minima(
             loss, 3, recipe=Recipe(epochs=2), seed=seed, store=folder, progress=False
@@ -93,6 +109,11 @@ def readers(scratch: Path) -> dict[str, Reader]:
         pairs = [part for r in range(len(read)) for part in read.pairs(r)]
         return _bytes(*read, *pairs) + str(read.field).encode()
 
+    def read_convergence(folder: Path) -> bytes:
+        read = Convergence.load(folder / "file.json")
+        parts = read.efforts, read.gradients, read.w_inf, read.lowest, read.errors
+        return _bytes(*parts) + str(read.field).encode()
+
     def read_filtered(folder: Path) -> bytes:
         read = FilteredComplex.load(folder / "file.npz")
         return _bytes(*read.vertices, *read.values)
@@ -117,6 +138,10 @@ def readers(scratch: Path) -> dict[str, Reader]:
         "barcode": (
             lambda folder, seed: build(seed).barcode().save(folder / "file.json"),
             read_barcode,
+        ),
+        "convergence": (
+            lambda folder, seed: compared(seed).save(folder / "file.json"),
+            read_convergence,
         ),
         "run folder": (run, read_run),
         "unfinished chunk": (write_chunk, read_chunk),

@@ -1,0 +1,146 @@
+"""Builds of growing effort: the same complex, its simplices trained by ever more gradients."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from math import comb
+from pathlib import Path
+from typing import Any
+
+from reduction import Barcode, OptionError
+from reduction.persistence.fields import prime
+from reduction.validation import is_number, short_repr
+from simplicial.build import build_complex, check_build, check_parts
+from simplicial.maps.base import SimplexMap
+from simplicial.minima import Minima
+from simplicial.optimizers.algorithm1 import Algorithm1
+from simplicial.optimizers.base import Optimizer
+from simplicial.options import MEMORY, BuildOptions, byte_count
+from simplicial.reports.convergence import CONVERGENCE, Convergence
+from simplicial.run_folder.folder import RunFolder
+from simplicial.run_folder.records import system_errors
+
+EFFORTS = (1, 2, 4, 8)
+
+
+def convergence(
+    minima: Minima,
+    max_dim: int = 2,
+    efforts: Sequence[float] = EFFORTS,
+    *,
+    optimizer: Optimizer | None = None,
+    simplex_map: SimplexMap | None = None,
+    resolution: int = 12,
+    tolerance: float | None = 1e-7,
+    refinement_budget: int | None = None,
+    field: int = 2,
+    seed: int = 0,
+    memory: int | str = MEMORY,
+    store: str | Path | RunFolder | None = None,
+    executor: Executor | None = None,
+    batch: int | None = None,
+    progress: bool = True,
+) -> Convergence:
+    """W_inf of each index, and its bounds, of complexes whose simplices take ever more gradients.
+
+    efforts    ascending multiples of the optimizer's gradients; every complex begins anew from
+               straight simplices, so that its W_inf is what a build of this length alone finds
+    optimizer  None: `Algorithm1()`; one that has `with_effort` and `gradient_count`, as all of this
+               library have
+    field      prime, of the coefficients
+    store      a run folder: the complex of effort 1 is stored there, as by `build_complex`, that of
+               another in a run folder inside, `effort-2`, say; after each effort the result so far
+               is written to `convergence.json`, and what is stored is not computed again
+    All others are those of `build_complex`. What W_inf means here: see
+    `simplicial.reports.convergence`. The values are refined maxima, without certificates. Raises
+    what `build_complex` raises, FieldError, and OptionError for efforts that are not ascending or
+    come to the same number of gradients, or an optimizer whose effort cannot be changed or counted,
+    before anything is trained.
+    """
+    check_parts(minima, optimizer, simplex_map)
+    options = BuildOptions(
+        resolution=resolution,
+        tolerance=tolerance,
+        seed=seed,
+        memory=byte_count(memory),
+        refinement_budget=refinement_budget,
+    )
+    check_build(len(minima), max_dim, options)
+    prime(field)
+    shares = checked_efforts(efforts)
+    optimizer = Algorithm1() if optimizer is None else optimizer
+    optimizer = optimizer.prepared(minima.loss, minima.points)
+    optimizers = [optimizer.with_effort(share) for share in shares]
+    mini_batches = optimizer.mini_batch_count(minima.loss)
+    counts = gradient_counts(shares, optimizers, len(minima), max_dim, mini_batches)
+    common: dict[str, Any] = {
+        "simplex_map": simplex_map,
+        "resolution": resolution,
+        "tolerance": tolerance,
+        "refinement_budget": refinement_budget,
+        "seed": seed,
+        "memory": memory,
+        "executor": executor,
+        "batch": batch,
+        "progress": progress,
+    }
+    barcodes = list[Barcode]()
+    with RunFolder.opened(store) as folder:
+        for share, changed in zip(shares, optimizers, strict=True):
+            own = folder if share == 1 or folder is None else folder.folder / _name(share)
+            found = build_complex(minima, max_dim, optimizer=changed, store=own, **common)
+            barcodes.append(found.barcode(field))
+            if folder is not None:
+                so_far = slice(len(barcodes))
+                with system_errors(folder.folder):
+                    Convergence.of(shares[so_far], counts[so_far], barcodes).save(
+                        folder.folder / CONVERGENCE
+                    )
+    return Convergence.of(shares, counts, barcodes)
+
+
+def checked_efforts(efforts: Any, name: str = "efforts") -> list[float]:
+    """Efforts as floats. Raises OptionError unless they are positive, finite and ascending."""
+    given = list(efforts) if isinstance(efforts, Sequence) and not isinstance(efforts, str) else []
+    numbers = [float(e) if is_number(e) else 0.0 for e in given]
+    ascending = all(a < b for a, b in zip([0.0, *numbers], [*numbers, float("inf")], strict=True))
+    if not numbers or not ascending:
+        raise OptionError(
+            f"{name} must be ascending multiples of an optimizer's gradients above 0, got "
+            f"{short_repr(efforts)}: give (1, 2, 4, 8), say"
+        )
+    return numbers
+
+
+def gradient_counts(
+    efforts: Sequence[float],
+    optimizers: Sequence[Optimizer],
+    n: int,
+    max_dim: int,
+    mini_batches: int,
+) -> list[int]:
+    """Gradients by which all simplices on n vertices are trained, at most, at each effort.
+
+    Raises OptionError where two efforts come to the same number, of rounding or since nothing is
+    trained, and of an optimizer that does not count.
+    """
+    counts = [
+        sum(
+            comb(n, r + 1) * optimizer.gradient_count(r, mini_batches)
+            for r in range(1, max_dim + 1)
+        )
+        for optimizer in optimizers
+    ]
+    for i in range(1, len(counts)):
+        if counts[i] <= counts[i - 1]:
+            raise OptionError(
+                f"efforts must differ in gradients, {efforts[i - 1]:g} and {efforts[i]:g} both "
+                f"come to {counts[i]} for all simplices: choose efforts farther apart, or an "
+                "optimizer of more steps"
+            )
+    return counts
+
+
+def _name(effort: float) -> str:
+    """The name of an effort's run folder."""
+    short = f"{effort:g}"
+    return f"effort-{short if float(short) == effort else repr(effort)}"

@@ -1,0 +1,238 @@
+"""Convergence of barcodes: W_inf of each index against the gradients by which simplices were
+trained.
+
+The W_inf of trained networks is no property of their loss. It belongs to the simplices between
+them, and is an upper bound at the effort that these took: with more work deaths fall, and so does
+the W_inf of index 0, whose births are minima. Births of index 1 and above are values of simplices
+and fall as well, so there W_inf may grow from one effort to the next. What is known of perfectly
+optimised simplices is that theirs differs by no more than sqrt(2) times the error of the barcode,
+which is a distance in the max-norm (`Barcode.error`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reduction import Barcode, OptionError, ShapeError, w_inf
+from reduction.files import refusing
+from reduction.persistence.fields import prime
+from reduction.validation import short_repr
+from simplicial.reports.convergence_file import (
+    VERSION,
+    EffortRecord,
+    IndexRecord,
+    read_convergence,
+    write_convergence,
+)
+
+Floats = NDArray[np.float64]
+
+CONVERGENCE = "convergence.json"  # in a run folder, and in that of a result
+LEGEND = (
+    "W_inf: an upper bound at this effort, no property of the loss; lowest: W_inf, if simplices "
+    "one dimension higher were perfect; error: bound on the bottleneck distance, if all were"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Convergence:
+    """W_inf of the indices 0 .. m - 1 of the barcodes of one set of minima, at growing efforts.
+
+    efforts    (k,) float64, ascending: multiples of an optimizer's gradients
+    gradients  (k,) int64, ascending: gradients by which all simplices were trained, at most; on
+               mini-batches, where the optimizer takes these. Those of minima and of refined maxima
+               are not counted
+    w_inf      (k, m) float64, eq. 4; inf where a bar has no end that should have one
+    lowest     (k, m) float64, W_inf if each bar had its lowest death (`Barcode.bounds`)
+    errors     (k, m) float64, `Barcode.error`; inf where nothing is known
+    field      the prime p of the coefficients Z/p
+    Arrays are copied and read-only. Raises ShapeError, OptionError, FieldError.
+    """
+
+    efforts: Floats
+    gradients: NDArray[np.int64]
+    w_inf: Floats
+    lowest: Floats
+    errors: Floats
+    field: int = 2
+
+    def __post_init__(self) -> None:
+        prime(self.field)
+        efforts = _numbers("efforts", self.efforts, 1)
+        gradients = _numbers("gradients", self.gradients, 1)
+        rows = [_numbers(name, getattr(self, name), 2) for name in ("w_inf", "lowest", "errors")]
+        k, m = rows[0].shape
+        if (
+            {array.shape for array in rows} != {(k, m)}
+            or not m
+            or {efforts.size, gradients.size} != {k}
+        ):
+            raise ShapeError(
+                "w_inf, lowest and errors have a row for each effort and a column for each index, "
+                f"got shapes {[array.shape for array in rows]} for {efforts.size} efforts and "
+                f"{gradients.size} counts of gradients; give as many rows"
+            )
+        _check_ascending("efforts", efforts, above=0.0)
+        _check_ascending("gradients", gradients, above=-1.0)
+        if (gradients != np.floor(gradients)).any():
+            raise OptionError(
+                f"gradients must be whole numbers, got {short_repr(self.gradients)}: give counts"
+            )
+        if not ((rows[1] >= 0) & (rows[1] <= rows[0]) & (rows[2] >= 0)).all():
+            raise OptionError(
+                "a lowest W_inf lies between 0 and W_inf, and an error is not negative, got "
+                f"{short_repr(self.w_inf)}, {short_repr(self.lowest)} and "
+                f"{short_repr(self.errors)}: give `Convergence.of` barcodes"
+            )
+        parts = (efforts, gradients.astype(np.int64), *rows)
+        for name, array in zip(
+            ("efforts", "gradients", "w_inf", "lowest", "errors"), parts, strict=True
+        ):
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def of(cls, efforts: ArrayLike, gradients: ArrayLike, barcodes: Sequence[Barcode]) -> Self:
+        """The convergence of barcodes, of complexes of the same minima, one for each effort.
+
+        Raises OptionError for what are no barcodes over one field, BarcodeError for one without
+        bounds, and what the constructor raises.
+        """
+        if not barcodes or not all(isinstance(barcode, Barcode) for barcode in barcodes):
+            raise OptionError(
+                "a convergence is that of a barcode for each effort, got "
+                f"{short_repr(barcodes)}: give those of `LossComplex.barcode`"
+            )
+        fields = {barcode.field for barcode in barcodes}
+        if len(fields) > 1 or len({len(barcode) for barcode in barcodes}) > 1:
+            raise OptionError(
+                f"barcodes must have one field and the same indices, got fields {sorted(fields)} "
+                f"and {[len(barcode) for barcode in barcodes]} indices: give those of one max_dim"
+            )
+        indices = range(len(barcodes[0]))
+        return cls(
+            np.asarray(efforts),
+            np.asarray(gradients),
+            np.array([[barcode.w_inf(r) for r in indices] for barcode in barcodes]),
+            np.array([[_lowest(barcode, r) for r in indices] for barcode in barcodes]),
+            np.array([[barcode.error(r) for r in indices] for barcode in barcodes]),
+            fields.pop(),
+        )
+
+    def __len__(self) -> int:
+        """The number of efforts."""
+        return len(self.efforts)
+
+    def __repr__(self) -> str:
+        efforts = ", ".join(f"{effort:g}" for effort in self.efforts)
+        return f"Convergence(efforts={efforts}, indices={self.w_inf.shape[1]}, field={self.field})"
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises DataError for other content, OptionError for what is no path, OSError where there is
+        no file.
+        """
+        with refusing(path, "convergence", VERSION) as content:
+            field, records = read_convergence(content)
+            rows = [record.indices for record in records]
+            return cls(
+                np.array([record.effort for record in records], np.float64),
+                np.array([record.gradients for record in records], np.int64),
+                *(
+                    np.array([[_infinite(getattr(i, name)) for i in row] for row in rows])
+                    for name in IndexRecord._fields
+                ),
+                field=field,
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write UTF-8 JSON, from which `load` restores every bit; overwrites.
+
+        Raises OptionError for what is no path, OSError where it cannot be written.
+        """
+        records = [
+            EffortRecord(
+                effort,
+                count,
+                [IndexRecord(*map(_finite, index)) for index in zip(*rows, strict=True)],
+            )
+            for effort, count, *rows in zip(
+                self.efforts.tolist(),
+                self.gradients.tolist(),
+                self.w_inf.tolist(),
+                self.lowest.tolist(),
+                self.errors.tolist(),
+                strict=True,
+            )
+        ]
+        write_convergence(path, self.field, records)
+
+    def table(self) -> str:
+        """A text table: index by index, effort by effort, gradients, W_inf and its bounds."""
+        return "\n".join([f"coefficients Z/{self.field}", *self._blocks(), "", LEGEND])
+
+    def rows(self, r: int) -> list[tuple[str, ...]]:
+        """Effort, gradients, W_inf, its lowest and the error of index r as text, by effort."""
+        columns = self.w_inf[:, r], self.lowest[:, r], self.errors[:, r]
+        return [
+            (f"{effort:g}", f"{count}", *(f"{value:.6g}" for value in values))
+            for effort, count, *values in zip(self.efforts, self.gradients, *columns, strict=True)
+        ]
+
+    def _blocks(self) -> list[str]:
+        lines = []
+        for r in range(self.w_inf.shape[1]):
+            lines += [
+                "",
+                f"index {r}",
+                f"{'effort':>8} {'gradients':>12} {'W_inf':>12} {'lowest':>12} {'error':>12}",
+            ]
+            lines += ["{:>8} {:>12} {:>12} {:>12} {:>12}".format(*row) for row in self.rows(r)]
+        return lines
+
+
+def _lowest(barcode: Barcode, r: int) -> float:
+    """W_inf of index r if each bar had its lowest death."""
+    bounds = barcode.bounds(r)
+    assert bounds is not None, "an error was asked for"
+    bars = np.column_stack([barcode[r][:, 0], bounds.lowest_deaths])
+    return w_inf(bars, essential=1 if r == 0 else 0)
+
+
+def _numbers(name: str, given: Any, ndim: int) -> Floats:
+    """A copy as float64, without NaN. Raises ShapeError, OptionError."""
+    try:
+        array = np.array(given, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(())
+    if array.ndim != ndim or not array.size:
+        raise ShapeError(
+            f"{name} must be numbers in {ndim} dimensions, one or more, got {short_repr(given)}; "
+            "give an array of them"
+        )
+    if np.isnan(array).any():
+        raise OptionError(f"{name} must be numbers, got {short_repr(given)}: leave nan out")
+    return array
+
+
+def _check_ascending(name: str, values: Floats, *, above: float) -> None:
+    if not (values[0] > above and math.isfinite(values[-1]) and (np.diff(values) > 0).all()):
+        raise OptionError(
+            f"{name} must be finite, {'positive' if above == 0 else 'not negative'} and ascending, "
+            f"got {', '.join(f'{value:g}' for value in values)}: sort them, each once"
+        )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _infinite(value: float | None) -> float:
+    return math.inf if value is None else value

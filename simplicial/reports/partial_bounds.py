@@ -1,0 +1,69 @@
+"""Bounds on the barcode of a complex under construction: that of its finished simplices, beside
+that of perfectly optimised simplices, all of them.
+
+A simplex that is not finished is no lower than its highest vertex, and no more is known of it. It
+is taken to come after all finished ones, at one value far above theirs. Then the theorem of
+`reduction.barcodes.bounds` holds, and a bound that reaches so far is none: index r has none as long
+as an r-simplex is left, or a class of its that no finished (r+1)-simplex ends; an (r+1)-simplex
+that is left, and whose boundary bounds already, counts by the level at which it does.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reduction import Barcode, FilteredComplex
+from reduction.barcodes.bounds import Bounds
+from reduction.filtrations.colex import complete_simplices
+from simplicial.maxima.maxima import maximum_over_facets
+
+Floats = NDArray[np.float64]
+
+
+def with_partial_bounds(
+    barcode: Barcode, values: Sequence[Floats], error_bounds: Sequence[Floats]
+) -> Barcode:
+    """The barcode of finished simplices, with bounds against perfectly optimised ones, see above.
+
+    values        of all simplices of each dimension, colexicographic; NaN where one is not
+                  finished, inf where the loss is not finite on it or on a face
+    error_bounds  likewise, of finished ones: what each maximum may be too low by
+    """
+    top = len(barcode)
+    known = np.concatenate([each[np.isfinite(each)] for each in values[: top + 1]])
+    after = 2.0 * float(known.max()) - float(known.min()) + 1.0  # farther than any two others
+    filled = [np.where(np.isfinite(each), each, after) for each in values[: top + 1]]
+    lower = [values[0][of].max(axis=1) for of in complete_simplices(len(values[0]), top)]
+    whole = FilteredComplex.complete(len(values[0]), filled).barcode(barcode.field, lower=lower)
+    slacks = _slacks(values[: top + 1], error_bounds)
+    far = after - float(known.max())
+    bounds = list[tuple[Floats, float]]()
+    for r, bars in enumerate(barcode):
+        found = whole.bounds(r)
+        assert found is not None
+        deaths = _lowest_deaths(barcode.pairs(r).births, whole.pairs(r).births, found)
+        error = found.error if found.error < far else np.inf
+        deaths = np.where(np.isinf(bars[:, 1]), np.inf, deaths)
+        bounds.append((deaths, float(error + slacks[r : r + 2].max())))
+    return barcode.with_bounds(bounds)
+
+
+def _lowest_deaths(births: NDArray[np.int64], every: NDArray[np.int64], found: Bounds) -> Floats:
+    """The lowest deaths of the bars that begin with these simplices, among those of all bars."""
+    rows = {tuple(simplex): row for row, simplex in enumerate(every.tolist())}
+    return found.lowest_deaths[[rows[tuple(simplex)] for simplex in births.tolist()]]
+
+
+def _slacks(values: Sequence[Floats], error_bounds: Sequence[Floats]) -> Floats:
+    """(dimensions,): the most that the value of a finished simplex may be too low by, of its own
+    maximum or of a face's; inf where the loss is not finite on one.
+    """
+    vertices, reach = complete_simplices(len(values[0]), len(values) - 1), values[0]
+    slacks = np.zeros(len(values))
+    for r in range(1, len(values)):
+        reach = np.maximum(values[r] + error_bounds[r], maximum_over_facets(reach, vertices[r]))
+        finite = np.isfinite(values[r])
+        missing = np.isposinf(values[r]).any()
+        slacks[r] = np.inf if missing else (reach - values[r])[finite].max(initial=0.0)
+    return slacks
