@@ -61,7 +61,8 @@ def running_modules(model: nn.Module) -> list[nn.Module]:
 
 def running_statistics(norm: nn.Module) -> tuple[Tensor, Tensor]:
     """The running mean and variance of a norm, its buffers."""
-    return norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    buffers = vars(norm)["_buffers"]
+    return buffers["running_mean"], buffers["running_var"]
 
 
 def moving_modules(model: nn.Module) -> list[nn.Module]:
@@ -136,7 +137,7 @@ def statistics_of_training(
     if not all(_is_torchs(norm) for norm in norms):
         return None
     contiguous: list[list[bool]] = [[] for _ in norms]  # inputs of each call
-    with momentum_of(norms, 1.0), _training(norms, contiguous):
+    with _training(norms, contiguous):
         forward()
         if any(calls != [True] for calls in contiguous):  # torch sums others not in float64
             return None
@@ -153,24 +154,29 @@ def statistics_agree(one: PopulationStatistics, other: PopulationStatistics | No
 
 @contextmanager
 def _training(norms: Sequence[nn.Module], contiguous: Sequence[list[bool]]) -> Generator[None]:
-    """Norms of torch's in training mode, alone; whether inputs of each call are contiguous."""
+    """Norms of torch's in training mode with momentum 1; whether inputs of each call are
+    contiguous.
+    """
 
     def watched(norm: nn.Module, calls: list[bool], input: Tensor) -> Tensor:
         calls.append(input.is_contiguous())
         return type(norm).forward(norm, input)
 
+    before = [dict(vars(norm)) for norm in norms]
     try:
         for norm, calls in zip(norms, contiguous, strict=True):
-            vars(norm).update(forward=partial(watched, norm, calls), training=True)
+            own = {"forward": partial(watched, norm, calls), "training": True, "momentum": 1.0}
+            vars(norm).update(own)
         yield
     finally:
-        for norm in norms:
+        for norm, own in zip(norms, before, strict=True):
             vars(norm).pop("forward", None)
-            vars(norm)["training"] = False
+            vars(norm).update(training=own["training"], momentum=own["momentum"])
 
 
 def _is_torchs(norm: Any) -> bool:
-    return type(norm).forward is _BatchNorm.forward and "forward" not in vars(norm)
+    own = vars(norm)
+    return type(norm).forward is _BatchNorm.forward and "forward" not in own and "momentum" in own
 
 
 class Reached(BaseException):  # which no network takes for an error of its own

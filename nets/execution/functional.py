@@ -172,11 +172,13 @@ class FunctionalModel:
         points = points.to(self.execution.device, self.coordinates.dtype)
         gradient = StatisticsGradient(self._evaluated, parts, graphs or parts, self.needs.copied)
         found = differentiable_statistics(points, partial(self._statistics, parts=parts), gradient)
-        buffers = self.own_buffers(len(points))
+        given = dict[str, Tensor]()
         for names, statistics in zip(self._statistics_names, found, strict=True):
-            for name, tensor in zip(names, statistics or (), strict=False):
-                buffers[name] = tensor.to(buffers[name])
-        return buffers
+            given |= zip(names, statistics or (), strict=False)
+        return {
+            name: given[name].to(own) if name in given else own.expand(len(points), *own.shape)
+            for name, own in self._slots.buffers().items()
+        }
 
     def allow_training_statistics(self, part: Tree) -> None:
         """Take statistics of one batch by torch's training mode from now on, if they are the same.
@@ -242,18 +244,16 @@ class FunctionalModel:
         with self.execution.exactly(), momentum_of(moving, 0.0), norms:
             if self.execution.batching == "vmap":
                 return self._batched(points, buffers, examples, mode)
-            losses, accuracies = zip(
-                *(
-                    self._one(
-                        self.parameters(point),
-                        {k: b[i].clone() for k, b in buffers.items()},  # may change in place
-                        examples,
-                        mode,
-                    )
-                    for i, point in enumerate(points.unbind())  # else each gradient has all rows
-                ),
-                strict=True,
-            )
+            rows = [  # by unbind, else each gradient has all rows; states may change in place
+                self._one(
+                    self.parameters(point),
+                    {k: b[i].clone() for k, b in buffers.items()},
+                    examples,
+                    mode,
+                )
+                for i, point in enumerate(points.unbind())
+            ]
+            losses, accuracies = zip(*rows, strict=True)
             return torch.stack(losses), torch.stack(accuracies)
 
     def parameters(self, point: Tensor) -> dict[str, Tensor]:
@@ -263,8 +263,7 @@ class FunctionalModel:
 
     def tensors(self, point: Tensor) -> dict[str, Tensor]:
         """The parameters of one network (d,), and copies of the model's own buffers, by name."""
-        buffers = {name: buffer.clone() for name, buffer in self._slots.buffers().items()}
-        return {**self.parameters(point), **buffers}
+        return self.parameters(point) | {k: b.clone() for k, b in self._slots.buffers().items()}
 
     def outputs(self, tensors: Mapping[str, Tensor], inputs: Tree) -> Any:
         """Outputs of the model with other parameters and buffers, by name."""
