@@ -258,11 +258,15 @@ class NetworkLoss(
         """Memory of one more point, in bytes: its parameters, and a batch's tensors for a gradient.
 
         Where points come one after another those are kept for one at a time, unless gradients are
-        to be differentiated. Without gradients: the largest tensors between layers. Raises
-        OptionError unless `gradients` is a bool.
+        to be differentiated. Without gradients: largest tensors between layers. Raises OptionError.
         """
         with_gradient = as_bool("gradients", gradients)
         return self._first_use.with_gradient if with_gradient else self._first_use.without
+
+    @property
+    def training_bytes(self) -> int:
+        """Memory of one more point, in bytes, whose gradients are those of mini-batches."""
+        return self._first_use.training
 
     def flatten(self, network: Mapping[str, Tensor]) -> Tensor:
         """The point (d,) of a state dict of the loss's architecture, on the loss's device.
@@ -299,10 +303,7 @@ class NetworkLoss(
         return point
 
     def state_dict(self, point: Tensor) -> dict[str, Tensor]:
-        """A state dict of the network at a point (d,), with running statistics of that point.
-
-        Raises ShapeError for a point of another length.
-        """
+        """The state dict at a point (d,), with its running statistics. Raises ShapeError."""
         if not isinstance(point, Tensor) or point.ndim != 1:
             raise ShapeError(
                 f"a state dict is that of one point ({self.dim},), got {short_repr(point)}: take "

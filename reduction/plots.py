@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # loaded where it is used
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
+LIGHT = 0.35  # opacity of what further work could take away from a bar
+
 DASHES = (0, (2, 1))  # of a bar with an end that is not certified, or repeated
 
 RESOLVED = 0.01  # share of the diagram's width below which two points look like one
@@ -28,8 +30,9 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """One horizontal line for each bar, index above index; arrows for bars that never end.
 
     A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
-    dashed unless they are certified and not `Barcode.repeated`. Returns the axes, new ones unless
-    `ax` is given. Raises OptionError for what is no barcode, or no axes.
+    dashed unless they are certified and not `Barcode.repeated`. Where it has bounds, a bar is
+    lighter from its lowest death on, and the legend has the error of each index. Returns the axes,
+    new ones unless `ax` is given. Raises OptionError for what is no barcode, or no axes.
     """
     from matplotlib.lines import Line2D
 
@@ -41,8 +44,13 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
         heights = np.arange(height, height + len(bars))
         height += len(bars)
         ends = np.minimum(bars[:, 1], high)
-        lines = ax.hlines(heights, bars[:, 0], ends, color=colour, linewidth=2)
+        sure = np.minimum(_lowest_deaths(barcode, r), high)
+        lines = ax.hlines(heights, bars[:, 0], sure, color=colour, linewidth=2)
         lines.set_linestyle([DASHES if dashed else "solid" for dashed in _doubtful(barcode, r)])
+        low_ends = sure < ends
+        if low_ends.any():
+            rows = heights[low_ends], sure[low_ends], ends[low_ends]
+            ax.hlines(*rows, color=colour, linewidth=2, alpha=LIGHT)
         ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
         endless = np.isinf(bars[:, 1])
         ax.plot(ends[endless], heights[endless], ">", color=colour)
@@ -58,8 +66,10 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """The persistence diagram: a point (birth, death) for each bar, at ∞ if it never ends.
 
     A number beside a point says how many bars the eye cannot tell apart there. Where the barcode
-    has ends, a point is hollow unless they are certified and not `Barcode.repeated`. Returns the
-    axes, new ones unless `ax` is given. Raises OptionError for what is no barcode, or no axes.
+    has ends, a point is hollow unless they are certified and not `Barcode.repeated`. Where it has
+    bounds, a light line goes down from a point to its lowest death, and the legend has the error of
+    each index. Returns the axes, new ones unless `ax` is given. Raises OptionError for what is no
+    barcode, or no axes.
     """
     from matplotlib.colors import to_rgba
     from matplotlib.lines import Line2D
@@ -75,7 +85,11 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     for r, bars in enumerate(barcode):
         colour = COLOURS[r % len(COLOURS)]
         points = np.minimum(bars, high)
-        hollow = _doubtful(barcode, r)
+        hollow, sure = _doubtful(barcode, r), np.minimum(_lowest_deaths(barcode, r), high)
+        low_ends = sure < points[:, 1]
+        if low_ends.any():
+            columns = points[low_ends, 0], sure[low_ends], points[low_ends, 1]
+            ax.vlines(*columns, color=colour, linewidth=2, alpha=LIGHT)
         ax.scatter(
             *points.T,
             s=np.where(hollow, 22, 28),  # equal with the outline
@@ -135,6 +149,18 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+def _lowest_deaths(barcode: Barcode, r: int) -> NDArray[np.float64]:
+    """(m,): the lowest deaths of the bars of index r; the deaths, where they are unknown."""
+    bounds = barcode.bounds(r)
+    return barcode[r][:, 1] if bounds is None else bounds.lowest_deaths
+
+
+def _label(barcode: Barcode, r: int) -> str:
+    """An index, and the error of its barcode where that is known."""
+    bounds = barcode.bounds(r)
+    return f"index {r}" if bounds is None else f"index {r}, error {bounds.error:.2g}"
+
+
 def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
     """(m,): which bars of index r have an end that is not certified, or repeated."""
     births, deaths = (uncertified(barcode[r], barcode.ends(r)) | barcode.repeated(r)).T
@@ -146,13 +172,17 @@ def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D") -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=COLOURS[r % len(COLOURS)], linewidth=4, label=f"index {r}")
+        Line2D([], [], color=COLOURS[r % len(COLOURS)], linewidth=4, label=_label(barcode, r))
         for r in range(len(barcode))
     ]
     if any(_doubtful(barcode, r).any() for r in range(len(barcode))):
         repeated = any(barcode.repeated(r).any() for r in range(len(barcode)))
         doubtful.set_label("not certified, or repeated" if repeated else "not certified")
         handles.append(doubtful)
+    if any((_lowest_deaths(barcode, r) < barcode[r][:, 1]).any() for r in range(len(barcode))):
+        light = Line2D([], [], color="0.4", linewidth=4, alpha=LIGHT)
+        light.set_label("above the lowest death")
+        handles.append(light)
     if handles:
         ax.legend(
             handles=handles,

@@ -184,7 +184,7 @@ def _compute(
         )
     loss_complex = build_complex(minima, settings.max_dim, **settings.build, **work)
     found = _convergence(minima, settings, work)
-    barcode, norms = loss_complex.barcode(settings.field), minima.gradient_norms(memory)
+    barcode, norms = loss_complex.barcode(settings.field), _norms(minima, loss, memory)
     scores = None if test is None else evaluate(test, minima.points, memory).accuracy
     examples = f"{inputs.data.size} {inputs.data.noun}"
     rows = _rows(minima, loss.weight_decay, scores, norms)
@@ -193,7 +193,8 @@ def _compute(
         click.echo(f"\nconvergence, {found.table()}")
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
-    written |= {"minima": {"loss": minima.values.tolist(), "gradient_norm": norms.tolist()}}
+    known = None if norms is None else np.asarray(norms).tolist()
+    written |= {"minima": {"loss": minima.values.tolist(), "gradient_norm": known}}
     written |= {"worsened": [list(simplex) for simplex in RunStatus.read(settings.out).worsened]}
     write(
         settings.out,
@@ -217,11 +218,19 @@ def _convergence(
     return convergence(minima, settings.max_dim, settings.effort, **options)
 
 
+def _norms(minima: Minima, loss: NetworkLoss, memory: int) -> ArrayLike | None:
+    """Norms (n,) of the gradients at the minima; None where a gradient does not fit into memory."""
+    return minima.gradient_norms(memory) if loss.point_bytes() <= memory else None
+
+
 Rows = dict[str, ArrayLike | None]
 
 
 def _rows(
-    minima: Minima, weight_decay: float, test_accuracy: ArrayLike | None, norms: ArrayLike
+    minima: Minima,
+    weight_decay: float,
+    test_accuracy: ArrayLike | None,
+    norms: ArrayLike | None,
 ) -> Rows:
     """Numbers of the minima by name, (n,) each; None: unknown.
 

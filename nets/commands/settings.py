@@ -311,21 +311,27 @@ class NetworkSettings(ComplexSettings):
         """Bytes by their use.
 
         loss  with its data where networks are run: a device's memory, or this process's, is meant
-        Raises OptionError where one network does not fit into memory.
+        Raises OptionError where one network does not fit into memory: in training, and with its
+        exact gradient where the run takes some, by more than the norms that it reports.
         """
         on_cpu = loss.device.type == "cpu"
         program = resident() + SPARE if on_cpu else torch.cuda.memory_allocated(loss.device)
         point = loss.dim * loss.coordinates.dtype.itemsize
         controls = control_points_bytes(self.build["simplex_map"], self.count, self.max_dim, point)
         left = int(self.memory * GIGABYTE) - program - controls
-        if left < loss.point_bytes():
-            needed = program + controls + loss.point_bytes()
+        exact = self.maximum_tolerance is not None or self.build["optimizer"].takes_gradients
+        exact = exact or self.polish or self.certify
+        network = loss.point_bytes() if exact else loss.training_bytes
+        if left < network:
+            most = loss.training_bytes < network
+            what = "the exact gradient of a network" if most else "a network in training"
             raise OptionError(
-                "memory must hold the program, its data, all control points and a network in "
-                f"training, {needed / GIGABYTE:.3g} GB, got {self.memory:g}: raise --memory"
+                f"memory must hold the program, its data, all control points and {what}, "
+                f"{(program + controls + network) / GIGABYTE:.3g} GB, got {self.memory:g}: raise "
+                "--memory"
             )
         step = 1 << max(0, left.bit_length() - DIGITS)
-        return MemoryBudget(program, controls, max(left // step * step, loss.point_bytes()))
+        return MemoryBudget(program, controls, max(left // step * step, network))
 
     def _check_efforts(self) -> None:
         """Refuse efforts without the run's own, and those that come to the same number of steps."""

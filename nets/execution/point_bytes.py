@@ -19,7 +19,8 @@ ONE_BATCH = 2**29  # bytes, at most, of LAYERS tensors of inputs of statistics t
 
 
 class PointBytes(NamedTuple):
-    """Bytes that one more point takes, with its gradient and without.
+    """Bytes that one more point takes: with its exact gradient; without; and in training, where it
+    is evaluated, too, but the gradient is that of a mini-batch.
 
     one_batch  inputs, at most, whose statistics are computed in one batch
     one_graph  inputs, at most, through whose statistics a gradient goes in one batch
@@ -27,6 +28,7 @@ class PointBytes(NamedTuple):
 
     with_gradient: int
     without: int
+    training: int
     one_batch: int
     one_graph: int
 
@@ -44,9 +46,9 @@ def point_bytes(
     """
     given = count(examples)
     counts = [-(-given // 2), given]
-    sizes = [_sizes(model, rows(examples, slice(some))) for some in counts]
-    tensors = min(map(len, sizes))  # as many for few examples as for more, but for odd networks
-    size, smaller = sizes[1][:tensors], sizes[0][:tensors]
+    measured = [_sizes(model, rows(examples, slice(some))) for some in counts]
+    tensors = min(map(len, measured))  # as many for few examples as for more, but for odd networks
+    size, smaller = measured[1][:tensors], measured[0][:tensors]
     grown = (size - smaller) / max(1, counts[1] - counts[0])  # by each example
     kept = size[0] + grown[0] * (min(total, MEASURED) - counts[1])
     largest = (size[1:] + grown[1:] * (min(total, at_once) - counts[1])).max()
@@ -57,11 +59,11 @@ def point_bytes(
     graph = max(1, int(grown[1:].sum() if model.needs.copied else grown[0]))  # of one input
     one_graph = min(one_batch, max(1, ONE_GRAPH // graph))
     differentiated = normed_by if normed_by <= one_graph else min(normed_by, at_once)
-    with_gradient = max(kept, statistics, graph * differentiated if model.norms else 0)
+    training = max(kept, statistics)
+    with_gradient = max(training, graph * differentiated if model.norms else 0)
     without = max(min(kept, LAYERS * largest), statistics)
-    return PointBytes(
-        int(with_gradient) + parameters, int(without) + parameters, one_batch, one_graph
-    )
+    sizes = (int(size) + parameters for size in (with_gradient, without, training))
+    return PointBytes(*sizes, one_batch, one_graph)
 
 
 def _sizes(model: FunctionalModel, examples: Examples) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from reduction import DataError
 from simplicial.construction.chunks import ChunkResult
 from simplicial.construction.state import ConstructionState
 from simplicial.evaluation import values_and_gradients
-from simplicial.loss import DifferentiatedLoss, Evaluation, ValueAndGradient
+from simplicial.loss import DifferentiatedLoss, Evaluation, Loss, SizedLoss, ValueAndGradient
 from simplicial.maxima.maxima import Maxima
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record, write_json
@@ -64,7 +64,8 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
 def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
     """Store the norms of the loss's exact gradients at the vertices, once.
 
-    Where none are wanted of the loss, for a `DifferentiatedLoss` only: others may have none.
+    Where none are wanted of the loss, for a `DifferentiatedLoss` only, since others may have none,
+    and not where one does not fit into memory.
     """
     path = folder.folder / NORMS
     if path.is_file():
@@ -72,13 +73,18 @@ def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
     vertices = slice(len(state.values[0]))
     if state.at_controls is not None:
         gradients = state.at_controls.gradients[vertices]
-    elif isinstance(state.loss, DifferentiatedLoss):
+    elif isinstance(state.loss, DifferentiatedLoss) and _fits(state.loss, state.options.memory):
         points, memory = state.control_points[vertices], state.options.memory
         gradients = values_and_gradients(state.loss, points, memory).gradients
     else:
         return
     norms = [float(gradient.double().norm()) for gradient in gradients]
     write_json(path, {"gradient_norms": norms})
+
+
+def _fits(loss: Loss, memory: int) -> bool:
+    """Whether a gradient at one point fits into memory, as far as the loss tells."""
+    return not isinstance(loss, SizedLoss) or loss.point_bytes() <= memory
 
 
 def from_record(

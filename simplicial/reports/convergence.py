@@ -115,12 +115,13 @@ class Convergence:
                 f"and {[len(barcode) for barcode in barcodes]} indices: give those of one max_dim"
             )
         indices = range(len(barcodes[0]))
+        errors = np.array([[barcode.error(r) for r in indices] for barcode in barcodes])
         return cls(
             np.asarray(efforts),
             np.asarray(gradients),
             np.array([[barcode.w_inf(r) for r in indices] for barcode in barcodes]),
             np.array([[_lowest(barcode, r) for r in indices] for barcode in barcodes]),
-            np.array([[barcode.error(r) for r in indices] for barcode in barcodes]),
+            errors,
             fields.pop(),
         )
 

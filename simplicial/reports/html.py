@@ -50,6 +50,7 @@ class _Picture(NamedTuple):
 class _Bar(NamedTuple):
     birth: str
     death: str
+    lowest: str  # death
     length: str
     birth_simplex: str
     death_simplex: str
@@ -88,6 +89,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
+        errors=[_error(barcode, r) for r in indices if barcode is not None],
         bars=[_bars(barcode, r) for r in indices if barcode is not None],
         pictures=pictures,
         convergence=convergence,
@@ -161,21 +163,30 @@ def _as_of(status: RunStatus) -> str | None:
 
 def _bars(barcode: Barcode, r: int) -> list[_Bar]:
     """The bars of an index, the longest first."""
-    births, deaths = barcode.pairs(r)
+    (births, deaths), bounds = barcode.pairs(r), barcode.bounds(r)
     rows = [
         _Bar(
             f"{birth:.6g}",
             f"{death:.6g}",
+            "" if bounds is None else f"{bounds.lowest_deaths[i]:.6g}",
             f"{death - birth:.6g}",
             _name(birth_simplex),
             "" if death_simplex[0] < 0 else _name(death_simplex),
         )
-        for (birth, death), birth_simplex, death_simplex in zip(
-            barcode[r].tolist(), births.tolist(), deaths.tolist(), strict=True
+        for i, ((birth, death), birth_simplex, death_simplex) in enumerate(
+            zip(barcode[r].tolist(), births.tolist(), deaths.tolist(), strict=True)
         )
     ]
     lengths = np.diff(barcode[r], axis=1)[:, 0]
     return [rows[i] for i in np.argsort(-lengths, kind="stable")]
+
+
+def _error(barcode: Barcode, r: int) -> str:
+    """The error of an index as text; nothing in results of older versions, that have none."""
+    bounds = barcode.bounds(r)
+    if bounds is None:
+        return ""
+    return f"{bounds.error:.6g}" if np.isfinite(bounds.error) else "unknown"
 
 
 def _name(simplex: list[int]) -> str:

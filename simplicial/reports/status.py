@@ -64,6 +64,7 @@ class RunStatus:
     error_bounds  for each dimension (m_r,) what the maxima of finished simplices may be too low by;
                 inf of sampled ones
     norms       (n,) of the loss's gradients at the minima; NaN where they are not known
+    convergence W_inf at the efforts that are finished; None where efforts are not compared
     """
 
     folder: Path
@@ -76,6 +77,7 @@ class RunStatus:
     exhausted: dict[tuple[int, ...], float]
     error_bounds: tuple[Floats, ...]
     norms: Floats
+    convergence: Convergence | None
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunStatus":
@@ -101,22 +103,22 @@ class RunStatus:
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
-        return cls(records.folder, state, settings, dimensions, *found, _norms(records, n))
+        path = records.folder / CONVERGENCE
+        return cls(
+            records.folder,
+            state,
+            settings,
+            dimensions,
+            *found,
+            _norms(records, n),
+            Convergence.load(path) if path.is_file() else None,
+        )
 
     @property
     def result(self) -> Path | None:
         """The folder of a command's result; None where it is not written."""
         is_there = self.folder.name == RECORDS and _result(self.folder).is_file()
         return self.folder.parent if is_there else None
-
-    @property
-    def convergence(self) -> Convergence | None:
-        """W_inf at the efforts that are finished; None where efforts are not compared.
-
-        Raises DataError for a spoilt file.
-        """
-        path = self.folder / CONVERGENCE
-        return Convergence.load(path) if path.is_file() else None
 
     def barcode(self, field: int | None = None) -> Barcode | None:
         """Barcode over Z/field of the finished simplices; None before there is an edge.

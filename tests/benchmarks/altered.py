@@ -7,9 +7,9 @@ Of everything that is read two are written: a filtered complex, a complex of opt
 a barcode, a convergence, a run folder of networks, edges and a triangle, an unfinished chunk of it,
 and a checkpoint of torch. Then one of the first one's files at a time is altered, in one of the
 ways of tests/alterations.py, and all is read. Outcomes: *refused*, with one of the library's
-errors, or the system's where a file was removed; *the same*, what was written comes back (a byte of a zip
-archive's padding, a space, or a record that is gone and so is computed again); *wrong*, something
-else comes back; *crashed*, any other exception.
+errors, or the system's where a file was removed; *the same*, what was written comes back (a byte of
+a zip archive's padding, a space, or a record that is gone and so is computed again); *wrong*,
+something else comes back; *crashed*, any other exception.
 
 A checkpoint is torch's format, not this library's. Its parts have checksums, but nothing says that
 they belong together, so they are not exchanged here.
@@ -72,7 +72,7 @@ def readers(scratch: Path) -> dict[str, Reader]:
         return build_complex(minima, 2, optimizer=elastic, resolution=4, progress=False)
 
     def compared(seed: int) -> Convergence:
-        lengths, barcodes = [1 + seed, 2 + seed, 4 + seed], []
+        lengths, barcodes = [5 + seed, 10 + seed, 20 + seed], []
         for steps in lengths:
             minima, optimizer = Minima(points, landscape), NudgedElastic(segments=3, steps=steps)
             found = build_complex(minima, 2, optimizer=optimizer, resolution=4, progress=False)

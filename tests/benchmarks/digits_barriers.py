@@ -29,7 +29,6 @@ from nets.models.recipes import DIGITS_MLP
 from simplicial import (
     Algorithm1,
     Edgewise,
-    Evaluation,
     Loss,
     Minima,
     NudgedElastic,
@@ -41,24 +40,6 @@ from simplicial import (
 
 PENALTY = 1e-3
 GRID = ((2, 1), (2, 2), (2, 5), (2, 15), (2, 45), (3, 20), (4, 10), (4, 50), (8, 5), (8, 100))
-
-
-class PenalisedLoss(NetworkLoss):
-    """A network's loss and PENALTY times half the squared length of its parameters."""
-
-    def __call__(self, points: Tensor) -> Tensor:
-        return super().__call__(points) + self._penalty(points)
-
-    def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        values, gradients = super().values_and_gradients(points)
-        return values + self._penalty(points), gradients + PENALTY * points
-
-    def evaluate(self, points: Tensor) -> Evaluation:
-        found = super().evaluate(points)
-        return found._replace(loss=found.loss + self._penalty(points).double().cpu().numpy())
-
-    def _penalty(self, points: Tensor) -> Tensor:
-        return PENALTY / 2 * points.square().sum(dim=1)
 
 
 class CountedLoss(NetworkLoss):
@@ -127,13 +108,14 @@ class Counted(Optimizer):
 def penalised_minima(digits: ImageData, count: int) -> Minima:
     """Smooth networks at true minima."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10)).double()
-    loss = PenalisedLoss(model, digits.train_inputs.double(), digits.train_targets)
+    inputs, targets = digits.train_inputs.double(), digits.train_targets
+    loss = NetworkLoss(model, inputs, targets, weight_decay=PENALTY)
 
     def slope(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         values, gradients = loss.values_and_gradients(torch.as_tensor(point)[None])
         return float(values[0]), gradients[0].numpy()
 
-    recipe = DIGITS_MLP.changed(weight_decay=PENALTY)
+    recipe = DIGITS_MLP.changed(weight_decay=0.0)  # the loss has the penalty
     ends = []
     for start in train_minima(loss, count, recipe=recipe, seed=0, progress=False).points.numpy():
         options = {"maxiter": 5000, "maxfun": 10000, "maxcor": 50, "ftol": 0.0, "gtol": 1e-8}

@@ -101,3 +101,29 @@ def test_without_essential_bars_there_is_no_line_at_infinity() -> None:
     ax = plot_diagram(cycles)
     assert texts(ax) == []
     assert len(ax.lines) == 1
+
+
+def bounded() -> Barcode:
+    """Two bars of index 0, one of which could end at 0.75 in place of 1; one of index 1, final."""
+    return circle().with_bounds([([0.75, 1.0, math.inf], 0.25), ([math.inf], math.inf)])
+
+
+def test_what_work_could_take_from_a_bar_is_lighter_and_errors_are_told() -> None:
+    ax = plot_barcode(bounded())
+    lines = [c for c in ax.collections if isinstance(c, LineCollection)]
+    light = [c for c in lines if c.get_alpha() is not None]
+    assert [[row.tolist() for row in c.get_segments()] for c in light] == [[[[0.75, 0], [1.0, 0]]]]
+    solid = [c.get_segments() for c in lines if c.get_alpha() is None]
+    assert [segment[1, 0] for segment in solid[0]][:2] == [0.75, 1.0]
+    named = ["index 0, error 0.25", "index 1, error inf", "above the lowest death"]
+    assert legend(ax) == named
+    ax = plot_diagram(bounded())
+    light = [c for c in ax.collections if isinstance(c, LineCollection)]
+    assert [[row.tolist() for row in c.get_segments()] for c in light] == [[[[0, 0.75], [0, 1.0]]]]
+    assert legend(ax) == named
+
+
+def test_bars_that_no_work_could_change_have_no_lighter_part() -> None:
+    final = circle().with_bounds([([1.0, 1.0, math.inf], 0.0), ([math.inf], 0.0)])
+    for plot in (plot_barcode, plot_diagram):
+        assert legend(plot(final)) == ["index 0, error 0", "index 1, error 0"]

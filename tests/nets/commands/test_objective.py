@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from nets import MLP, load_digits
+from nets import MLP, NetworkLoss, load_digits
 from simplicial.reports.html import write_page
 from simplicial.reports.status import RunStatus
 from tests.nets.cli_runner import SMALL, assert_same_complex, invoke, record_of, succeed
@@ -161,3 +161,20 @@ def test_options_that_would_say_nothing_are_refused(
     assert refused.exit_code == 1
     assert sentence in refused.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_norms_of_gradients_that_do_not_fit_into_memory_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of sampled maxima takes no exact gradient beside them."""
+
+    def huge(loss: NetworkLoss, *, gradients: bool = True) -> int:
+        return 10**12 if gradients else loss.training_bytes
+
+    monkeypatch.setattr(NetworkLoss, "point_bytes", huge)
+    said = succeed("run", *FEW, "--sampled", "--out", tmp_path / "sampled").stdout
+    assert "\ngradient norm  unknown\n" in said
+    assert record_of(tmp_path / "sampled")["minima"]["gradient_norm"] is None
+    assert np.isnan(RunStatus.read(tmp_path / "sampled").norms).all()
+    refused = invoke("run", *FEW, "--out", tmp_path / "refined")
+    assert "control points and the exact gradient of a network, 1e+03 GB" in refused.stderr

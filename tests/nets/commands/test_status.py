@@ -285,9 +285,28 @@ def test_memory_that_does_not_hold_the_program_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_plan_needs_the_memory_that_the_run_needs(tmp_path: Path) -> None:
-    """That of all images, of which a plan times 256; with a gradient through their statistics."""
-    command = ["run", "--model", "resnet", "--depth", "8", "--image-size", "32", "--sampled"]
+    """That of all images, of which a plan times 256."""
+    command = ["run", "--model", "resnet", "--depth", "8", "--image-size", "32"]
     command += ["--memory", "1.8", "--out", str(tmp_path / "out")]
     said = [invoke(*command, *more).stderr for more in ([], ["--dry-run"])]
-    assert "a network in training, 2.91 GB, got 1.8: raise --memory" in said[0]
+    assert "the exact gradient of a network, 2.91 GB, got 1.8: raise --memory" in said[0]
     assert said[1] == said[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "needed"),
+    [
+        (["--sampled"], "a network in training, 1.96 GB"),
+        (["--sampled", "--optimizer", "minimax"], "a network in training, 2.42 GB"),
+        (["--sampled", "--optimizer", "elastic"], "the exact gradient of a network, 4.05 GB"),
+        (["--sampled", "--certify"], "the exact gradient of a network, 2.91 GB"),
+        (["--sampled", "--polish"], "the exact gradient of a network, 2.91 GB"),
+    ],
+)
+def test_only_runs_that_take_exact_gradients_need_memory_for_one(
+    tmp_path: Path, more: list[str], needed: str
+) -> None:
+    """With batch norm it goes through the statistics of all images."""
+    command = ["run", "--model", "resnet", "--depth", "8", "--image-size", "32", *more]
+    said = invoke(*command, "--memory", "1.8", "--out", tmp_path / "out").stderr
+    assert f"all control points and {needed}, got 1.8: raise --memory" in said

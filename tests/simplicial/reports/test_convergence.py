@@ -47,7 +47,7 @@ def test_the_table_names_the_bound_as_one() -> None:
         "  effort    gradients        W_inf       lowest        error",
         "       1          600     0.707107     0.353553          0.5",
     ]
-    assert lines[9].split() == ["2.5", "1500", "0.0707107", "0", "inf"]
+    assert lines[10].split() == ["2.5", "1500", "0.0707107", "0", "inf"]
     assert lines[-1] == LEGEND
     assert "upper bound at this effort, no property of the loss" in LEGEND
 
@@ -109,19 +109,19 @@ def test_the_picture_has_a_line_for_each_index_and_its_bound() -> None:
     ax = plot_convergence(some())
     highs = [line for line in ax.lines if line.get_marker() == "o"]
     assert [line.get_label() for line in highs] == ["index 0, upper bound", "index 1, upper bound"]
-    np.testing.assert_allclose(highs[0].get_xdata(), [600, 1500])
-    np.testing.assert_allclose(highs[0].get_ydata(), some().w_inf[:, 0])
+    assert np.asarray(highs[0].get_xdata()).tolist() == [600, 1500]
+    assert np.asarray(highs[0].get_ydata()).tolist() == some().w_inf[:, 0].tolist()
     assert len(ax.lines) == 4
     assert ax.get_yscale() == "log"
     assert "at this effort" in ax.get_ylabel()
     plt.close("all")
 
 
-def test_a_picture_of_no_length_and_of_no_end_is_drawn(tmp_path: Path) -> None:
+def test_a_picture_of_no_length_and_of_no_end_is_drawn() -> None:
     zero = np.zeros((2, 2))
     for values in (zero, np.array([[INF, 0.0], [INF, 0.0]])):
         curve = Convergence(np.array([1.0, 2.0]), np.array([0, 2]), values, zero, values)
         ax = plot_convergence(curve)
         assert ax.get_yscale() == "linear"
-        ax.figure.savefig(tmp_path / "c.png")
+        ax.figure.canvas.draw()
     plt.close("all")
