@@ -1,7 +1,9 @@
-"""Bad inputs of optimizers' efforts and gradient counts, for the table of `simplicial`."""
+"""Bad inputs of efforts, gradient counts and convergences, for the table of `simplicial`."""
 
 from reduction import OptionError
 from simplicial import Algorithm1, NudgedElastic, Optimizer, Recipe, StochasticMinimax
+from tests.bad_inputs.convergences import CONVERGENCES
+from tests.bad_inputs.convergences import HANDED as OF_CONVERGENCES
 from tests.bad_inputs.table import INF, INSTEAD, NAN, Row
 
 PREPARED: tuple[Optimizer, ...] = (
@@ -12,6 +14,7 @@ PREPARED: tuple[Optimizer, ...] = (
 NO_SHARE = (0, -1, INF, NAN, 1e308, "1", None, True)
 
 EFFORTS = (
+    *CONVERGENCES,
     *(
         Row(
             f"{type(optimizer).__name__}.with_effort",
@@ -34,7 +37,7 @@ EFFORTS = (
     ),
 )
 
-HANDED = {
+HANDED = OF_CONVERGENCES | {
     *(f"Optimizer.{method}" for method in ("with_effort", "gradient_count", "mini_batch_count")),
     "Algorithm1.mini_batch_count",
 }
