@@ -119,6 +119,7 @@ class Mesh(LinearPieces):
             ..., 1:
         ]
         steps = torch.as_tensor(steps, device=controls.device).to(controls)
+        values = values.double()  # the least divisor is 0 in single precision
         rise = (values[:, at] - values[:, here, None]) * present
         rise = rise.clamp(min=0) / rise.abs().amax(dim=2, keepdim=True).clamp(min=1e-300)
         weight = (UPWIND + rise.to(controls)) * present

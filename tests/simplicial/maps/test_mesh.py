@@ -227,3 +227,11 @@ def test_a_side_that_runs_along_the_other_two_leaves_a_thin_triangle() -> None:
         filled[:, mesh.inside] = inner
         areas.append(area(mesh, filled[0]))
     assert areas[0] < 0.2 < 0.7 < areas[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tangents_of_a_level_loss_are_those_of_the_neighbours(dtype: torch.dtype) -> None:
+    """No neighbour is higher: all count alike, in single precision too."""
+    controls = torch.tensor([[[0.0, 0.0], [1.0, 1.0], [3.0, 0.0]]], dtype=dtype)
+    tangents = Mesh.of(Edgewise(2), 1).tangents(controls, torch.zeros(1, 3, dtype=dtype))
+    torch.testing.assert_close(tangents[0, 0, 0], torch.tensor([3.0, 0.0], dtype=dtype))
