@@ -55,7 +55,7 @@ def sublevels() -> Figure:
         ax.set_aspect("equal")
         ax.set_xticks([])
         ax.set_yticks([])
-    plot_barcode(complex.barcode(), axes["bars"])
+    plot_barcode(complex.filtration.barcode(), axes["bars"])  # exact: no bounds beside it
     for level in levels:
         axes["bars"].axvline(level, color=CHOSEN, linestyle=":", zorder=0)
     return figure
@@ -76,7 +76,7 @@ def voids() -> Figure:
         ax.view_init(elev=25, azim=-65)
         ax.set_axis_off()
         ax.set_title(f"loss at most {level:g}{part}", fontsize=10)
-    plot_barcode(complex.barcode(), figure.add_subplot(1, 3, 3))
+    plot_barcode(complex.filtration.barcode(), figure.add_subplot(1, 3, 3))
     return figure
 
 

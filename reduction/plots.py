@@ -58,7 +58,8 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
-    _legend(ax, barcode, Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES))
+    doubtful = Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES)
+    _legend(ax, barcode, doubtful, columns=3)
     return ax
 
 
@@ -89,7 +90,7 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
         low_ends = sure < points[:, 1]
         if low_ends.any():
             columns = points[low_ends, 0], sure[low_ends], points[low_ends, 1]
-            ax.vlines(*columns, color=colour, linewidth=2, alpha=LIGHT)
+            ax.vlines(*columns, color=colour, linewidth=1.5, alpha=LIGHT)
         ax.scatter(
             *points.T,
             s=np.where(hollow, 22, 28),  # equal with the outline
@@ -109,7 +110,7 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     ax.set_xlabel("birth")
     ax.set_ylabel("death")
     hollow = Line2D([], [], color="0.4", linestyle="", marker="o", markersize=5, fillstyle="none")
-    _legend(ax, barcode, hollow)
+    _legend(ax, barcode, hollow, columns=2)  # the axes are a square, and no wider
     return ax
 
 
@@ -158,7 +159,7 @@ def _lowest_deaths(barcode: Barcode, r: int) -> NDArray[np.float64]:
 def _label(barcode: Barcode, r: int) -> str:
     """An index, and the error of its barcode where that is known."""
     bounds = barcode.bounds(r)
-    return f"index {r}" if bounds is None else f"index {r}, error {bounds.error:.2g}"
+    return f"index {r}" if bounds is None else f"index {r}, error {bounds.error:.3g}"
 
 
 def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
@@ -167,7 +168,7 @@ def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
     return births | deaths
 
 
-def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D") -> None:
+def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D", columns: int) -> None:
     """Above the picture, where it hides no bar; `doubtful` if some bars are so."""
     from matplotlib.lines import Line2D
 
@@ -188,7 +189,9 @@ def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D") -> None:
             handles=handles,
             loc="lower left",
             bbox_to_anchor=(0, 1),
-            ncols=4,
+            ncols=columns,
+            columnspacing=1.2,
+            handlelength=1.6,
             frameon=False,
             fontsize="small",
         )

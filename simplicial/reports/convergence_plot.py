@@ -18,6 +18,8 @@ def plot_convergence(convergence: Convergence, ax: "Axes | None" = None) -> "Axe
     higher were perfect. An infinite W_inf has no point. Returns the axes, new ones unless `ax` is
     given. Raises OptionError for what is no Convergence, or no axes.
     """
+    from matplotlib.ticker import LogLocator, NullLocator
+
     check_drawn("convergence", convergence, Convergence, ax)
     if ax is None:
         from matplotlib import pyplot as plt
@@ -30,16 +32,19 @@ def plot_convergence(convergence: Convergence, ax: "Axes | None" = None) -> "Axe
     for r, (high, low) in enumerate(zip(highest.T, lowest.T, strict=True)):
         colour = COLOURS[r % len(COLOURS)]
         label = f"index {r}, upper bound"
-        ax.fill_between(gradients, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.fill_between(gradients, low, high, color=colour, alpha=0.12, linewidth=0)
         ax.plot(gradients, low, ":", color=colour, linewidth=1)
         ax.plot(gradients, high, "o-", color=colour, markersize=4, label=label)
     if gradients[0] > 0:
         ax.set_xscale("log", base=2)
         ax.set_xticks(gradients.tolist(), [f"{count:,}" for count in gradients.tolist()])
-        ax.minorticks_off()
+        ax.xaxis.set_minor_locator(NullLocator())
     drawn = highest.compressed()
     if drawn.size and drawn.min() > 0:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
     else:
         ax.set_ylim(bottom=0)
     ax.set_xlabel("gradients by which all simplices were trained, at most")
