@@ -62,8 +62,13 @@ def point_bytes(
     training = max(kept, statistics)
     with_gradient = max(training, graph * differentiated if model.norms else 0)
     without = max(min(kept, LAYERS * largest), statistics)
-    sizes = (int(size) + parameters for size in (with_gradient, without, training))
-    return PointBytes(*sizes, one_batch, one_graph)
+    return PointBytes(
+        int(with_gradient) + parameters,
+        int(without) + parameters,
+        int(training) + parameters,
+        one_batch,
+        one_graph,
+    )
 
 
 def _sizes(model: FunctionalModel, examples: Examples) -> NDArray[np.int64]:
