@@ -1,6 +1,7 @@
 """The inductive builder (section 4): vertices, then edges, then triangles, ... each from its
 faces."""
 
+import time
 from concurrent.futures import Executor
 from math import comb
 from pathlib import Path
@@ -13,6 +14,7 @@ from reduction import DimensionError, OptionError
 from reduction.files import digest
 from reduction.validation import as_bool, as_integer
 from simplicial.complex import LossComplex
+from simplicial.construction.anytime import EFFORTS, AnytimeBuilder
 from simplicial.construction.certification import certificates
 from simplicial.construction.executors import check_workers
 from simplicial.construction.scheduler import Scheduler
@@ -30,7 +32,7 @@ from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
-from simplicial.options import MEMORY, BuildOptions, byte_count, described
+from simplicial.options import MEMORY, BuildOptions, Limits, byte_count, described
 from simplicial.run_folder.folder import RunFolder
 
 ALLOWED = 4  # what a build may take, over its memory budget
@@ -53,6 +55,9 @@ def build_complex(
     executor: Executor | None = None,
     batch: int | None = None,
     progress: bool = True,
+    tolerance_of_bars: float | None = None,
+    max_gradients: int | None = None,
+    max_seconds: float | None = None,
 ) -> LossComplex:
     """Optimise all simplices on the minima up to dimension max_dim; filter by the loss's maxima.
 
@@ -87,6 +92,15 @@ def build_complex(
     batch        simplices that are finished together, never the result; None: all of a dimension,
                  or up to 16 with a store or an executor
     progress     bars on stderr, for what takes over two seconds
+    tolerance_of_bars, max_gradients, max_seconds
+                 with any of them the build is anytime: every simplex is measured as it starts, and
+                 trained at an eighth, a quarter, a half and all of the optimizer's gradients, each
+                 anew, as long as that can still change a bar by more than the tolerance of bars (in
+                 units of the loss, 0 if it is not given), within so many training gradients, of
+                 mini-batches, and seconds; `LossComplex.spent` says what was spent. Measuring does
+                 not count as training: a build that was ended has a barcode with its error in every
+                 index. With max_seconds, which is looked at between chunks, the result depends on
+                 the machine. None of the three: the full build
     The same seed gives the same bits whatever the batch, the executor and its workers are, and
     whether the build went on from a store, if torch has as many threads
     (`torch.set_num_threads`; workers take as many as this process has), on one machine and its CPU.
@@ -115,32 +129,55 @@ def build_complex(
         refinement_budget=refinement_budget,
     )
     check_workers(executor, batch)
+    began, limits = time.monotonic(), Limits.given(tolerance_of_bars, max_gradients, max_seconds)
+    _check_limits(limits, optimizer)
     if certify:
         check_second_derivatives(minima.loss, minima.points[0])
     minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
-    check_build(len(minima), max_dim, options)
-    _check_size(minima, max_dim, simplex_map, options)
-    state = ConstructionState.of_vertices(
-        minima,
-        lay_out(len(minima), max_dim, simplex_map),
-        options,
-        gradients=tolerance is not None or optimizer.takes_gradients,
-    )
+    state = _begun(minima, max_dim, simplex_map, options, optimizer)
     optimizer = optimizer.prepared(minima.loss, minima.points)
     with RunFolder.opened(store) as folder:
         if folder is not None:
             settings = _settings(minima, max_dim, optimizer, simplex_map, options)
+            settings |= {} if limits is None else {"efforts": list(EFFORTS)}
             folder.match_settings("complex", settings, record_name(1))
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
+        spent = None
+        if limits is not None:
+            state, spent = AnytimeBuilder(scheduler, limits).run(state, max_dim, began)
         if optimizer.moves_faces:
             state = scheduler.train_with_faces(state, max_dim)
-        for _ in range(max_dim):
+        while state.dim <= max_dim:
             state = scheduler.run(state, trains=not optimizer.moves_faces)
         if folder is not None:
             folder.clear_checkpoints()
     found = certificates(state, progress=progress) if certify else None
-    geometry = state.layout.simplices, state.control_points, state.interiors
-    return LossComplex(minima, simplex_map, resolution, *geometry, found)
+    parts = state.layout.simplices, state.control_points, state.interiors, found, spent
+    return LossComplex(minima, simplex_map, resolution, *parts)
+
+
+def _check_limits(limits: Limits | None, optimizer: Optimizer) -> None:
+    """Refuse an anytime build of which faces move after their dimension."""
+    if limits is not None and optimizer.moves_faces:
+        raise OptionError(
+            "an anytime build finishes one dimension after another, with sides='trainable' faces "
+            "move with those above them: take sides='fixed', or leave out tolerance_of_bars, "
+            "max_gradients and max_seconds"
+        )
+
+
+def _begun(
+    minima: Minima,
+    max_dim: int,
+    simplex_map: SimplexMap,
+    options: BuildOptions,
+    optimizer: Optimizer,
+) -> ConstructionState:
+    """The vertices of a complex, and room for it. Raises DimensionError, OptionError."""
+    _check_size(minima, max_dim, simplex_map, options)
+    layout = lay_out(len(minima), max_dim, simplex_map)
+    gradients = options.tolerance is not None or optimizer.takes_gradients
+    return ConstructionState.of_vertices(minima, layout, options, gradients=gradients)
 
 
 def _settings(
@@ -202,7 +239,8 @@ def control_points_bytes(simplex_map: SimplexMap, n: int, max_dim: int, point: i
 def _check_size(
     minima: Minima, max_dim: int, simplex_map: SimplexMap, options: BuildOptions
 ) -> None:
-    """Refuse what would run out of memory, by counting, before anything is laid out."""
+    """Refuse what is no build, or would run out of memory, by counting, before it is laid out."""
+    check_build(len(minima), max_dim, options)
     (n, d), resolution, memory = minima.points.shape, options.resolution, options.memory
     controls = control_points_bytes(simplex_map, n, max_dim, d * minima.points.element_size())
     lattice = comb(resolution + max_dim, max_dim) * (max_dim + 1) * 8

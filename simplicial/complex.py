@@ -26,6 +26,7 @@ from simplicial.maps.lattice import lattice
 from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
 from simplicial.minima import Minima
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
+from simplicial.spent import Spent
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +43,7 @@ class LossComplex:
     interiors       for each dimension from 1 on: the loss inside the simplices, and what their
                     maxima may be too low by
     certificates    for each dimension from 0 on: critical points nearby; None if none were sought
+    spent           what an anytime build spent, and what ended it; None of a full build
     maxima          for each dimension: the largest loss found on each simplex, faces included; inf
                     where it is not finite on the simplex
     values          for each dimension: f(simplex) = its maximum (Algorithm 2, section 4); where a
@@ -57,6 +59,7 @@ class LossComplex:
     control_points: Tensor
     interiors: tuple[Interior, ...]
     certificates: tuple[Certificates, ...] | None = None
+    spent: Spent | None = None
     maxima: tuple[Floats, ...] = field(init=False)
     values: tuple[Floats, ...] = field(init=False)
     filtration: FilteredComplex = field(init=False)
@@ -132,8 +135,8 @@ class LossComplex:
         certificates were sought, every end of a bar carries its critical point. Bars that only
         `missing` simplices could end have no end, as with these simplices at the value inf; so
         `w_inf` may be inf. Bars have lowest deaths, and each index an error, see `Barcode.error`:
-        no simplex is lower than its highest vertex; what maxima may be too low by is added; inf
-        where they were sampled, or a simplex is missing that bears on the index.
+        no simplex is lower than its highest vertex; an error is no less than what maxima may be too
+        low by, inf where they were sampled, or a simplex is missing that bears on the index.
         Raises FieldError for a field that is not prime.
         """
         barcode = self.filtration.barcode(field, keep_zero=keep_zero, lower=self._lower_bounds())
@@ -211,11 +214,11 @@ class LossComplex:
         return [heights[vertices].max(axis=1) for vertices in rows]
 
     def _bounds(self, barcode: Barcode, r: int) -> tuple[Floats, float]:
-        """The bounds of index r, with what the maxima may be too low by."""
+        """The bounds of index r: values may be too high by its gaps, or too low by error bounds."""
         found = barcode.bounds(r)
         assert found is not None
         slack = max(float(bounds.max()) for bounds in self.error_bounds[r : r + 2])
-        return found.lowest_deaths, found.error + slack
+        return found.lowest_deaths, max(found.error, slack)
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
         """The maximum, and where: on the lowest face that attains it."""

@@ -31,10 +31,14 @@ from simplicial.maps.interpolation import interpolate
 from simplicial.maxima.maxima import Interior, Maxima
 from simplicial.minima import Minima
 from simplicial.options import usable_device
+from simplicial.spent import Spent
 
 FORMAT = "loss-barcodes loss complex"
-VERSION = 3
-READABLE = (2, VERSION)  # 2 has no error bounds of maxima: they may be too low by any amount
+VERSION = 4
+READABLE = (2, 3, VERSION)
+"""4 says what an anytime build has spent; 2 has no error bounds of maxima: they may be too low by
+any amount."""
+SPENT = ("gradients", "ended", "tolerance_of_bars")
 BARYCENTRIC = 1e-9  # rounding of the sum of barycentric coordinates
 SAME = 1e-4  # relative change of a loss on another device, or by another number of threads
 
@@ -51,6 +55,7 @@ class Parts(NamedTuple):
     control_points: Tensor
     interiors: tuple[Interior, ...]
     certificates: tuple[Certificates, ...] | None
+    spent: Spent | None
 
 
 def write_complex(path: str | Path, parts: Parts) -> None:
@@ -78,6 +83,9 @@ def write_complex(path: str | Path, parts: Parts) -> None:
                 arrays[f"accuracy_{r}"] = interior.samples.accuracy
     for r, found in enumerate(parts.certificates or ()):
         arrays |= {f"certificate_{f.name}_{r}": getattr(found, f.name) for f in fields(found)}
+    if parts.spent is not None:
+        arrays |= {name: getattr(parts.spent, name) for name in SPENT}
+        arrays |= {f"efforts_{r}": e for r, e in enumerate(parts.spent.efforts, start=1)}
     write_arrays(path, arrays)
 
 
@@ -118,6 +126,7 @@ class _Geometry(NamedTuple):
     control_points: Tensor
     interiors: tuple[Interior, ...]
     certificates: tuple[Certificates, ...] | None
+    spent: Spent | None
 
 
 def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
@@ -145,14 +154,16 @@ def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
     certificates = _all_certificates(archive, n, max_dim, points.shape[1])
     # only now: numbers that a file does not bear out would lay out more than memory holds
     simplices = lay_out(n, max_dim, simplex_map).simplices
-    return values, _Geometry(simplex_map, resolution, simplices, points, interiors, certificates)
+    spent = _spent(archive, n, max_dim)
+    geometry = simplices, points, interiors, certificates, spent
+    return values, _Geometry(simplex_map, resolution, *geometry)
 
 
 def _highest_points(geometry: _Geometry) -> Iterator[tuple[Tensor, Floats, str]]:
     """The point (1, d) with the highest maximum of each dimension, and the highest critical point,
     the loss (1,) there, and a name.
     """
-    simplex_map, _, simplices, control_points, interiors, certificates = geometry
+    simplex_map, _, simplices, control_points, interiors, certificates, _ = geometry
     for some, interior in zip(simplices[1:], interiors, strict=True):
         values, barycentric = interior.maxima.values, interior.maxima.barycentric
         if np.isfinite(values).any():
@@ -181,6 +192,8 @@ def _names(archive: Any, max_dim: int) -> set[str]:
     names |= {f"{part}_{r}" for part in parts for r in dims}
     optional = {f"{part}_{r}" for part in ("loss", "accuracy") for r in dims}
     optional |= {name for name in archive if name.startswith("certificate_")}
+    spent = {*SPENT, *(f"efforts_{r}" for r in dims)}  # whole, or not at all
+    names |= spent if spent & set(archive) else set()
     return names | (optional & set(archive))
 
 
@@ -239,6 +252,18 @@ def _bounds(archive: Any, r: int, m: int) -> tuple[Floats, NDArray[np.bool_]]:
     if (error_bounds < 0).any() or np.isinf(error_bounds[exhausted]).any():
         raise DataError(f"its error_bounds_{r} are negative, or infinite where a budget ended them")
     return error_bounds, exhausted
+
+
+def _spent(archive: Any, n: int, max_dim: int) -> Spent | None:
+    """What an anytime build spent, or None."""
+    if SPENT[0] not in archive:
+        return None
+    gradients = archive[SPENT[0]]
+    if gradients.shape != (max_dim,) or gradients.dtype != np.int64:
+        raise DataError(f"its gradients are {gradients.dtype} of shape {gradients.shape}")
+    efforts = (_floats(archive, f"efforts_{r}", (comb(n, r + 1),)) for r in range(1, max_dim + 1))
+    ended, tolerance = (archive[name].item() for name in SPENT[1:])
+    return Spent(tuple(gradients.tolist()), tuple(efforts), ended, float(tolerance))
 
 
 def _all_certificates(

@@ -1,8 +1,9 @@
 """Options beside those of `reduction.validation`: memory, devices, and how options are kept."""
 
+import math
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -54,6 +55,46 @@ class BuildOptions:
                     f"refinement_budget is for refined maxima, got {self.refinement_budget} with "
                     "tolerance=None: leave one of them out"
                 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of an anytime build.
+
+    tolerance_of_bars  in units of the loss, at least 0: work ends where none is left that could
+                       change a bar by more
+    max_gradients      training gradients in all, at least 0; None: without limit
+    max_seconds        of the build, at least 0; None: without limit
+    Raises OptionError for values out of range.
+    """
+
+    tolerance_of_bars: float = 0.0
+    max_gradients: int | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tolerance_of_bars", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not (is_number(value) and 0 <= value < math.inf):
+                raise OptionError(
+                    f"{name} must be a number that is 0 or more, got {short_repr(value)}: change "
+                    f"{name}, or leave it out"
+                )
+        if self.max_gradients is not None:
+            as_integer("max_gradients", self.max_gradients, 0)
+
+    @classmethod
+    def given(
+        cls, tolerance_of_bars: float | None, max_gradients: int | None, max_seconds: float | None
+    ) -> Self | None:
+        """The limits; None where none is given. Raises OptionError."""
+        limits = (tolerance_of_bars, max_gradients, max_seconds)
+        if all(limit is None for limit in limits):
+            return None
+        tolerance = 0.0 if tolerance_of_bars is None else tolerance_of_bars
+        return cls(
+            tolerance_of_bars=tolerance, max_gradients=max_gradients, max_seconds=max_seconds
+        )
 
 
 def byte_count(memory: int | str) -> int:

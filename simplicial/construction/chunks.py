@@ -20,6 +20,7 @@ from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.maxima import Maxima
 from simplicial.optimizers.base import OptimisationProblem
 from simplicial.options import BuildOptions
+from simplicial.run_folder.checkpoint import Checkpoint
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -86,13 +87,21 @@ class Chunk:
             ),
         )
 
+    def saved_as(self, checkpoint: Checkpoint | None) -> Self:
+        """The chunk with a checkpoint, or with none."""
+        return replace(self, problem=replace(self.problem, checkpoint=checkpoint))
+
+    def with_inside(self, points: Tensor) -> Self:
+        """The chunk with other control points (m own, d) inside its simplices."""
+        moved = self.control_points.clone()
+        moved[self.problem.inside] = points.to(moved)
+        return replace(self, control_points=moved)
+
     def start(self) -> Self | None:
         """The simplices as they are before training; None of those that are not trained at all."""
         if self.starts is None:
             return replace(self, trains=False) if self.trains else None
-        points = self.control_points.clone()
-        points[self.problem.inside] = self.starts.to(points)
-        return replace(self, control_points=points, starts=None)
+        return replace(self.with_inside(self.starts), starts=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

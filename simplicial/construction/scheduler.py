@@ -1,9 +1,11 @@
 """All simplices of a dimension, chunk by chunk: here or by an executor's workers, stored as they
 end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,23 @@ from simplicial.run_folder.records import Record
 
 Ints = NDArray[np.int64]
 FACE = "a face of it has no finite loss"
+
+
+class Job(NamedTuple):
+    """Simplices of a dimension that are to be finished.
+
+    state   of their construction
+    chunk   the chunk of some of them (m,), ascending
+    trains  whether they are trained
+    title   of the progress bars
+    tells   what the bars say of the results so far
+    """
+
+    state: ConstructionState
+    chunk: Callable[[Ints], Chunk]
+    trains: bool
+    title: str
+    tells: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +78,14 @@ class Scheduler:
         pieces = [(np.array([number]), result) for number, result in stored.items()]
         lost = np.setdiff1d(np.flatnonzero(np.isposinf(state.face_maxima)), list(stored))
         if len(lost):
-            chunk = state.chunk(lost, trains=False)
-            pieces.append((lost, ChunkResult.not_finite(state.loss, chunk, FACE).without_points()))
+            pieces.append((lost, without_faces(state, lost)))
         alone = self.folder is None and self.executor is None
         done = [*stored, *lost.tolist()]
         parts = cut(state.order(), self.batch, alone=alone, executor=self.executor, done=done)
-        for which, result in self._finished(state, parts, trains):
+        name = dimension_name(state.dim) if state.dim else "minima"
+        for which, result in self.finished(
+            Job(state, partial(self._chunk, state, trains), trains, name), parts
+        ):
             state.add_results(which, result)
             self._store(state, which, result)
             pieces.append((which, result.without_points()))
@@ -126,49 +147,53 @@ class Scheduler:
             self.folder.put(record_name(state.dim), number, to_record(one, vertices))
         self._checkpoint(self.folder, state, which).clear()
 
-    def _chunk(self, state: ConstructionState, which: Ints, trains: bool) -> Chunk:
+    def _chunk(self, state: ConstructionState, trains: bool, which: Ints) -> Chunk:
         chunk = state.chunk(which, trains=trains)
         if self.folder is None:
             return chunk
-        checkpoint = self._checkpoint(self.folder, state, which)
-        return replace(chunk, problem=replace(chunk.problem, checkpoint=checkpoint))
+        return chunk.saved_as(self._checkpoint(self.folder, state, which))
 
     @staticmethod
     def _checkpoint(folder: RunFolder, state: ConstructionState, which: Ints) -> Checkpoint:
         return folder.checkpoint(f"{record_name(state.dim)}: {which.tolist()}")
 
-    def _steps(self, state: ConstructionState, which: Ints) -> int:
-        chunk = state.chunk(which, trains=True)
-        return self.optimizer.step_count(state.loss, chunk.control_points, chunk.problem)
-
-    def _finished(
-        self, state: ConstructionState, parts: list[Ints], trains: bool
-    ) -> Iterator[tuple[Ints, ChunkResult]]:
+    def finished(self, job: Job, parts: list[Ints]) -> Iterator[tuple[Ints, ChunkResult]]:
         """Chunks as they end, in any order."""
         if not parts:
             return
-        name = dimension_name(state.dim) if state.dim else "minima"
-        steps = self._steps(state, parts[0]) if trains else 0
-        points = sum(map(len, parts)) * state.lattice_size
+        state, steps = job.state, 0
+        if job.trains:
+            first = job.chunk(parts[0])
+            steps = self.optimizer.step_count(state.loss, first.control_points, first.problem)
+        title, points = job.title, sum(map(len, parts)) * state.lattice_size
+        total = steps * len(parts)
         with (
-            progress_bar(f"{name}: training", steps * len(parts), self.progress and trains) as up,
-            progress_bar(f"{name}: maxima", points, self.progress) as bar,
+            progress_bar(f"{title}: training", total, self.progress and job.trains) as up,
+            progress_bar(f"{title}: maxima", points, self.progress) as bar,
         ):
 
             def grow(count: int) -> None:
                 bar.total = max(bar.total, bar.n + count)
                 bar.update(count)
 
-            chunks = (self._chunk(state, which, trains) for which in parts)
+            chunks = map(job.chunk, parts)
             if self.executor is None:
                 for which, chunk in zip(parts, chunks, strict=True):
                     yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
+                    (up if job.trains else bar).set_postfix_str(job.tells())
                 return
             calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
             for row, result in by_workers(self.executor, finish, calls):
                 up.update(steps)
                 bar.update(len(parts[row]) * state.lattice_size)
                 yield parts[row], result
+                (up if job.trains else bar).set_postfix_str(job.tells())
+
+
+def without_faces(state: ConstructionState, which: Ints) -> ChunkResult:
+    """Results of simplices (m,) with a face that has no finite loss."""
+    chunk = state.chunk(which, trains=False)
+    return ChunkResult.not_finite(state.loss, chunk, FACE).without_points()
 
 
 def _moved_points(record: Record, like: Tensor, folder: RunFolder) -> Tensor:

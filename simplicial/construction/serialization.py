@@ -20,9 +20,9 @@ NORMS = "gradient-norms.json"  # of those at the vertices, in a run folder
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 
 
-def record_name(r: int) -> str:
-    """Name of the records of r-simplices in a run folder."""
-    return f"simplices-{r}"
+def record_name(r: int, rung: int | None = None) -> str:
+    """Name of the records of r-simplices in a run folder; in an anytime build one for each rung."""
+    return f"simplices-{r}" if rung is None else f"simplices-{r}-rung-{rung}"
 
 
 def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:

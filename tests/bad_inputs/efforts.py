@@ -1,7 +1,14 @@
-"""Bad inputs of efforts, gradient counts and convergences, for the table of `simplicial`."""
+"""Bad inputs of efforts, gradient counts, limits and convergences, for `simplicial`'s table."""
 
 from reduction import OptionError
-from simplicial import Algorithm1, NudgedElastic, Optimizer, Recipe, StochasticMinimax
+from simplicial import (
+    Algorithm1,
+    NudgedElastic,
+    Optimizer,
+    Recipe,
+    StochasticMinimax,
+    build_complex,
+)
 from tests.bad_inputs.convergences import CONVERGENCES
 from tests.bad_inputs.convergences import HANDED as OF_CONVERGENCES
 from tests.bad_inputs.table import INF, INSTEAD, NAN, Row
@@ -13,8 +20,24 @@ PREPARED: tuple[Optimizer, ...] = (
 )
 NO_SHARE = (0, -1, INF, NAN, 1e308, "1", None, True)
 
+NO_LIMIT = (-1, INF, NAN, "1", True, [1])
+
 EFFORTS = (
     *CONVERGENCES,
+    *(
+        Row(
+            "build_complex",
+            lambda g, v, name=name: build_complex(g.minima, 1, progress=False, **{name: v}),
+            OptionError,
+            f"{name} must be",
+            bad,
+        )
+        for name, bad in {
+            "tolerance_of_bars": NO_LIMIT,
+            "max_seconds": NO_LIMIT,
+            "max_gradients": (*NO_LIMIT, 0.5),
+        }.items()
+    ),
     *(
         Row(
             f"{type(optimizer).__name__}.with_effort",

@@ -1,0 +1,176 @@
+"""Anytime builds: training goes where it can still change a bar, and may end at any time.
+
+A higher simplex needs final faces, so dimensions are built one after another. In each, every
+simplex is measured first as it starts, with a harmonic filling: from then on it has a value that
+some map attains, and the barcode a finite error. Then it is trained at growing efforts, each anew
+from its start, as long as its gap is above a tolerance; the lowest result stays. The gap is its
+value over what the full build's can be no lower than (the highest face; of a face at full effort
+its value, of another what it can be no lower than). In the top dimension a simplex only ends bars:
+the level at which its boundary bounds without it counts in place of its value, if that is lower
+(`reduction.barcodes.bounds`). Of D dimensions, r-simplices may keep a gap of r/D of the tolerance
+of bars; so by the stability theorem, applied as in that file, the barcode is no farther than the
+tolerance from one of simplices between these bounds. Choices at an effort depend on the values at
+its beginning alone: neither on chunks nor on their order.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from simplicial.construction.executors import cut
+from simplicial.construction.measured_dimension import Floats, Ints, MeasuredDimension
+from simplicial.construction.scheduler import Job, Scheduler
+from simplicial.construction.state import ConstructionState
+from simplicial.display import dimension_name
+from simplicial.options import Limits
+from simplicial.spent import Ended, Spent
+
+EFFORTS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the full build's, one after another
+
+
+class Rung(NamedTuple):
+    """Training at an effort: by a scheduler, at its cost in gradients of a simplex."""
+
+    effort: float
+    scheduler: Scheduler
+    cost: int
+
+
+class Share(NamedTuple):
+    """What a dimension may spend, at most: gradients, and the time at which it ends."""
+
+    gradients: float
+    until: float
+
+
+class Found(NamedTuple):
+    """The state in which all dimensions are finished, and what was spent."""
+
+    state: ConstructionState
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnytimeBuilder:
+    """Builds a complex within limits.
+
+    scheduler  with the prepared optimizer of the full build
+    Raises OptionError of an optimizer that has no efforts, before anything is measured.
+    """
+
+    scheduler: Scheduler
+    limits: Limits
+
+    def run(self, state: ConstructionState, max_dim: int, began: float) -> Found:
+        """All dimensions. Raises as `Scheduler.run` does.
+
+        began  `time.monotonic()` at the beginning of the build
+        """
+        rungs = [self.rungs(state, r) for r in range(1, max_dim + 1)]
+        whole = [
+            steps[-1].cost * len(simplices.vertices)
+            for steps, simplices in zip(rungs, state.layout.simplices[1:], strict=True)
+        ]
+        left, until = self.limits.max_gradients, np.inf
+        if self.limits.max_seconds is not None:
+            until = began + self.limits.max_seconds
+        known, gradients, efforts, ends = state.values[0], [], [], list[Ended]()
+        for r, steps in enumerate(rungs, start=1):
+            own, rest, now = whole[r - 1], max(1, sum(whole[r - 1 :])), time.monotonic()
+            share = Share(
+                np.inf if left is None else left * own // rest,
+                until if until == np.inf else now + max(0.0, until - now) * own / rest,
+            )
+            dimension = self.begin(state, known, max_dim)
+            for _ in self.work(dimension, steps, share):
+                pass
+            state = state.finish_dimension(dimension.result())
+            known = dimension.known()
+            gradients.append(dimension.gradients)
+            efforts.append(dimension.efforts)
+            ends.append(dimension.ended)
+            left = None if left is None else left - dimension.gradients
+        ended: Ended = "gradients" if "gradients" in ends else "tolerance"
+        if "seconds" in ends:
+            ended = "seconds"
+        tolerance = self.limits.tolerance_of_bars
+        return Found(state, Spent(tuple(gradients), tuple(efforts), ended, tolerance))
+
+    def rungs(self, state: ConstructionState, r: int) -> list[Rung]:
+        """The efforts at r-simplices, but those that come to the same as the next one."""
+        optimizer, trained = self.scheduler.optimizer, state.layout.rows(r)
+        passes = optimizer.mini_batch_count(state.loss)
+        is_free = trained.stop > trained.start
+        found: list[Rung] = []
+        for effort in EFFORTS[::-1]:
+            some = optimizer if effort == 1 else optimizer.with_effort(effort)
+            if found and some == found[0].scheduler.optimizer:
+                continue
+            cost = some.gradient_count(r, passes) if is_free else 0
+            found.insert(0, Rung(effort, replace(self.scheduler, optimizer=some), cost))
+        return found
+
+    def begin(self, state: ConstructionState, known: Floats, max_dim: int) -> MeasuredDimension:
+        """The next dimension of a state, of which nothing is measured.
+
+        known  of all facets, what the full build's values are no lower than
+        """
+        tolerance = self.limits.tolerance_of_bars * state.dim / max_dim
+        folder = self.scheduler.folder
+        return MeasuredDimension(state, known, tolerance, folder, ends_bars=state.dim == max_dim)
+
+    def work(
+        self, dimension: MeasuredDimension, rungs: list[Rung], share: Share
+    ) -> Iterator[MeasuredDimension]:
+        """Measure a dimension, then train it rung by rung: it, after every chunk."""
+        job = dimension.job(dimension_name(dimension.state.dim))
+        yield from self._chunks(dimension, self.scheduler, job, None)
+        dimension.end_rung()
+        for number, (effort, scheduler, cost) in enumerate(rungs, start=1):
+            wanted = dimension.wanted() if cost else np.empty(0, np.int64)
+            if not len(wanted):
+                continue
+            left = (share.gradients - dimension.gradients) // cost
+            affordable = wanted[: int(min(len(wanted), left))]
+            if time.monotonic() >= share.until:
+                dimension.ended = "seconds"
+                return
+            if len(affordable):
+                title = f"{dimension_name(dimension.state.dim)}: effort {effort:g}"
+                dimension.begin_rung(number, effort, cost, affordable)
+                yield from self._chunks(dimension, scheduler, dimension.job(title), share.until)
+                dimension.end_rung()
+            if dimension.ended == "seconds":
+                return
+            if len(affordable) < len(wanted):
+                dimension.ended = "gradients"
+                return
+
+    def _chunks(
+        self,
+        dimension: MeasuredDimension,
+        scheduler: Scheduler,
+        job: Job,
+        until: float | None,
+    ) -> Iterator[MeasuredDimension]:
+        """The dimension after each chunk of a rung, until it is time."""
+        stored = dimension.take_stored()
+        if stored:
+            yield dimension
+        parts = self._cut(dimension.order, stored)
+        chunks = scheduler.finished(job, parts)
+        for done, (which, result) in enumerate(chunks, start=1):
+            dimension.take(which, result, store=True)
+            yield dimension
+            if until is not None and time.monotonic() >= until and done < len(parts):
+                dimension.ended = "seconds"
+                break
+
+    def _cut(self, order: Ints, done: list[int]) -> list[Ints]:
+        scheduler = self.scheduler
+        alone = scheduler.folder is None and scheduler.executor is None
+        alone = alone and self.limits.max_seconds is None
+        return cut(order, scheduler.batch, alone=alone, executor=scheduler.executor, done=done)

@@ -1,0 +1,293 @@
+"""Anytime builds: work where it can still change a bar, within limits, and what is said of it."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reduction import DataError, OptionError
+from simplicial import (
+    Algorithm1,
+    Edgewise,
+    LossComplex,
+    LossWarning,
+    Minima,
+    NotFiniteError,
+    NudgedElastic,
+    Optimizer,
+    Recipe,
+    RunError,
+    SimplexMap,
+    StochasticMinimax,
+    build_complex,
+)
+from simplicial.loss import Loss
+from simplicial.optimizers.base import OptimisationProblem
+
+pytestmark = pytest.mark.filterwarnings("ignore::simplicial.LossWarning")  # steps too long
+POINTS = np.random.default_rng(71).uniform(-2, 2, (5, 3))
+HILLS = torch.as_tensor(POINTS[[[0, 1, 2], [0, 3, 4], [1, 2, 4]]].mean(axis=1))
+DESCENT = Algorithm1(recipe=Recipe(epochs=16, learning_rate=0.02, weight_decay=0.0))
+MINIMAX = StochasticMinimax(segments=4, epochs=64)
+
+
+def loss(x: Tensor) -> Tensor:
+    """Wells of different depths at the points, with ridges between them, and hills in triangles."""
+    apart = (x[:, None] - torch.as_tensor(POINTS).to(x)).square().sum(dim=2)
+    depths = torch.linspace(1, 2, len(POINTS)).to(x)
+    away = (x[:, None] - HILLS.to(x)).square().sum(dim=2)
+    hills = 2 * (-2 * away).exp().sum(dim=1)
+    return hills - (depths * (-apart).exp()).sum(dim=1) + 0.1 * torch.sin(3 * x).prod(dim=1)
+
+
+class Counted:
+    """The loss, which counts the points at which its gradient is asked for by autograd."""
+
+    def __init__(self) -> None:
+        self.points = 0
+
+    def __call__(self, theta: Tensor) -> Tensor:
+        self.points += len(theta) if theta.requires_grad else 0
+        return loss(theta)
+
+
+class Unaware(Optimizer):
+    """A user's optimizer, which knows of no effort."""
+
+    @property
+    def simplex_map(self) -> SimplexMap:
+        return Edgewise(2)
+
+    def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
+        return 0
+
+    def optimise(
+        self,
+        loss: Loss,
+        control_points: Tensor,
+        problem: OptimisationProblem,
+        on_step: Callable[[], object],
+    ) -> None:
+        """Leave all as it is."""
+
+
+def built(**options: Any) -> LossComplex:
+    options = {"optimizer": DESCENT, "resolution": 6, "progress": False} | options
+    minima = Minima(options.pop("points", POINTS), options.pop("loss", loss))
+    return build_complex(minima, options.pop("max_dim", 2), **options)
+
+
+def assert_same_bits(one: LossComplex, other: LossComplex) -> None:
+    assert torch.equal(one.control_points, other.control_points)
+    for a, b in zip(one.maxima, other.maxima, strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert one.spent is not None
+    assert other.spent is not None
+    assert one.spent.gradients == other.spent.gradients
+    for a, b in zip(one.spent.efforts, other.spent.efforts, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", [DESCENT, MINIMAX, NudgedElastic(segments=4, steps=16)])
+def test_an_edge_of_full_effort_is_the_full_builds_or_lower(optimizer: Optimizer) -> None:
+    full, some = built(optimizer=optimizer), built(optimizer=optimizer, tolerance_of_bars=0.0)
+    assert some.spent is not None
+    assert full.spent is None
+    efforts = some.spent.efforts[0]
+    assert set(efforts.tolist()) <= {0.0, 0.125, 0.25, 0.5, 1.0}
+    whole = efforts == 1
+    assert whole.any()
+    assert (some.maxima[1][whole] <= full.maxima[1][whole]).all()
+    same = np.flatnonzero(whole & (some.maxima[1] == full.maxima[1]))
+    assert same.size
+    for rank in same.tolist():
+        rows = torch.as_tensor(full.simplices[1].controls[rank])
+        assert torch.equal(full.control_points[rows], some.control_points[rows])
+    assert some.spent.ended == "tolerance"
+
+
+def test_nothing_is_trained_within_a_tolerance_that_starts_have_already() -> None:
+    start = built(max_gradients=0)
+    assert start.spent is not None
+    assert (start.spent.gradients, start.spent.ended) == ((0, 0), "gradients")
+    top = max(float(values.max()) for values in start.maxima)
+    wide = built(tolerance_of_bars=3 * (top - float(start.maxima[0].min())))
+    assert wide.spent is not None
+    assert (wide.spent.gradients, wide.spent.ended) == ((0, 0), "tolerance")
+    assert not any(efforts.any() for efforts in wide.spent.efforts)
+    for a, b in zip(start.maxima, wide.maxima, strict=True):
+        assert a.tobytes() == b.tobytes()
+    for r in range(2):
+        assert 0 < start.barcode().error(r) < np.inf
+
+
+def test_a_triangle_whose_boundary_bounds_below_it_is_not_trained() -> None:
+    some = built(tolerance_of_bars=0.0, points=np.random.default_rng(3).normal(size=(6, 3)))
+    assert some.spent is not None
+    edges, triangles = some.spent.efforts
+    assert edges.any()
+    assert not triangles.all()
+    faces = np.array([some.maxima[1][list(row)].max() for row in _sides(some)])
+    assert (some.maxima[2][triangles == 0] >= faces[triangles == 0]).all()
+    assert (some.maxima[2][triangles == 0] > faces[triangles == 0]).any()
+
+
+def _sides(of: LossComplex) -> list[list[int]]:
+    ranks = {tuple(edge): i for i, edge in enumerate(of.simplices[1].vertices.tolist())}
+    return [
+        [ranks[a, b], ranks[a, c], ranks[b, c]] for a, b, c in of.simplices[2].vertices.tolist()
+    ]
+
+
+@pytest.mark.parametrize("limit", [0, 20, 100, 400, 1000])
+def test_gradients_are_those_that_were_taken_and_no_more_than_asked_for(limit: int) -> None:
+    counted = Counted()
+    some = built(max_gradients=limit, tolerance=None, loss=counted)  # lattices take no gradients
+    assert some.spent is not None
+    assert counted.points == sum(some.spent.gradients) <= limit
+    assert all((gradients > 0) == (limit > 0) for gradients in some.spent.gradients)
+    assert some.spent.ended == ("gradients" if limit < 1000 else "tolerance")
+
+
+@pytest.mark.parametrize("options", [{"max_gradients": 400}, {"tolerance_of_bars": 0.3}])
+def test_bits_do_not_depend_on_batches_nor_on_workers(options: dict[str, Any]) -> None:
+    one = built(**options)
+    assert_same_bits(one, built(batch=1, **options))
+    assert_same_bits(one, built(batch=3, **options))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        assert_same_bits(one, built(executor=executor, batch=4, **options))
+
+
+class Stops:
+    """The loss, which breaks at its call with this number."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+
+    def __call__(self, theta: Tensor) -> Tensor:
+        self.calls -= 1
+        if not self.calls:
+            raise KeyboardInterrupt
+        return loss(theta)
+
+
+@pytest.mark.parametrize("calls", [60, 300, 900])
+def test_a_run_that_was_stopped_goes_on_with_the_same_bits(calls: int, tmp_path: Path) -> None:
+    whole = built(max_gradients=700, batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        built(loss=Stops(calls), max_gradients=700, batch=2, store=tmp_path)
+    assert_same_bits(whole, built(max_gradients=700, store=tmp_path))
+    stored = sorted(tmp_path.glob("simplices-*/*.json"))
+    times = [path.stat().st_mtime_ns for path in stored]
+    assert_same_bits(whole, built(max_gradients=700, store=tmp_path))
+    assert [path.stat().st_mtime_ns for path in stored] == times
+    assert len(stored) > 20
+
+
+def test_a_folder_goes_on_with_more_gradients_and_takes_no_simplex_on_other_faces(
+    tmp_path: Path,
+) -> None:
+    built(max_gradients=300, store=tmp_path)
+    assert_same_bits(built(max_gradients=900, store=tmp_path), built(max_gradients=900))
+    assert_same_bits(built(max_gradients=300, store=tmp_path), built(max_gradients=300))
+    with pytest.raises(RunError, match="efforts = "):
+        built(store=tmp_path)
+
+
+def test_a_build_without_seconds_has_a_barcode_with_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    none = built(max_seconds=0)
+    assert none.spent is not None
+    assert (none.spent.gradients, none.spent.ended) == ((0, 0), "seconds")
+    assert all(0 < none.barcode().error(r) < np.inf for r in range(2))
+    moments = iter(np.arange(1000.0))
+    clock = SimpleNamespace(monotonic=lambda: next(moments))
+    for module in ("simplicial.build", "simplicial.construction.anytime"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    some = built(max_seconds=20, batch=1)
+    assert some.spent is not None
+    assert some.spent.ended == "seconds"
+    assert 0 < np.count_nonzero(some.spent.efforts[0]) < 10
+    assert some.spent.efforts[1].any()
+
+
+def hole(x: Tensor) -> Tensor:
+    """NaN near the straight line between the first two points, off their ends."""
+    middle = torch.as_tensor(POINTS[0] + POINTS[1]) / 2
+    return loss(x) * torch.where((x - middle).norm(dim=1) < 0.9, torch.nan, 1.0)
+
+
+def nowhere(x: Tensor) -> Tensor:
+    """Finite at the points alone."""
+    apart = (x[:, None] - torch.as_tensor(POINTS).to(x)).norm(dim=2).min(dim=1).values
+    return loss(x) + torch.where(apart < 1e-9, 0.0, torch.nan)
+
+
+def test_simplices_without_a_finite_loss_are_missing() -> None:
+    with pytest.warns(LossWarning, match="have no finite loss and are missing"):
+        some = built(loss=hole, tolerance_of_bars=0.0)
+    assert (0, 1) in set(map(tuple, some.missing[1].tolist()))
+    assert some.spent is not None
+    gone = [(0 in row) and (1 in row) for row in some.simplices[2].vertices.tolist()]
+    assert not some.spent.efforts[1][gone].any()
+    assert np.isinf(some.barcode().error(1))
+    with pytest.raises(NotFiniteError, match="edges need a finite loss"):
+        built(loss=nowhere, max_dim=1, tolerance_of_bars=0.0)
+
+
+def test_certificates_and_saddles_are_those_of_an_anytime_complex() -> None:
+    points = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.2]], dtype=torch.float64)
+
+    def wells(x: Tensor) -> Tensor:
+        return -(-(x[:, None] - points.to(x)).square().sum(dim=2) * 3).exp().sum(dim=1)
+
+    some = built(
+        loss=wells, points=points, certify=True, saddles=True, tolerance_of_bars=1e-3,
+        optimizer=NudgedElastic(segments=4, steps=40), max_dim=1,
+    )  # fmt: skip
+    assert len(some.minima) > 3
+    assert some.barcode().ends(0) is not None
+
+
+def test_what_cannot_be_anytime_is_refused_before_the_loss_is_evaluated() -> None:
+    with pytest.raises(OptionError, match="faces move with those above them: take sides='fixed'"):
+        built(optimizer=Algorithm1(sides="trainable"), max_gradients=5)
+    with pytest.raises(OptionError, match="Unaware has no gradient_count"):
+        built(optimizer=Unaware(), max_gradients=5)
+    built(optimizer=Unaware())
+
+
+def test_spent_is_kept_in_files(tmp_path: Path) -> None:
+    some = built(max_gradients=300)
+    some.save(tmp_path / "complex.npz")
+    loaded = LossComplex.load(tmp_path / "complex.npz", loss)
+    assert_same_bits(some, loaded)
+    assert loaded.spent is not None
+    assert str(loaded.spent) == str(some.spent)
+    assert "training gradients" in str(some.spent)
+    assert "since its gradients were spent" in str(some.spent)
+    with np.load(tmp_path / "complex.npz") as archive:
+        arrays: dict[str, Any] = dict(archive)
+    for name, wrong in {
+        "ended": "noon",
+        "gradients": np.array([1]),
+        "efforts_1": np.full(10, 2.0),
+    }.items():
+        changed: dict[str, Any] = arrays | {name: np.asarray(wrong)}
+        np.savez(tmp_path / "wrong.npz", **changed)
+        with pytest.raises(DataError, match="is no loss complex of version 4"):
+            LossComplex.load(tmp_path / "wrong.npz", loss)
+    del arrays["ended"]
+    np.savez(tmp_path / "wrong.npz", **arrays)
+    with pytest.raises(DataError, match="is no loss complex of version 4"):
+        LossComplex.load(tmp_path / "wrong.npz", loss)
+    built().save(tmp_path / "full.npz")
+    assert LossComplex.load(tmp_path / "full.npz", loss).spent is None
