@@ -25,8 +25,8 @@ from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
 from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
 from simplicial.minima import Minima
+from simplicial.optimizers.spent import Spent
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
-from simplicial.spent import Spent
 
 Floats = NDArray[np.float64]
 

@@ -30,8 +30,8 @@ from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate
 from simplicial.maxima.maxima import Interior, Maxima
 from simplicial.minima import Minima
+from simplicial.optimizers.spent import Spent
 from simplicial.options import usable_device
-from simplicial.spent import Spent
 
 FORMAT = "loss-barcodes loss complex"
 VERSION = 4

@@ -25,8 +25,8 @@ from simplicial.construction.measured_dimension import Floats, Ints, MeasuredDim
 from simplicial.construction.scheduler import Job, Scheduler
 from simplicial.construction.state import ConstructionState
 from simplicial.display import dimension_name
+from simplicial.optimizers.spent import Ended, Spent
 from simplicial.options import Limits
-from simplicial.spent import Ended, Spent
 
 EFFORTS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the full build's, one after another
 

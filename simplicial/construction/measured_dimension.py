@@ -19,10 +19,10 @@ from simplicial.construction.state import ConstructionState
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.maxima import maximum_over_facets
 from simplicial.optimizers.fillings import harmonic
+from simplicial.optimizers.spent import Ended
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
-from simplicial.spent import Ended
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
