@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
+from simplicial.construction.anytime import EFFORTS
+from simplicial.construction.measured_dimension import FACES
 from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
@@ -255,12 +257,27 @@ def _values(
 def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
     """Values of the records of r-simplices, at most m of them, by number."""
     values = records.values(record_name(r), "complex" if r else "minima")
+    values = values or (_lowest(records, r) if r else {})
     if values and max(values) >= m:
         raise DataError(
             f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "
             f"number {max(values)}: choose another folder"
         )
     return values
+
+
+def _lowest(records: Records, r: int) -> dict[int, Mapping[str, Any]]:
+    """Those of an anytime build: of each simplex the lowest, on the faces that it has now."""
+    found = dict(records.values(record_name(r, 0), "complex"))
+    for rung in range(1, len(EFFORTS) + 1):
+        for number, values in records.values(record_name(r, rung), "complex").items():
+            best = found.get(number)
+            if best is None or values[FACES] != best[FACES] or values["failed"]:
+                continue
+            lower = [-math.inf if v["largest"] is None else v["largest"] for v in (values, best)]
+            if best["failed"] or lower[0] <= lower[1]:
+                found[number] = values
+    return found
 
 
 def _dimensions(
@@ -272,7 +289,7 @@ def _dimensions(
         begun = math.inf
     before = max(records.times(TOGETHER), default=0.0)  # trained before anything is measured
     for r in range((max_dim or 0) + 1):
-        times = records.times(record_name(r))
+        times = records.times(record_name(r)) or records.times(record_name(r, 0))
         since = [time for time in times if time >= begun]
         seconds_each = (since[-1] - max(begun, before)) / len(since) if since else None
         yield DimensionStatus(

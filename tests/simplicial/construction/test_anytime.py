@@ -30,6 +30,7 @@ from simplicial import (
 )
 from simplicial.loss import Loss
 from simplicial.optimizers.base import OptimisationProblem
+from simplicial.reports.status import RunStatus
 
 pytestmark = pytest.mark.filterwarnings("ignore::simplicial.LossWarning")  # steps too long
 POINTS = np.random.default_rng(71).uniform(-2, 2, (5, 3))
@@ -197,6 +198,8 @@ def test_a_folder_goes_on_with_more_gradients_and_takes_no_simplex_on_other_face
     built(max_gradients=300, store=tmp_path)
     assert_same_bits(built(max_gradients=900, store=tmp_path), built(max_gradients=900))
     assert_same_bits(built(max_gradients=300, store=tmp_path), built(max_gradients=300))
+    status = RunStatus.read(tmp_path)
+    assert [(d.done, d.total) for d in status.dimensions[1:]] == [(10, 10), (10, 10)]
     with pytest.raises(RunError, match="efforts = "):
         built(store=tmp_path)
 
@@ -263,6 +266,12 @@ def test_what_cannot_be_anytime_is_refused_before_the_loss_is_evaluated() -> Non
     with pytest.raises(OptionError, match="Unaware has no gradient_count"):
         built(optimizer=Unaware(), max_gradients=5)
     built(optimizer=Unaware())
+
+
+def test_the_status_of_a_run_has_the_values_of_its_lowest_simplices(tmp_path: Path) -> None:
+    some = built(max_gradients=400, store=tmp_path)
+    for own, seen in zip(some.maxima, RunStatus.read(tmp_path).values, strict=True):
+        np.testing.assert_allclose(seen, own, atol=1e-6)
 
 
 def test_spent_is_kept_in_files(tmp_path: Path) -> None:
