@@ -16,6 +16,29 @@ folder_field = click.option(
 )
 
 
+def _limits() -> tuple[Callable[[Command], Command], ...]:
+    """Options of anytime builds."""
+    return (
+        click.option(
+            "--tolerance-of-bars",
+            type=float,
+            help="Train only where that can still change a bar by more than this, in units of the"
+            " loss: an anytime build, at growing efforts.",
+        ),
+        click.option(
+            "--max-gradients",
+            type=int,
+            help="Training gradients at most, of mini-batches, of edges, triangles, ...: likewise.",
+        ),
+        click.option(
+            "--max-seconds",
+            type=float,
+            help="Seconds for edges, triangles, ..., looked at between chunks; results then depend"
+            " on the machine: likewise.",
+        ),
+    )
+
+
 def shared_options(command: Command) -> Command:
     """Options of `run` and `analytic` alike."""
     for option in (
@@ -57,6 +80,7 @@ def shared_options(command: Command) -> Command:
             is_flag=True,
             help="Maxima by Algorithm 2 as printed: the lattice only, so without --tolerance.",
         ),
+        *_limits(),
         click.option("--quiet", is_flag=True, help="No progress bars."),
     ):
         command = option(command)

@@ -65,7 +65,9 @@ def refinement(loss_complex: LossComplex) -> dict[str, Any]:
 
 
 def echo_refinement(loss_complex: LossComplex) -> None:
-    """Print the number of simplices whose refined maxima the budget ended, if there are any."""
+    """Print what an anytime build spent, and how many refined maxima the budget ended, if any."""
+    if loss_complex.spent is not None:
+        click.echo(f"\n{loss_complex.spent}")
     found = refinement(loss_complex)
     if found["exhausted"]:
         click.echo(
@@ -100,6 +102,10 @@ def write(
             "face: bars that only they could end have no end, as with these simplices at +inf"
         )
     written = written | {"missing": missing, "refinement": refinement(loss_complex)}
+    if (spent := loss_complex.spent) is not None:
+        efforts = [each.tolist() for each in spent.efforts]
+        gradients = list(spent.gradients)
+        written["spent"] = {"gradients": gradients, "efforts": efforts, "ended": spent.ended}
     names = write_report(
         folder,
         loss_complex,

@@ -27,7 +27,7 @@ from simplicial import (
 )
 from simplicial.build import check_build, control_points_bytes
 from simplicial.efforts import checked_efforts, gradient_counts
-from simplicial.options import BuildOptions
+from simplicial.options import BuildOptions, Limits
 from simplicial.reports.result_folder import check_folder
 
 GIGABYTE = 10**9
@@ -35,6 +35,7 @@ SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take late
 DIGITS = 3  # binary, of the memory for batches: a program does not always take the same
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 MODEL, MINIMA = "mlp", 6  # defaults of `run`
+LIMITS = ("tolerance_of_bars", "max_gradients", "max_seconds")  # of `build_complex`
 BEFORE = {"objective": "plain", "polish": False, "polish_tolerance": None}
 """Settings that older run folders do not name, as these were made."""
 
@@ -69,6 +70,9 @@ class ComplexSettings:
     field: int
     seed: int
     quiet: bool
+    tolerance_of_bars: float | None = None
+    max_gradients: int | None = None
+    max_seconds: float | None = None
 
     @property
     def maximum_tolerance(self) -> float | None:
@@ -100,6 +104,9 @@ class ComplexSettings:
     def check_complex(self) -> None:
         """Refuse a field that is none, and options that the optimizer would ignore."""
         prime(self.field)
+        limits = Limits.given(*(getattr(self, name) for name in LIMITS))
+        if limits is not None and self.sides == "trainable":
+            raise OptionError("anytime builds have fixed sides, got trainable: leave --sides out")
         owned = {"algorithm1": ("sides", *self.only_algorithm1), "elastic": ("steps",)}
         shared = {"minimax": ("epochs",)}.get(self.optimizer, ())
         for owner, names in owned.items():
@@ -137,7 +144,7 @@ class ComplexSettings:
             "certify": self.certify,
             "seed": self.seed,
             "progress": not self.quiet,
-        }
+        } | {name: getattr(self, name) for name in LIMITS}
 
     def _minimax(self, recipe: Recipe | None) -> StochasticMinimax:
         """The stochastic minimax by the numbers of a recipe; steps and schedule are its own."""
@@ -205,6 +212,11 @@ class NetworkSettings(ComplexSettings):
         self._check_networks()
         check_build(self.count, self.max_dim, self.build_options())
         self.check_complex()
+        if self.effort is not None and any(getattr(self, n) is not None for n in LIMITS):
+            raise OptionError(
+                "--effort builds whole complexes, got it with a limit of an anytime build: leave "
+                "one of them out"
+            )
         self._check_efforts()
         for name in ("threads", "workers", "batch"):
             if getattr(self, name) is not None:
@@ -225,17 +237,8 @@ class NetworkSettings(ComplexSettings):
     @property
     def lasting(self) -> dict[str, Any]:
         """Settings that a run which is taken up again must have in common with itself."""
-        passing = {
-            "data_dir",
-            "download",
-            "stream",
-            "memory",
-            "threads",
-            "workers",
-            "batch",
-            "quiet",
-            "out",
-        }
+        passing = {"data_dir", "download", "stream", "memory", "threads", "workers", "batch"}
+        passing |= {"quiet", "out", *LIMITS}
         passing |= {"field", "certify", "effort"}  # of the barcode, and beside it
         kept = {k: v for k, v in self.as_record().items() if k not in passing}
         digests = [digest(path.read_bytes()) for path in self.checkpoints]
