@@ -17,6 +17,9 @@ from simplicial import (
     build_complex,
     find_minima,
 )
+from simplicial.construction.anytime import AnytimeBuilder, Share
+from simplicial.construction.scheduler import Scheduler
+from simplicial.construction.state import ConstructionState
 from simplicial.landscapes import (
     Landscape,
     double_well,
@@ -25,8 +28,10 @@ from simplicial.landscapes import (
     simplex_wells,
     six_hump_camel,
 )
+from simplicial.maps.control_points import lay_out
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.recipe import EXACT
+from simplicial.options import BuildOptions, Limits
 
 FUNCTIONS: dict[str, tuple[Callable[[], Landscape], int]] = {
     "himmelblau": (himmelblau, 2),
@@ -71,6 +76,33 @@ def test_exact_barcodes_are_within_the_error_at_every_moment(name: str, steps: l
             Minima(points, landscape), max_dim, optimizer=optimizer, tolerance=1e-5, progress=False
         )
         assert_exact_is_within_the_error(built, landscape)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.filterwarnings("ignore::simplicial.LossWarning")
+def test_exact_barcodes_are_within_the_error_of_a_run_after_every_chunk(name: str) -> None:
+    make, max_dim = FUNCTIONS[name]
+    landscape = make()
+    minima = Minima(find_minima(landscape, seed=0).points, landscape)
+    optimizer = NudgedElastic(segments=6, steps=16)
+    layout = lay_out(len(minima), max_dim, optimizer.simplex_map)
+    options = BuildOptions(resolution=8, tolerance=1e-5, seed=0)
+    state = ConstructionState.of_vertices(minima, layout, options, gradients=True)
+    scheduler = Scheduler(optimizer, None, None, 1, progress=False)
+    builder, moments, known = AnytimeBuilder(scheduler, Limits()), 0, state.values[0]
+    for r in range(1, max_dim + 1):
+        dimension, error = builder.begin(state, known, max_dim), math.inf
+        for _ in builder.work(dimension, builder.rungs(state, r), Share(math.inf, math.inf)):
+            if np.isinf(dimension.values).any():  # not all are measured yet
+                continue
+            now = state.finish_dimension(dimension.result())
+            parts = now.layout.simplices[: r + 1], now.control_points.clone(), now.interiors
+            built = LossComplex(minima, optimizer.simplex_map, 8, *parts)
+            assert_exact_is_within_the_error(built, landscape)
+            assert built.barcode().error(r - 1) <= error + 1e-12
+            error, moments = built.barcode().error(r - 1), moments + 1
+        state, known = state.finish_dimension(dimension.result()), dimension.known()
+    assert moments >= max_dim
 
 
 def built_with(**options: Any) -> LossComplex:
