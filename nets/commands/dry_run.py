@@ -174,6 +174,11 @@ def plan(
         bounds.append(f"polishing: up to {most} gradients of each minimum, which are not counted")
     if settings.optimizer == "elastic":
         bounds.append("gradients: of all steps; fillings that are compared take more of both")
+    if settings.limits is not None:
+        bounds.append(
+            "anytime: the counts are those of a full build, within the limits it takes up to 15/8 "
+            "of the steps of edges and higher simplices, and measures each up to five times"
+        )
     if settings.effort is not None:
         shares = ", ".join(f"{effort:g}" for effort in settings.effort)
         bounds.append(f"efforts {shares}: all complexes together, each as large as the run's own")

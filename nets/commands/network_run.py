@@ -16,7 +16,7 @@ from nets.commands.dry_run import plan
 from nets.commands.processes import workers
 from nets.commands.result import echo_refinement, record, write
 from nets.commands.run_data import Part, RunData
-from nets.commands.settings import BEFORE, NetworkSettings
+from nets.commands.settings import BEFORE, LIMITS, NetworkSettings
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.rng import seeded
 from nets.loss import NetworkLoss
@@ -213,7 +213,8 @@ def _convergence(
     """W_inf at the efforts that the settings name, of which the run's own is stored already."""
     if settings.effort is None:
         return None
-    options = {name: value for name, value in settings.build.items() if name != "certify"}
+    others = ("certify", *LIMITS)
+    options = {name: value for name, value in settings.build.items() if name not in others}
     options |= {"field": settings.field, **work}
     return convergence(minima, settings.max_dim, settings.effort, **options)
 

@@ -75,6 +75,11 @@ class ComplexSettings:
     max_seconds: float | None = None
 
     @property
+    def limits(self) -> Limits | None:
+        """Limits of an anytime build; None of a full one. Raises OptionError."""
+        return Limits.given(self.tolerance_of_bars, self.max_gradients, self.max_seconds)
+
+    @property
     def maximum_tolerance(self) -> float | None:
         """`tolerance` of `build_complex`. Raises OptionError where `sampled` would ignore it."""
         if not self.sampled:
@@ -104,8 +109,7 @@ class ComplexSettings:
     def check_complex(self) -> None:
         """Refuse a field that is none, and options that the optimizer would ignore."""
         prime(self.field)
-        limits = Limits.given(*(getattr(self, name) for name in LIMITS))
-        if limits is not None and self.sides == "trainable":
+        if self.limits is not None and self.sides == "trainable":
             raise OptionError("anytime builds have fixed sides, got trainable: leave --sides out")
         owned = {"algorithm1": ("sides", *self.only_algorithm1), "elastic": ("steps",)}
         shared = {"minimax": ("epochs",)}.get(self.optimizer, ())
@@ -212,10 +216,9 @@ class NetworkSettings(ComplexSettings):
         self._check_networks()
         check_build(self.count, self.max_dim, self.build_options())
         self.check_complex()
-        if self.effort is not None and any(getattr(self, n) is not None for n in LIMITS):
+        if self.effort is not None and self.limits is not None:
             raise OptionError(
-                "--effort builds whole complexes, got it with a limit of an anytime build: leave "
-                "one of them out"
+                "--effort builds whole complexes, got it with a limit: leave one of them out"
             )
         self._check_efforts()
         for name in ("threads", "workers", "batch"):

@@ -45,7 +45,7 @@ def with_partial_bounds(
         deaths = _lowest_deaths(barcode.pairs(r).births, whole.pairs(r).births, found)
         error = found.error if found.error < far else np.inf
         deaths = np.where(np.isinf(bars[:, 1]), np.inf, deaths)
-        bounds.append((deaths, float(error + slacks[r : r + 2].max())))
+        bounds.append((deaths, max(float(error), float(slacks[r : r + 2].max()))))
     return barcode.with_bounds(bounds)
 
 
