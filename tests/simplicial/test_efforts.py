@@ -15,22 +15,20 @@ from torch import Tensor
 from reduction import DataError, OptionError
 from simplicial import (
     Algorithm1,
-    Barycentric,
     Convergence,
     Minima,
     NudgedElastic,
     Optimizer,
     Recipe,
     RunError,
-    SimplexMap,
     StochasticMinimax,
     build_complex,
     convergence,
 )
 from simplicial.landscapes import himmelblau
 from simplicial.loss import Loss
-from simplicial.optimizers.base import OptimisationProblem
 from simplicial.reports.status import RunStatus
+from tests.simplicial.unaware_optimizer import UnawareOptimizer
 
 # Of a few steps some are too long, and a simplex keeps its start.
 pytestmark = pytest.mark.filterwarnings("ignore::simplicial.LossWarning")
@@ -178,30 +176,9 @@ def test_a_spoilt_file_of_a_folder_is_refused(tmp_path: Path) -> None:
         _ = RunStatus.read(tmp_path).convergence
 
 
-class Unaware(Optimizer):
-    """A user's optimizer, written before efforts were."""
-
-    @property
-    def simplex_map(self) -> SimplexMap:
-        return Barycentric()
-
-    def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
-        return 0
-
-    def optimise(
-        self,
-        loss: Loss,
-        control_points: Tensor,
-        problem: OptimisationProblem,
-        on_step: Callable[[], object],
-    ) -> None:
-        """Fail, as nothing may be trained."""
-        raise AssertionError
-
-
 def test_an_optimizer_without_efforts_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="Unaware has no with_effort: give it that method"):
-        convergence(MINIMA, 1, optimizer=Unaware(), store=tmp_path / "new", **QUIET)
+    with pytest.raises(OptionError, match="UnawareOptimizer has no with_effort: give"):
+        convergence(MINIMA, 1, optimizer=UnawareOptimizer(), store=tmp_path / "new", **QUIET)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,6 +1,5 @@
 """Anytime builds: work where it can still change a bar, within limits, and what is said of it."""
 
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +14,6 @@ from torch import Tensor
 from reduction import DataError, OptionError
 from simplicial import (
     Algorithm1,
-    Edgewise,
     LossComplex,
     LossWarning,
     Minima,
@@ -24,13 +22,11 @@ from simplicial import (
     Optimizer,
     Recipe,
     RunError,
-    SimplexMap,
     StochasticMinimax,
     build_complex,
 )
-from simplicial.loss import Loss
-from simplicial.optimizers.base import OptimisationProblem
 from simplicial.reports.status import RunStatus
+from tests.simplicial.unaware_optimizer import UnawareOptimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::simplicial.LossWarning")  # steps too long
 POINTS = np.random.default_rng(71).uniform(-2, 2, (5, 3))
@@ -57,26 +53,6 @@ class Counted:
     def __call__(self, theta: Tensor) -> Tensor:
         self.points += len(theta) if theta.requires_grad else 0
         return loss(theta)
-
-
-class Unaware(Optimizer):
-    """A user's optimizer, which knows of no effort."""
-
-    @property
-    def simplex_map(self) -> SimplexMap:
-        return Edgewise(2)
-
-    def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
-        return 0
-
-    def optimise(
-        self,
-        loss: Loss,
-        control_points: Tensor,
-        problem: OptimisationProblem,
-        on_step: Callable[[], object],
-    ) -> None:
-        """Leave all as it is."""
 
 
 def built(**options: Any) -> LossComplex:
@@ -263,9 +239,9 @@ def test_certificates_and_saddles_are_those_of_an_anytime_complex() -> None:
 def test_what_cannot_be_anytime_is_refused_before_the_loss_is_evaluated() -> None:
     with pytest.raises(OptionError, match="faces move with those above them: take sides='fixed'"):
         built(optimizer=Algorithm1(sides="trainable"), max_gradients=5)
-    with pytest.raises(OptionError, match="Unaware has no gradient_count"):
-        built(optimizer=Unaware(), max_gradients=5)
-    built(optimizer=Unaware())
+    with pytest.raises(OptionError, match="UnawareOptimizer has no gradient_count"):
+        built(optimizer=UnawareOptimizer(), max_gradients=5)
+    built(optimizer=UnawareOptimizer())
 
 
 def test_the_status_of_a_run_has_the_values_of_its_lowest_simplices(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Efforts of optimizers: multiples of their gradients, and how many these are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,10 +10,9 @@ from torch import Tensor
 from reduction import OptionError
 from simplicial import Algorithm1, Edgewise, NudgedElastic, Optimizer, Recipe, StochasticMinimax
 from simplicial.loss import DifferentiatedLoss, Loss, StochasticLoss
-from simplicial.maps.barycentric import Barycentric
-from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.optimizers.base import OptimisationProblem
+from tests.simplicial.unaware_optimizer import UnawareOptimizer
 
 POINTS = torch.tensor(
     [[0.0, 0.0, 0.0], [1.0, 0.0, 0.2], [0.0, 1.0, -0.1], [1.0, 1.0, 0.3]], dtype=torch.float64
@@ -36,26 +35,6 @@ class Counted(StochasticLoss, DifferentiatedLoss):
 
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
         yield from (self, self, self)
-
-
-class Unaware(Optimizer):
-    """A user's optimizer, written before efforts were."""
-
-    @property
-    def simplex_map(self) -> SimplexMap:
-        return Barycentric()
-
-    def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
-        return 0
-
-    def optimise(
-        self,
-        loss: Loss,
-        control_points: Tensor,
-        problem: OptimisationProblem,
-        on_step: Callable[[], object],
-    ) -> None:
-        """Leave all as it is."""
 
 
 def trained(optimizer: Optimizer, loss: Counted, r: int) -> int:
@@ -120,8 +99,8 @@ def test_an_optimizer_that_is_not_prepared_has_no_effort() -> None:
 
 
 def test_a_users_optimizer_without_efforts_says_so_once_they_are_asked_for() -> None:
-    with pytest.raises(OptionError, match="Unaware has no with_effort: give it that method"):
-        Unaware().with_effort(0.5)
-    with pytest.raises(OptionError, match="Unaware has no gradient_count: give it that method"):
-        Unaware().gradient_count(1, 1)
-    assert Unaware().mini_batch_count(Counted()) == 1
+    with pytest.raises(OptionError, match="UnawareOptimizer has no with_effort: give"):
+        UnawareOptimizer().with_effort(0.5)
+    with pytest.raises(OptionError, match="UnawareOptimizer has no gradient_count: give"):
+        UnawareOptimizer().gradient_count(1, 1)
+    assert UnawareOptimizer().mini_batch_count(Counted()) == 1
