@@ -31,8 +31,9 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
 
     A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
     dashed unless they are certified and not `Barcode.repeated`. Where it has bounds, a bar is
-    lighter from its lowest death on, and the legend has the error of each index. Returns the axes,
-    new ones unless `ax` is given. Raises OptionError for what is no barcode, or no axes.
+    lighter from its lowest death on, certified or not: a certificate does not say that no lower
+    simplex exists. The legend has the error of each index. Returns the axes, new ones unless `ax`
+    is given. Raises OptionError for what is no barcode, or no axes.
     """
     from matplotlib.lines import Line2D
 
@@ -46,11 +47,13 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
         ends = np.minimum(bars[:, 1], high)
         sure = np.minimum(_lowest_deaths(barcode, r), high)
         lines = ax.hlines(heights, bars[:, 0], sure, color=colour, linewidth=2)
-        lines.set_linestyle([DASHES if dashed else "solid" for dashed in _doubtful(barcode, r)])
+        doubtful = _doubtful(barcode, r)
+        lines.set_linestyle([DASHES if dashed else "solid" for dashed in doubtful])
         low_ends = sure < ends
         if low_ends.any():
             rows = heights[low_ends], sure[low_ends], ends[low_ends]
-            ax.hlines(*rows, color=colour, linewidth=2, alpha=LIGHT)
+            light = ax.hlines(*rows, color=colour, linewidth=2, alpha=LIGHT)
+            light.set_linestyle([DASHES if dashed else "solid" for dashed in doubtful[low_ends]])
         ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
         endless = np.isinf(bars[:, 1])
         ax.plot(ends[endless], heights[endless], ">", color=colour)
@@ -58,8 +61,8 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
-    doubtful = Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES)
-    _legend(ax, barcode, doubtful, columns=3)
+    dashed = Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES)
+    _legend(ax, barcode, dashed, columns=3)
     return ax
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
+from tests.reduction.endpoints import mixed
 
 Plot = Callable[..., Axes]
 
@@ -127,3 +129,13 @@ def test_bars_that_no_work_could_change_have_no_lighter_part() -> None:
     final = circle().with_bounds([([1.0, 1.0, math.inf], 0.0), ([math.inf], 0.0)])
     for plot in (plot_barcode, plot_diagram):
         assert legend(plot(final)) == ["index 0, error 0", "index 1, error 0"]
+
+
+def test_lighter_parts_are_dashed_where_an_end_is_not_certified() -> None:
+    ax = plot_barcode(mixed().with_bounds([([math.inf, 1.0, 2.0], 4.0), ([5.0], 4.0)]))
+    light = [c for c in ax.collections if c.get_alpha() is not None]
+    styles: list[Any] = [c.get_linestyle() for c in light]
+    assert [[dashes is not None for _, dashes in style] for style in styles] == [
+        [False, True],
+        [True],
+    ]
