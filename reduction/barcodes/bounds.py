@@ -117,12 +117,13 @@ def error_bound(
 def bounding_levels(
     filtration: Filtration, r: int, pairing: Pairing, p: int, *, floor: Floats
 ) -> Floats:
-    """(m,): levels at which the boundaries of r-simplices bound, with or without them, r >= 1.
+    """(m,): levels from which on the boundaries of r-simplices bound, r >= 1.
 
     pairing  of index r - 1, over Z/p
-    floor    (m,) a level up to this one may be too high, but not above the floor
-    That is the value of a simplex that ends a bar. All others end none, and bars of index r - 1
-    stay as they are where they have the level in place of their value.
+    floor    (m,) lower bounds: a level below its own may come out too high, but not above it
+    The level of a simplex that ends a bar is its value. Any other one ends no bar, since its
+    boundary bounds without it; bars of index r - 1 stay as they are where it has the level in place
+    of its value.
     """
     values, levels = filtration.values[r], filtration.values[r].copy()
     ends = np.zeros(values.size, dtype=bool)

@@ -220,7 +220,7 @@ def express_pivots(
     working: Working,
 ) -> Int:
     """Express pivots by reduced columns, whose pivots are 1: the number expressed; all, or those
-    for which there was room.
+    whose terms fit into the buffer.
 
     first    of them, before which all are expressed
     columns  (k,) that with the last pivot first, so that each needs those before it
@@ -230,12 +230,12 @@ def express_pivots(
     if first:
         used = expressed.end[columns[first - 1]]
     for j in range(first, columns.size):
-        column, room = columns[j], np.int64(1)
+        column, terms = columns[j], np.int64(1)  # at most
         for k in range(reduced.begin[column] + 1, reduced.end[column]):
             owner = given.owner[reduced.rows[k]]
             if owner >= 0:
-                room += expressed.end[owner] - expressed.begin[owner]
-        if min(room, columns.size) > expressed.ranks.size - used:
+                terms += expressed.end[owner] - expressed.begin[owner]
+        if min(terms, columns.size) > expressed.ranks.size - used:
             return j
         add_term(ranks[column], np.int64(1), p, working)
         for k in range(reduced.begin[column] + 1, reduced.end[column]):

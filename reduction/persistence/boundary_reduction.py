@@ -61,7 +61,8 @@ class ReducedBoundary:
     a store that grows, and not for two threads at once.
 
     Memory in bytes: 33 for each (r-1)-simplex, 8 r + 50 for each r-simplex that ends a class, and
-    16 to 48 for each term of a reduced column. Raises CapacityError.
+    16 to 48 for each term of a reduced column, and of a pivot expressed by these. Raises
+    CapacityError.
     """
 
     def __init__(
@@ -123,9 +124,10 @@ class ReducedBoundary:
         for column in np.flatnonzero(self._reduced.begin[:-1] < 0).tolist():
             self._reduce(column)
         deaths = self._columns[:-1]
+        require(32 * max(TERMS, deaths.size), f"pivots of {deaths.size} boundary columns")
         age = np.argsort(-ranks(order)[deaths])  # the youngest first
-        place = np.empty_like(age)
-        place[age] = np.arange(age.size)
+        by_age = np.empty_like(age)
+        by_age[age] = np.arange(age.size)
         pivots = self._reduced.rows[self._reduced.begin[:-1]]
         columns = np.argsort(-pivots)
         expressed = Expressed(
@@ -135,7 +137,7 @@ class ReducedBoundary:
         done = 0
         while True:
             done = express_pivots(
-                done, columns, place, self.given, self._reduced, expressed, self._working
+                done, columns, by_age, self.given, self._reduced, expressed, self._working
             )
             if done == columns.size:
                 return LastDeaths(self, deaths[age], expressed)
@@ -197,11 +199,12 @@ class LastDeaths(NamedTuple):
     expressed: Expressed
 
     def of(self, simplices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) of r-simplices whose boundaries bound; -1 for a boundary that is zero."""
+        """(n,) of r-simplices whose boundaries bound, r >= 1, so that no boundary is zero."""
         rows = self.reduced.boundaries(simplices)
         found, heads = np.empty(simplices.size, np.int64), np.empty(rows.shape[1], np.int64)
         first_ranks(rows, self.reduced.given, self.expressed, heads, found)
-        return np.append(self.deaths, -1)[found]
+        assert (found >= 0).all()
+        return self.deaths[found]
 
 
 def _empty_column(rows: int) -> Working:
