@@ -214,11 +214,11 @@ class LossComplex:
         return [heights[vertices].max(axis=1) for vertices in rows]
 
     def _bounds(self, barcode: Barcode, r: int) -> tuple[Floats, float]:
-        """The bounds of index r: values may be too high by its gaps, or too low by error bounds."""
+        """The bounds of index r. Maxima may be too low, so that bars are longer by that at most."""
         found = barcode.bounds(r)
         assert found is not None
         slack = max(float(bounds.max()) for bounds in self.error_bounds[r : r + 2])
-        return found.lowest_deaths, max(found.error, slack)
+        return found.lowest_deaths, found.error + slack / 2
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
         """The maximum, and where: on the lowest face that attains it."""

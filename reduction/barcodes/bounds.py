@@ -2,14 +2,22 @@
 
 Where the value of a simplex is what its best map so far attains, a better map makes it lower, but
 never lower than a known bound l. Let u be the values that are known and v those of the best maps,
-l <= v <= u. By the stability theorem (Cohen-Steiner, Edelsbrunner & Harer 2007, "Stability of
-persistence diagrams") the barcodes of index r of two filtrations of one complex are no farther
-apart than their values on simplices of the dimensions r and r + 1. An (r+1)-simplex whose boundary
-bounds already without it, at the level b, ends no bar; its value may be replaced by min(u, b) and
-the barcode of index r stays. Both for u and for v, whose level is no higher than b and no lower
-than l, so that
+l <= v <= u, all three filtrations of one complex. By the stability theorem (Cohen-Steiner,
+Edelsbrunner & Harer 2007, "Stability of persistence diagrams") the barcodes of index r of u and v
+are no farther apart than their values on simplices of the dimensions r and r + 1. An (r+1)-simplex
+whose boundary bounds already without it, at the level b, ends no bar; its value may be replaced by
+min(u, b) and the barcode of index r stays. Both for u and for v, whose level is no higher than b
+and no lower than l, so that with
 
-    bottleneck distance <= max over r-simplices of u - l, over (r+1)-simplices of min(u, b) - l.
+    m = max over r-simplices of u - l, over (r+1)-simplices of min(u, b) - l
+
+the bottleneck distance is at most m. Where no class of index r lasts forever it is at most half of
+that, as no bar is longer than m: the r-cycles of v at a level t are cycles of l there. If these
+bound in l no later than at t + d, d the longest bar of l, then as sums of boundaries of
+(r+1)-simplices, each of which bounds in u, so in v too, no later than m after its l. So bars of u
+and of v that end are at most d + m long, and to match none of them costs (d + m) / 2. Of bars that
+last forever the births differ by no more than r-simplices do. A complete complex whose l is that of
+the highest vertex has d = 0, and no class but that of its components lasts.
 
 With the r-simplices as they are, the death of each bar is lowest where all (r+1)-simplices have the
 value of their highest facet: the boundaries at every level are then most, and the birth of a bar,
@@ -25,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
 from reduction.filtrations.filtration import Filtration
-from reduction.filtrations.simplices import Complete, Listed
+from reduction.filtrations.simplices import Complete, Listed, Simplices
 from reduction.filtrations.sorting import filtration_order
 from reduction.persistence.boundary_reduction import ReducedBoundary
 from reduction.persistence.cohomology import pairings
@@ -107,11 +115,34 @@ def error_bound(
     pairing  of index r, over Z/p
     lower    for each dimension (m_r,), lower bounds of the values
     """
-    error = float((filtration.values[r] - lower[r]).max(initial=0.0))
+    moved = float((filtration.values[r] - lower[r]).max(initial=0.0))
     if r == filtration.dim:
+        return moved
+    levels = bounding_levels(filtration, r + 1, pairing, p, floor=lower[r + 1] + moved)
+    error = max(moved, float((levels - lower[r + 1]).max(initial=0.0)))
+    if not 0 < error < np.inf:
         return error
-    levels = bounding_levels(filtration, r + 1, pairing, p, floor=lower[r + 1] + error)
-    return max(error, float((levels - lower[r + 1]).max(initial=0.0)))
+    endless = moved if pairing.births.size > pairing.deaths.size else 0.0
+    return min(error, max((_longest_bar(filtration, r, lower, p) + error) / 2, endless))
+
+
+def _longest_bar(filtration: Filtration, r: int, lower: Sequence[Floats], p: int) -> float:
+    """The longest bar of index r that ends, of the lowest filtration above lower bounds."""
+    values = [lower[0]]
+    for k in range(1, r + 2):
+        facets = values[-1][filtration.facets(k)].max(axis=1, initial=-np.inf)
+        values.append(np.maximum(lower[k], facets))
+    lowest = Filtration(_skeleton(filtration, r + 1), tuple(values))
+    births, deaths = pairings(lowest, p, r)[r]
+    return float((values[r + 1][deaths] - values[r][births[: deaths.size]]).max(initial=0.0))
+
+
+def _skeleton(filtration: Filtration, dim: int) -> Simplices:
+    """The simplices up to a dimension."""
+    simplices = filtration.simplices
+    if isinstance(simplices, Complete):
+        return Complete(simplices.labels, dim)
+    return Listed(simplices.vertices[: dim + 1], simplices.all_facets[: dim + 1])
 
 
 def bounding_levels(
@@ -147,12 +178,8 @@ def lowest_deaths(filtration: Filtration, r: int, p: int) -> Floats:
     if r == filtration.dim:
         return found
     highest = filtration.values[r][filtration.facets(r + 1)].max(axis=1, initial=-np.inf)
-    simplices = filtration.simplices
-    if isinstance(simplices, Complete):
-        simplices = Complete(simplices.labels, r + 1)
-    else:
-        simplices = Listed(simplices.vertices[: r + 2], simplices.all_facets[: r + 2])
-    lowest = Filtration(simplices, (*filtration.values[: r + 1], highest))
+    values = (*filtration.values[: r + 1], highest)
+    lowest = Filtration(_skeleton(filtration, r + 1), values)
     births, deaths = pairings(lowest, p, r)[r]
     found[births[: deaths.size]] = highest[deaths]
     return found

@@ -2,15 +2,22 @@
 
 A higher simplex needs final faces, so dimensions are built one after another. In each, every
 simplex is measured first as it starts, with a harmonic filling: from then on it has a value that
-some map attains, and the barcode a finite error. Then it is trained at growing efforts, each anew
-from its start, as long as its gap is above a tolerance; the lowest result stays. The gap is its
-value over what the full build's can be no lower than (the highest face; of a face at full effort
-its value, of another what it can be no lower than). In the top dimension a simplex only ends bars:
-the level at which its boundary bounds without it counts in place of its value, if that is lower
-(`reduction.barcodes.bounds`). Of D dimensions, r-simplices may keep a gap of r/D of the tolerance
-of bars; so by the stability theorem, applied as in that file, the barcode is no farther than the
-tolerance from one of simplices between these bounds. Choices at an effort depend on the values at
-its beginning alone: neither on chunks nor on their order.
+some map attains, and the barcode a finite error. Then simplices are trained at growing efforts,
+each anew from its start, as long as they are above a tolerance; the lowest result stays. An effort
+is left out where a gap that is left by FALL at each doubling would stay above it. First come the
+simplices at the lowest minimum, a cone in which all classes end. Then the others are measured by
+way of these (`cone`), which costs no training, and only where that does not suffice are they
+trained. In the top dimension a simplex only ends bars: the level at which its boundary bounds
+without it counts in place of its value, if that is lower (`reduction.barcodes.bounds`).
+
+A simplex is within the tolerance of bars where its value is at most twice that over its highest
+vertex. Where all are, no bar is longer, neither of the values found nor of any between these and
+the highest vertices, and the error is no larger than the tolerance: half a bar. Of D dimensions,
+r-simplices may take (3 D + r) / (4 D) of it, to leave room for those on them. Where real barriers
+are higher nothing comes so far; then a simplex is within the tolerance at the full build's effort,
+or at r/D of the tolerance over the full build's values, as far as they are known, of its faces:
+values are then within twice the tolerance of the full build's wherever this is no higher. Choices
+at an effort depend on the values at its beginning alone: neither on chunks nor on their order.
 """
 
 import time
@@ -118,20 +125,37 @@ class AnytimeBuilder:
 
         known  of all facets, what the full build's values are no lower than
         """
-        tolerance = self.limits.tolerance_of_bars * state.dim / max_dim
-        folder = self.scheduler.folder
-        return MeasuredDimension(state, known, tolerance, folder, ends_bars=state.dim == max_dim)
+        tolerance, folder = self.limits.tolerance_of_bars, self.scheduler.folder
+        return MeasuredDimension(state, known, tolerance, folder, max_dim=max_dim)
 
     def work(
         self, dimension: MeasuredDimension, rungs: list[Rung], share: Share
     ) -> Iterator[MeasuredDimension]:
         """Measure a dimension, then train it rung by rung: it, after every chunk."""
-        job = dimension.job(dimension_name(dimension.state.dim))
-        yield from self._chunks(dimension, self.scheduler, job, None)
-        dimension.end_rung()
+        yield from self._measure(dimension)
+        if dimension.state.dim > 1 and time.monotonic() < share.until:
+            dimension.begin_cone(at_lowest=True)
+            yield from self._measure(dimension)
+        yield from self._train(dimension, rungs, share, at_lowest=True)
+        if not dimension.ends_bars and time.monotonic() < share.until:
+            dimension.begin_cone(at_lowest=False)
+            yield from self._measure(dimension)
+        if dimension.ended == "tolerance":
+            yield from self._train(dimension, rungs, share, at_lowest=False)
+
+    def _measure(self, dimension: MeasuredDimension) -> Iterator[MeasuredDimension]:
+        if len(dimension.order):
+            job = dimension.job(dimension_name(dimension.state.dim))
+            yield from self._chunks(dimension, self.scheduler, job, None)
+            dimension.end_rung()
+
+    def _train(
+        self, dimension: MeasuredDimension, rungs: list[Rung], share: Share, *, at_lowest: bool
+    ) -> Iterator[MeasuredDimension]:
+        """Train what is above the tolerance, or of it what is at the lowest minimum."""
         for number, (effort, scheduler, cost) in enumerate(rungs, start=1):
-            wanted = dimension.wanted() if cost else np.empty(0, np.int64)
-            if not len(wanted):
+            wanted = dimension.wanted(effort, at_lowest=at_lowest)
+            if not cost or not len(wanted):
                 continue
             left = (share.gradients - dimension.gradients) // cost
             affordable = wanted[: int(min(len(wanted), left))]

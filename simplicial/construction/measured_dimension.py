@@ -13,6 +13,7 @@ from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete
 from reduction.persistence.cohomology import pairings
 from simplicial.construction.chunks import Chunk, ChunkResult
+from simplicial.construction.cone import at_lowest_minimum, cone_points
 from simplicial.construction.scheduler import Job, without_faces
 from simplicial.construction.serialization import from_record, record_name, to_record
 from simplicial.construction.state import ConstructionState
@@ -29,21 +30,25 @@ Ints = NDArray[np.int64]
 
 FIELD = 2  # of the coefficients for which boundaries bound
 FACES = "faces"  # the value of a record that is the digest of the control points on its faces
+START = "start"  # likewise of those inside it, where it starts by way of the lowest minimum
+STARTED, CONED = 0, 5  # rungs that train nothing: straight or harmonic, by the lowest minimum
+FALL = 0.6  # share of a gap that is left, at least, when the effort is doubled
 
 
 class MeasuredDimension:
     """The r-simplices of a complex under construction, r >= 1, with all results so far.
 
-    A rung begins (`begin_rung`; the first one, which measures them as they start, is begun
-    already), takes results of chunks (`take`, `take_stored`), and ends (`end_rung`). A result
-    stays where neither the value nor what it may be too low by is higher, so that the error of the
-    barcode never grows.
+    A rung begins (`begin_rung`, `begin_cone`; the first one, which measures them as they start, is
+    begun already), takes results of chunks (`take`, `take_stored`), and ends (`end_rung`). A
+    result stays where neither the value nor what it may be too low by is higher, so that the error
+    of the barcode never grows.
 
     state      in which all faces are finished; results are written into its control points
     known      (m,) of all facets, values that the full build's are no lower than
-    tolerance  of a gap, in units of the loss
+    tolerance  of bars, in units of the loss
+    max_dim    the top dimension, whose simplices begin no bars
     folder     where results are stored; None: nowhere
-    ends_bars  whether the simplices are of the top dimension, and begin none
+    ends_bars  whether the simplices are of the top dimension
     values     (m,) f of each simplex at its lowest result; inf before there is one
     gradients  training gradients that were spent
     efforts    (m,) the highest effort of each
@@ -58,28 +63,27 @@ class MeasuredDimension:
         tolerance: float,
         folder: RunFolder | None,
         *,
-        ends_bars: bool,
+        max_dim: int,
     ) -> None:
-        m = len(state.simplices.vertices)
-        self.state, self.tolerance, self.folder, self.ends_bars = (
-            state,
-            tolerance,
-            folder,
-            ends_bars,
-        )
+        m, r = len(state.simplices.vertices), state.dim
+        self.state, self.folder, self.ends_bars = state, folder, r == max_dim
+        self._over_vertices = (3 * max_dim + r) / (2 * max_dim) * tolerance
+        self._over_faces = r / max_dim * tolerance
         self.values, self.efforts, self.gradients = np.full(m, np.inf), np.zeros(m), 0
         self.ended: Ended = "tolerance"
         self._faces = state.face_maxima
         self._least = maximum_over_facets(known, state.simplices.vertices)
         self._start = state.control_points[state.layout.rows(state.dim)].clone()
-        self._rung, self._effort, self._cost = 0, 0.0, 0
+        self._rung, self._effort, self._cost = STARTED, 0.0, 0
+        self._reached, self._cone = np.zeros(m), at_lowest_minimum(state)
         self._lost = np.flatnonzero(np.isposinf(self._faces))
         self._pieces: list[tuple[Ints, ChunkResult]] = []
         if len(self._lost):
             self._pieces.append((self._lost, without_faces(state, self._lost)))
         self._best: ChunkResult | None = None
         self._evaluations = np.zeros(m, np.int64)
-        self._levels, self._longest, self._error = np.full(m, np.inf), 0.0, np.inf
+        self._levels, self._longest = np.full(m, np.inf), 0.0
+        self._coned = dict[int, Tensor]()
         order = state.order()
         self.order = order[~np.isin(order, self._lost)]
 
@@ -89,24 +93,46 @@ class MeasuredDimension:
         """Begin to train simplices (k,) at an effort, at its cost in gradients each."""
         self._rung, self._effort, self._cost, self.order = number, effort, cost, order
 
+    def begin_cone(self, *, at_lowest: bool) -> None:
+        """Begin to measure simplices whose gap is above the tolerance by way of the lowest minimum:
+        those on it, or those off it.
+        """
+        self._rung, self._effort, self._cost = CONED, 0.0, 0
+        some = self.wanted(1.0, at_lowest=at_lowest) if len(self._start) else self.order[:0]
+        self.order = some[self._cone[some] == at_lowest]
+        points = cone_points(self.state, self.order)
+        self._coned = dict(zip(self.order.tolist(), points, strict=True))
+        if not at_lowest:  # what they start from was trained
+            self._reached[self.order] = self.efforts[self._cone].max(initial=0.0)
+
     def end_rung(self) -> None:
         """Put the results of the rung together, and find the levels of all boundaries."""
         self._best, self._pieces = self.result(), []
         self._find_levels()
-        self._error = self.error()
 
-    def wanted(self) -> Ints:
-        """The simplices (k,) whose gap is above the tolerance: first those at the lowest minimum,
-        a cone, in which all classes end; then by their gap.
+    def wanted(self, effort: float, *, at_lowest: bool) -> Ints:
+        """The simplices (k,) that an effort may bring within the tolerance, or that must have it:
+        first those at the lowest minimum, a cone, in which all classes end; then by their gap.
+
+        at_lowest  whether those alone
         """
         reach = np.minimum(self.values, self._levels) if self.ends_bars else self.values
         finite = np.isfinite(self._faces)
+        floor = self._highest_vertices(self.state.dim)
+        over = np.where(finite, reach - floor, 0.0)
         gaps = np.where(finite, reach - np.where(finite, self._least, 0.0), 0.0)
         lowered = reach > self._faces  # no map of a simplex is lower than its faces
-        found = np.flatnonzero((gaps > self.tolerance) & lowered & (self.efforts < 1))
-        vertices = self.state.simplices.vertices[found]
-        at_lowest = (vertices == int(np.argmin(self.state.values[0]))).any(axis=1)
-        return found[np.lexsort((-gaps[found], ~at_lowest))]
+        found = (over > self._over_vertices) & (gaps > self._over_faces) & lowered
+        found &= self.efforts < effort
+        if effort < 1:  # the full one is tried whatever it promises
+            before = np.where(self._reached > 0, self._reached, effort)
+            left = FALL ** np.log2(effort / before)
+            hopeful = (left * over <= self._over_vertices) | (left * gaps <= self._over_faces)
+            found &= hopeful | (self._reached == 0)
+        if at_lowest:
+            found &= self._cone
+        rows = np.flatnonzero(found)
+        return rows[np.lexsort((-gaps[rows], ~self._cone[rows]))]
 
     def known(self) -> Floats:
         """(m,) values that the full build's are no lower than, as far as it has the same faces."""
@@ -122,7 +148,7 @@ class MeasuredDimension:
         births = self.state.values[r - 1] - self._highest_vertices(r - 1)
         own = np.minimum(self.values, self._levels) - self._highest_vertices(r)
         slack = max(self.state.error_bounds[-1].max(), self._best.error_bounds.max())
-        return float(max(births.max(), own.max(), slack))
+        return float(max(births.max(), own.max()) + slack) / 2
 
     def _highest_vertices(self, r: int) -> Floats:
         """Values (m,) of the highest vertices of r-simplices."""
@@ -154,11 +180,11 @@ class MeasuredDimension:
 
     def job(self, title: str) -> Job:
         """The chunks of the rung."""
-        return Job(self.state, self._chunk, bool(self._rung), title, self._tells)
+        return Job(self.state, self._chunk, self._effort > 0, title, self._tells)
 
     def _chunk(self, which: Ints) -> Chunk:
-        """Simplices (m,), ascending: as they start, to be trained, or with a harmonic filling."""
-        chunk = self.state.chunk(which, trains=bool(self._rung))
+        """Simplices (m,), ascending: as they start, to be trained, or with another start."""
+        chunk = self.state.chunk(which, trains=self._effort > 0)
         if chunk.own:
             chunk = chunk.with_inside(self._inside(chunk, which))
         return chunk.saved_as(self._checkpoint(which))
@@ -166,13 +192,15 @@ class MeasuredDimension:
     def _checkpoint(self, which: Ints) -> Checkpoint | None:
         if self.folder is None:
             return None
-        faces = "".join(map(self._faces_digest, which.tolist()))
+        faces = "".join(f"{self._faces_digest(n)}{self._start_digest(n)}" for n in which.tolist())
         return self.folder.checkpoint(f"{self._name}: {which.tolist()}: {digest(faces.encode())}")
 
     def _inside(self, chunk: Chunk, which: Ints) -> Tensor:
+        if self._rung == CONED:
+            return torch.cat([self._coned[number] for number in which.tolist()])
         rows = which[:, None] * chunk.own + np.arange(chunk.own)
         start = self._start[torch.as_tensor(rows.ravel())]
-        if self._rung or self.state.dim == 1:  # a straight edge is harmonic
+        if self._effort or self.state.dim == 1:  # a straight edge is harmonic
             return start
         simplices = chunk.problem.simplices
         mesh = Mesh.of(simplices.simplex_map, simplices.dim)
@@ -198,17 +226,17 @@ class MeasuredDimension:
         self.state.add_results(lower, taken)
         self.values[lower] = values[stays]
         self._pieces.append((lower, taken.without_points()))
-        if self._rung:
-            self.efforts[which] = self._effort
+        if self._effort:
+            self.efforts[which] = self._reached[which] = self._effort
             self.gradients += self._cost * len(which)
 
     def _is_lower(self, which: Ints, values: Floats, bounds: Floats) -> NDArray[np.bool_]:
         """Whether results (k,) are to stay in place of those before."""
         if self._best is None:
             return np.ones(len(which), dtype=bool)
-        before = self._best.error_bounds[which]
-        slack, slack_before = (np.where(np.isfinite(b), b, 0.0) for b in (bounds, before))
-        lower = (values <= self.values[which]) & (bounds <= max(before.max(), self._error))
+        before = self._best.error_bounds
+        slack, slack_before = (np.where(np.isfinite(b), b, 0.0) for b in (bounds, before[which]))
+        lower = (values <= self.values[which]) & (bounds <= before.max())
         return lower & (values + slack <= self.values[which] + slack_before)
 
     def result(self) -> ChunkResult:
@@ -235,7 +263,7 @@ class MeasuredDimension:
         there, found = set(self.folder.numbers(self._name)), []
         for number in np.sort(self.order).tolist():
             record = self.folder.get(self._name, number) if number in there else None
-            if record is not None and record.values.get(FACES) == self._faces_digest(number):
+            if record is not None and self._is_of(record, number):
                 result = from_record(record, self.state, number, self.folder)
                 self.take(np.array([number]), result, store=False)
                 found.append(number)
@@ -243,12 +271,25 @@ class MeasuredDimension:
 
     def _put(self, folder: RunFolder, number: int, one: ChunkResult) -> None:
         tensors, values = to_record(one, self.state.simplices.vertices[number])
-        faces = {FACES: self._faces_digest(number)}
-        folder.put(self._name, number, Record(tensors, {**values, **faces}))
+        start = self._start_digest(number)
+        values |= {FACES: self._faces_digest(number)} | ({START: start} if start else {})
+        folder.put(self._name, number, Record(tensors, values))
+
+    def _is_of(self, record: Record, number: int) -> bool:
+        """Whether a record is of the faces and the start that a simplex has now."""
+        faces, start = record.values.get(FACES), record.values.get(START, "")
+        return faces == self._faces_digest(number) and start == self._start_digest(number)
+
+    def _start_digest(self, number: int) -> str:
+        """Digest of the control points at which a simplex starts by the lowest minimum, or none."""
+        return _digest(self._coned[number]) if self._rung == CONED else ""
 
     def _faces_digest(self, number: int) -> str:
         """Digest of the control points on the faces of a simplex."""
         rows = self.state.simplices.controls[number]
         rows = rows[rows < self.state.layout.starts[self.state.dim]]
-        points = self.state.control_points[torch.as_tensor(rows)]
-        return digest(points.cpu().contiguous().numpy().tobytes())
+        return _digest(self.state.control_points[torch.as_tensor(rows)])
+
+
+def _digest(points: Tensor) -> str:
+    return digest(points.cpu().contiguous().numpy().tobytes())

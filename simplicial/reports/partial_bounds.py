@@ -43,9 +43,9 @@ def with_partial_bounds(
         found = whole.bounds(r)
         assert found is not None
         deaths = _lowest_deaths(barcode.pairs(r).births, whole.pairs(r).births, found)
-        error = found.error if found.error < far else np.inf
+        error = found.error if 2 * found.error < far else np.inf
         deaths = np.where(np.isinf(bars[:, 1]), np.inf, deaths)
-        bounds.append((deaths, max(float(error), float(slacks[r : r + 2].max()))))
+        bounds.append((deaths, float(error + slacks[r : r + 2].max() / 2)))
     return barcode.with_bounds(bounds)
 
 

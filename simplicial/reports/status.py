@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
-from simplicial.construction.anytime import EFFORTS
-from simplicial.construction.measured_dimension import FACES
+from simplicial.construction.measured_dimension import CONED, FACES
 from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
@@ -269,7 +268,7 @@ def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, A
 def _lowest(records: Records, r: int) -> dict[int, Mapping[str, Any]]:
     """Those of an anytime build: of each simplex the lowest, on the faces that it has now."""
     found = dict(records.values(record_name(r, 0), "complex"))
-    for rung in range(1, len(EFFORTS) + 1):
+    for rung in range(1, CONED + 1):
         for number, values in records.values(record_name(r, rung), "complex").items():
             best = found.get(number)
             if best is None or values[FACES] != best[FACES] or values["failed"]:

@@ -103,6 +103,25 @@ def test_no_filtration_between_the_bounds_is_farther_away_than_the_error(
             assert gudhi.hera.bottleneck_distance(own, other, 0.0) <= barcode.error(r) + 1e-12
 
 
+def test_classes_that_last_move_by_as_much_as_their_simplices() -> None:
+    """A circle of three edges without a triangle: half a bar would say nothing of its birth."""
+    values = {s: 0.0 if len(s) == 1 else 4.0 for s in simplices(3, 1)} | {(3,): 0.0, (0, 3): 4.0}
+    filled = {s: 4.0 for s in [(1, 3), (0, 1, 3)]}  # so that index 1 is one of the complex
+    complex = FilteredComplex.from_simplices(values | filled)
+    lower = arrays_of({s: 0.0 for s in values | filled}, complex)
+    barcode = complex.barcode(lower=lower)
+    assert len(barcode.essential(1)) == 1
+    assert (barcode.error(0), barcode.error(1)) == (2.0, 4.0)
+
+
+def test_bars_of_the_lower_bounds_are_in_the_error() -> None:
+    """A circle that begins at 0 in the bounds too, and is filled at 6 or at 4."""
+    values = {s: 0.0 for s in simplices(3, 1)} | {(0, 1, 2): 6.0}
+    complex = FilteredComplex.from_simplices(values)
+    barcode = complex.barcode(lower=arrays_of(values | {(0, 1, 2): 4.0}, complex))
+    assert barcode.error(1) == 2.0  # and not half of it: 6 and 4 are 2 apart
+
+
 @pytest.mark.parametrize("seed", range(100, 106))
 def test_the_error_is_that_of_simplices_up_to_the_level_at_which_their_boundary_bounds(
     seed: int,
@@ -116,7 +135,11 @@ def test_the_error_is_that_of_simplices_up_to_the_level_at_which_their_boundary_
         gaps = [v - lower[s] for s, v in values.items() if len(s) == r + 1]
         above = [s for s in values if len(s) == r + 2]
         gaps += [min(values[s], bounding_level(values, s)) - lower[s] for s in above]
-        assert barcode.error(r) == pytest.approx(max(gaps), abs=1e-12)
+        lowest = bars(raised(lower), r)
+        ends = lowest[np.isfinite(lowest[:, 1])]
+        half = (max(gaps) + (ends[:, 1] - ends[:, 0]).max(initial=0.0)) / 2
+        endless = max(v - lower[s] for s, v in values.items() if len(s) == 1) if r == 0 else 0.0
+        assert barcode.error(r) == pytest.approx(min(max(gaps), max(half, endless)), abs=1e-12)
         plain = max(v - lower[s] for s, v in values.items() if len(s) in (r + 1, r + 2))
         assert barcode.error(r) <= plain
 
@@ -153,10 +176,10 @@ def test_a_simplex_whose_boundary_bounds_below_it_adds_nothing() -> None:
     complex = FilteredComplex.from_simplices(low | triangles)
     lower = arrays_of(low | dict.fromkeys(triangles, 1.0), complex)
     barcode = complex.barcode(lower=lower)
-    assert barcode.error(1) == 1.0
+    assert barcode.error(1) == 0.5  # half of 2 - 1
     assert barcode.error(0) == 0.0
     listed = complex.barcode(lower=lower, field=3)
-    assert listed.error(1) == 1.0
+    assert listed.error(1) == 0.5
 
 
 @pytest.mark.parametrize("seed", range(200, 206))
