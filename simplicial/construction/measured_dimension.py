@@ -272,8 +272,8 @@ class MeasuredDimension:
     def _put(self, folder: RunFolder, number: int, one: ChunkResult) -> None:
         tensors, values = to_record(one, self.state.simplices.vertices[number])
         start = self._start_digest(number)
-        values |= {FACES: self._faces_digest(number)} | ({START: start} if start else {})
-        folder.put(self._name, number, Record(tensors, values))
+        digests = {FACES: self._faces_digest(number)} | ({START: start} if start else {})
+        folder.put(self._name, number, Record(tensors, {**values, **digests}))
 
     def _is_of(self, record: Record, number: int) -> bool:
         """Whether a record is of the faces and the start that a simplex has now."""

@@ -105,6 +105,29 @@ def test_exact_barcodes_are_within_the_error_of_a_run_after_every_chunk(name: st
     assert moments >= max_dim
 
 
+BUDGETS = (0, 3, 16, 50, 120, 250, 400, 700, 1000, 1500, 2500, 4000)  # of gradients
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.filterwarnings("ignore::simplicial.LossWarning")
+def test_exact_barcodes_are_within_the_error_whatever_the_gradients(name: str) -> None:
+    make, max_dim = FUNCTIONS[name]
+    landscape = make()
+    minima, spent = Minima(find_minima(landscape, seed=0).points, landscape), [-1]
+    for budget in BUDGETS:
+        built = build_complex(
+            minima, max_dim, optimizer=NudgedElastic(segments=4, steps=16), resolution=6,
+            tolerance=1e-5, progress=False, max_gradients=budget,
+        )  # fmt: skip
+        assert_exact_is_within_the_error(built, landscape)
+        assert built.spent is not None
+        spent.append(sum(built.spent.gradients))
+        assert spent[-2] <= spent[-1] <= budget
+        if built.spent.ended == "tolerance":
+            break
+    assert spent[1] == 0 < spent[-1]
+
+
 def built_with(**options: Any) -> LossComplex:
     landscape = himmelblau()
     minima = Minima(find_minima(landscape, seed=0).points, landscape)

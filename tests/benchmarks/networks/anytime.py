@@ -1,7 +1,7 @@
 """Anytime builds of networks against the full build: gradients, and bottleneck distances.
 
-MLPs 64-32-10 on the digits, on the cross-entropy with 0.5e-3 |theta|^2 added, polished; the loss
-and the file of minima are those of `minimax`. The full build and one for each tolerance, all by
+MLPs 64-32-10 on the digits, on the cross-entropy with 0.5e-3 |theta|^2 added, polished: the case
+"mlp" of `minimax_cases`. The full build and one for each tolerance, all by
 StochasticMinimax with as many epochs, on maxima that are sampled. Gradients are counted as they are
 asked for, each on a mini-batch of 128 examples.
 
@@ -17,24 +17,14 @@ low by.
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import gudhi.hera
 import numpy as np
 import torch
 
-from nets import train_minima
-from nets.models.recipes import DIGITS_MLP
 from simplicial import LossComplex, Minima, StochasticMinimax, build_complex, configure_process
-from tests.benchmarks.networks.minimax import CountedLoss, digits_loss
-
-
-def minima_of(loss: CountedLoss, count: int, file: Path) -> Minima:
-    """The first minima of the file, or new ones."""
-    if not file.exists():
-        recipe = DIGITS_MLP.changed(weight_decay=0.0)
-        trained = train_minima(loss, count, recipe=recipe, polish=True, progress=False)
-        np.save(file, trained.points.numpy())
-    return Minima(torch.as_tensor(np.load(file))[:count].to(torch.float32), loss)
+from tests.benchmarks.networks.minimax_cases import CASES
 
 
 def distances(one: LossComplex, other: LossComplex) -> list[float]:
@@ -68,9 +58,10 @@ def main() -> None:
     parser.add_argument("--full", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    loss, optimizer = digits_loss(), StochasticMinimax(epochs=arguments.epochs)
-    minima = minima_of(loss, arguments.count, arguments.minima)
-    common = {"optimizer": optimizer, "tolerance": None, "progress": False}
+    case, optimizer = CASES["mlp"], StochasticMinimax(epochs=arguments.epochs)
+    loss = case.loss()
+    minima = Minima(case._replace(minima=arguments.count).trained(loss, arguments.minima), loss)
+    common: dict[str, Any] = {"optimizer": optimizer, "tolerance": None, "progress": False}
     if arguments.full is not None and arguments.full.exists():
         full = LossComplex.load(arguments.full, loss)
     else:
