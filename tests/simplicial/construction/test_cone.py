@@ -92,9 +92,9 @@ def test_without_gradients_others_are_no_higher_than_what_leads_to_the_lowest_mi
     assert some.barcode()[1].size == 0 or np.ptp(some.barcode()[1], axis=1).max() < 1e-3
 
 
-@pytest.mark.parametrize("tolerance", [0.05, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("tolerance", [0.05, 0.1, 0.4, 1.0])
 def test_within_the_tolerance_the_error_is_no_larger(tolerance: float) -> None:
-    """Barriers are about 0.4 over the higher end; less than half of that is out of reach."""
+    """Barriers are 0.4 to 0.65 over the higher end; less than half of that is out of reach."""
     some = build_complex(
         Minima(WELLS, star), 2, optimizer=StochasticMinimax(segments=4, epochs=40),
         progress=False, tolerance=1e-6, tolerance_of_bars=tolerance,
@@ -104,4 +104,4 @@ def test_within_the_tolerance_the_error_is_no_larger(tolerance: float) -> None:
     barcode, efforts = some.barcode(), some.spent.efforts
     reached = all(barcode.error(r) <= tolerance + 1e-5 for r in range(2))
     assert reached or any((each == 1).any() for each in efforts)
-    assert reached == (tolerance > 0.2)
+    assert reached == (tolerance > 0.35)
