@@ -22,7 +22,7 @@ from nets.data.examples import read_examples, read_statistics
 from nets.data.sources import ExampleSource, spans
 from nets.data.trees import Examples, Tree
 from nets.execution.buffers import check_buffers, check_function
-from nets.execution.checks import PROBES, checked, first_use, refusing
+from nets.execution.checks import PROBES, checked, first_use, refusing, refusing_alone
 from nets.execution.functional import EVALUATION, ForwardMode, FunctionalModel, Totals
 from nets.execution.loss_mean import ExampleWeights, LossFunction, check_weights
 from nets.execution.modules.own_copy import own_copy
@@ -258,7 +258,8 @@ class NetworkLoss(
         """Memory of one more point, in bytes: its parameters, and a batch's tensors for a gradient.
 
         Where points come one after another those are kept for one at a time, unless gradients are
-        to be differentiated. Without gradients: largest tensors between layers. Raises OptionError.
+        to be differentiated. Without gradients: the largest tensors between layers. Raises
+        OptionError unless `gradients` is a bool.
         """
         with_gradient = as_bool("gradients", gradients)
         return self._first_use.with_gradient if with_gradient else self._first_use.without
@@ -303,7 +304,10 @@ class NetworkLoss(
         return point
 
     def state_dict(self, point: Tensor) -> dict[str, Tensor]:
-        """The state dict at a point (d,), with its running statistics. Raises ShapeError."""
+        """A state dict of the network at a point (d,), with running statistics of that point.
+
+        Raises ShapeError for a point of another length.
+        """
         if not isinstance(point, Tensor) or point.ndim != 1:
             raise ShapeError(
                 f"a state dict is that of one point ({self.dim},), got {short_repr(point)}: take "
@@ -358,17 +362,10 @@ class NetworkLoss(
 
     def _check_alone(self, batch_size: int) -> None:
         """Raise DataError where the network cannot be trained on one example."""
-        try:
-            shown = self._examples.between(0, 1)
-            with torch.no_grad(), refusing(self._model, shown):
-                self._estimate(shown, 0)(self._model.own_point[None])
-        except DataError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise DataError(
-                f"batch norm needs two values of a channel in every mini-batch, {len(self)} "
-                f"examples in batches of {batch_size} leave one alone: change batch_size"
-            ) from error
+        shown = self._examples.between(0, 1)
+        alone = refusing_alone(len(self), batch_size)
+        with torch.no_grad(), alone, refusing(self._model, shown):
+            self._estimate(shown, 0)(self._model.own_point[None])
 
     def _estimate(self, examples: Examples | None, seed: int) -> Loss:
         """The loss on some examples, in training mode; None: on some without weight, 0."""

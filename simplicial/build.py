@@ -32,7 +32,7 @@ from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
-from simplicial.options import MEMORY, BuildOptions, Limits, byte_count, described
+from simplicial.options import MEMORY, BuildOptions, Limits, byte_count, check_limits, described
 from simplicial.run_folder.folder import RunFolder
 
 ALLOWED = 4  # what a build may take, over its memory budget
@@ -130,7 +130,7 @@ def build_complex(
     )
     check_workers(executor, batch)
     began, limits = time.monotonic(), Limits.given(tolerance_of_bars, max_gradients, max_seconds)
-    _check_limits(limits, optimizer)
+    check_limits(limits, moves_faces=optimizer.moves_faces)
     if certify:
         check_second_derivatives(minima.loss, minima.points[0])
     minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
@@ -156,16 +156,6 @@ def build_complex(
     return LossComplex(minima, simplex_map, resolution, *parts)
 
 
-def _check_limits(limits: Limits | None, optimizer: Optimizer) -> None:
-    """Refuse an anytime build of which faces move after their dimension."""
-    if limits is not None and optimizer.moves_faces:
-        raise OptionError(
-            "an anytime build finishes one dimension after another, with sides='trainable' faces "
-            "move with those above them: take sides='fixed', or leave out tolerance_of_bars, "
-            "max_gradients and max_seconds"
-        )
-
-
 def _begun(
     minima: Minima,
     max_dim: int,
@@ -173,7 +163,7 @@ def _begun(
     options: BuildOptions,
     optimizer: Optimizer,
 ) -> ConstructionState:
-    """The vertices of a complex, and room for it. Raises DimensionError, OptionError."""
+    """The vertices of a complex, and control points of all. Raises DimensionError, OptionError."""
     _check_size(minima, max_dim, simplex_map, options)
     layout = lay_out(len(minima), max_dim, simplex_map)
     gradients = options.tolerance is not None or optimizer.takes_gradients

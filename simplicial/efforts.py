@@ -1,6 +1,6 @@
 """Builds of growing effort: the same complex, its simplices trained by ever more gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from math import comb
 from pathlib import Path
@@ -25,7 +25,7 @@ EFFORTS = (1, 2, 4, 8)
 def convergence(
     minima: Minima,
     max_dim: int = 2,
-    efforts: Sequence[float] = EFFORTS,
+    efforts: Iterable[float] = EFFORTS,
     *,
     optimizer: Optimizer | None = None,
     simplex_map: SimplexMap | None = None,
@@ -42,19 +42,21 @@ def convergence(
 ) -> Convergence:
     """W_inf of each index, and its bounds, of complexes whose simplices take ever more gradients.
 
-    efforts    ascending multiples of the optimizer's gradients; every complex begins anew from
-               straight simplices, so that its W_inf is what a build of this length alone finds
+    efforts    ascending multiples of the optimizer's gradients, with a store 1 among them; every
+               complex begins anew from straight simplices, so that its W_inf is what a build of
+               this length alone finds
     optimizer  None: `Algorithm1()`; one that has `with_effort` and `gradient_count`, as all of this
                library have
     field      prime, of the coefficients
-    store      a run folder: the complex of effort 1 is stored there, as by `build_complex`, that of
-               another in a run folder inside, `effort-2`, say; after each effort the result so far
-               is written to `convergence.json`, and what is stored is not computed again
+    store      a run folder: the complex of effort 1 is stored there, as by `build_complex`, and is
+               the first to be built; that of another is stored in a run folder inside, `effort-2`,
+               say. After each effort the result so far is written to `convergence.json`, and what
+               is stored is not computed again
     All others are those of `build_complex`. What W_inf means here: see
     `simplicial.reports.convergence`. The values are refined maxima, without certificates. Raises
-    what `build_complex` raises, FieldError, and OptionError for efforts that are not ascending or
-    come to the same number of gradients, or an optimizer whose effort cannot be changed or counted,
-    before anything is trained.
+    what `build_complex` raises, FieldError, and OptionError for efforts that are not ascending,
+    lack 1 with a store, or come to the same number of gradients, or an optimizer whose effort
+    cannot be changed or counted, before anything is trained.
     """
     check_parts(minima, optimizer, simplex_map)
     options = BuildOptions(
@@ -66,7 +68,7 @@ def convergence(
     )
     check_build(len(minima), max_dim, options)
     prime(field)
-    shares = checked_efforts(efforts)
+    shares = checked_efforts(efforts, stored=store is not None)
     optimizer = Algorithm1() if optimizer is None else optimizer
     optimizer = optimizer.prepared(minima.loss, minima.points)
     optimizers = [optimizer.with_effort(share) for share in shares]
@@ -83,30 +85,45 @@ def convergence(
         "batch": batch,
         "progress": progress,
     }
-    barcodes = list[Barcode]()
+    barcodes = dict[int, Barcode]()
+
+    def so_far() -> Convergence:
+        rows = sorted(barcodes)
+        efforts, gradients = ([of[row] for row in rows] for of in (shares, counts))
+        return Convergence.of(efforts, gradients, [barcodes[row] for row in rows])
+
     with RunFolder.opened(store) as folder:
-        for share, changed in zip(shares, optimizers, strict=True):
+        # effort 1 first: its settings are those of the folder, which has no status without them
+        for row in sorted(range(len(shares)), key=lambda row: (shares[row] != 1, row)):
+            share, changed = shares[row], optimizers[row]
             own = folder if share == 1 or folder is None else folder.folder / _name(share)
             found = build_complex(minima, max_dim, optimizer=changed, store=own, **common)
-            barcodes.append(found.barcode(field))
+            barcodes[row] = found.barcode(field)
             if folder is not None:
-                so_far = slice(len(barcodes))
                 with system_errors(folder.folder):
-                    Convergence.of(shares[so_far], counts[so_far], barcodes).save(
-                        folder.folder / CONVERGENCE
-                    )
-    return Convergence.of(shares, counts, barcodes)
+                    so_far().save(folder.folder / CONVERGENCE)
+    return so_far()
 
 
-def checked_efforts(efforts: Any, name: str = "efforts") -> list[float]:
-    """Efforts as floats. Raises OptionError unless they are positive, finite and ascending."""
-    given = list(efforts) if isinstance(efforts, Sequence) and not isinstance(efforts, str) else []
+def checked_efforts(efforts: Any, name: str = "efforts", *, stored: bool) -> list[float]:
+    """Efforts as floats. Raises OptionError unless they are positive, finite and ascending, and
+    hold 1 where their complexes are stored.
+    """
+    try:
+        given = list(efforts)
+    except TypeError:
+        given = []
     numbers = [float(e) if is_number(e) else 0.0 for e in given]
     ascending = all(a < b for a, b in zip([0.0, *numbers], [*numbers, float("inf")], strict=True))
     if not numbers or not ascending:
         raise OptionError(
             f"{name} must be ascending multiples of an optimizer's gradients above 0, got "
             f"{short_repr(efforts)}: give (1, 2, 4, 8), say"
+        )
+    if stored and 1.0 not in numbers:
+        raise OptionError(
+            f"{name} must hold 1, the run itself, with which others are compared, where results "
+            f"are stored, got {', '.join(f'{effort:g}' for effort in numbers)}: give 1 among them"
         )
     return numbers
 
@@ -134,7 +151,7 @@ def gradient_counts(
         if counts[i] <= counts[i - 1]:
             raise OptionError(
                 f"efforts must differ in gradients, {efforts[i - 1]:g} and {efforts[i]:g} both "
-                f"come to {counts[i]} for all simplices: choose efforts farther apart, or an "
+                "come to the same number for all simplices: choose efforts farther apart, or an "
                 "optimizer of more steps"
             )
     return counts

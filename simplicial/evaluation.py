@@ -56,6 +56,11 @@ def points_at_once(loss: Loss, points: Tensor, memory: int | str, *, gradients: 
     return max(1, memory // size)
 
 
+def gradient_fits(loss: Loss, memory: int) -> bool:
+    """Whether an exact gradient at one point fits into `memory` bytes, as far as the loss tells."""
+    return not isinstance(loss, SizedLoss) or loss.point_bytes() <= memory
+
+
 class AdaptiveBatches:
     """Batches of points of a given size, halved whenever memory does not suffice.
 

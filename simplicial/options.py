@@ -75,7 +75,9 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("tolerance_of_bars", "max_seconds"):
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and 0 <= value < math.inf):
+            if value is None and name == "max_seconds":
+                continue
+            if not (is_number(value) and 0 <= value < math.inf):
                 raise OptionError(
                     f"{name} must be a number that is 0 or more, got {short_repr(value)}: change "
                     f"{name}, or leave it out"
@@ -94,6 +96,17 @@ class Limits:
         tolerance = 0.0 if tolerance_of_bars is None else tolerance_of_bars
         return cls(
             tolerance_of_bars=tolerance, max_gradients=max_gradients, max_seconds=max_seconds
+        )
+
+
+def check_limits(limits: Limits | None, *, moves_faces: bool) -> None:
+    """Refuse an anytime build of which faces move after their dimension. Raises OptionError."""
+    if limits is not None and moves_faces:
+        *others, last = (f.name for f in fields(Limits))
+        raise OptionError(
+            "an anytime build finishes one dimension after another, with sides='trainable' faces "
+            f"move with those above them: take sides='fixed', or leave out {', '.join(others)} and "
+            f"{last}"
         )
 
 

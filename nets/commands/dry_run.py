@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nets.commands.memory_budget import MemoryBudget, memory_budget
 from nets.commands.run_data import RunData
-from nets.commands.settings import GIGABYTE, MemoryBudget, NetworkSettings
+from nets.commands.settings import GIGABYTE, NetworkSettings
 from nets.loss import NetworkLoss
 from nets.training import train_minima
 from simplicial import (
@@ -144,7 +145,7 @@ def plan(
     whole   the loss of the run, on all training examples, whose memory is told
     init    of networks that are trained; None: the model's modules are initialised anew
     states  of the checkpoints, if they are the minima
-    Raises the errors of `NetworkLoss` and of `NetworkSettings.memory_budget`.
+    Raises the errors of `NetworkLoss` and of `memory_budget`.
     """
     model = whole.model()
     loss, mini = (
@@ -188,7 +189,7 @@ def plan(
         costs=costs,
         bounds=tuple(bounds),
         workers=settings.workers or 1,
-        memory=settings.memory_budget(whole),
+        memory=memory_budget(settings, whole),
         noun=data.noun,
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from nets.commands.dry_run import plan
+from nets.commands.memory_budget import memory_budget
 from nets.commands.processes import workers
 from nets.commands.result import echo_refinement, record, write
 from nets.commands.run_data import Part, RunData
@@ -36,7 +37,7 @@ from simplicial import (
     polish,
 )
 from simplicial.configuration import torch_threads
-from simplicial.evaluation import evaluate
+from simplicial.evaluation import evaluate, gradient_fits
 from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.folder import RunFolder
 
@@ -154,7 +155,7 @@ def _compute(
 ) -> None:
     began = time.perf_counter()
     loss, test = inputs.losses(settings)
-    memory, digest = settings.memory_budget(loss).batches, inputs.data.digest
+    memory, digest = memory_budget(settings, loss).batches, inputs.data.digest
     lasting = settings.lasting | {"data_sha256": digest}
     folder.match_settings("run", lasting, before=BEFORE)
     work: dict[str, Any] = {
@@ -221,7 +222,7 @@ def _convergence(
 
 def _norms(minima: Minima, loss: NetworkLoss, memory: int) -> ArrayLike | None:
     """Norms (n,) of the gradients at the minima; None where a gradient does not fit into memory."""
-    return minima.gradient_norms(memory) if loss.point_bytes() <= memory else None
+    return minima.gradient_norms(memory) if gradient_fits(loss, memory) else None
 
 
 Rows = dict[str, ArrayLike | None]

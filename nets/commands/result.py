@@ -1,6 +1,5 @@
 """The record of a command, and the folder that it writes."""
 
-import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from nets.commands.analytic_settings import AnalyticSettings
 from nets.commands.settings import NetworkSettings
 from reduction import Barcode
+from reduction.json_values import null_if_infinite
 from simplicial import Convergence, LossComplex, Recipe
 from simplicial.reports.result_folder import write_report
 
@@ -37,8 +37,8 @@ def record(
         "settings": settings.as_record(),
         "recipe": None if recipe is None else recipe.as_record(),
         "max_dim": len(barcode),
-        "w_inf": [_finite(barcode.w_inf(r)) for r in range(len(barcode))],
-        "error": [_finite(barcode.error(r)) for r in range(len(barcode))],
+        "w_inf": [null_if_infinite(barcode.w_inf(r)) for r in range(len(barcode))],
+        "error": [null_if_infinite(barcode.error(r)) for r in range(len(barcode))],
         "versions": {name: version(name) for name in PACKAGES}
         | {"torch": torch.__version__, "python": platform.python_version()},
         "machine": {
@@ -75,10 +75,6 @@ def echo_refinement(loss_complex: LossComplex) -> None:
             f"may be too low by {found['largest_error_bound']:.3g} at most, by the rule of refined "
             "maxima: raise --refinement-budget"
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def write(

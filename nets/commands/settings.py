@@ -1,19 +1,17 @@
 """The settings of a complex and those of `run`, as values that hold all that repeats a run."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 
-from nets.loss import NetworkLoss
 from nets.models.factories import find
 from nets.models.recipes import RECIPES
 from nets.names import Batching, BatchNorm, Objective, Precision
 from reduction import OptionError
 from reduction.files import digest
-from reduction.memory import resident
 from reduction.persistence.fields import prime
 from reduction.validation import as_integer
 from simplicial import (
@@ -25,27 +23,17 @@ from simplicial import (
     Recipe,
     StochasticMinimax,
 )
-from simplicial.build import check_build, control_points_bytes
+from simplicial.build import check_build
 from simplicial.efforts import checked_efforts, gradient_counts
-from simplicial.options import BuildOptions, Limits
+from simplicial.options import BuildOptions, Limits, check_limits
 from simplicial.reports.result_folder import check_folder
 
 GIGABYTE = 10**9
-SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
-DIGITS = 3  # binary, of the memory for batches: a program does not always take the same
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 MODEL, MINIMA = "mlp", 6  # defaults of `run`
-LIMITS = ("tolerance_of_bars", "max_gradients", "max_seconds")  # of `build_complex`
+LIMITS = tuple(limit.name for limit in fields(Limits))  # of an anytime build
 BEFORE = {"objective": "plain", "polish": False, "polish_tolerance": None}
 """Settings that older run folders do not name, as these were made."""
-
-
-class MemoryBudget(NamedTuple):
-    """Bytes for the program with its data, for all control points, and for batches of networks."""
-
-    program: int
-    controls: int
-    batches: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +97,7 @@ class ComplexSettings:
     def check_complex(self) -> None:
         """Refuse a field that is none, and options that the optimizer would ignore."""
         prime(self.field)
-        if self.limits is not None and self.sides == "trainable":
-            raise OptionError("anytime builds have fixed sides, got trainable: leave --sides out")
+        check_limits(self.limits, moves_faces=self.sides == "trainable")
         owned = {"algorithm1": ("sides", *self.only_algorithm1), "elastic": ("steps",)}
         shared = {"minimax": ("epochs",)}.get(self.optimizer, ())
         for owner, names in owned.items():
@@ -313,42 +300,13 @@ class NetworkSettings(ComplexSettings):
             options["weights"] = find("a function of weights", self.weights)
         return options
 
-    def memory_budget(self, loss: NetworkLoss) -> MemoryBudget:
-        """Bytes by their use.
-
-        loss  with its data where networks are run: a device's memory, or this process's, is meant
-        Raises OptionError where one network does not fit into memory: in training, and with its
-        exact gradient where the run takes some, by more than the norms that it reports.
-        """
-        on_cpu = loss.device.type == "cpu"
-        program = resident() + SPARE if on_cpu else torch.cuda.memory_allocated(loss.device)
-        point = loss.dim * loss.coordinates.dtype.itemsize
-        controls = control_points_bytes(self.build["simplex_map"], self.count, self.max_dim, point)
-        left = int(self.memory * GIGABYTE) - program - controls
-        exact = self.maximum_tolerance is not None or self.build["optimizer"].takes_gradients
-        exact = exact or self.polish or self.certify
-        network = loss.point_bytes() if exact else loss.training_bytes
-        if left < network:
-            most = loss.training_bytes < network
-            what = "the exact gradient of a network" if most else "a network in training"
-            raise OptionError(
-                f"memory must hold the program, its data, all control points and {what}, "
-                f"{(program + controls + network) / GIGABYTE:.3g} GB, got {self.memory:g}: raise "
-                "--memory"
-            )
-        step = 1 << max(0, left.bit_length() - DIGITS)
-        return MemoryBudget(program, controls, max(left // step * step, network))
-
     def _check_efforts(self) -> None:
-        """Refuse efforts without the run's own, and those that come to the same number of steps."""
+        """Refuse efforts without the run's own, and those that come to the same number of steps,
+        whatever the mini-batches of an epoch are.
+        """
         if self.effort is None:
             return
-        efforts = checked_efforts(self.effort, "--effort")
-        if 1.0 not in efforts:
-            raise OptionError(
-                "--effort must hold 1, the run itself, with which others are compared, got "
-                f"{', '.join(f'{effort:g}' for effort in efforts)}: give 1 among them"
-            )
+        efforts = checked_efforts(self.effort, "--effort", stored=True)
         optimizers = [self.build["optimizer"].with_effort(effort) for effort in efforts]
         gradient_counts(efforts, optimizers, self.count, self.max_dim, 1)
 

@@ -25,22 +25,12 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
+from nets.execution.modules.moments import Moments, sum_of_moments
 from nets.execution.modules.norm_functions import is_batch_norm, norm_arguments, norm_of
 from reduction import DataError
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 CHUNK = 2**19  # numbers whose squares are summed at a time, in the processor's caches
-
-
-class Moments(NamedTuple):
-    """The number of values of a channel, their mean and variance (channels,), float64; divisor n.
-
-    Of statistics that are means over examples: the number of examples, and those.
-    """
-
-    size: int
-    mean: Tensor
-    var: Tensor
 
 
 class PopulationStatistics(NamedTuple):
@@ -61,7 +51,7 @@ def running_modules(model: nn.Module) -> list[nn.Module]:
 
 def running_statistics(norm: nn.Module) -> tuple[Tensor, Tensor]:
     """The running mean and variance of a norm, its buffers."""
-    buffers = vars(norm)["_buffers"]
+    buffers = vars(norm)["_buffers"]  # get_buffer walks a path, at each norm of every evaluation
     return buffers["running_mean"], buffers["running_var"]
 
 
@@ -176,6 +166,7 @@ def _training(norms: Sequence[nn.Module], contiguous: Sequence[list[bool]]) -> G
 
 def _is_torchs(norm: Any) -> bool:
     own = vars(norm)
+    # a momentum that is a property cannot be set for a while as a module's own attribute
     return type(norm).forward is _BatchNorm.forward and "forward" not in own and "momentum" in own
 
 
@@ -223,7 +214,7 @@ class StatisticsPass:
         if not self.whole and len(first) > 1:
             raise self.disorder(first[0], first[1])
         for call, found in self.fresh.items():
-            self.known[call] = _sum(found, between=self.pooled[call[0]])
+            self.known[call] = sum_of_moments(found, between=self.pooled[call[0]])
         self.fresh.clear()
 
     def disorder(self, first: tuple[int, int], second: tuple[int, int]) -> DataError:
@@ -244,7 +235,7 @@ class StatisticsPass:
         found = [moments for call, moments in self.known.items() if call[0] == index]
         if not found:
             return None
-        total = _sum(found, between=self.pooled[index])
+        total = sum_of_moments(found, between=self.pooled[index])
         if not self.pooled[index]:
             return PopulationStatistics(total.mean, total.var)
         return PopulationStatistics(total.mean, total.var * (total.size / (total.size - 1)))
@@ -276,7 +267,7 @@ class StatisticsPass:
             var = (values - mean).square_().mean(axes)
             count = chunk.numel() // chunk.shape[1]
             found.append(Moments(count, mean.flatten().double(), var.double()))
-        return _sum(found, between=True)
+        return sum_of_moments(found, between=True)
 
     def instance_norm(self, given: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
         """Instance norm by its arguments, and its mean and variance, means over the examples."""
@@ -384,17 +375,3 @@ class _NormFunctions(TorchFunctionMode):
         if given is None or index is None:
             return func(*args, **kwargs)
         return self.walk.normed(func, index, given)
-
-
-def _sum(parts: Sequence[Moments], *, between: bool) -> Moments:
-    """Moments of all values of parts; between: the variance between parts is a part of theirs."""
-    if len(parts) == 1:
-        return parts[0]
-    size = sum(part.size for part in parts)
-    shares = torch.tensor([part.size / size for part in parts], dtype=torch.float64)
-    means, variances = map(torch.stack, zip(*(part[1:] for part in parts), strict=True))
-    shares = shares.to(means.device).view(-1, *[1] * (means.ndim - 1))
-    mean = (shares * means).sum(dim=0)
-    if between:
-        variances = variances + (means - mean).square()
-    return Moments(size, mean, (shares * variances).sum(dim=0))

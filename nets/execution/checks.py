@@ -369,3 +369,17 @@ def refusing(
             f"{shapes(x)} with targets {shapes(y)} of {types(y)} fails: "
             f"{first_line(error)}: change the shapes or types of the data{unbatched}"
         ) from error
+
+
+@contextmanager
+def refusing_alone(count: int, batch_size: int) -> Generator[None]:
+    """Batch norm's refusal of one example, as a DataError that says which mini-batch has one."""
+    try:
+        yield
+    except DataError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise DataError(
+            f"batch norm needs two values of a channel in every mini-batch, {count} examples in "
+            f"batches of {batch_size} leave one alone: change batch_size"
+        ) from error

@@ -23,7 +23,6 @@ from torch.nn import functional
 
 from nets.data.trees import Tree, joined
 from nets.execution.batch_norm import (
-    Moments,
     PopulationStatistics,
     Reached,
     StatisticsPass,
@@ -31,6 +30,7 @@ from nets.execution.batch_norm import (
     momentum_of,
 )
 from nets.execution.modules.functional_calls import KeptGraphs, kept_graphs
+from nets.execution.modules.moments import Moments
 from nets.execution.modules.norm_functions import DifferentiableMoments, norm_of
 from nets.execution.modules.norms_by_hand import statistics_by_hand
 from nets.execution.modules.second_derivatives import twice_differentiable

@@ -19,6 +19,13 @@ from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.errors import DataError
 from reduction.files import check_tag, sealed, unsealed, write
+from reduction.json_values import (
+    as_list,
+    check_parts,
+    finite_number,
+    inf_if_null,
+    null_if_infinite,
+)
 
 FORMAT = "loss-barcodes barcode"
 VERSION = 1
@@ -63,19 +70,18 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
     version = document["version"]
     check_tag(document["format"], version, FORMAT, VERSION, WITH_ENDS, WITH_BOUNDS)
     document = unsealed(document, required=False)
-    if set(document) != {"format", "version", "field", "indices"}:
-        raise DataError(f"it has other parts than it should: {sorted(document)}")
-    parts = {("ends" in record, "bounds" in record) for record in _listed(document["indices"])}
+    check_parts(document, {"format", "version", "field", "indices"})
+    parts = {("ends" in record, "bounds" in record) for record in as_list(document["indices"])}
     if len(parts) > 1 or not parts <= PARTS[version]:
         raise DataError(f"all indices have the same parts, those of version {version}")
     records: list[IndexRecord] = []
-    for r, record in enumerate(_listed(document["indices"])):
+    for r, record in enumerate(as_list(document["indices"])):
         bars = [
-            (_number(birth), None if death is None else _number(death))
-            for birth, death in _listed(record["bars"])
+            (finite_number(birth), None if death is None else finite_number(death))
+            for birth, death in as_list(record["bars"])
         ]
-        births = [_labels(row, r + 1) for row in _listed(record["births"])]
-        deaths = [row if row is None else _labels(row, r + 2) for row in _listed(record["deaths"])]
+        births = [_labels(row, r + 1) for row in as_list(record["births"])]
+        deaths = [row if row is None else _labels(row, r + 2) for row in as_list(record["deaths"])]
         ends, bounds, repeated = None, None, []
         if "ends" in record:
             ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))
@@ -93,8 +99,8 @@ def _index_document(record: IndexRecord) -> dict[str, Any]:
     else:
         lowest, error = record.bounds
         document["bounds"] = {
-            "lowest_deaths": [_finite(death) for death in lowest.tolist()],
-            "error": _finite(error),
+            "lowest_deaths": [null_if_infinite(death) for death in lowest.tolist()],
+            "error": null_if_infinite(error),
         }
     repeated = document.pop("repeated")
     if record.ends is None:
@@ -134,13 +140,8 @@ def _ends(document: dict[str, Any]) -> Ends:
 
 def _bounds(document: dict[str, Any]) -> Bounds:
     """The bounds of a document that `_index_document` made. Raises anything."""
-    lowest, error = document["lowest_deaths"], document["error"]
-    deaths = [math.inf if death is None else _number(death) for death in _listed(lowest)]
-    return Bounds(np.array(deaths, np.float64), math.inf if error is None else _number(error))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    deaths = [inf_if_null(death) for death in as_list(document["lowest_deaths"])]
+    return Bounds(np.array(deaths, np.float64), inf_if_null(document["error"]))
 
 
 def _nullable(row: list[float]) -> list[float | None]:
@@ -148,27 +149,13 @@ def _nullable(row: list[float]) -> list[float | None]:
 
 
 def _numbers(row: list[Any]) -> list[float]:
-    return [math.nan if value is None else _number(value) for value in _listed(row)]
+    return [math.nan if value is None else finite_number(value) for value in as_list(row)]
 
 
 def _matrix(rows: list[list[Any]], width: int) -> NDArray[np.float64]:
-    if any(len(row) != width for row in _listed(rows)):
+    if any(len(row) != width for row in as_list(rows)):
         raise TypeError(f"its rows have not all {width} numbers")
     return np.array([_numbers(row) for row in rows], np.float64).reshape(len(rows), width)
-
-
-def _listed(value: Any) -> list[Any]:
-    # an empty object or string would pass for an empty list
-    if type(value) is not list:
-        raise TypeError(f"{value!r} is no list")
-    return value
-
-
-def _number(value: Any) -> float:
-    # bool is an int to Python, and float() would read digits in a string
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is no finite number")
-    return float(value)
 
 
 def _labels(row: list[Any], count: int) -> list[int]:
@@ -178,6 +165,6 @@ def _labels(row: list[Any], count: int) -> list[int]:
 
 
 def _typed(row: list[Any], kind: type) -> list[Any]:
-    if not all(type(value) is kind for value in _listed(row)):
+    if not all(type(value) is kind for value in as_list(row)):
         raise TypeError(f"{row!r} are not all of type {kind.__name__}")
     return row

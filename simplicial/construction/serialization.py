@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError
+from reduction.json_values import null_if_infinite
 from simplicial.construction.chunks import ChunkResult
 from simplicial.construction.state import ConstructionState
-from simplicial.evaluation import values_and_gradients
-from simplicial.loss import DifferentiatedLoss, Evaluation, Loss, SizedLoss, ValueAndGradient
+from simplicial.evaluation import gradient_fits, values_and_gradients
+from simplicial.loss import DifferentiatedLoss, Evaluation, ValueAndGradient
 from simplicial.maxima.maxima import Maxima
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record, write_json
@@ -50,9 +51,9 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
             tensors["accuracy"] = _tensor(samples.accuracy)
     values = {
         "vertices": vertices.tolist(),
-        "largest": float(largest[0]) if np.isfinite(largest[0]) else None,
+        "largest": null_if_infinite(float(largest[0])),
         "evaluations": int(one.evaluations[0]),
-        "error_bound": float(bound) if np.isfinite(bound := one.error_bounds[0]) else None,
+        "error_bound": null_if_infinite(float(one.error_bounds[0])),
         "exhausted": bool(one.exhausted[0]),
         "retried": bool(one.retried[0]),
         "worsened": bool(one.worsened[0]),
@@ -73,18 +74,15 @@ def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
     vertices = slice(len(state.values[0]))
     if state.at_controls is not None:
         gradients = state.at_controls.gradients[vertices]
-    elif isinstance(state.loss, DifferentiatedLoss) and _fits(state.loss, state.options.memory):
-        points, memory = state.control_points[vertices], state.options.memory
+    elif isinstance(state.loss, DifferentiatedLoss) and gradient_fits(
+        state.loss, memory := state.options.memory
+    ):
+        points = state.control_points[vertices]
         gradients = values_and_gradients(state.loss, points, memory).gradients
     else:
         return
     norms = [float(gradient.double().norm()) for gradient in gradients]
     write_json(path, {"gradient_norms": norms})
-
-
-def _fits(loss: Loss, memory: int) -> bool:
-    """Whether a gradient at one point fits into memory, as far as the loss tells."""
-    return not isinstance(loss, SizedLoss) or loss.point_bytes() <= memory
 
 
 def from_record(

@@ -198,9 +198,9 @@ def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
             f"edges need a finite loss, none of {len(every)} has one; the first failed since "
             f"{result.failed[0]}"
         )
-    slack = float(result.error_bounds[result.exhausted].max(initial=0.0))
+    bound = float(result.error_bounds[result.exhausted].max(initial=0.0))
     unsure = (
-        f"have maxima whose refinement ended by its budget, and that may be {slack:.3g} too low"
+        f"have maxima whose refinement ended by its budget, and that may be {bound:.3g} too low"
     )
     worse = "were worse after training than where it began, and keep their start"
     if not simplices.dim:

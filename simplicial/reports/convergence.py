@@ -1,12 +1,14 @@
 """Convergence of barcodes: W_inf of each index against the gradients by which simplices were
 trained.
 
-The W_inf of trained networks is no property of their loss. It belongs to the simplices between
-them, and is an upper bound at the effort that these took: with more work deaths fall, and so does
-the W_inf of index 0, whose births are minima. Births of index 1 and above are values of simplices
-and fall as well, so there W_inf may grow from one effort to the next. What is known of perfectly
-optimised simplices is that theirs differs by no more than sqrt(2) times the error of the barcode,
-which is a distance in the max-norm (`Barcode.error`).
+The W_inf of trained networks is no property of their loss, it belongs to the simplices between
+them. That of index 0 can only be too high, up to what refined maxima may be too low by: its births
+are minima, and each death is the highest loss on paths that were found. In higher indices births
+are values of simplices as well, and W_inf may be too low or too high. Bars of two barcodes at a
+bottleneck distance of e in the max-norm, in which a bar is half its length from the diagonal, have
+longest lengths that differ by 2 e at most, so that W_inf, a length over sqrt(2), is at most
+sqrt(2) times the error (`Barcode.error`) from that of perfectly optimised simplices. Each effort
+begins anew from straight simplices, so that neither need fall from one to the next.
 """
 
 import math
@@ -21,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction import Barcode, OptionError, ShapeError, w_inf
 from reduction.files import refusing
 from reduction.persistence.fields import prime
-from reduction.validation import short_repr
+from reduction.validation import is_number, short_repr
 from simplicial.reports.convergence_file import (
     VERSION,
     EffortRecord,
@@ -34,8 +36,9 @@ Floats = NDArray[np.float64]
 
 CONVERGENCE = "convergence.json"  # in a run folder, and in that of a result
 LEGEND = (
-    "W_inf: an upper bound at this effort, no property of the loss; lowest: W_inf, if simplices "
-    "one dimension higher were perfect; error: bound on the bottleneck distance, if all were"
+    "W_inf: of simplices trained at this effort, no property of the loss; of index 0 an upper "
+    "bound; lowest: W_inf, if simplices one dimension higher were perfect, 0 in index 0 if all "
+    "edges are there; error: bound on the bottleneck distance, if all were"
 )
 
 
@@ -48,7 +51,8 @@ class Convergence:
                mini-batches, where the optimizer takes these. Those of minima and of refined maxima
                are not counted
     w_inf      (k, m) float64, eq. 4; inf where a bar has no end that should have one
-    lowest     (k, m) float64, W_inf if each bar had its lowest death (`Barcode.bounds`)
+    lowest     (k, m) float64, W_inf if each bar had its lowest death (`Barcode.bounds`); 0 in index
+               0 of a complex with all edges, where it says nothing
     errors     (k, m) float64, `Barcode.error`; inf where nothing is known
     field      the prime p of the coefficients Z/p
     Arrays are copied and read-only. Raises ShapeError, OptionError, FieldError.
@@ -64,7 +68,7 @@ class Convergence:
     def __post_init__(self) -> None:
         prime(self.field)
         efforts = _numbers("efforts", self.efforts, 1)
-        gradients = _numbers("gradients", self.gradients, 1)
+        gradients = _counts("gradients", self.gradients)
         rows = [_numbers(name, getattr(self, name), 2) for name in ("w_inf", "lowest", "errors")]
         k, m = rows[0].shape
         if (
@@ -79,17 +83,13 @@ class Convergence:
             )
         _check_ascending("efforts", efforts, above=0.0)
         _check_ascending("gradients", gradients, above=-1.0)
-        if (gradients != np.floor(gradients)).any():
-            raise OptionError(
-                f"gradients must be whole numbers, got {short_repr(self.gradients)}: give counts"
-            )
         if not ((rows[1] >= 0) & (rows[1] <= rows[0]) & (rows[2] >= 0)).all():
             raise OptionError(
                 "a lowest W_inf lies between 0 and W_inf, and an error is not negative, got "
                 f"{short_repr(self.w_inf)}, {short_repr(self.lowest)} and "
                 f"{short_repr(self.errors)}: give `Convergence.of` barcodes"
             )
-        parts = (efforts, gradients.astype(np.int64), *rows)
+        parts = (efforts, gradients, *rows)
         for name, array in zip(
             ("efforts", "gradients", "w_inf", "lowest", "errors"), parts, strict=True
         ):
@@ -116,9 +116,10 @@ class Convergence:
             )
         indices = range(len(barcodes[0]))
         errors = np.array([[barcode.error(r) for r in indices] for barcode in barcodes])
+        counts: Any = gradients  # an array of ints and floats would round
         return cls(
             np.asarray(efforts),
-            np.asarray(gradients),
+            counts,
             np.array([[barcode.w_inf(r) for r in indices] for barcode in barcodes]),
             np.array([[_lowest(barcode, r) for r in indices] for barcode in barcodes]),
             errors,
@@ -147,7 +148,7 @@ class Convergence:
                 np.array([record.effort for record in records], np.float64),
                 np.array([record.gradients for record in records], np.int64),
                 *(
-                    np.array([[_infinite(getattr(i, name)) for i in row] for row in rows])
+                    np.array([[getattr(index, name) for index in row] for row in rows])
                     for name in IndexRecord._fields
                 ),
                 field=field,
@@ -162,7 +163,7 @@ class Convergence:
             EffortRecord(
                 effort,
                 count,
-                [IndexRecord(*map(_finite, index)) for index in zip(*rows, strict=True)],
+                [IndexRecord(*index) for index in zip(*rows, strict=True)],
             )
             for effort, count, *rows in zip(
                 self.efforts.tolist(),
@@ -214,26 +215,38 @@ def _numbers(name: str, given: Any, ndim: int) -> Floats:
     except (TypeError, ValueError):
         array = np.empty(())
     if array.ndim != ndim or not array.size:
-        raise ShapeError(
-            f"{name} must be numbers in {ndim} dimensions, one or more, got {short_repr(given)}; "
-            "give an array of them"
-        )
+        raise _wrong_shape(name, given, ndim)
     if np.isnan(array).any():
         raise OptionError(f"{name} must be numbers, got {short_repr(given)}: leave nan out")
     return array
 
 
-def _check_ascending(name: str, values: Floats, *, above: float) -> None:
+def _counts(name: str, given: Any) -> NDArray[np.int64]:
+    """A copy as int64 of whole numbers of any type, exactly. Raises ShapeError, OptionError."""
+    try:
+        array = np.array(given, object)  # as they are: float64 has not all of them
+    except ValueError:
+        array = np.empty((), object)
+    if array.ndim != 1 or not array.size or not all(map(is_number, array)):
+        raise _wrong_shape(name, given, 1)
+    if not all(0 <= value < 2**63 and value == int(value) for value in array):
+        raise OptionError(
+            f"{name} must be whole numbers from 0 to 2**63 - 1, got {short_repr(given)}: give "
+            "counts"
+        )
+    return np.array([int(value) for value in array], np.int64)
+
+
+def _wrong_shape(name: str, given: Any, ndim: int) -> ShapeError:
+    return ShapeError(
+        f"{name} must be numbers in {ndim} dimension{'s' if ndim > 1 else ''}, one or more, got "
+        f"{short_repr(given)}; give an array of them"
+    )
+
+
+def _check_ascending(name: str, values: Floats | NDArray[np.int64], *, above: float) -> None:
     if not (values[0] > above and math.isfinite(values[-1]) and (np.diff(values) > 0).all()):
         raise OptionError(
             f"{name} must be finite, {'positive' if above == 0 else 'not negative'} and ascending, "
             f"got {', '.join(f'{value:g}' for value in values)}: sort them, each once"
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _infinite(value: float | None) -> float:
-    return math.inf if value is None else value

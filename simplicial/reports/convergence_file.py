@@ -4,24 +4,29 @@ An infinite number is null.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reduction import DataError
 from reduction.files import check_tag, sealed, unsealed, write
+from reduction.json_values import (
+    as_list,
+    check_parts,
+    finite_number,
+    inf_if_null,
+    null_if_infinite,
+)
 
 FORMAT = "loss-barcodes convergence"
 VERSION = 1
 
 
 class IndexRecord(NamedTuple):
-    """Numbers of one index at one effort; None stands for inf."""
+    """Numbers of one index at one effort."""
 
-    w_inf: float | None
-    lowest: float | None
-    errors: float | None
+    w_inf: float
+    lowest: float
+    errors: float
 
 
 class EffortRecord(NamedTuple):
@@ -47,7 +52,7 @@ def write_convergence(path: str | Path, field: int, records: Sequence[EffortReco
                 "effort": record.effort,
                 "gradients": record.gradients,
                 "indices": [
-                    {KEYS[name]: value for name, value in index._asdict().items()}
+                    {KEYS[name]: null_if_infinite(value) for name, value in index._asdict().items()}
                     for index in record.indices
                 ],
             }
@@ -64,37 +69,16 @@ def read_convergence(content: bytes) -> tuple[int, list[EffortRecord]]:
     document = json.loads(content.decode("utf-8"))
     check_tag(document["format"], document["version"], FORMAT, VERSION)
     document = unsealed(document)
-    _check_parts(document, {"format", "version", "field", "efforts"})
-    return document["field"], [_effort(record) for record in _listed(document["efforts"])]
+    check_parts(document, {"format", "version", "field", "efforts"})
+    return document["field"], [_effort(record) for record in as_list(document["efforts"])]
 
 
 def _effort(record: dict[str, Any]) -> EffortRecord:
-    _check_parts(record, {"effort", "gradients", "indices"})
+    check_parts(record, {"effort", "gradients", "indices"})
     if type(record["gradients"]) is not int:
         raise TypeError(f"{record['gradients']!r} is no number of gradients")
     indices = list[IndexRecord]()
-    for index in _listed(record["indices"]):
-        _check_parts(index, set(KEYS.values()))
-        values = {name: index[key] for name, key in KEYS.items()}
-        indices.append(
-            IndexRecord(**{k: v if v is None else _number(v) for k, v in values.items()})
-        )
-    return EffortRecord(_number(record["effort"]), record["gradients"], indices)
-
-
-def _check_parts(document: dict[str, Any], names: set[str]) -> None:
-    if set(document) != names:
-        raise DataError(f"it has other parts than it should: {sorted(document)}")
-
-
-def _listed(value: Any) -> list[Any]:
-    if type(value) is not list:  # an empty object or string would pass for an empty list
-        raise TypeError(f"{value!r} is no list")
-    return value
-
-
-def _number(value: Any) -> float:
-    # bool is an int to Python, and float() would read digits in a string
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is no finite number")
-    return float(value)
+    for index in as_list(record["indices"]):
+        check_parts(index, set(KEYS.values()))
+        indices.append(IndexRecord(**{name: inf_if_null(index[key]) for name, key in KEYS.items()}))
+    return EffortRecord(finite_number(record["effort"]), record["gradients"], indices)

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from reduction.barcodes.text_table import summary
 from reduction.files import write
-from simplicial.reports.convergence_plot import plot_convergence
+from simplicial.reports.convergence_plot import indices_with_lowest, plot_convergence
 from simplicial.reports.plots import plot_barrier_tree
 from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.records import system_errors
@@ -35,7 +35,8 @@ PENALTIES = {
     "plain": "The loss is the plain one: a weight decay is in Algorithm 1's training only.",
     "penalised": "The loss holds the penalty, half the weight decay times the weights squared.",
 }
-CONVERGENCE_TITLE = "W_inf against gradients: upper bounds, and dotted what they may fall to"
+CONVERGENCE_TITLE = "W_inf against gradients"
+CONVERGENCE_BOUND = ", dotted if simplices one dimension higher were perfect"
 DRAWN = {  # by `write_report`, beside the records
     "triangle": "Loss inside the triangle of the longest bar, and accuracy if there is one",
     "edges": "Along its sides, and along the straight lines between the same minima",
@@ -69,7 +70,8 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
     convergence = status.convergence
     if convergence is not None:
-        pictures.append(_drawn(CONVERGENCE_TITLE, lambda ax: plot_convergence(convergence, ax)))
+        title = CONVERGENCE_TITLE + CONVERGENCE_BOUND * bool(indices_with_lowest(convergence))
+        pictures.append(_drawn(title, lambda ax: plot_convergence(convergence, ax)))
     if is_finished and status.result is not None:
         pictures += _result_pictures(status.result)
     template = Environment(

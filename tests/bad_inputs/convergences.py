@@ -38,7 +38,9 @@ def curve(**changed: Any) -> Convergence:
 CONVERGENCES = (
     Row("convergence", lambda g, v: compared(g, v), OptionError, "efforts must be ascending",
         (5, None, "1,2", (), (0, 1), (1, 1), (2, 1), (1, NAN), (1, float("inf")), (-1, 1),
-         (True, 2), ("1", 2))),
+         (True, 2), ("1", 2), np.array(1.0), np.array([[1, 2]]), np.array([2, 1]))),
+    Row("convergence", lambda g, v: compared(g, v, store=g.folder / "efforts"), OptionError,
+        "must hold 1", ((2, 4), (0.5, 2))),
     Row("convergence", lambda g, v: convergence(v), OptionError, "must be a Minima",
         (5, None, Minima, torch.eye(2))),
     Row("convergence", lambda g, v: compared(g, optimizer=v), OptionError, "must be an Optimizer",
@@ -64,13 +66,14 @@ CONVERGENCES = (
           (5, None, "a", [], [[[1.0]]]))
       for name in ("efforts", "gradients", "w_inf", "lowest", "errors")),
     *(Row("Convergence", lambda _, v, name=name: curve(**{name: v}), OptionError, name,
-          ([NAN, 1.0], [2.0, 1.0], [-1.0, 1.0]))
+          ([NAN, 1.0], [2.0, 1.0], [-1.0, 1.0], [1.0, float("inf")]))
       for name in ("efforts", "gradients")),
     *(Row("Convergence", lambda _, v, name=name: curve(**{name: v}), OptionError, piece,
           ([[-1.0], [1.0]],))
       for name, piece in {
           "w_inf": "lowest W_inf", "lowest": "lowest W_inf", "errors": "not negative"}.items()),
-    Row("Convergence", lambda _, v: curve(gradients=v), OptionError, "whole", ([1.5, 2.0],)),
+    Row("Convergence", lambda _, v: curve(gradients=v), OptionError, "whole",
+        ([1.5, 2.0], [1, 1e19], [1, 2**63], np.array([1, 2**63], np.uint64))),
     Row("Convergence", lambda _, v: curve(field=v), FieldError, "prime", (4, 0)),
     Row("Convergence.of", lambda _, v: Convergence.of([1.0], [1], v), OptionError,
         "a barcode for each effort", ([], [5], [None])),

@@ -1,4 +1,4 @@
-"""Bad inputs of efforts, gradient counts, limits and convergences, for `simplicial`'s table."""
+"""Bad inputs of efforts, gradient counts and limits, for the table of `simplicial`."""
 
 from reduction import OptionError
 from simplicial import (
@@ -9,8 +9,6 @@ from simplicial import (
     StochasticMinimax,
     build_complex,
 )
-from tests.bad_inputs.convergences import CONVERGENCES
-from tests.bad_inputs.convergences import HANDED as OF_CONVERGENCES
 from tests.bad_inputs.table import INF, INSTEAD, NAN, Row
 
 PREPARED: tuple[Optimizer, ...] = (
@@ -23,7 +21,6 @@ NO_SHARE = (0, -1, INF, NAN, 1e308, "1", None, True)
 NO_LIMIT = (-1, INF, NAN, "1", True, [1])
 
 EFFORTS = (
-    *CONVERGENCES,
     *(
         Row(
             "build_complex",
@@ -60,7 +57,7 @@ EFFORTS = (
     ),
 )
 
-HANDED = OF_CONVERGENCES | {
+HANDED = {
     *(f"Optimizer.{method}" for method in ("with_effort", "gradient_count", "mini_batch_count")),
     "Algorithm1.mini_batch_count",
 }

@@ -1,13 +1,10 @@
-"""Bad inputs of `StochasticMinimax`, its schedule, and efforts, for the table of `simplicial`."""
+"""Bad inputs of `StochasticMinimax` and its schedule, for the table of `simplicial`."""
 
 from reduction import OptionError
 from simplicial import StochasticMinimax, linear
-from tests.bad_inputs.efforts import EFFORTS
-from tests.bad_inputs.efforts import HANDED as OF_EFFORTS
 from tests.bad_inputs.table import INF, NAN, NO_COUNT, Row
 
 MINIMAX = (
-    *EFFORTS,
     *(
         Row(
             "StochasticMinimax",
@@ -35,7 +32,7 @@ MINIMAX = (
     ),
 )
 
-HANDED = OF_EFFORTS | {
+HANDED = {
     f"StochasticMinimax.{method}"
     for method in ("prepared", "optimise", "step_count", "mini_batch_count")
 }

@@ -41,10 +41,6 @@ from simplicial import (
     with_saddles,
 )
 from simplicial.landscapes import Landscape, himmelblau
-from tests.bad_inputs.minimax import HANDED as OF_MINIMAX
-from tests.bad_inputs.minimax import MINIMAX
-from tests.bad_inputs.plane import PLANE
-from tests.bad_inputs.polishing import POLISHING
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -59,6 +55,8 @@ from tests.bad_inputs.table import (
     assert_refused,
     rows,
 )
+from tests.bad_inputs.tables import HANDED as OF_TABLES
+from tests.bad_inputs.tables import TABLES
 
 NO_NUMBER = (NAN, "1", None, True, 1j, [0.1], np.array([0.1, 0.2]))
 NO_LOSS = (5, None, "loss", torch.nn.Linear)
@@ -368,10 +366,10 @@ SIMPLICES_AND_PICTURES = (
         "of type Axes", NO_AXES),
 )  # fmt: skip
 
-TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *PLANE, *POLISHING, *MINIMAX)
+TABLE = (*VERTICES, *BUILDS, *TRAINING, *SIMPLICES_AND_PICTURES, *TABLES)
 
 HANDED = {
-    *OF_MINIMAX,
+    *OF_TABLES,
     "configure_process",
     "Simplices",
     "OptimisationProblem",

@@ -84,12 +84,22 @@ def test_gradients_are_those_of_all_edges_and_triangles() -> None:
     assert found.w_inf.shape == (2, 1)
 
 
-def test_w_inf_of_index_0_lies_between_its_bounds_of_every_smaller_effort() -> None:
-    found = convergence(MINIMA, 1, (1, 4, 16, 64), optimizer=NudgedElastic(segments=8, steps=2),
-                        **QUIET)  # fmt: skip
-    high, low = found.w_inf[:, 0], found.lowest[:, 0]
-    assert high[0] > high[-1]
-    assert (low[:, None] <= high[None, :]).all()
+def test_w_inf_of_index_0_is_too_high_only_and_others_differ_by_a_multiple_of_the_error() -> None:
+    efforts = (0.25, 1, 4, 16)
+    found = convergence(MINIMA, 2, efforts, optimizer=algorithm1(8), resolution=4, progress=False)
+    exact = LANDSCAPE.exact_bars
+    assert exact is not None
+    basins, ring = map(longest, exact)
+    assert (found.w_inf[:, 0] >= basins).all()
+    assert found.w_inf[-1, 0] > found.w_inf[1, 0]  # not lower at more effort
+    assert found.w_inf[1, 1] < ring < found.w_inf[2, 1]
+    assert (abs(found.w_inf - [basins, ring]) <= 2**0.5 * found.errors).all()
+
+
+def test_the_lowest_w_inf_of_index_0_is_0_where_all_edges_are_there() -> None:
+    found = convergence(MINIMA, 2, (1, 4), optimizer=algorithm1(8), **QUIET)
+    assert (found.lowest[:, 0] == 0).all()
+    assert (found.w_inf[:, 0] > 0).all()
 
 
 def test_without_an_optimizer_it_is_algorithm_1_with_its_own_recipe() -> None:
@@ -121,6 +131,41 @@ def test_what_is_stored_is_not_computed_again(tmp_path: Path) -> None:
     assert (tmp_path / "effort-2").is_dir()
     alone = build_complex(MINIMA, 2, optimizer=optimizer, store=tmp_path, **QUIET)
     np.testing.assert_array_equal(alone.barcode().w_inf(1), found.w_inf[1, 1])
+
+
+def test_efforts_are_any_numbers_that_ascend() -> None:
+    expected = convergence(MINIMA, 1, (1, 2), optimizer=algorithm1(8), **QUIET)
+    for efforts in (np.array([1, 2]), np.array([1.0, 2.0]), iter((1, 2)), range(1, 3)):
+        found = convergence(MINIMA, 1, efforts, optimizer=algorithm1(8), **QUIET)
+        assert found.efforts.tolist() == [1, 2]
+        np.testing.assert_array_equal(found.w_inf, expected.w_inf)
+
+
+def test_a_folder_has_a_status_from_its_first_effort_on(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    left = 1000
+
+    def stopping(points: Tensor) -> Tensor:
+        nonlocal left
+        left -= len(points)
+        if left < 0:
+            raise Stopped
+        return LANDSCAPE(points)
+
+    minima, optimizer = Minima(MINIMA.points, stopping), algorithm1(40)
+    left = 1000
+    with pytest.raises(Stopped):
+        convergence(minima, 1, (0.5, 1, 2), optimizer=optimizer, store=tmp_path, **QUIET)
+    assert RunStatus.read(tmp_path).state == "stopped"
+
+
+def test_efforts_without_1_are_refused_where_they_are_stored(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"efforts must hold 1, the run itself, .* got 2, 4: "):
+        convergence(MINIMA, 1, (2, 4), optimizer=algorithm1(8), store=tmp_path / "new", **QUIET)
+    assert not list(tmp_path.iterdir())
+    assert len(convergence(MINIMA, 1, (2, 4), optimizer=algorithm1(8), **QUIET)) == 2
 
 
 def test_a_comparison_that_was_stopped_goes_on(tmp_path: Path) -> None:

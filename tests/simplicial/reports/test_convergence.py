@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from reduction import Barcode, BarcodeError, DataError, FieldError, OptionError, ShapeError
 from simplicial import Convergence, plot_convergence
@@ -39,7 +41,7 @@ def test_numbers_are_those_of_the_barcodes() -> None:
         assert not getattr(found, name).flags.writeable
 
 
-def test_the_table_names_the_bound_as_one() -> None:
+def test_the_table_names_the_bound_of_index_0_as_one() -> None:
     lines = some().table().splitlines()
     assert lines[0] == "coefficients Z/3"
     assert lines[2:5] == [
@@ -49,7 +51,7 @@ def test_the_table_names_the_bound_as_one() -> None:
     ]
     assert lines[10].split() == ["2.5", "1500", "0.0707107", "0", "inf"]
     assert lines[-1] == LEGEND
-    assert "upper bound at this effort, no property of the loss" in LEGEND
+    assert "trained at this effort, no property of the loss; of index 0 an upper bound" in LEGEND
 
 
 def test_a_file_gives_every_bit_back(tmp_path: Path) -> None:
@@ -59,9 +61,33 @@ def test_a_file_gives_every_bit_back(tmp_path: Path) -> None:
     for name in ("efforts", "gradients", "w_inf", "lowest", "errors", "field"):
         np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
     assert read.gradients.dtype == np.int64
+    assert np.isinf(read.errors[:, 1]).all()
     document = json.loads((tmp_path / "c.json").read_text("utf-8"))
     assert (document["format"], document["version"]) == ("loss-barcodes convergence", 1)
     assert document["efforts"][0]["indices"][1]["error"] is None
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, np.uint64])
+def test_counts_of_gradients_are_exact(kind: Any, tmp_path: Path) -> None:
+    counts = [2**53 + 1, 2**63 - 1]
+    one = np.ones((2, 1))
+    found = Convergence(np.array([1.0, 2.0]), kind(counts), one, one, one)
+    found.save(tmp_path / "c.json")
+    of = Convergence.of([1, 2], kind(counts), [barcode(1.5, 1.0)] * 2)
+    for curve in (found, Convergence.load(tmp_path / "c.json"), of):
+        assert curve.gradients.tolist() == counts
+
+
+def test_counts_beside_a_float_are_exact() -> None:
+    found = Convergence.of([1, 2], [2**53 + 1, 2.0**60], [barcode(1.5, 1.0)] * 2)
+    assert found.gradients.tolist() == [2**53 + 1, 2**60]
+
+
+@pytest.mark.parametrize("count", [1e19, 2**63, 2.0**63, np.uint64(2**63), np.inf, 2.5, -2, np.nan])
+def test_counts_that_are_no_64_bit_numbers_are_refused(count: Any) -> None:
+    one = np.ones((2, 1))
+    with pytest.raises(OptionError, match=r"gradients must be whole numbers from 0 to 2\*\*63"):
+        Convergence(np.array([1.0, 2.0]), [1, count], one, one, one)  # pyright: ignore
 
 
 @pytest.mark.parametrize(
@@ -71,6 +97,7 @@ def test_a_file_gives_every_bit_back(tmp_path: Path) -> None:
         lambda text: text.replace('"version": 1', '"version": 2'),
         lambda text: text.replace('"effort": 2.5', '"effort": 0.5'),
         lambda text: text.replace('"field": 3', '"field": 4'),
+        lambda text: text.replace('"gradients": 1500', '"gradients": 9223372036854775808'),
         lambda text: text.replace("convergence", "barcode"),
         lambda text: "{}",
         lambda text: "[]",
@@ -105,13 +132,21 @@ def test_values_that_are_no_convergence_are_refused() -> None:
         Convergence.of([1], [1], [bare])
 
 
-def test_the_picture_has_a_line_for_each_index_and_its_bound() -> None:
+def labels(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_the_picture_has_a_line_for_each_index_and_its_lowest_w_inf_above_0() -> None:
     ax = plot_convergence(some())
     highs = [line for line in ax.lines if line.get_marker() == "o"]
-    assert [line.get_label() for line in highs] == ["index 0, upper bound", "index 1, upper bound"]
+    assert labels(ax) == ["index 0", "index 1", "lowest"]
     assert np.asarray(highs[0].get_xdata()).tolist() == [600, 1500]
     assert np.asarray(highs[0].get_ydata()).tolist() == some().w_inf[:, 0].tolist()
-    assert len(ax.lines) == 4
+    lows = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert [np.asarray(low.get_ydata()).tolist() for low in lows] == [some().lowest[:, 0].tolist()]
+    assert len(ax.lines) == 3
     assert ax.get_yscale() == "log"
     assert "at this effort" in ax.get_ylabel()
     plt.close("all")
@@ -123,5 +158,7 @@ def test_a_picture_of_no_length_and_of_no_end_is_drawn() -> None:
         curve = Convergence(np.array([1.0, 2.0]), np.array([0, 2]), values, zero, values)
         ax = plot_convergence(curve)
         assert ax.get_yscale() == "linear"
+        assert "lowest" not in labels(ax)
+        assert len(ax.lines) == 2
         ax.figure.canvas.draw()
     plt.close("all")

@@ -1,0 +1,16 @@
+"""Rows of `simplicial` that have files of their own."""
+
+from tests.bad_inputs import convergences, efforts, minimax
+from tests.bad_inputs.plane import PLANE
+from tests.bad_inputs.polishing import POLISHING
+
+TABLES = (
+    *convergences.CONVERGENCES,
+    *efforts.EFFORTS,
+    *minimax.MINIMAX,
+    *PLANE,
+    *POLISHING,
+)
+
+HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED
+"""Names of these files that need no row."""
