@@ -97,7 +97,6 @@ def test_counts_that_are_no_64_bit_numbers_are_refused(count: Any) -> None:
         lambda text: text.replace('"version": 1', '"version": 2'),
         lambda text: text.replace('"effort": 2.5', '"effort": 0.5'),
         lambda text: text.replace('"field": 3', '"field": 4'),
-        lambda text: text.replace('"gradients": 1500', '"gradients": 9223372036854775808'),
         lambda text: text.replace("convergence", "barcode"),
         lambda text: "{}",
         lambda text: "[]",
