@@ -1,6 +1,6 @@
 """Builds of growing effort: the same complex, its simplices trained by ever more gradients."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from math import comb
 from pathlib import Path
@@ -85,13 +85,7 @@ def convergence(
         "batch": batch,
         "progress": progress,
     }
-    barcodes = dict[int, Barcode]()
-
-    def so_far() -> Convergence:
-        rows = sorted(barcodes)
-        efforts, gradients = ([of[row] for row in rows] for of in (shares, counts))
-        return Convergence.of(efforts, gradients, [barcodes[row] for row in rows])
-
+    barcodes = dict[int, Barcode]()  # of efforts by their position
     with RunFolder.opened(store) as folder:
         # effort 1 first: its settings are those of the folder, which has no status without them
         for row in sorted(range(len(shares)), key=lambda row: (shares[row] != 1, row)):
@@ -101,8 +95,20 @@ def convergence(
             barcodes[row] = found.barcode(field)
             if folder is not None:
                 with system_errors(folder.folder):
-                    so_far().save(folder.folder / CONVERGENCE)
-    return so_far()
+                    _compared(shares, counts, barcodes).save(folder.folder / CONVERGENCE)
+    return _compared(shares, counts, barcodes)
+
+
+def _compared(
+    efforts: Sequence[float], gradients: Sequence[int], barcodes: Mapping[int, Barcode]
+) -> Convergence:
+    """The convergence of the efforts that have a barcode, by their positions."""
+    rows = sorted(barcodes)
+    return Convergence.of(
+        [efforts[row] for row in rows],
+        [gradients[row] for row in rows],
+        [barcodes[row] for row in rows],
+    )
 
 
 def checked_efforts(efforts: Any, name: str = "efforts", *, stored: bool) -> list[float]:

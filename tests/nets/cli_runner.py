@@ -22,7 +22,7 @@ QUICK += ["--resolution", "4", "--quiet"]
 
 def invoke(*arguments: object) -> Result:
     # beside a command the process of the tests holds what other tests left
-    with patch("nets.commands.settings.resident", return_value=PROGRAM):
+    with patch("nets.commands.memory_budget.resident", return_value=PROGRAM):
         result = CliRunner().invoke(main, [str(a) for a in arguments])
     if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
         raise result.exception
