@@ -73,10 +73,10 @@ class Limits:
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("tolerance_of_bars", "max_seconds"):
-            value = getattr(self, name)
-            if value is None and name == "max_seconds":
-                continue
+        numbers = {"tolerance_of_bars": self.tolerance_of_bars}
+        if self.max_seconds is not None:
+            numbers["max_seconds"] = self.max_seconds
+        for name, value in numbers.items():
             if not (is_number(value) and 0 <= value < math.inf):
                 raise OptionError(
                     f"{name} must be a number that is 0 or more, got {short_repr(value)}: change "
