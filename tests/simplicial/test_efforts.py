@@ -155,7 +155,7 @@ def test_a_folder_has_a_status_from_its_first_effort_on(tmp_path: Path) -> None:
         return LANDSCAPE(points)
 
     minima, optimizer = Minima(MINIMA.points, stopping), algorithm1(40)
-    left = 1000
+    left = 100  # of 6 * 40 points that training takes
     with pytest.raises(Stopped):
         convergence(minima, 1, (0.5, 1, 2), optimizer=optimizer, store=tmp_path, **QUIET)
     assert RunStatus.read(tmp_path).state == "stopped"
