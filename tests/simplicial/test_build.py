@@ -9,6 +9,7 @@ import torch
 from reduction import DimensionError, OptionError
 from simplicial import Algorithm1, Edgewise, Minima, Recipe, build_complex
 from simplicial.landscapes import double_well
+from simplicial.options import Limits, check_limits
 from tests.simplicial.test_complex import POINTS, wavy
 
 
@@ -66,3 +67,22 @@ def test_a_build_that_would_not_fit_is_refused_before_it_is_laid_out(
                 build_complex(minima, max_dim, **allowed)
     with pytest.raises(InterruptedError):  # a small batch is no wish for a small complex
         build_complex(minima, 3, memory=1000)
+
+
+def test_limits_that_are_not_given_are_none_but_for_the_tolerance() -> None:
+    assert Limits.given(None, None, None) is None
+    assert Limits.given(None, 5, None) == Limits(tolerance_of_bars=0.0, max_gradients=5)
+
+
+@pytest.mark.parametrize("tolerance", [None, -1, float("inf"), "1"])
+def test_a_tolerance_of_bars_is_a_number(tolerance: Any) -> None:
+    with pytest.raises(OptionError, match="tolerance_of_bars must be a number that is 0 or more"):
+        Limits(tolerance_of_bars=tolerance)
+
+
+def test_faces_that_move_have_no_limits() -> None:
+    check_limits(None, moves_faces=True)
+    check_limits(Limits(), moves_faces=False)
+    sentence = "leave out tolerance_of_bars, max_gradients and max_seconds"
+    with pytest.raises(OptionError, match=sentence):
+        check_limits(Limits(), moves_faces=True)
