@@ -43,7 +43,7 @@ class MovingSimplex:
         self._start = controls.clone()
         self._start[self._finest_inside] = harmonic(controls[None], self._finest)[0]
         vertices = controls[torch.as_tensor((self._finest.barycentric == 1).any(axis=1))]
-        self._rate = longest * float(torch.pdist(vertices).mean()) / controls.shape[1] ** 0.5
+        self.rate = longest * float(torch.pdist(vertices).mean()) / controls.shape[1] ** 0.5
         self._rng = np.random.Generator(np.random.Philox(seed))
         self._mesh = meshes[0]
         self._controls = self._start[torch.as_tensor(self._mesh.rows)]
@@ -74,6 +74,12 @@ class MovingSimplex:
             - self._start[torch.as_tensor(self._mesh.rows)][self._inside]
         )
         return self._start[self._finest_inside] + self._prolonged(moved)
+
+    def finest(self) -> Tensor:
+        """All control points of the finest mesh."""
+        controls = self._start.clone()
+        controls[self._finest_inside] = self.inner()
+        return controls
 
     def _prolonged(self, moved: Tensor) -> Tensor:
         return torch.as_tensor(self._mesh.prolonged, device=moved.device).to(moved) @ moved
@@ -126,7 +132,7 @@ class MovingSimplex:
         self._squares = FORGET * self._squares + (1 - FORGET) * gradients.square().mean(dim=0)
         self._velocity = momentum * self._velocity + (1 - momentum) * (spread @ gradients)
         scale = (self._squares / (1 - FORGET**self._steps)).sqrt() + TINY
-        move = -rate * self._rate / (1 - momentum**self._steps) * self._velocity / scale
+        move = -rate * self.rate / (1 - momentum**self._steps) * self._velocity / scale
         level = torch.zeros_like(self._controls[None, :, 0])
         axes = frame(mesh.tangents(self._controls[None], level))
         self._controls[self._inside] += move - projected(axes, move[None])[0]

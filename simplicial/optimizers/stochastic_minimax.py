@@ -8,10 +8,11 @@ square (Adam: Kingma & Ba 2015), so that a step has a length, which is a share o
 whatever the loss: no learning rate is to be found, and none can diverge. Of the motion only that
 across the simplex counts; along it control points are spread evenly (a nudged elastic band:
 Jonsson, Mills & Jacobsen 1998). A simplex begins with the coarsest mesh, on which gradients are
-few and far, and a finer one goes on where the coarse one ended.
+few and far, and a finer one goes on where the coarse one ended. Where the data are passed over
+often, the last gradients go to its highest points, see `HighestPoints`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
@@ -22,18 +23,23 @@ from torch import Tensor
 
 from reduction import OptionError
 from reduction.validation import as_integer, is_number, short_repr
-from simplicial.evaluation import check_callable, values_and_gradients
+from simplicial.evaluation import check_callable, evaluate, values_and_gradients
 from simplicial.loss import Loss, PenalisedLoss, StochasticLoss
 from simplicial.maps.edgewise import Edgewise
 from simplicial.optimizers.algorithm1 import estimates_of
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
+from simplicial.optimizers.highest_points import STATE as HIGHEST_STATE
+from simplicial.optimizers.highest_points import HighestPoints, Snapshots
 from simplicial.optimizers.moving_simplex import STATE, MovingSimplex
 from simplicial.optimizers.nested_meshes import NestedMesh, nested_meshes
 from simplicial.optimizers.recipe import Recipe, Schedule, linear, recipe_beside
 from simplicial.run_folder.checkpoint import Checkpointer
 
 Ints = NDArray[np.int64]
+Names = tuple[str, ...]
+_Losses = Iterator[Loss]
 
+LONGEST, WIDE = 0.07, 2_400  # of a first step, and dimensions from which on it is shorter
 COARSEST = 0.4  # share of the gradients for the coarsest mesh; finer ones have as many each
 DRAWN = 0.55  # share of a mesh's inner control points at which a step takes gradients
 EXACT_EPOCHS = 2000  # gradients of a simplex, of a loss without mini-batches
@@ -54,7 +60,9 @@ class StochasticMinimax(Optimizer):
     weight_decay  adds 0.5 weight_decay |psi(t)|^2 to the loss, as a `Recipe`'s does; 0 for a loss
                   that holds its own penalty
     schedule      factor on the steps as a function of the share of gradients done, in [0, 1)
-    longest       of a first step, over the mean distance of the simplex's vertices
+    longest       of a first step, over the mean distance of the simplex's vertices. None: 0.07, and
+                  less in more than 2,400 dimensions, in which noise is longer: as their inverse
+                  cube root, which fits an MLP with 2,410 parameters and LeNet
     Raises OptionError for other values. The loss's learning rate is not asked for: see the module.
     A simplex's random points are keyed by the seed and its vertices, mini-batches by the seed and
     the dimension; so its result does not depend on those beside it. Deviations from the sources:
@@ -68,14 +76,15 @@ class StochasticMinimax(Optimizer):
     momentum: float = 0.9
     weight_decay: float = 0.0
     schedule: Schedule = linear
-    longest: float = 0.07
+    longest: float | None = None
 
     def __post_init__(self) -> None:
         as_integer("segments", self.segments, 2)
-        if not (is_number(self.longest) and 0 < self.longest <= 1):
+        given = self.longest
+        if given is not None and not (is_number(given) and 0 < given <= 1):
             raise OptionError(
                 "longest must be a share of the simplex's size above 0 and at most 1, got "
-                f"{short_repr(self.longest)}: change longest"
+                f"{short_repr(given)}: change longest"
             )
         _ = self._recipe(EPOCHS)
 
@@ -95,18 +104,22 @@ class StochasticMinimax(Optimizer):
         return Edgewise(self.segments)
 
     def with_smaller_steps(self) -> Self:
-        """The optimizer with steps of a tenth."""
+        """The optimizer with steps of a tenth, once it is `prepared`."""
+        assert self.longest is not None, "a prepared optimizer has its longest step"
         return replace(self, longest=SMALLER * self.longest)
 
     def prepared(self, loss: Loss, vertices: Tensor) -> Self:
-        """The optimizer with its number of epochs on this loss.
+        """The optimizer with its number of epochs, and its longest step, on this loss.
 
         Raises OptionError for a weight decay on a loss with its own.
         """
         check_callable(loss)
         recipe = self._recipe(EPOCHS if isinstance(loss, StochasticLoss) else EXACT_EPOCHS)
         own = loss.weight_decay if isinstance(loss, PenalisedLoss) else 0.0
-        return replace(self, epochs=recipe_beside(own, recipe, recipe).epochs)
+        longest = self.longest
+        if longest is None:
+            longest = LONGEST * min(1.0, WIDE / vertices.shape[1]) ** (1 / 3)
+        return replace(self, epochs=recipe_beside(own, recipe, recipe).epochs, longest=longest)
 
     def with_effort(self, share: float) -> Self:
         """The optimizer, once it is `prepared`, with that multiple of its epochs, rounded, at least
@@ -129,8 +142,12 @@ class StochasticMinimax(Optimizer):
     def gradient_count(self, dim: int, mini_batches: int) -> int:
         """Gradients of a simplex of dimension dim, prepared, at passes of as many mini-batches."""
         gradients = self._prepared_epochs() * as_integer("mini_batches", mini_batches, 0)
-        stages = Stage.all(nested_meshes(self.segments, as_integer("dim", dim, 1)), gradients)
-        return sum(stage.drawn * stage.steps for stage in stages)
+        meshes = nested_meshes(self.segments, as_integer("dim", dim, 1))
+        if not meshes:
+            return 0
+        last = Snapshots.of(meshes[-1], gradients, mini_batches)
+        stages = Stage.all(meshes, gradients - last.gradients)
+        return sum(stage.drawn * stage.steps for stage in stages) + last.gradients
 
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
         """The epochs."""
@@ -163,8 +180,6 @@ class Stage(NamedTuple):
     @classmethod
     def all(cls, meshes: tuple[NestedMesh, ...], gradients: int) -> "list[Stage]":
         """The stages that take as many gradients; the coarsest has what is left by rounding."""
-        if not meshes:
-            return []
         shares = np.full(len(meshes), (1 - COARSEST) / max(1, len(meshes) - 1))
         shares[0] = COARSEST if len(meshes) > 1 else 1.0
         drawn = [int(np.ceil(DRAWN * mesh.inner)) for mesh in meshes]
@@ -184,42 +199,50 @@ class _Descent:
     meshes: tuple[NestedMesh, ...]
 
     def run(self, on_step: Callable[[], object]) -> None:
-        """All stages. Raises NotFiniteError."""
-        epochs, rows = self.settings.epochs, self.problem.simplices.controls
+        """All stages, and the last gradients. Raises NotFiniteError."""
+        epochs, longest, problem = self.settings.epochs, self.settings.longest, self.problem
         assert epochs is not None, "a prepared optimizer has its epochs"
+        assert longest is not None, "a prepared optimizer has its longest step"
+        rows, finest = problem.simplices.controls, self.meshes[-1]
         seeds = [
-            np.random.SeedSequence(self.problem.seed, spawn_key=tuple(vertices))
-            for vertices in self.problem.simplices.vertices.tolist()
+            np.random.SeedSequence(problem.seed, spawn_key=tuple(vertices))
+            for vertices in problem.simplices.vertices.tolist()
         ]
         moving = [
-            MovingSimplex(
-                self.control_points[torch.as_tensor(row)], self.meshes, self.settings.longest, seed
-            )
+            MovingSimplex(self.control_points[torch.as_tensor(row)], self.meshes, longest, seed)
             for row, seed in zip(rows, seeds, strict=True)
         ]
-        inner = torch.as_tensor(rows[:, self.meshes[-1].mesh.inside])
-        checkpointer = Checkpointer(self.problem.checkpoint, self.control_points[inner])
-        done, saved = checkpointer.resume()
-        mini_batches, step, spent, told = self._mini_batches(), 0, 0, 0
-        gradients = epochs * sum(1 for _ in self._one_pass(np.random.default_rng(0)))
+        inner = torch.as_tensor(rows[:, finest.mesh.inside])
+        passed = sum(1 for _ in self._one_pass(np.random.default_rng(0)))
+        gradients = epochs * passed
+        checkpointer = Checkpointer(problem.checkpoint, self.control_points[inner])
+        steps = _Steps(checkpointer, epochs, gradients, on_step)
+        mini_batches, last = self._mini_batches(), Snapshots.of(finest, gradients, passed)
+        self._all_stages(moving, gradients - last.gradients, mini_batches, steps)
+        found = [simplex.inner() for simplex in moving]
+        if last.number:
+            highest = [
+                HighestPoints(simplex.finest(), finest, simplex.rate, last.points, seed.spawn(1)[0])
+                for simplex, seed in zip(moving, seeds, strict=True)
+            ]
+            self._highest_points(highest, last, mini_batches, steps)
+            found = [simplex.inner() for simplex in highest]
+        self.control_points[inner] = torch.stack(found)
+
+    def _all_stages(
+        self, moving: list[MovingSimplex], gradients: int, mini_batches: _Losses, steps: "_Steps"
+    ) -> None:
+        """From the coarsest mesh to the finest, by as many gradients of each simplex."""
         for stage in Stage.all(self.meshes, gradients):
             for simplex in moving:
                 simplex.refine(stage.mesh)
             for _ in range(stage.steps):
-                estimate, step = next(mini_batches), step + 1
+                estimate, share = next(mini_batches), steps.spent / gradients
+                # as before, if the step is done
                 drawn = [simplex.draw(stage.drawn) for simplex in moving]
-                if step > done:  # drawn as before, so that what follows is the same
-                    self._step(estimate, moving, drawn, self.settings.schedule(spent / gradients))
-                elif step == done:
-                    for simplex, *own in zip(moving, *(saved[name] for name in STATE), strict=True):
-                        simplex.restore(*own)
-                if step > done and checkpointer.is_due:
-                    checkpointer.save(step, self._state(moving))
-                spent += stage.drawn
-                while told < spent * epochs // gradients:
-                    told += 1
-                    on_step()
-        self.control_points[inner] = torch.stack([simplex.inner() for simplex in moving])
+                if steps.begin(stage.drawn):
+                    self._step(estimate, moving, drawn, self.settings.schedule(share))
+                steps.end(moving, STATE)
 
     def _step(
         self, estimate: Loss, moving: list[MovingSimplex], drawn: list[Ints], rate: float
@@ -233,17 +256,102 @@ class _Descent:
         for simplex, at, heights, slopes in parts:
             simplex.step(at, heights, slopes, rate, self.settings.momentum)
 
-    def _one_pass(self, rng: np.random.Generator) -> Iterator[Loss]:
+    def _highest_points(
+        self,
+        highest: list[HighestPoints],
+        snapshots: Snapshots,
+        mini_batches: _Losses,
+        steps: "_Steps",
+    ) -> None:
+        """From snapshot to snapshot, and a last look at where the steps have led."""
+        count = snapshots.number * snapshots.steps
+        for step in range(count):
+            if step % snapshots.steps == 0:
+                if steps.are_new:
+                    self._see(highest)
+                    self._snapshot(highest)
+                steps.spend(snapshots.exact)
+            estimate, drawn = next(mini_batches), [simplex.draw() for simplex in highest]
+            if steps.begin(2):
+                self._reduced_step(estimate, highest, drawn, step / count)
+            steps.end(highest, HIGHEST_STATE)
+        self._see(highest)
+
+    def _see(self, highest: list[HighestPoints]) -> None:
+        points = torch.cat([simplex.finer() for simplex in highest])
+        values = evaluate(self.loss, points, self.problem.memory).loss
+        for simplex, own in zip(highest, values.reshape(len(highest), -1), strict=True):
+            simplex.see(own)
+
+    def _snapshot(self, highest: list[HighestPoints]) -> None:
+        points = torch.cat([simplex.anchors() for simplex in highest])
+        exact = values_and_gradients(self.loss, points, self.problem.memory).gradients
+        for simplex, own in zip(highest, exact.chunk(len(highest)), strict=True):
+            simplex.snapshot(own)
+
+    def _reduced_step(
+        self, estimate: Loss, highest: list[HighestPoints], drawn: list[float], share: float
+    ) -> None:
+        points = [s.points(at, share) for s, at in zip(highest, drawn, strict=True)]
+        together, settings = torch.cat(points), self.settings
+        gradients = values_and_gradients(estimate, together, self.problem.memory).gradients
+        gradients[::2] += settings.weight_decay * together[::2]
+        for simplex, own in zip(highest, gradients.split(2), strict=True):
+            simplex.step(own, settings.schedule(share), settings.momentum)
+
+    def _one_pass(self, rng: np.random.Generator) -> _Losses:
         return estimates_of(self.loss, self.settings.batch_size, rng)
 
-    def _mini_batches(self) -> Iterator[Loss]:
+    def _mini_batches(self) -> _Losses:
         """Pass after pass over the data."""
         rng = np.random.default_rng([self.problem.seed, self.problem.simplices.dim])
         while True:
             yield from self._one_pass(rng)
 
-    @staticmethod
-    def _state(moving: list[MovingSimplex]) -> dict[str, Tensor]:
-        parts = zip(*(simplex.state() for simplex in moving), strict=True)
-        state = dict(zip(STATE, map(torch.stack, parts), strict=True))
-        return state | {"main": torch.stack([simplex.inner() for simplex in moving])}
+
+class _Steps:
+    """Steps of a chunk: those done before it was stopped, gradients of each simplex, and saving."""
+
+    def __init__(
+        self,
+        checkpointer: Checkpointer,
+        epochs: int,
+        gradients: int,
+        on_step: Callable[[], object],
+    ) -> None:
+        self._checkpointer, self._epochs, self._gradients = checkpointer, epochs, gradients
+        self._on_step = on_step
+        self._done, self._saved = checkpointer.resume()
+        self._taken, self._told, self.spent = 0, 0, 0
+
+    @property
+    def are_new(self) -> bool:
+        """Whether the next step comes after those that were done before."""
+        return self._taken >= self._done
+
+    def begin(self, gradients: int) -> bool:
+        """Whether the step that begins, with gradients of each simplex, is a new one."""
+        is_new, self._taken = self.are_new, self._taken + 1
+        self.spend(gradients)
+        return is_new
+
+    def spend(self, gradients: int) -> None:
+        """Count gradients of each simplex, and tell of each epoch."""
+        self.spent += gradients
+        while self._told < self.spent * self._epochs // self._gradients:
+            self._told += 1
+            self._on_step()
+
+    def end(self, simplices: Sequence[MovingSimplex | HighestPoints], names: Names) -> None:
+        """Restore the simplices after the last step that was done before; save new ones at times.
+
+        names  of the tensors of their state
+        """
+        if self._taken == self._done:
+            for simplex, *own in zip(simplices, *(self._saved[n] for n in names), strict=True):
+                simplex.restore(*own)
+        elif self._taken > self._done and self._checkpointer.is_due:
+            parts = zip(*(simplex.state() for simplex in simplices), strict=True)
+            state = dict(zip(names, map(torch.stack, parts), strict=True))
+            inner = torch.stack([simplex.inner() for simplex in simplices])
+            self._checkpointer.save(self._taken, state | {"main": inner})

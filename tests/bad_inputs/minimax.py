@@ -19,7 +19,7 @@ MINIMAX = (
             "batch_size": NO_COUNT,
             "momentum": (1, -0.1, INF, NAN, "0.9", None),
             "weight_decay": (-1, INF, NAN, "0", None),
-            "longest": (0, -0.1, 1.5, NAN, "1", None),
+            "longest": (0, -0.1, 1.5, NAN, "1"),
             "schedule": (None, 5, "linear"),
         }.items()
     ),
