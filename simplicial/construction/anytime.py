@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
 from simplicial.construction.executors import cut
 from simplicial.construction.measured_dimension import Floats, Ints, MeasuredDimension
 from simplicial.construction.scheduler import Job, Scheduler
@@ -47,9 +48,9 @@ class Rung(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What a dimension may spend, at most: gradients, and the time at which it ends."""
+    """What a dimension may spend, at most: gradients (None: any), and the time at which it ends."""
 
-    gradients: float
+    gradients: int | None
     until: float
 
 
@@ -85,15 +86,20 @@ class AnytimeBuilder:
         if self.limits.max_seconds is not None:
             until = began + self.limits.max_seconds
         known, gradients, efforts, ends = state.values[0], [], [], list[Ended]()
+        before, folder = AnytimeProgress((), (), 0.0, None), self.scheduler.folder
+        if folder is not None:
+            (folder.folder / ANYTIME).unlink(missing_ok=True)
         for r, steps in enumerate(rungs, start=1):
             own, rest, now = whole[r - 1], max(1, sum(whole[r - 1 :])), time.monotonic()
             share = Share(
-                np.inf if left is None else left * own // rest,
+                None if left is None else left * own // rest,
                 until if until == np.inf else now + max(0.0, until - now) * own / rest,
             )
             dimension = self.begin(state, known, max_dim)
             for _ in self.work(dimension, steps, share):
-                pass
+                if folder is not None:
+                    dimension.progress(before).write(folder.folder)
+            before = dimension.progress(before)
             state = state.finish_dimension(dimension.result())
             known = dimension.known()
             gradients.append(dimension.gradients)
@@ -103,6 +109,8 @@ class AnytimeBuilder:
         ended: Ended = "gradients" if "gradients" in ends else "tolerance"
         if "seconds" in ends:
             ended = "seconds"
+        if folder is not None:
+            replace(before, ended=ended).write(folder.folder)
         tolerance = self.limits.tolerance_of_bars
         return Found(state, Spent(tuple(gradients), tuple(efforts), ended, tolerance))
 
@@ -157,8 +165,10 @@ class AnytimeBuilder:
             wanted = dimension.wanted(effort, at_lowest=at_lowest)
             if not cost or not len(wanted):
                 continue
-            left = (share.gradients - dimension.gradients) // cost
-            affordable = wanted[: int(min(len(wanted), left))]
+            left = None  # of the slice: all
+            if share.gradients is not None:
+                left = (share.gradients - dimension.gradients) // cost
+            affordable = wanted[:left]
             if time.monotonic() >= share.until:
                 dimension.ended = "seconds"
                 return

@@ -12,6 +12,7 @@ from reduction.files import digest
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete
 from reduction.persistence.cohomology import pairings
+from simplicial.construction.anytime_progress import AnytimeProgress
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.cone import at_lowest_minimum, cone_points
 from simplicial.construction.scheduler import Job, without_faces
@@ -54,6 +55,8 @@ class MeasuredDimension:
     efforts    (m,) the highest effort of each
     ended      what ended the work
     order      the simplices of the rung, first what is to be finished first
+    rungs      (m,) the rung of each simplex's lowest result; -1 before there is one
+    effort     of the rung; 0 where it trains nothing
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class MeasuredDimension:
         self._faces = state.face_maxima
         self._least = maximum_over_facets(known, state.simplices.vertices)
         self._start = state.control_points[state.layout.rows(state.dim)].clone()
-        self._rung, self._effort, self._cost = STARTED, 0.0, 0
+        self._rung, self.effort, self._cost = STARTED, 0.0, 0
+        self.rungs = np.full(m, -1, np.int64)
         self._reached, self._cone = np.zeros(m), at_lowest_minimum(state)
         self._lost = np.flatnonzero(np.isposinf(self._faces))
         self._pieces: list[tuple[Ints, ChunkResult]] = []
@@ -91,13 +95,13 @@ class MeasuredDimension:
 
     def begin_rung(self, number: int, effort: float, cost: int, order: Ints) -> None:
         """Begin to train simplices (k,) at an effort, at its cost in gradients each."""
-        self._rung, self._effort, self._cost, self.order = number, effort, cost, order
+        self._rung, self.effort, self._cost, self.order = number, effort, cost, order
 
     def begin_cone(self, *, at_lowest: bool) -> None:
         """Begin to measure simplices whose gap is above the tolerance by way of the lowest minimum:
         those on it, or those off it.
         """
-        self._rung, self._effort, self._cost = CONED, 0.0, 0
+        self._rung, self.effort, self._cost = CONED, 0.0, 0
         some = self.wanted(1.0, at_lowest=at_lowest) if len(self._start) else self.order[:0]
         self.order = some[self._cone[some] == at_lowest]
         points = cone_points(self.state, self.order)
@@ -180,11 +184,11 @@ class MeasuredDimension:
 
     def job(self, title: str) -> Job:
         """The chunks of the rung."""
-        return Job(self.state, self._chunk, self._effort > 0, title, self._tells)
+        return Job(self.state, self._chunk, self.effort > 0, title, self._tells)
 
     def _chunk(self, which: Ints) -> Chunk:
         """Simplices (m,), ascending: as they start, to be trained, or with another start."""
-        chunk = self.state.chunk(which, trains=self._effort > 0)
+        chunk = self.state.chunk(which, trains=self.effort > 0)
         if chunk.own:
             chunk = chunk.with_inside(self._inside(chunk, which))
         return chunk.saved_as(self._checkpoint(which))
@@ -200,7 +204,7 @@ class MeasuredDimension:
             return torch.cat([self._coned[number] for number in which.tolist()])
         rows = which[:, None] * chunk.own + np.arange(chunk.own)
         start = self._start[torch.as_tensor(rows.ravel())]
-        if self._effort or self.state.dim == 1:  # a straight edge is harmonic
+        if self.effort or self.state.dim == 1:  # a straight edge is harmonic
             return start
         simplices = chunk.problem.simplices
         mesh = Mesh.of(simplices.simplex_map, simplices.dim)
@@ -224,10 +228,10 @@ class MeasuredDimension:
         stays = np.flatnonzero(self._is_lower(which, values, result.error_bounds))
         lower, taken = which[stays], result.part(stays)
         self.state.add_results(lower, taken)
-        self.values[lower] = values[stays]
+        self.values[lower], self.rungs[lower] = values[stays], self._rung
         self._pieces.append((lower, taken.without_points()))
-        if self._effort:
-            self.efforts[which] = self._reached[which] = self._effort
+        if self.effort:
+            self.efforts[which] = self._reached[which] = self.effort
             self.gradients += self._cost * len(which)
 
     def _is_lower(self, which: Ints, values: Floats, bounds: Floats) -> NDArray[np.bool_]:
@@ -251,6 +255,11 @@ class MeasuredDimension:
         return replace(every.part(order), evaluations=self._evaluations.copy())
 
     # --- records
+
+    def progress(self, before: AnytimeProgress) -> AnytimeProgress:
+        """The progress of the build, of which `before` is that of the dimensions below."""
+        rungs = (*before.rungs, self.rungs.copy())
+        return AnytimeProgress(rungs, (*before.gradients, self.gradients), self.effort, None)
 
     @property
     def _name(self) -> str:

@@ -10,7 +10,7 @@ from reduction import OptionError
 from simplicial.display import dimension_name
 
 Ended = Literal["tolerance", "gradients", "seconds"]
-_REASONS = {
+REASONS = {
     "tolerance": "no more work was left above the tolerance",
     "gradients": "its gradients were spent",
     "seconds": "its seconds were over",
@@ -59,5 +59,5 @@ class Spent:
         ]
         return (
             f"{sum(self.gradients)} training gradients ({', '.join(parts)}) at a tolerance of bars "
-            f"of {self.tolerance_of_bars:g}; the build ended since {_REASONS[self.ended]}"
+            f"of {self.tolerance_of_bars:g}; the build ended since {REASONS[self.ended]}"
         )

@@ -83,6 +83,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         left=None if is_finished else f"time left: {status.time_left()}",
         at=_as_of(status),
         dimensions=status.dimensions,
+        anytime=None if status.anytime is None else str(status.anytime),
         failed={_name(list(simplex)): reason for simplex, reason in status.failed.items()},
         worsened=[_name(list(simplex)) for simplex in status.worsened],
         exhausted={_name(list(simplex)): f"{b:.3g}" for simplex, b in status.exhausted.items()},

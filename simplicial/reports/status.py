@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
-from simplicial.construction.measured_dimension import CONED, FACES
+from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
+from simplicial.construction.measured_dimension import CONED
 from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
@@ -37,7 +38,8 @@ class DimensionStatus(NamedTuple):
 
     total         number of simplices
     done          number of those that are finished
-    seconds_each  of a simplex since the folder was last taken up; None where none was finished then
+    seconds_each  of a simplex since the folder was last taken up; None where none was finished
+                  then, and in an anytime build, which comes back to a simplex
     at            when the last one was finished, in seconds since 1970; None where there is none
     """
 
@@ -66,6 +68,7 @@ class RunStatus:
                 inf of sampled ones
     norms       (n,) of the loss's gradients at the minima; NaN where they are not known
     convergence W_inf at the efforts that are finished; None where efforts are not compared
+    anytime     progress of an anytime build; None of another, and before one has measured anything
     """
 
     folder: Path
@@ -79,6 +82,7 @@ class RunStatus:
     error_bounds: tuple[Floats, ...]
     norms: Floats
     convergence: Convergence | None
+    anytime: AnytimeProgress | None
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunStatus":
@@ -97,10 +101,15 @@ class RunStatus:
                 "that a run was given as --out, or as store="
             )
         n, max_dim = _size(settings)
-        found = _values(records, settings, n, max_dim)
+        anytime, is_anytime = None, "efforts" in settings.get("complex", {})
+        if is_anytime:
+            anytime = AnytimeProgress.read(records.folder)
+        found = _values(records, settings, n, max_dim, anytime)
         dimensions = tuple(_dimensions(records, found.values, n, max_dim))
         state = _state(records.folder / LOCK)
         is_done = all(dimension.total == dimension.done for dimension in dimensions)
+        if is_anytime:
+            is_done = is_done and anytime is not None and anytime.ended is not None
         by_command = records.folder.name == RECORDS
         if state == "stopped" and is_done and (not by_command or _result(records.folder).is_file()):
             state = "finished"
@@ -113,6 +122,7 @@ class RunStatus:
             *found,
             _norms(records, n),
             Convergence.load(path) if path.is_file() else None,
+            anytime,
         )
 
     @property
@@ -160,8 +170,11 @@ class RunStatus:
 
     def seconds_left(self) -> float | None:
         """Estimated seconds of the rest, at the last seconds of a simplex of its dimension or, in a
-        dimension not begun, of the one below; None where there is no estimate.
+        dimension not begun, of the one below; None where there is no estimate, as of an anytime
+        build, which trains simplices as long as that helps.
         """
+        if "efforts" in self.settings.get("complex", {}):
+            return 0.0 if self.state == "finished" else None
         seconds, each = 0.0, None
         for dimension in self.dimensions:
             each = each if dimension.seconds_each is None else dimension.seconds_each
@@ -219,7 +232,11 @@ class _Values(NamedTuple):
 
 
 def _values(
-    records: Records, settings: dict[str, dict[str, Any]], n: int, max_dim: int | None
+    records: Records,
+    settings: dict[str, dict[str, Any]],
+    n: int,
+    max_dim: int | None,
+    anytime: AnytimeProgress | None,
 ) -> _Values:
     values, failed, worsened, exhausted = [np.full(n, np.nan)], {}, [], {}
     error_bounds = [np.zeros(n)]
@@ -233,7 +250,7 @@ def _values(
         values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
     for r in range(1, (max_dim or 0) + 1):
         inside, bounds = np.full(comb(n, r + 1), np.nan), np.full(comb(n, r + 1), np.inf)
-        for number, record in _record_values(records, r, len(inside)).items():
+        for number, record in _record_values(records, r, len(inside), anytime).items():
             largest = record["largest"]
             if record["failed"]:
                 failed[tuple(record["vertices"])] = record["failed"]
@@ -253,10 +270,13 @@ def _values(
     return _Values(tuple(values), failed, tuple(worsened), exhausted, tuple(error_bounds))
 
 
-def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, Any]]:
+def _record_values(
+    records: Records, r: int, m: int, anytime: AnytimeProgress | None = None
+) -> dict[int, Mapping[str, Any]]:
     """Values of the records of r-simplices, at most m of them, by number."""
+    if anytime is not None and r:
+        return _lowest(records, r, m, anytime) if r <= len(anytime.rungs) else {}
     values = records.values(record_name(r), "complex" if r else "minima")
-    values = values or (_lowest(records, r) if r else {})
     if values and max(values) >= m:
         raise DataError(
             f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "
@@ -265,17 +285,20 @@ def _record_values(records: Records, r: int, m: int) -> dict[int, Mapping[str, A
     return values
 
 
-def _lowest(records: Records, r: int) -> dict[int, Mapping[str, Any]]:
-    """Those of an anytime build: of each simplex the lowest, on the faces that it has now."""
-    found = dict(records.values(record_name(r, 0), "complex"))
-    for rung in range(1, CONED + 1):
-        for number, values in records.values(record_name(r, rung), "complex").items():
-            best = found.get(number)
-            if best is None or values[FACES] != best[FACES] or values["failed"]:
-                continue
-            lower = [-math.inf if v["largest"] is None else v["largest"] for v in (values, best)]
-            if best["failed"] or lower[0] <= lower[1]:
-                found[number] = values
+def _lowest(
+    records: Records, r: int, m: int, anytime: AnytimeProgress
+) -> dict[int, Mapping[str, Any]]:
+    """Those of an anytime build: of each simplex that of its lowest result."""
+    rungs, found = anytime.rungs[r - 1], dict[int, Mapping[str, Any]]()
+    for rung in np.unique(rungs[rungs >= 0]).tolist():
+        values = records.values(record_name(r, rung), "complex")
+        numbers = np.flatnonzero(rungs == rung).tolist()
+        found |= {number: values[number] for number in numbers if number in values}
+    if len(rungs) != m or len(found) != np.count_nonzero(rungs >= 0):
+        raise DataError(
+            f"{records.folder / ANYTIME} must name records that are there, it does not for all of "
+            f"{m} {dimension_name(r)}: run the build again"
+        )
     return found
 
 
@@ -288,15 +311,16 @@ def _dimensions(
         begun = math.inf
     before = max(records.times(TOGETHER), default=0.0)  # trained before anything is measured
     for r in range((max_dim or 0) + 1):
-        times = records.times(record_name(r)) or records.times(record_name(r, 0))
+        times = records.times(record_name(r))
         since = [time for time in times if time >= begun]
+        of_rungs = [at for rung in range(CONED + 1) for at in records.times(record_name(r, rung))]
         seconds_each = (since[-1] - max(begun, before)) / len(since) if since else None
         yield DimensionStatus(
             name=dimension_name(r),
             total=comb(n, r + 1),
             done=int((~np.isnan(values[r])).sum()),
             seconds_each=seconds_each,
-            at=times[-1] if times else None,
+            at=max([*times, *of_rungs], default=None),
         )
         before = max([before, *times])
 

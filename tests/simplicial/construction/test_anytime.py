@@ -26,6 +26,7 @@ from simplicial import (
     build_complex,
 )
 from simplicial.reports.status import RunStatus
+from simplicial.run_folder.records import read_json, write_json
 from tests.simplicial.unaware_optimizer import UnawareOptimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::simplicial.LossWarning")  # steps too long
@@ -243,10 +244,80 @@ def test_what_cannot_be_anytime_is_refused_before_the_loss_is_evaluated() -> Non
     built(optimizer=UnawareOptimizer())
 
 
-def test_the_status_of_a_run_has_the_values_of_its_lowest_simplices(tmp_path: Path) -> None:
-    some = built(max_gradients=400, store=tmp_path)
-    for own, seen in zip(some.maxima, RunStatus.read(tmp_path).values, strict=True):
-        np.testing.assert_allclose(seen, own, atol=1e-6)
+CHEAP: dict[str, Any] = {"optimizer": NudgedElastic(segments=4, steps=8), "resolution": 4}
+MAXIMA = [{"tolerance": None}, {"tolerance": 1e-7, "refinement_budget": 5}]
+
+
+def assert_status_is_of(folder: Path, some: LossComplex) -> None:
+    """The status has the values of a complex, their error bounds, its barcode and its end."""
+    status, barcode = RunStatus.read(folder), some.barcode()
+    for own, seen in zip(some.maxima, status.values, strict=True):
+        np.testing.assert_array_equal(seen, own)
+    for interior, bounds in zip(some.interiors, status.error_bounds[1:], strict=True):
+        np.testing.assert_array_equal(bounds, interior.error_bounds)
+    shown = status.barcode()
+    assert shown is not None
+    for r in range(some.max_dim):
+        np.testing.assert_array_equal(shown[r], barcode[r])
+    assert some.spent is not None
+    assert status.anytime is not None
+    assert status.anytime.ended == some.spent.ended
+    assert status.anytime.gradients == some.spent.gradients
+    assert (status.state, status.time_left()) == ("finished", "about 0 s")
+
+
+@pytest.mark.parametrize("maxima", MAXIMA)
+@pytest.mark.parametrize("limits", [(60, None, 0), (0, 150, 150)])
+def test_the_status_of_a_run_has_the_barcode_of_the_last_build(
+    maxima: dict[str, Any], limits: tuple[int | None, ...], tmp_path: Path
+) -> None:
+    trained = list[int]()
+    for limit in limits:
+        options = CHEAP | maxima | {"max_gradients": limit}
+        some = built(store=tmp_path, tolerance_of_bars=0.0, **options)
+        assert_same_bits(some, built(tolerance_of_bars=0.0, **options))
+        assert_status_is_of(tmp_path, some)
+        assert some.spent is not None
+        trained.append(sum(some.spent.gradients))
+    assert max(trained) > 0
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_build_that_was_interrupted_is_stopped_and_its_time_left_is_unknown(
+    before: bool, tmp_path: Path
+) -> None:
+    options = CHEAP | {"tolerance": None, "batch": 2, "store": tmp_path, "max_dim": 1}
+    if before:
+        built(max_gradients=16, **options)
+        assert RunStatus.read(tmp_path).state == "finished"
+    with pytest.raises(KeyboardInterrupt):
+        built(loss=Stops(40), max_gradients=1000, **options)
+    status = RunStatus.read(tmp_path)
+    assert [(d.done, d.total) for d in status.dimensions[1:]] == [(10, 10)]
+    assert (status.state, status.time_left()) == ("stopped", "unknown")
+    assert status.anytime is not None
+    assert status.anytime.ended is None
+    assert 0 < status.anytime.effort < 1
+    assert sum(status.anytime.gradients) > 0
+    said = f"edges were trained at effort {status.anytime.effort:g} last"
+    assert said in str(status.anytime)
+    barcode = status.barcode()
+    assert barcode is not None
+    assert np.isfinite(barcode[0][1:]).all()
+    assert_status_is_of(tmp_path, built(max_gradients=1000, **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("rungs", [[0, 0]]), ("rungs", [[4] * 10]), ("rungs", 1), ("ended", "noon"), ("effort", "x")],
+)
+def test_a_progress_of_another_build_is_refused(name: str, wrong: Any, tmp_path: Path) -> None:
+    built(max_gradients=0, store=tmp_path, max_dim=1, tolerance=None, **CHEAP)
+    values = read_json(tmp_path / "anytime.json")
+    assert values is not None
+    write_json(tmp_path / "anytime.json", values | {name: wrong})
+    with pytest.raises(DataError, match=r"anytime\.json must"):
+        RunStatus.read(tmp_path)
 
 
 def test_spent_is_kept_in_files(tmp_path: Path) -> None:
