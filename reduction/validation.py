@@ -4,6 +4,7 @@ And words for messages: short reprs, and the first lines of errors.
 """
 
 import difflib
+import math
 import os
 from collections.abc import Sequence
 from numbers import Real
@@ -40,6 +41,14 @@ def is_number(value: Any) -> bool:
     none.
     """
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def as_float(value: Any) -> float:
+    """A real number as a Python float: inf where it is too large for one; nan for what is none."""
+    try:
+        return float(value) if is_number(value) else math.nan
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def as_bool(name: str, value: bool) -> bool:

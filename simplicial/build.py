@@ -22,7 +22,7 @@ from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.certificates import check_second_derivatives
 from simplicial.critical_points.search import with_saddles
-from simplicial.errors import NotFiniteError
+from simplicial.errors import NotFiniteError, RunError
 from simplicial.evaluation import evaluate
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
@@ -140,7 +140,8 @@ def build_complex(
         if folder is not None:
             settings = _settings(minima, max_dim, optimizer, simplex_map, options)
             settings |= {} if limits is None else {"efforts": list(EFFORTS)}
-            folder.match_settings("complex", settings, record_name(1))
+            _check_kind(folder, limits)
+            folder.match_settings("complex", settings, _edges(limits))
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
         spent = None
         if limits is not None:
@@ -154,6 +155,26 @@ def build_complex(
     found = certificates(state, progress=progress) if certify else None
     parts = state.layout.simplices, state.control_points, state.interiors, found, spent
     return LossComplex(minima, simplex_map, resolution, *parts)
+
+
+def _edges(limits: Limits | None) -> str:
+    """Name of the first records of a build."""
+    return record_name(1, None if limits is None else 0)
+
+
+def _check_kind(folder: RunFolder, limits: Limits | None) -> None:
+    """Refuse limits in the folder of a full build, and none in that of an anytime build."""
+    names = "tolerance_of_bars, max_gradients or max_seconds"
+    if limits is not None and folder.numbers(_edges(None)):
+        raise RunError(
+            f"a run folder goes on with its own kind of build, {folder.folder} holds a full one, "
+            f"now there are limits: leave out {names}, or choose another folder"
+        )
+    if limits is None and folder.numbers(_edges(Limits())):
+        raise RunError(
+            f"a run folder goes on with its own kind of build, {folder.folder} holds one within "
+            f"limits, now there are none: give {names}, or choose another folder"
+        )
 
 
 def _begun(

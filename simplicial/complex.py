@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reduction import Barcode, DimensionError, FilteredComplex
+from reduction import Barcode, DimensionError, FilteredComplex, OptionError
 from reduction.filtrations.colex import complete_positions
 from reduction.validation import is_whole, short_repr
 from simplicial.complex_file import Parts, read_complex, write_complex
@@ -65,6 +65,11 @@ class LossComplex:
     filtration: FilteredComplex = field(init=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.spent, Spent | None):
+            raise OptionError(
+                f"spent must be that of an anytime build or None, got {short_repr(self.spent)}: "
+                "take the `spent` of another complex, or leave it out"
+            )
         inside = (self.minima.values, *(interior.maxima.values for interior in self.interiors))
         maxima = _filtration_values(inside, self.simplices)
         values = maxima

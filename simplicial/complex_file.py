@@ -39,6 +39,7 @@ READABLE = (2, 3, VERSION)
 """4 says what an anytime build has spent; 2 has no error bounds of maxima: they may be too low by
 any amount."""
 SPENT = ("gradients", "ended", "tolerance_of_bars")
+LIMIT = "max_gradients"  # beside these, where there was one
 BARYCENTRIC = 1e-9  # rounding of the sum of barycentric coordinates
 SAME = 1e-4  # relative change of a loss on another device, or by another number of threads
 
@@ -85,6 +86,8 @@ def write_complex(path: str | Path, parts: Parts) -> None:
         arrays |= {f"certificate_{f.name}_{r}": getattr(found, f.name) for f in fields(found)}
     if parts.spent is not None:
         arrays |= {name: getattr(parts.spent, name) for name in SPENT}
+        if parts.spent.max_gradients is not None:
+            arrays[LIMIT] = parts.spent.max_gradients
         arrays |= {f"efforts_{r}": e for r, e in enumerate(parts.spent.efforts, start=1)}
     write_arrays(path, arrays)
 
@@ -193,7 +196,8 @@ def _names(archive: Any, max_dim: int) -> set[str]:
     optional = {f"{part}_{r}" for part in ("loss", "accuracy") for r in dims}
     optional |= {name for name in archive if name.startswith("certificate_")}
     spent = {*SPENT, *(f"efforts_{r}" for r in dims)}  # whole, or not at all
-    names |= spent if spent & set(archive) else set()
+    if spent & set(archive):
+        names, optional = names | spent, optional | {LIMIT}
     return names | (optional & set(archive))
 
 
@@ -263,7 +267,8 @@ def _spent(archive: Any, n: int, max_dim: int) -> Spent | None:
         raise DataError(f"its gradients are {gradients.dtype} of shape {gradients.shape}")
     efforts = (_floats(archive, f"efforts_{r}", (comb(n, r + 1),)) for r in range(1, max_dim + 1))
     ended, tolerance = (archive[name].item() for name in SPENT[1:])
-    return Spent(tuple(gradients.tolist()), tuple(efforts), ended, float(tolerance))
+    limit = as_integer(LIMIT, archive[LIMIT].item(), 0) if LIMIT in archive else None
+    return Spent(tuple(gradients.tolist()), tuple(efforts), ended, float(tolerance), limit)
 
 
 def _all_certificates(

@@ -8,7 +8,7 @@ from typing import Any
 
 from reduction import Barcode, OptionError
 from reduction.persistence.fields import prime
-from reduction.validation import is_number, short_repr
+from reduction.validation import as_float, short_repr
 from simplicial.build import build_complex, check_build, check_parts
 from simplicial.maps.base import SimplexMap
 from simplicial.minima import Minima
@@ -119,7 +119,7 @@ def checked_efforts(efforts: Any, name: str = "efforts", *, stored: bool) -> lis
         given = list(efforts)
     except TypeError:
         given = []
-    numbers = [float(e) if is_number(e) else 0.0 for e in given]
+    numbers = [as_float(e) for e in given]
     ascending = all(a < b for a, b in zip([0.0, *numbers], [*numbers, float("inf")], strict=True))
     if not numbers or not ascending:
         raise OptionError(
@@ -155,8 +155,9 @@ def gradient_counts(
     ]
     for i in range(1, len(counts)):
         if counts[i] <= counts[i - 1]:
+            one, other = map(_short, efforts[i - 1 : i + 1])
             raise OptionError(
-                f"efforts must differ in gradients, {efforts[i - 1]:g} and {efforts[i]:g} both "
+                f"efforts must differ in gradients, {one} and {other} both "
                 "come to the same number for all simplices: choose efforts farther apart, or an "
                 "optimizer of more steps"
             )
@@ -165,5 +166,10 @@ def gradient_counts(
 
 def _name(effort: float) -> str:
     """The name of an effort's run folder."""
+    return f"effort-{_short(effort)}"
+
+
+def _short(effort: float) -> str:
+    """An effort as text that tells it from all others."""
     short = f"{effort:g}"
-    return f"effort-{short if float(short) == effort else repr(effort)}"
+    return short if float(short) == effort else repr(effort)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 
 from reduction import OptionError
-from reduction.validation import as_integer, first_line, is_number, short_repr
+from reduction.validation import as_float, as_integer, first_line, is_number, short_repr
 
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]i?B)")
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -77,13 +77,16 @@ class Limits:
         if self.max_seconds is not None:
             numbers["max_seconds"] = self.max_seconds
         for name, value in numbers.items():
-            if not (is_number(value) and 0 <= value < math.inf):
+            number = as_float(value)
+            if not 0 <= number < math.inf:
                 raise OptionError(
                     f"{name} must be a number that is 0 or more, got {short_repr(value)}: change "
                     f"{name}, or leave it out"
                 )
+            object.__setattr__(self, name, number)  # a file holds no fractions
         if self.max_gradients is not None:
-            as_integer("max_gradients", self.max_gradients, 0)
+            count = as_integer("max_gradients", self.max_gradients, 0)
+            object.__setattr__(self, "max_gradients", count)
 
     @classmethod
     def given(

@@ -111,8 +111,8 @@ class AnytimeBuilder:
             ended = "seconds"
         if folder is not None:
             replace(before, ended=ended).write(folder.folder)
-        tolerance = self.limits.tolerance_of_bars
-        return Found(state, Spent(tuple(gradients), tuple(efforts), ended, tolerance))
+        asked = self.limits.tolerance_of_bars, self.limits.max_gradients
+        return Found(state, Spent(tuple(gradients), tuple(efforts), ended, *asked))
 
     def rungs(self, state: ConstructionState, r: int) -> list[Rung]:
         """The efforts at r-simplices, but those that come to the same as the next one."""
@@ -155,7 +155,6 @@ class AnytimeBuilder:
         if len(dimension.order):
             job = dimension.job(dimension_name(dimension.state.dim))
             yield from self._chunks(dimension, self.scheduler, job, None)
-            dimension.end_rung()
 
     def _train(
         self, dimension: MeasuredDimension, rungs: list[Rung], share: Share, *, at_lowest: bool
@@ -176,7 +175,6 @@ class AnytimeBuilder:
                 title = f"{dimension_name(dimension.state.dim)}: effort {effort:g}"
                 dimension.begin_rung(number, effort, cost, affordable)
                 yield from self._chunks(dimension, scheduler, dimension.job(title), share.until)
-                dimension.end_rung()
             if dimension.ended == "seconds":
                 return
             if len(affordable) < len(wanted):
@@ -190,7 +188,9 @@ class AnytimeBuilder:
         job: Job,
         until: float | None,
     ) -> Iterator[MeasuredDimension]:
-        """The dimension after each chunk of a rung, until it is time."""
+        """The dimension after each chunk of a rung, which is ended with the last one, or when it is
+        time: before the progress bar tells of it.
+        """
         stored = dimension.take_stored()
         if stored:
             yield dimension
@@ -198,10 +198,16 @@ class AnytimeBuilder:
         chunks = scheduler.finished(job, parts)
         for done, (which, result) in enumerate(chunks, start=1):
             dimension.take(which, result, store=True)
+            is_last = done == len(parts)
+            if until is not None and time.monotonic() >= until and not is_last:
+                dimension.ended, is_last = "seconds", True
+            if is_last:
+                dimension.end_rung()
             yield dimension
-            if until is not None and time.monotonic() >= until and done < len(parts):
-                dimension.ended = "seconds"
-                break
+            if is_last and dimension.ended == "seconds":
+                return
+        if not parts:
+            dimension.end_rung()
 
     def _cut(self, order: Ints, done: list[int]) -> list[Ints]:
         scheduler = self.scheduler

@@ -178,7 +178,7 @@ class MeasuredDimension:
         if self._best is None:
             return ""
         index = self.state.dim - 1
-        return f"index {index}: error {self.error():.3g}, W_inf {self._longest:.3g}"
+        return f"index {index}: error {self.error():.3g}, longest bar {self._longest:.3g}"
 
     # --- chunks and their results
 

@@ -180,14 +180,16 @@ class Scheduler:
             if self.executor is None:
                 for which, chunk in zip(parts, chunks, strict=True):
                     yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
-                    (up if job.trains else bar).set_postfix_str(job.tells())
+                    if self.progress:
+                        (up if job.trains else bar).set_postfix_str(job.tells())
                 return
             calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
             for row, result in by_workers(self.executor, finish, calls):
                 up.update(steps)
                 bar.update(len(parts[row]) * state.lattice_size)
                 yield parts[row], result
-                (up if job.trains else bar).set_postfix_str(job.tells())
+                if self.progress:
+                    (up if job.trains else bar).set_postfix_str(job.tells())
 
 
 def without_faces(state: ConstructionState, which: Ints) -> ChunkResult:

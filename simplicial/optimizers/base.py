@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
-from reduction.validation import is_number, short_repr
+from reduction.validation import as_float, short_repr
 from simplicial.loss import Loss, ValueAndGradient
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
@@ -170,7 +170,8 @@ def scaled(count: int, share: float) -> int:
 
     Raises OptionError for a share that is no number above 0, or that is too large.
     """
-    if not (is_number(share) and 0 < share < np.inf and np.isfinite(product := share * count)):
+    number = as_float(share)
+    if not (0 < number < np.inf and (product := number * count) < np.inf):
         raise OptionError(
             f"effort must be a multiple of an optimizer's gradients above 0, got "
             f"{short_repr(share)}: give 1 for as many as it has, or 0.5 for half of them"

@@ -12,7 +12,7 @@ from simplicial.display import dimension_name
 Ended = Literal["tolerance", "gradients", "seconds"]
 REASONS = {
     "tolerance": "no more work was left above the tolerance",
-    "gradients": "its gradients were spent",
+    "gradients": "a dimension had spent its share of the gradients",
     "seconds": "its seconds were over",
 }
 
@@ -29,25 +29,32 @@ class Spent:
     ended              "tolerance": every simplex is within the tolerance or has the full build's
                        effort; "gradients", "seconds": the build was ended earlier
     tolerance_of_bars  that was asked for, in units of the loss
-    Raises OptionError for what no build gives.
+    max_gradients      that were asked for at most; None: any number
+    Arrays are copied. Raises OptionError for what no build gives.
     """
 
     gradients: tuple[int, ...]
     efforts: tuple[NDArray[np.float64], ...]
     ended: Ended
     tolerance_of_bars: float
+    max_gradients: int | None = None
 
     def __post_init__(self) -> None:
         right = len(self.gradients) == len(self.efforts) and self.ended in get_args(Ended)
-        right = right and min(self.gradients, default=0) >= 0 and self.tolerance_of_bars >= 0
+        right = right and min(self.gradients, default=0) >= 0
+        right = right and 0 <= self.tolerance_of_bars < np.inf
+        limit = self.max_gradients
+        right = right and (limit is None or sum(self.gradients) <= limit)
         if not right or not all(((e >= 0) & (e <= 1)).all() for e in self.efforts):
             raise OptionError(
                 "gradients and efforts must be those of the dimensions of an anytime build, and an "
                 f"end one of {', '.join(get_args(Ended))}, got {self.gradients} and "
                 f"{self.ended!r}: take those of `LossComplex.spent`"
             )
-        for efforts in self.efforts:
-            efforts.flags.writeable = False
+        efforts = tuple(np.array(each, np.float64) for each in self.efforts)
+        for each in efforts:
+            each.flags.writeable = False
+        object.__setattr__(self, "efforts", efforts)
 
     def __str__(self) -> str:
         """One sentence."""
@@ -57,7 +64,14 @@ class Spent:
                 zip(self.gradients, self.efforts, strict=True), start=1
             )
         ]
+        reason = REASONS[self.ended]
+        if self.ended == "gradients" and self.max_gradients is not None:
+            left = self.max_gradients - sum(self.gradients)
+            reason = (
+                f"a dimension had spent its share of {self.max_gradients} gradients, of which "
+                f"{left} are left"
+            )
         return (
             f"{sum(self.gradients)} training gradients ({', '.join(parts)}) at a tolerance of bars "
-            f"of {self.tolerance_of_bars:g}; the build ended since {REASONS[self.ended]}"
+            f"of {self.tolerance_of_bars:g}; the build ended since {reason}"
         )

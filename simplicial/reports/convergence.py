@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction import Barcode, OptionError, ShapeError, w_inf
 from reduction.files import refusing
 from reduction.persistence.fields import prime
-from reduction.validation import is_number, short_repr
+from reduction.validation import as_integer, is_number, short_repr
 from simplicial.reports.convergence_file import (
     VERSION,
     EffortRecord,
@@ -103,7 +103,8 @@ class Convergence:
         Raises OptionError for what are no barcodes over one field, BarcodeError for one without
         bounds, and what the constructor raises.
         """
-        if not barcodes or not all(isinstance(barcode, Barcode) for barcode in barcodes):
+        is_listed = isinstance(barcodes, Sequence) and len(barcodes) > 0
+        if not is_listed or not all(isinstance(barcode, Barcode) for barcode in barcodes):
             raise OptionError(
                 "a convergence is that of a barcode for each effort, got "
                 f"{short_repr(barcodes)}: give those of `LossComplex.barcode`"
@@ -181,7 +182,15 @@ class Convergence:
         return "\n".join([f"coefficients Z/{self.field}", *self._blocks(), "", LEGEND])
 
     def rows(self, r: int) -> list[tuple[str, ...]]:
-        """Effort, gradients, W_inf, its lowest and the error of index r as text, by effort."""
+        """Effort, gradients, W_inf, its lowest and the error of index r as text, by effort.
+
+        Raises OptionError for an index that is not there.
+        """
+        if as_integer("an index", r, 0) >= self.w_inf.shape[1]:
+            raise OptionError(
+                f"an index must be one of 0 to {self.w_inf.shape[1] - 1} here, got "
+                f"{short_repr(r)}: give one of these"
+            )
         columns = self.w_inf[:, r], self.lowest[:, r], self.errors[:, r]
         return [
             (f"{effort:g}", f"{count}", *(f"{value:.6g}" for value in values))
@@ -212,7 +221,7 @@ def _numbers(name: str, given: Any, ndim: int) -> Floats:
     """A copy as float64, without NaN. Raises ShapeError, OptionError."""
     try:
         array = np.array(given, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(())
     if array.ndim != ndim or not array.size:
         raise _wrong_shape(name, given, ndim)

@@ -37,8 +37,8 @@ def curve(**changed: Any) -> Convergence:
 
 CONVERGENCES = (
     Row("convergence", lambda g, v: compared(g, v), OptionError, "efforts must be ascending",
-        (5, None, "1,2", (), (0, 1), (1, 1), (2, 1), (1, NAN), (1, float("inf")), (-1, 1),
-         (True, 2), ("1", 2), np.array(1.0), np.array([[1, 2]]), np.array([2, 1]))),
+        (5, None, "1,2", (), (0, 1), (1, 1), (1, 10**400), (2, 1), (1, NAN), (1, float("inf")),
+         (-1, 1), (True, 2), ("1", 2), np.array(1.0), np.array([[1, 2]]), np.array([2, 1]))),
     Row("convergence", lambda g, v: compared(g, v, store=g.folder / "efforts"), OptionError,
         "must hold 1", ((2, 4), (0.5, 2))),
     Row("convergence", lambda g, v: convergence(v), OptionError, "must be a Minima",
@@ -76,7 +76,9 @@ CONVERGENCES = (
         ([1.5, 2.0], [1, 1e19], [1, 2**63], np.array([1, 2**63], np.uint64))),
     Row("Convergence", lambda _, v: curve(field=v), FieldError, "prime", (4, 0)),
     Row("Convergence.of", lambda _, v: Convergence.of([1.0], [1], v), OptionError,
-        "a barcode for each effort", ([], [5], [None])),
+        "a barcode for each effort", ([], [5], [None], 3, iter([]))),
+    Row("Convergence.rows", lambda _, v: curve().rows(v), OptionError, "an index must be",
+        (1, -1, "x", 0.5, None)),
     Row("Convergence.load", lambda _, v: Convergence.load(v), OptionError, "path", NO_PATH),
     Row("Convergence.load", lambda g, _: Convergence.load(g.folder / "text.npz"), DataError,
         "no convergence"),
@@ -88,5 +90,5 @@ CONVERGENCES = (
         "of type Axes", NO_AXES),
 )  # fmt: skip
 
-HANDED = {"Convergence.rows"}
-"""A page's, of an index that it has."""
+HANDED = set[str]()
+"""What takes only what the library hands it."""

@@ -16,7 +16,7 @@ PREPARED: tuple[Optimizer, ...] = (
     StochasticMinimax(epochs=4),
     NudgedElastic(steps=4),
 )
-NO_SHARE = (0, -1, INF, NAN, 1e308, "1", None, True)
+NO_SHARE = (0, -1, INF, NAN, 1e308, 10**400, "1", None, True)
 
 NO_LIMIT = (-1, INF, NAN, "1", True, [1])
 
@@ -30,8 +30,8 @@ EFFORTS = (
             bad,
         )
         for name, bad in {
-            "tolerance_of_bars": NO_LIMIT,
-            "max_seconds": NO_LIMIT,
+            "tolerance_of_bars": (*NO_LIMIT, 10**400),
+            "max_seconds": (*NO_LIMIT, 10**400),
             "max_gradients": (*NO_LIMIT, 0.5),
         }.items()
     ),

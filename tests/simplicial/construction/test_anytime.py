@@ -1,6 +1,7 @@
 """Anytime builds: work where it can still change a bar, within limits, and what is said of it."""
 
 from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from simplicial import (
     StochasticMinimax,
     build_complex,
 )
+from simplicial.optimizers.spent import Spent
 from simplicial.reports.status import RunStatus
 from simplicial.run_folder.records import read_json, write_json
 from tests.simplicial.unaware_optimizer import UnawareOptimizer
@@ -176,7 +178,7 @@ def test_a_folder_goes_on_with_more_gradients_and_takes_no_simplex_on_other_face
     assert_same_bits(built(max_gradients=300, store=tmp_path), built(max_gradients=300))
     status = RunStatus.read(tmp_path)
     assert [(d.done, d.total) for d in status.dimensions[1:]] == [(10, 10), (10, 10)]
-    with pytest.raises(RunError, match="efforts = "):
+    with pytest.raises(RunError, match="holds one within limits, now there are none"):
         built(store=tmp_path)
 
 
@@ -320,6 +322,27 @@ def test_a_progress_of_another_build_is_refused(name: str, wrong: Any, tmp_path:
         RunStatus.read(tmp_path)
 
 
+def test_limits_are_numbers_that_a_file_holds(tmp_path: Path) -> None:
+    third: Any = Fraction(1, 3)
+    some = built(tolerance_of_bars=third, max_gradients=0, tolerance=None, max_dim=1, **CHEAP)
+    some.save(tmp_path / "complex.npz")
+    loaded = LossComplex.load(tmp_path / "complex.npz", loss)
+    assert loaded.spent is not None
+    assert loaded.spent.tolerance_of_bars == 1 / 3
+    for name in ("tolerance_of_bars", "max_seconds"):
+        with pytest.raises(OptionError, match=f"{name} must be"):
+            built(**{name: 10**400})
+    with pytest.raises(OptionError, match="effort must be"):
+        DESCENT.with_effort(10**400)
+
+
+def test_limits_are_refused_in_the_folder_of_a_full_build(tmp_path: Path) -> None:
+    options = CHEAP | {"tolerance": None, "max_dim": 1, "store": tmp_path}
+    built(**options)
+    with pytest.raises(RunError, match="holds a full one, now there are limits: leave out"):
+        built(max_gradients=5, **options)
+
+
 def test_spent_is_kept_in_files(tmp_path: Path) -> None:
     some = built(max_gradients=200)
     some.save(tmp_path / "complex.npz")
@@ -328,13 +351,26 @@ def test_spent_is_kept_in_files(tmp_path: Path) -> None:
     assert loaded.spent is not None
     assert str(loaded.spent) == str(some.spent)
     assert "training gradients" in str(some.spent)
-    assert "since its gradients were spent" in str(some.spent)
+    assert some.spent is not None
+    left = 200 - sum(some.spent.gradients)
+    sentence = f"a dimension had spent its share of 200 gradients, of which {left} are left"
+    assert sentence in str(some.spent)
+    assert loaded.spent.max_gradients == 200
+    efforts = np.zeros(3)
+    assert Spent((0,), (efforts,), "tolerance", 0.0).efforts[0] is not efforts
+    assert efforts.flags.writeable
+    parts = [getattr(some, name) for name in ("minima", "simplex_map", "resolution")]
+    parts += [some.simplices, some.control_points, some.interiors]
+    with pytest.raises(OptionError, match="spent must be that of an anytime build"):
+        LossComplex(*parts, spent="x")  # pyright: ignore[reportArgumentType]
     with np.load(tmp_path / "complex.npz") as archive:
         arrays: dict[str, Any] = dict(archive)
     for name, wrong in {
         "ended": "noon",
         "gradients": np.array([1]),
         "efforts_1": np.full(10, 2.0),
+        "tolerance_of_bars": np.inf,
+        "max_gradients": -1,
     }.items():
         changed: dict[str, Any] = arrays | {name: np.asarray(wrong)}
         np.savez(tmp_path / "wrong.npz", **changed)
