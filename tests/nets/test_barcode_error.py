@@ -74,7 +74,7 @@ def test_the_error_never_grows_along_a_run(minima: Minima) -> None:
     known, moments = state.values[0], 0
     for r in (1, 2):
         dimension, error, first = builder.begin(state, known, 2), math.inf, math.inf
-        for _ in builder.work(dimension, builder.rungs(state, r), Share(math.inf, math.inf)):
+        for _ in builder.work(dimension, builder.rungs(state, r), Share(None, math.inf)):
             if np.isinf(dimension.values).any():
                 continue
             now = state.finish_dimension(dimension.result())

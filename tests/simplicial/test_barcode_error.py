@@ -104,7 +104,7 @@ def test_exact_barcodes_are_within_the_error_of_a_run_after_every_chunk(name: st
     builder, moments, known = AnytimeBuilder(scheduler, Limits()), 0, state.values[0]
     for r in range(1, max_dim + 1):
         dimension, error = builder.begin(state, known, max_dim), math.inf
-        for _ in builder.work(dimension, builder.rungs(state, r), Share(math.inf, math.inf)):
+        for _ in builder.work(dimension, builder.rungs(state, r), Share(None, math.inf)):
             if np.isinf(dimension.values).any():  # not all are measured yet
                 continue
             now = state.finish_dimension(dimension.result())
