@@ -46,6 +46,23 @@ def algorithm1(epochs: int) -> Algorithm1:
     return Algorithm1(recipe=Recipe(epochs=epochs, learning_rate=1e-3, weight_decay=0.0))
 
 
+class Stopped(Exception):
+    """Ends a build from within its loss."""
+
+
+class Stopping:
+    """The landscape, until it was taken at as many points."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self, points: Tensor) -> Tensor:
+        self.left -= len(points)
+        if self.left < 0:
+            raise Stopped
+        return LANDSCAPE(points)
+
+
 def longest(bars: Any) -> float:
     """W_inf by its definition, without the library."""
     finite = [death - birth for birth, death in bars if death < np.inf]
@@ -142,20 +159,9 @@ def test_efforts_are_any_numbers_that_ascend() -> None:
 
 
 def test_a_folder_has_a_status_from_its_first_effort_on(tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
-
-    left = 1000
-
-    def stopping(points: Tensor) -> Tensor:
-        nonlocal left
-        left -= len(points)
-        if left < 0:
-            raise Stopped
-        return LANDSCAPE(points)
-
+    stopping = Stopping(1000)
     minima, optimizer = Minima(MINIMA.points, stopping), algorithm1(40)
-    left = 100  # of 6 * 40 points that training takes
+    stopping.left = 100  # of 6 * 40 points that training takes
     with pytest.raises(Stopped):
         convergence(minima, 1, (0.5, 1, 2), optimizer=optimizer, store=tmp_path, **QUIET)
     assert RunStatus.read(tmp_path).state == "stopped"
@@ -169,24 +175,12 @@ def test_efforts_without_1_are_refused_where_they_are_stored(tmp_path: Path) -> 
 
 
 def test_a_comparison_that_was_stopped_goes_on(tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
-
-    left = 3000
-
-    def stopping(points: Tensor) -> Tensor:
-        nonlocal left
-        left -= len(points)
-        if left < 0:
-            raise Stopped
-        return LANDSCAPE(points)
-
     def compared(loss: Loss, store: Path | None) -> Convergence:
         minima = Minima(MINIMA.points, loss)
         return convergence(minima, 1, (1, 2, 4, 8), optimizer=algorithm1(40), store=store, **QUIET)
 
     with pytest.raises(Stopped):
-        compared(stopping, tmp_path)
+        compared(Stopping(3000), tmp_path)
     told = RunStatus.read(tmp_path).convergence
     assert told is not None
     assert 0 < len(told) < 4
