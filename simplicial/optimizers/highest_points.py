@@ -19,20 +19,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.maps.edgewise import Edgewise
+from simplicial.optimizers.moving_simplex import MovingSimplex
 from simplicial.optimizers.nested_meshes import NestedMesh
+from simplicial.optimizers.preconditioner import STATE as MOMENTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SEEN = 40  # passes over the data by each inner control point, before which noise matters less
+SEEN = 25  # passes over the data by each inner control point, before which noise matters less
 SHARE = 1 / 3  # of the gradients
 HIGHEST = 4  # points of an edge with exact gradients; as many more for each further dimension
 STEPS = 4  # from snapshot to snapshot, over the gradients on mini-batches that one takes
-SHORTER = 0.05  # a first step here, over the simplex's first step of all
+SHORTER = 0.1  # a first step here, over the simplex's first step of all
 SOFT, SHARP = 0.2, 0.03  # first and last temperature, over the range of the points' values
-FORGET = 0.99  # of gradients' mean squares, from step to step
-TINY = 1e-15  # beside a root mean square; its square is positive in float32
-STATE = ("controls", "lowest", "values", "anchors", "exact", "velocity", "squares", "numbers")
+TINY = 1e-15  # beside a temperature
+STATE = ("controls", "lowest", "values", "anchors", "exact", "velocity", "numbers", *MOMENTS)
 
 
 class Snapshots(NamedTuple):
@@ -79,21 +80,16 @@ def finer_points(mesh: NestedMesh) -> Floats:
 class HighestPoints:
     """One simplex at its last gradients. All is computed for it alone, so its bits are its own.
 
-    controls  (f, d) control points of the mesh
+    simplex   as it was moved before, and the moments of its gradients
     mesh      the finest
-    rate      length of the simplex's first step of all, in each coordinate
     points    at which a snapshot has exact gradients
     seed      of the points that are drawn
     """
 
     def __init__(
-        self,
-        controls: Tensor,
-        mesh: NestedMesh,
-        rate: float,
-        points: int,
-        seed: np.random.SeedSequence,
+        self, simplex: MovingSimplex, mesh: NestedMesh, points: int, seed: np.random.SeedSequence
     ) -> None:
+        controls = simplex.finest()
         weights = mesh.interpolation(finer_points(mesh))
         inside = mesh.mesh.inside
         self._weights = torch.as_tensor(weights).to(controls)
@@ -104,23 +100,24 @@ class HighestPoints:
         self._values = np.full(len(weights), np.inf)
         self._anchors = self._exact = torch.zeros_like(controls[0]).expand(points, -1)
         self._velocity = torch.zeros_like(controls[self._inside])
-        self._squares = torch.zeros_like(controls[0])
-        self._rate, self._steps, self._at = rate, 0, 0
+        self._preconditioner = simplex.preconditioner
+        self._rate, self._steps, self._at = SHORTER * simplex.rate, 0, 0
 
     def state(self) -> tuple[Tensor, ...]:
         """The tensors `STATE`, on which the next steps depend."""
         values = torch.as_tensor(self._values)
         numbers = torch.tensor([self._rate, self._steps], dtype=torch.float64)
         own = (self._controls, self._lowest, values, self._anchors)
-        own += (self._exact, self._velocity, self._squares, numbers)
-        return tuple(tensor.clone() for tensor in own)
+        own += (self._exact, self._velocity, numbers)
+        return (*(tensor.clone() for tensor in own), *self._preconditioner.state())
 
     def restore(self, *state: Tensor) -> None:
         """Go on from what `state` gave."""
         self._controls, self._lowest, values, self._anchors = state[:4]
-        self._exact, self._velocity, self._squares, numbers = state[4:]
+        self._exact, self._velocity, numbers = state[4:7]
         self._values = values.cpu().numpy()
         self._rate, self._steps = float(numbers[0]), int(numbers[1])
+        self._preconditioner.restore(*state[7:])
 
     def inner(self) -> Tensor:
         """The inner control points of the lowest snapshot."""
@@ -177,11 +174,10 @@ class HighestPoints:
         rate  the schedule's factor
         """
         now, then = gradients
-        slope = now - then + self._exact[self._at]
         self._steps += 1
-        self._squares = FORGET * self._squares + (1 - FORGET) * slope.square()
+        self._preconditioner.see(now[None])
+        slope = self._preconditioner.scaled((now - then + self._exact[self._at])[None])
         spread = self._spread[self._highest[self._at]][:, None] * slope
         self._velocity = momentum * self._velocity + (1 - momentum) * spread
-        scale = (self._squares / (1 - FORGET**self._steps)).sqrt() + TINY
-        length = rate * SHORTER * self._rate / (1 - momentum**self._steps)
-        self._controls[self._inside] -= length * self._velocity / scale
+        length = rate * self._rate / (1 - momentum**self._steps)
+        self._controls[self._inside] -= length * self._velocity

@@ -8,6 +8,8 @@ from torch import Tensor
 from simplicial.maps.mesh import frame, projected
 from simplicial.optimizers.fillings import harmonic
 from simplicial.optimizers.nested_meshes import NestedMesh
+from simplicial.optimizers.preconditioner import STATE as MOMENTS
+from simplicial.optimizers.preconditioner import Preconditioner
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -15,10 +17,8 @@ Ints = NDArray[np.int64]
 FOCUS = 3.0  # logarithm of the odds of the highest control point against the lowest
 UNFOCUSED = 0.1  # share of the draws that all control points have alike
 LATEST = 0.3  # weight of the latest value in a control point's height
-FORGET = 0.99  # of gradients' mean squares, from step to step
 SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
-TINY = 1e-15  # beside a root mean square; its square is positive in float32
-STATE = ("controls", "start", "velocity", "squares", "heights", "steps")
+STATE = ("controls", "start", "velocity", "heights", "steps", *MOMENTS)
 
 
 class MovingSimplex:
@@ -48,7 +48,7 @@ class MovingSimplex:
         self._mesh = meshes[0]
         self._controls = self._start[torch.as_tensor(self._mesh.rows)]
         self._velocity = torch.zeros_like(self._controls[self._inside])
-        self._squares = torch.zeros_like(controls[0])
+        self.preconditioner = Preconditioner(controls[0])
         self._heights = np.full(self._mesh.inner, np.nan)
         self._steps = 0
 
@@ -59,13 +59,14 @@ class MovingSimplex:
     def state(self) -> tuple[Tensor, ...]:
         """The tensors `STATE`, on which the next steps on this mesh depend."""
         heights, steps = torch.as_tensor(self._heights), torch.tensor(self._steps)
-        own = (self._controls, self._start, self._velocity, self._squares, heights, steps)
-        return tuple(tensor.clone() for tensor in own)
+        own = (self._controls, self._start, self._velocity, heights, steps)
+        return (*(tensor.clone() for tensor in own), *self.preconditioner.state())
 
     def restore(self, *state: Tensor) -> None:
         """Go on from what `state` gave on this mesh."""
-        self._controls, self._start, self._velocity, self._squares = state[:4]
-        self._heights, self._steps = state[4].cpu().numpy(), int(state[5])
+        self._controls, self._start, self._velocity = state[:3]
+        self._heights, self._steps = state[3].cpu().numpy(), int(state[4])
+        self.preconditioner.restore(*state[5:])
 
     def inner(self) -> Tensor:
         """The inner control points of the finest mesh."""
@@ -129,10 +130,11 @@ class MovingSimplex:
         share /= np.maximum(share.sum(axis=0), 1)  # no control point moves by more than a gradient
         spread = torch.as_tensor(share.T, device=gradients.device).to(gradients)
         self._steps += 1
-        self._squares = FORGET * self._squares + (1 - FORGET) * gradients.square().mean(dim=0)
-        self._velocity = momentum * self._velocity + (1 - momentum) * (spread @ gradients)
-        scale = (self._squares / (1 - FORGET**self._steps)).sqrt() + TINY
-        move = -rate * self.rate / (1 - momentum**self._steps) * self._velocity / scale
+        self.preconditioner.see(gradients)
+        scaled = spread @ self.preconditioner.scaled(gradients)
+        self._velocity = momentum * self._velocity + (1 - momentum) * scaled
+        length = rate * self.rate / (1 - momentum**self._steps)
+        move = -length * self._velocity
         level = torch.zeros_like(self._controls[None, :, 0])
         axes = frame(mesh.tangents(self._controls[None], level))
         self._controls[self._inside] += move - projected(axes, move[None])[0]

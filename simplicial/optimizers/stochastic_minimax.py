@@ -2,14 +2,14 @@
 
 Algorithm 1 lowers the mean of the loss over a simplex; its maximum is wanted. Here each step takes
 one mini-batch and, on each simplex, the gradients at a few of its inner control points, drawn
-where the loss was seen to be high. They are spread over the mesh by its Green's functions (a
-Sobolev gradient), gathered with momentum, and scaled in each coordinate by the gradients' root mean
-square (Adam: Kingma & Ba 2015), so that a step has a length, which is a share of the simplex's own,
-whatever the loss: no learning rate is to be found, and none can diverge. Of the motion only that
-across the simplex counts; along it control points are spread evenly (a nudged elastic band:
-Jonsson, Mills & Jacobsen 1998). A simplex begins with the coarsest mesh, on which gradients are
-few and far, and a finer one goes on where the coarse one ended. Where the data are passed over
-often, the last gradients go to its highest points, see `HighestPoints`.
+where the loss was seen to be high. They are scaled by their second moments (see `Preconditioner`),
+so that a step has a length, which is a share of the simplex's own, whatever the loss: no learning
+rate is to be found, and none can diverge. They are spread over the mesh by its Green's functions (a
+Sobolev gradient) and gathered with momentum. Of the motion only that across the simplex counts;
+along it control points are spread evenly (a nudged elastic band: Jonsson, Mills & Jacobsen 1998). A
+simplex begins with the coarsest mesh, on which gradients are few and far, and a finer one goes on
+where the coarse one ended. Where the data are passed over often, the last gradients go to its
+highest points, see `HighestPoints`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,9 +39,9 @@ Ints = NDArray[np.int64]
 Names = tuple[str, ...]
 _Losses = Iterator[Loss]
 
-LONGEST, WIDE = 0.07, 2_400  # of a first step, and dimensions from which on it is shorter
+LONGEST, PASS = 0.06, 0.2  # a first step, and those of a pass in a random direction each
 COARSEST = 0.4  # share of the gradients for the coarsest mesh; finer ones have as many each
-DRAWN = 0.55  # share of a mesh's inner control points at which a step takes gradients
+DRAWN, MOST = 0.55, 6  # share of a mesh's inner control points at which a step takes gradients
 EXACT_EPOCHS = 2000  # gradients of a simplex, of a loss without mini-batches
 EPOCHS = 50  # as the paper's
 
@@ -60,9 +60,10 @@ class StochasticMinimax(Optimizer):
     weight_decay  adds 0.5 weight_decay |psi(t)|^2 to the loss, as a `Recipe`'s does; 0 for a loss
                   that holds its own penalty
     schedule      factor on the steps as a function of the share of gradients done, in [0, 1)
-    longest       of a first step, over the mean distance of the simplex's vertices. None: 0.07, and
-                  less in more than 2,400 dimensions, in which noise is longer: as their inverse
-                  cube root, which fits an MLP with 2,410 parameters and LeNet
+    longest       of a first step, over the mean distance of the simplex's vertices. None: 0.06, or
+                  0.2 over the root of the number of mini-batches in a pass, if that is less: so far
+                  would a pass's steps lead at random. Fits an MLP, and LeNet on 3,000 images and on
+                  60,000
     Raises OptionError for other values. The loss's learning rate is not asked for: see the module.
     A simplex's random points are keyed by the seed and its vertices, mini-batches by the seed and
     the dimension; so its result does not depend on those beside it. Deviations from the sources:
@@ -118,7 +119,7 @@ class StochasticMinimax(Optimizer):
         own = loss.weight_decay if isinstance(loss, PenalisedLoss) else 0.0
         longest = self.longest
         if longest is None:
-            longest = LONGEST * min(1.0, WIDE / vertices.shape[1]) ** (1 / 3)
+            longest = min(LONGEST, PASS / max(1, self.mini_batch_count(loss)) ** 0.5)
         return replace(self, epochs=recipe_beside(own, recipe, recipe).epochs, longest=longest)
 
     def with_effort(self, share: float) -> Self:
@@ -182,7 +183,7 @@ class Stage(NamedTuple):
         """The stages that take as many gradients; the coarsest has what is left by rounding."""
         shares = np.full(len(meshes), (1 - COARSEST) / max(1, len(meshes) - 1))
         shares[0] = COARSEST if len(meshes) > 1 else 1.0
-        drawn = [int(np.ceil(DRAWN * mesh.inner)) for mesh in meshes]
+        drawn = [min(MOST, int(np.ceil(DRAWN * mesh.inner))) for mesh in meshes]
         steps = [int(share * gradients / q) for share, q in zip(shares, drawn, strict=True)]
         steps[0] += (gradients - int(np.dot(steps, drawn))) // drawn[0]
         return [cls(*stage) for stage in zip(meshes, drawn, steps, strict=True)]
@@ -222,7 +223,7 @@ class _Descent:
         found = [simplex.inner() for simplex in moving]
         if last.number:
             highest = [
-                HighestPoints(simplex.finest(), finest, simplex.rate, last.points, seed.spawn(1)[0])
+                HighestPoints(simplex, finest, last.points, seed.spawn(1)[0])
                 for simplex, seed in zip(moving, seeds, strict=True)
             ]
             self._highest_points(highest, last, mini_batches, steps)

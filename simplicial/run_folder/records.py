@@ -28,8 +28,8 @@ from reduction import DataError
 from reduction.files import digest, json_digest, sealed, unsealed, write
 from simplicial.errors import RunError
 
-VERSION = 5
-READABLE = (2, 3, 4, VERSION)
+VERSION = 6
+READABLE = (2, 3, 4, 5, VERSION)
 DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
 BELONGS = "belongs"  # the value of a record that is the digest of its name, number and settings

@@ -30,6 +30,7 @@ from simplicial.maps.control_points import lay_out, straight
 from simplicial.maps.interpolation import interpolate
 from simplicial.optimizers import highest_points
 from simplicial.optimizers.highest_points import HighestPoints
+from simplicial.optimizers.moving_simplex import MovingSimplex
 from simplicial.optimizers.nested_meshes import nested_meshes
 
 POINTS = np.array([[-1, -1, -1], [1, 0.9, -1], [0.9, -1, 1], [-1, 1, 0.8]])  # near minima
@@ -242,7 +243,8 @@ def test_the_last_gradients_lower_what_noise_leaves(monkeypatch: pytest.MonkeyPa
 def test_steps_that_raise_the_highest_point_are_undone() -> None:
     mesh = nested_meshes(4, 1)[-1]
     controls = torch.linspace(0, 1, 5)[:, None] * torch.ones(3)
-    simplex = HighestPoints(controls.clone(), mesh, 0.1, 2, np.random.SeedSequence(5))
+    moving = MovingSimplex(controls, (mesh,), 0.1, np.random.SeedSequence(4))
+    simplex = HighestPoints(moving, mesh, 2, np.random.SeedSequence(5))
     simplex.see(np.arange(7.0))
     torch.testing.assert_close(simplex.anchors(), torch.tensor([[7 / 8], [6 / 8]]).expand(2, 3))
     simplex.snapshot(torch.ones(2, 3))
@@ -304,11 +306,11 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], sentence: str
         StochasticMinimax(**options)
 
 
-@pytest.mark.parametrize(("d", "longest"), [(2, 0.07), (2_400, 0.07), (19_200, 0.035)])
-def test_first_steps_are_shorter_in_many_dimensions(d: int, longest: float) -> None:
-    prepared = StochasticMinimax().prepared(rough, torch.zeros(2, d))
+@pytest.mark.parametrize(("batch_size", "longest"), [(8, 0.06), (1, 0.2 / 24**0.5)])
+def test_first_steps_are_shorter_where_a_pass_has_many(batch_size: int, longest: float) -> None:
+    prepared = StochasticMinimax(batch_size=batch_size).prepared(Shifted(), torch.zeros(2, 3))
     assert prepared.longest == pytest.approx(longest)
-    own = StochasticMinimax(longest=0.01).prepared(rough, torch.zeros(2, d))
+    own = StochasticMinimax(longest=0.01).prepared(Shifted(), torch.zeros(2, 3))
     assert own.longest == 0.01
     assert own.with_smaller_steps().longest == pytest.approx(1e-3)
 
