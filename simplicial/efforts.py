@@ -144,7 +144,7 @@ def gradient_counts(
     """Gradients by which all simplices on n vertices are trained, at most, at each effort.
 
     Raises OptionError where two efforts come to the same number, of rounding or since nothing is
-    trained, and of an optimizer that does not count.
+    trained, where one comes to 2**63 or more, and of an optimizer that does not count.
     """
     counts = [
         sum(
@@ -153,6 +153,11 @@ def gradient_counts(
         )
         for optimizer in optimizers
     ]
+    if counts[-1] >= 2**63:
+        raise OptionError(
+            f"efforts must come to fewer than 2**63 gradients, {_short(efforts[-1])} comes to "
+            f"{counts[-1]:.3g}: give smaller ones"
+        )
     for i in range(1, len(counts)):
         if counts[i] <= counts[i - 1]:
             one, other = map(_short, efforts[i - 1 : i + 1])

@@ -118,7 +118,7 @@ def error_bound(
     moved = float((filtration.values[r] - lower[r]).max(initial=0.0))
     if r == filtration.dim:
         return moved
-    levels = bounding_levels(filtration, r + 1, pairing, p, floor=lower[r + 1] + moved)
+    levels = bounding_levels(filtration, r + 1, pairing, p, lower=lower[r + 1] + moved)
     error = max(moved, float((levels - lower[r + 1]).max(initial=0.0)))
     if not 0 < error < np.inf:
         return error
@@ -146,12 +146,12 @@ def _skeleton(filtration: Filtration, dim: int) -> Simplices:
 
 
 def bounding_levels(
-    filtration: Filtration, r: int, pairing: Pairing, p: int, *, floor: Floats
+    filtration: Filtration, r: int, pairing: Pairing, p: int, *, lower: Floats
 ) -> Floats:
     """(m,): levels from which on the boundaries of r-simplices bound, r >= 1.
 
     pairing  of index r - 1, over Z/p
-    floor    (m,) lower bounds: a level below its own may come out too high, but not above it
+    lower    (m,) lower bounds: a level below its own may come out too high, but not above it
     The level of a simplex that ends a bar is its value. Any other one ends no bar, since its
     boundary bounds without it; bars of index r - 1 stay as they are where it has the level in place
     of its value.
@@ -161,7 +161,7 @@ def bounding_levels(
     ends[pairing.deaths] = True
     latest = values[pairing.deaths].max(initial=-np.inf)  # all boundaries bound at that level
     levels[~ends] = np.minimum(values[~ends], latest)
-    others = np.flatnonzero(~ends & (levels > floor))
+    others = np.flatnonzero(~ends & (levels > lower))
     if others.size:
         reduced = ReducedBoundary(filtration, r, pairing, p, chains=False)
         last = reduced.last_deaths(filtration_order(values))

@@ -122,8 +122,8 @@ class MeasuredDimension:
         """
         reach = np.minimum(self.values, self._levels) if self.ends_bars else self.values
         finite = np.isfinite(self._faces)
-        floor = self._highest_vertices(self.state.dim)
-        over = np.where(finite, reach - floor, 0.0)
+        lower = self._highest_vertices(self.state.dim)
+        over = np.where(finite, reach - lower, 0.0)
         gaps = np.where(finite, reach - np.where(finite, self._least, 0.0), 0.0)
         lowered = reach > self._faces  # no map of a simplex is lower than its faces
         found = (over > self._over_vertices) & (gaps > self._over_faces) & lowered
@@ -166,8 +166,8 @@ class MeasuredDimension:
         r, n = self.state.dim, len(held[0])
         filtration = Filtration(Complete(np.arange(n), r), tuple(held))
         pairing = pairings(filtration, FIELD, r - 1)[r - 1]
-        floor = self._highest_vertices(r)
-        levels = bounding_levels(filtration, r, pairing, FIELD, floor=floor)
+        lower = self._highest_vertices(r)
+        levels = bounding_levels(filtration, r, pairing, FIELD, lower=lower)
         self._levels = np.where(levels < missing, levels, np.inf)
         ends = held[r][pairing.deaths]
         bars = ends - held[r - 1][pairing.births[: ends.size]]

@@ -42,15 +42,17 @@ class RunFolder(Records):
     """The records in a folder, for as long as this process holds its lock.
 
     folder  made if it is not there
-    Raises RunError where another process holds the folder, or it cannot be made, DataError for one
-    of an older version, or with spoilt settings. A context manager: leaving it gives the lock back,
-    as does the end of the process, however it comes.
+    Raises RunError where another process holds the folder, or it cannot be made, or holds a pipe or
+    another thing that is no file; DataError for one of an older version, or with spoilt settings. A
+    context manager: leaving it gives the lock back, as does the end of the process, however it
+    comes.
     """
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder)
         self._matched: dict[str, Any] = {}
         self._current: list[Any] = []  # name and settings that were matched last
+        _check_files(self.folder)
         for path in self.folder.glob(f"*{SETTINGS}"):
             read_json(path, (VERSION,))  # an older folder is refused before anything is changed
         with system_errors(self.folder):
@@ -161,3 +163,16 @@ class RunFolder(Records):
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of all chunks: all is finished."""
         shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
+
+
+def _check_files(folder: Path) -> None:
+    """Raise RunError for a pipe, a device or a socket in a folder, and for a folder `*.json`."""
+    with system_errors(folder):
+        entries = list(folder.iterdir()) if folder.is_dir() else []
+        for path in entries:
+            is_other = path.exists() and not path.is_file() and not path.is_dir()
+            if is_other or (path.is_dir() and path.suffix == ".json"):
+                raise RunError(
+                    f"a run folder has files of its own and folders of records, {path} is neither: "
+                    "move it away, or choose another folder"
+                )

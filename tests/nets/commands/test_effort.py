@@ -95,6 +95,7 @@ def test_a_comparison_that_was_stopped_goes_on(
         (["--effort", "0,1"], "--effort must be ascending multiples of an optimizer's gradients"),
         (["--effort", "2,4"], "--effort must hold 1, the run itself, with which others are"),
         (["--effort", "1,1.1"], "efforts must differ in gradients, 1 and 1.1 both come to"),
+        (["--effort", "1,1e300"], "efforts must come to fewer than 2**63 gradients, 1e+300 comes"),
         (["--effort", "1,2", "--epochs", 0], "1 and 2 both come to the same number for all"),
     ],
 )

@@ -157,13 +157,13 @@ def test_the_level_of_every_boundary_is_the_lowest_at_which_it_bounds(
     for r in range(1, 4):
         pairing = pairings(filtration, p, r - 1)[r - 1]
         floor = np.full(len(complex.values[r]), -math.inf)
-        found = bounding_levels(filtration, r, pairing, p, floor=floor)
+        found = bounding_levels(filtration, r, pairing, p, lower=floor)
         rows = list(map(tuple, complex.vertices[r].tolist()))
         exact = [min(values[s], bounding_level(values, s)) for s in rows]
         assert found.tolist() == exact
         assert (found < complex.values[r]).any()
         middle = np.full(len(rows), float(np.median(exact)))
-        coarse = bounding_levels(filtration, r, pairing, p, floor=middle)
+        coarse = bounding_levels(filtration, r, pairing, p, lower=middle)
         assert (coarse >= found).all()
         assert (coarse[found > middle] == found[found > middle]).all()
         assert (coarse[found <= middle] <= middle[found <= middle]).all()

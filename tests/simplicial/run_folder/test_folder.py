@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -128,6 +129,25 @@ def test_folders_of_other_versions_are_refused(older: Path) -> None:
         DataError, match="must be of version 2, 3, 4, 5 or 6 of run folders, it is of 1"
     ):
         RunStatus.read(older)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (os.mkfifo, "convergence.json"),
+        (os.mkfifo, "complex.settings.json"),
+        (os.mkfifo, "lock"),
+        (os.mkdir, "anytime.json"),
+    ],
+)
+def test_what_is_no_file_is_refused_at_once(
+    make: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
+    """A pipe would wait for a reader, and a folder be found when all is computed."""
+    make(tmp_path / name)
+    with pytest.raises(RunError, match=rf"{name} is neither: move it away"):
+        RunFolder(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_second_process_leaves_the_folder_alone(tmp_path: Path) -> None:
