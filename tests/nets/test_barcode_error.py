@@ -1,6 +1,7 @@
 """The error of networks' barcodes never grows with more work: along a run, and with its limits."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -41,9 +42,12 @@ def minima() -> Minima:
 
 
 def errors_of(minima: Minima, **limits: Any) -> list[float]:
+    """Of a build of its own: with fewer epochs, the last simplices that are trained may be worse
+    than those of a shorter build.
+    """
     built = build_complex(
-        minima, 2, optimizer=OPTIMIZER, resolution=4, tolerance=1e-3, refinement_budget=BUDGET,
-        progress=False, **limits,
+        minima, 2, optimizer=replace(OPTIMIZER, epochs=32), resolution=4, tolerance=1e-3,
+        refinement_budget=BUDGET, progress=False, **limits,
     )  # fmt: skip
     barcode = built.barcode()
     return [barcode.error(r) for r in range(2)]
@@ -57,12 +61,12 @@ def assert_never_grows(errors: list[list[float]]) -> None:
 
 
 def test_the_error_never_grows_with_a_narrower_tolerance(minima: Minima) -> None:
-    tolerances = [10.0, 0.5, 0.2, 0.1, 0.05, 0.0]
+    tolerances = [10.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0]
     assert_never_grows([errors_of(minima, tolerance_of_bars=eps) for eps in tolerances])
 
 
 def test_the_error_never_grows_with_more_gradients(minima: Minima) -> None:
-    budgets = [0, 20, 60, 120, 250, 500]
+    budgets = [0, 20, 60, 120, 240, 500, 1000]
     assert_never_grows([errors_of(minima, max_gradients=budget) for budget in budgets])
 
 
