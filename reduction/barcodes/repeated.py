@@ -9,6 +9,7 @@ q - 1, the bars that begin there are not true; and of several that end, or of se
 one at most is true, and it is not known which.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,7 +76,7 @@ def _extent(rows: Floats) -> Floats:
     if not len(rows):
         return np.zeros(2)
     ranges = np.ptp(rows, axis=0)
-    return np.array([ranges[0], float(np.linalg.norm(ranges[1:]))])
+    return np.array([ranges[0], math.hypot(*ranges[1:])])  # its squares cannot overflow
 
 
 def _labels(rows: Floats, near: Floats) -> NDArray[np.int64]:
@@ -86,7 +87,8 @@ def _labels(rows: Floats, near: Floats) -> NDArray[np.int64]:
 
     if not len(rows):
         return np.empty(0, np.int64)
-    pairs = KDTree(rows[:, 1:]).query_pairs(near[1], output_type="ndarray")
+    unit = near[1] or 1.0  # in which squares of distances cannot overflow
+    pairs = KDTree(rows[:, 1:] / unit).query_pairs(near[1] / unit, output_type="ndarray")
     pairs = pairs[np.abs(np.diff(rows[pairs, 0])[:, 0]) <= near[0]]
     links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(rows), len(rows)))
     return connected_components(links, directed=False)[1].astype(np.int64)

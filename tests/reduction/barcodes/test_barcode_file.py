@@ -291,3 +291,20 @@ def test_what_contradicts_itself_is_refused(
 def test_ends_do_not_pass_for_version_1(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="all indices have the same parts, those of version 1"):
         load_changed(tmp_path / "barcode.json", mixed(), _set("version", to=1))
+
+
+def test_points_whose_squares_overflow_are_told_apart(tmp_path: Path) -> None:
+    """A certified birth at 1e200 beside one at the origin, in a barcode that a file restores."""
+    barcode = FilteredComplex.complete(2, [[0, 0], [1]]).barcode(max_index=0)
+    nothing = np.full(2, np.nan)
+    births = Ends(
+        np.array([True, True]), np.array([[0.0, 0.0], [1e200, -1e200]]), np.zeros(2),
+        np.empty((2, 0)), np.zeros(2, int),
+    )  # fmt: skip
+    deaths = Ends(
+        np.array([False, False]), np.full((2, 2), np.nan), nothing, np.empty((2, 0)),
+        np.array([-1, -1]),
+    )  # fmt: skip
+    given = barcode.with_ends([(births, deaths)])
+    assert not np.any(given.repeated(0))
+    assert_restored(given, tmp_path / "barcode.json")
