@@ -41,12 +41,9 @@ def minima() -> Minima:
     return Minima(points, loss)
 
 
-def errors_of(minima: Minima, **limits: Any) -> list[float]:
-    """Of a build of its own: with fewer epochs, the last simplices that are trained may be worse
-    than those of a shorter build.
-    """
+def errors_of(minima: Minima, epochs: int = 32, **limits: Any) -> list[float]:
     built = build_complex(
-        minima, 2, optimizer=replace(OPTIMIZER, epochs=32), resolution=4, tolerance=1e-3,
+        minima, 2, optimizer=replace(OPTIMIZER, epochs=epochs), resolution=4, tolerance=1e-3,
         refinement_budget=BUDGET, progress=False, **limits,
     )  # fmt: skip
     barcode = built.barcode()
@@ -68,6 +65,12 @@ def test_the_error_never_grows_with_a_narrower_tolerance(minima: Minima) -> None
 def test_the_error_never_grows_with_more_gradients(minima: Minima) -> None:
     budgets = [0, 20, 60, 120, 240, 500, 1000]
     assert_never_grows([errors_of(minima, max_gradients=budget) for budget in budgets])
+
+
+@pytest.mark.xfail(strict=True, reason="a longer build may skip the efforts of a shorter one")
+def test_the_error_never_grows_with_more_of_few_gradients(minima: Minima) -> None:
+    budgets = [0, 20, 60, 120, 250, 500]
+    assert_never_grows([errors_of(minima, 16, max_gradients=budget) for budget in budgets])
 
 
 def test_the_error_never_grows_along_a_run(minima: Minima) -> None:
