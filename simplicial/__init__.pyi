@@ -1,4 +1,4 @@
-from simplicial.build import build_complex
+from simplicial.build import build_complex, with_loss
 from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
 from simplicial.construction.polishing import Polish, polish
@@ -73,5 +73,6 @@ __all__ = [
     "plot_triangle",
     "polish",
     "sample_plane",
+    "with_loss",
     "with_saddles",
 ]

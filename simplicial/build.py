@@ -157,6 +157,49 @@ def build_complex(
     return LossComplex(minima, simplex_map, resolution, *parts)
 
 
+def with_loss(
+    built: LossComplex,
+    loss: Loss,
+    *,
+    resolution: int = 12,
+    tolerance: float | None = 1e-7,
+    refinement_budget: int | None = None,
+    memory: int | str = MEMORY,
+    progress: bool = True,
+) -> LossComplex:
+    """The simplices of a complex as they are, filtered by the maxima of another loss.
+
+    loss  on points of as many coordinates: with the penalty or without, on test data, of another
+          task; the other arguments are those of `build_complex`
+    Nothing is trained, so each value bounds that of the best simplices of this loss from above: to
+    lower it, build a complex on it. Vertices are no minima of it, unless by chance. There are no
+    certificates, and `spent` is not kept. Raises LossError where the loss is finite on no edge, or
+    breaks its contract, OptionError for arguments out of range.
+    Warns by LossWarning of simplices on which the loss is not finite, and of those whose refined
+    maxima the budget ended.
+    """
+    if not isinstance(built, LossComplex):
+        raise OptionError(
+            f"a loss is taken on the simplices of a LossComplex, got {_kind(built)}: give what "
+            "build_complex returned"
+        )
+    options = BuildOptions(
+        resolution=resolution,
+        tolerance=tolerance,
+        seed=0,
+        memory=byte_count(memory),
+        refinement_budget=refinement_budget,
+    )
+    minima, max_dim = Minima(built.minima.points, loss, memory=options.memory), built.max_dim
+    state = _begun(minima, max_dim, built.simplex_map, options, Algorithm1())
+    state.control_points.copy_(built.control_points)
+    scheduler = Scheduler(Algorithm1(), None, None, None, as_bool("progress", progress))
+    while state.dim <= max_dim:
+        state = scheduler.run(state, trains=False)
+    parts = state.layout.simplices, state.control_points, state.interiors
+    return LossComplex(minima, built.simplex_map, resolution, *parts)
+
+
 def _edges(limits: Limits | None) -> str:
     """Name of the first records of a build."""
     return record_name(1, None if limits is None else 0)

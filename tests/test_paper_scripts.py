@@ -3,11 +3,16 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from examples.paper import figure_1, table_1a
+from examples.paper.cell import Way
+from examples.paper.experiment import PRINTED, Experiment, Network
 from examples.paper.options import in_a_sentence
+from nets import NetworkLoss, train_minima
 
 TRIANGLE = {
     "title": "a triangle",
@@ -78,19 +83,76 @@ def test_data_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch, tmp_
         assert "nowhere" in said
 
 
-def test_a_complex_of_another_network_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+CELL = "ResNet-20-algorithm-1-plain-seed-0"
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cell of the smallest scale."""
+    folder = tmp_path_factory.mktemp("cells")
+    experiment = Experiment("smoke", folder, None, False, "full")
+    experiment.cell(Network(20, 1, shortcuts=True), 0, PRINTED)
+    return folder / "smoke-full" / f"{CELL}.json"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "ResNet-56-algorithm-1-plain-seed-0"},
+        {"settings": {}},
+        {"values": [[0.5, 0.5, 0.5], [1, 1, 1]]},
+        {"values": [[0.5, 0.5, 0.5], [1, 1], [1]]},
+        {"values": [[0.5, 0.5, 0.5], [1, 1, None], [1]]},
+        {"test_errors": [0.5]},
+        {"hours": [1]},
+        {"largest": None},
+        {"samples": {"barycentric": [[1, 0, 0]], "loss": [1, 2], "accuracy": None}},
+        {"samples": 5},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_cell_of_other_content_is_refused_by_name(
+    changed: dict[str, Any], cell: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["figure_1", "--folder", "own"])
-    figure_1.main()
-    (made, *_) = (tmp_path / "own" / "smoke-full").iterdir()
-    other = tmp_path / "other" / "smoke-full" / "ResNet-20-3-minima-seed-0.npz"
+    other = tmp_path / "own" / "smoke-full" / cell.name
     other.parent.mkdir(parents=True)
-    made.rename(other)
-    said = refused(table_1a, ["--folder", "other"], monkeypatch, tmp_path)
-    assert "must be read with the loss that it was built for" in said
-    assert other.name in said
+    other.write_text(json.dumps(json.loads(cell.read_text()) | changed))
+    options = ["--folder", "own", "--networks", "ResNet-20"]
+    said = refused(table_1a, options, monkeypatch, tmp_path)
+    assert said.startswith("Error: a cell is read from the JSON that was written of it, own/")
+    assert f"is none of {CELL}" in said
+
+
+def test_a_cell_is_what_was_built(cell: Path, tmp_path: Path) -> None:
+    experiment = Experiment("smoke", cell.parent.parent, tmp_path / "nowhere", False, "full")
+    read = experiment.cell(Network(20, 1, shortcuts=True), 0, PRINTED)
+    vertices, edges, triangles = read.values
+    assert read.samples.loss.max() == pytest.approx(triangles[0], rel=1e-6)
+    assert triangles[0] >= edges.max() >= edges.min() >= vertices.min()
+    barcode = read.barcode()
+    born, died = sorted(vertices)[1:], sorted(edges)[:2]
+    assert barcode.w_inf(0) >= (min(died) - max(born)) / 2**0.5
+    assert barcode.w_inf(1) == pytest.approx((triangles[0] - edges.max()) / 2**0.5)
+    assert 0 < read.test_errors.mean() < 1
+
+
+def test_penalised_values_are_higher_by_the_penalty(cell: Path) -> None:
+    experiment = Experiment("smoke", cell.parent.parent, None, False, "full")
+    network = Network(20, 1, shortcuts=True)
+    plain, penalised = (
+        experiment.cell(network, 0, Way("algorithm-1", objective))
+        for objective in ("plain", "penalised")
+    )
+    minima = train_minima(
+        experiment_loss(experiment, network), 3, recipe=experiment.recipe, progress=False
+    )
+    penalties = 0.5 * experiment.recipe.weight_decay * (minima.points.double() ** 2).sum(dim=1)
+    np.testing.assert_allclose(penalised.losses - plain.losses, penalties, rtol=1e-4)
+
+
+def experiment_loss(experiment: Experiment, network: Network) -> NetworkLoss:
+    images = experiment.images
+    return NetworkLoss(experiment.model(network), images.train_inputs, images.train_targets)
 
 
 def test_a_folder_that_is_a_file_is_refused_before_training(

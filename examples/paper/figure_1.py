@@ -18,7 +18,6 @@ from typing import Literal
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from examples.paper.experiment import keep
 from examples.paper.options import (
     add_data,
     add_folder,
@@ -78,6 +77,13 @@ def complexes(scale: TriangleScale, loss: NetworkLoss, folder: Path) -> dict[str
             keep(built, path)
         found[f"{sides} sides, epochs: {budget}"] = LossComplex.load(path, loss)
     return found
+
+
+def keep(built: LossComplex, path: Path) -> None:
+    """Save a complex, whole or not at all."""
+    partial = path.with_name(f"{path.stem}.partial.npz")
+    built.save(partial)
+    partial.rename(path)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ python -m examples.paper.figure_4 --scale small --out figure_4.png
 """
 
 from examples.paper.experiment import NETWORKS, Experiment
-from examples.paper.options import add_picture, in_a_sentence, options
+from examples.paper.options import add_picture, add_way, in_a_sentence, options, way
 from examples.paper.pictures import caption, grid
 from reduction import plot_diagram
 
@@ -13,11 +13,12 @@ def main() -> None:
     """Train the missing networks, and draw."""
     parser = options(__doc__)
     add_picture(parser, "figure_4.png")
+    add_way(parser)
     given = parser.parse_args()
     experiment = Experiment.asked_for(given)
-    found = [built for (built,) in experiment.complexes(NETWORKS, 1)]
-    titles = [caption(experiment, n, built) for n, built in zip(NETWORKS, found, strict=True)]
-    grid(titles, lambda k, ax: plot_diagram(found[k].barcode(), ax), given.out)
+    cells = [experiment.cell(network, 0, way(given)).first(3) for network in NETWORKS]
+    titles = [caption(*pair) for pair in zip(NETWORKS, cells, strict=True)]
+    grid(titles, lambda k, ax: plot_diagram(cells[k].barcode(), ax), given.out)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.backend_bases import FigureCanvasBase
 
+from examples.paper.cell import Way
 from examples.paper.experiment import SCALES
 from nets.execution import PRECISIONS
 from reduction import TopologyError
@@ -18,20 +19,34 @@ def options(description: str | None) -> argparse.ArgumentParser:
     add_scale(
         parser,
         SCALES,
-        "small: 2,000 images of FashionMNIST at 8 x 8 pixels, 8 epochs; paper: CIFAR-10, "
-        "300 epochs, for a GPU",
+        "small: 2,000 images of FashionMNIST at 8 x 8 pixels, 8 epochs; medium: 10,000 at "
+        "12 x 12, a day on two cores; paper: CIFAR-10, 300 epochs, for a GPU",
     )
     add_folder(parser, "runs/paper")
     add_data(parser)
-    parser.add_argument(
-        "--minima",
-        type=int,
-        default=3,
-        choices=range(3, 10),
-        help="of a network (3); with 4 Barcode 2 too",
-    )
     add_precision(parser)
     return parser
+
+
+def add_way(parser: argparse.ArgumentParser) -> None:
+    """Options of how the simplices of a figure were found."""
+    parser.add_argument(
+        "--optimizer",
+        choices=("algorithm-1", "minimax"),
+        default="algorithm-1",
+        help="of the simplices (algorithm-1, the paper's)",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=("plain", "penalised"),
+        default="plain",
+        help="the loss without or with the penalty of the weights (plain)",
+    )
+
+
+def way(given: argparse.Namespace) -> Way:
+    """How the simplices were found, by the options of `add_way`."""
+    return Way(given.optimizer, given.objective)
 
 
 def add_scale(parser: argparse.ArgumentParser, scales: Collection[str], larger: str) -> None:

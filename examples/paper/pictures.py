@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from examples.paper.experiment import Experiment, Network
+from examples.paper.cell import Cell
+from examples.paper.experiment import Network
 from reduction import DataError
 from simplicial import LossComplex, Samples
 
@@ -98,9 +99,9 @@ def save(figure: Figure, path: Path) -> None:
     print(f"picture: {path}")
 
 
-def caption(experiment: Experiment, network: Network, built: LossComplex) -> str:
-    """The network and its test error."""
-    return f"{network}, test error {100 * experiment.test_error(network, built):.1f}%"
+def caption(network: Network, cell: Cell) -> str:
+    """The network and its test error, a mean over the minima."""
+    return f"{network}, test error {100 * cell.test_errors.mean():.1f}%"
 
 
 def _rounded(numbers: NDArray[np.float64]) -> Any:

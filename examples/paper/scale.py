@@ -16,6 +16,7 @@ class Scale:
     subset      number of training images; None: all
     image_size  pixels of a side; None: the data set's own
     epochs      of training; None: the recipe's own
+    batch_size  images in a mini-batch; None: the recipe's own
     resolution  of the lattice on a simplex
     """
 
@@ -23,6 +24,7 @@ class Scale:
     subset: int | None = None
     image_size: int | None = None
     epochs: int | None = None
+    batch_size: int | None = None
     resolution: int
 
     def images(self, folder: Path | None, download: bool) -> ImageData:
@@ -31,4 +33,5 @@ class Scale:
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """A recipe at this scale."""
-        return recipe if self.epochs is None else recipe.changed(epochs=self.epochs)
+        own = {"epochs": self.epochs, "batch_size": self.batch_size}
+        return recipe.changed(**{k: v for k, v in own.items() if v is not None})

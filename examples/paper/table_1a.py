@@ -1,15 +1,18 @@
 """Table 1a: W_inf of Barcode 1 (and of the other indices), mean and spread over seeds, beside the
 paper's.
 
-    python -m examples.paper.table_1a --scale small [--minima 4]
+    python -m examples.paper.table_1a --scale small
 
-W_inf divides by sqrt(2), as the paper's eq. 4 does. The paper's numbers are for CIFAR-10, from one
-triangle for each network.
+A table for each way in which simplices were found, and by which loss they are filtered. W_inf
+divides by sqrt(2), as the paper's eq. 4 does. The paper's numbers are for CIFAR-10, from one
+triangle for each network. Networks of four minima have a table of index 2, too.
 """
 
-import numpy as np
+import argparse
+from collections.abc import Sequence
 
-from examples.paper.experiment import NETWORKS, Experiment
+from examples.paper.cell import Cell, Way, spread
+from examples.paper.experiment import NETWORKS, Experiment, Network
 from examples.paper.options import in_a_sentence, options
 
 PAPER = {
@@ -25,27 +28,60 @@ PAPER = {
 
 
 def main() -> None:
-    """Train the missing networks, and print the table."""
-    experiment = Experiment.asked_for(options(__doc__).parse_args())
-    complexes = experiment.complexes(NETWORKS, experiment.scale.seeds)
-    indices = range(experiment.minima - 1)
-    names = " | ".join(f"W_inf, index {r}" for r in indices)
-    print(f"| network | {names} | paper, index 1 | loss at the minima | test error |")
-    print("|---" * (len(indices) + 4) + "|")
-    for network, found in zip(NETWORKS, complexes, strict=True):
-        barcodes = [built.barcode() for built in found]
-        cells = [_spread([barcode.w_inf(r) for barcode in barcodes]) for r in indices]
-        losses = _spread([float(built.minima.values.mean()) for built in found])
-        errors = _spread([experiment.test_error(network, built) for built in found])
-        cells += [f"{PAPER[str(network)]:.3f}", losses, errors]
-        print(f"| {network} | " + " | ".join(cells) + " |")
+    """Train the missing networks, and print the tables."""
+    parser = options(__doc__)
+    add_networks(parser)
+    experiment = Experiment.asked_for(given := parser.parse_args())
+    networks = [network for network in NETWORKS if str(network) in given.networks]
+    ways = dict.fromkeys(way for network in networks for way in experiment.scale.ways_of(network))
+    for way in ways:
+        some = [network for network in networks if way in experiment.scale.ways_of(network)]
+        show(way, some, experiment.cells(some, way))
 
 
-def _spread(numbers: list[float]) -> str:
-    """Mean and standard deviation over the seeds."""
-    if len(numbers) == 1:
-        return f"{numbers[0]:.3f}"
-    return f"{np.mean(numbers):.3f} ± {np.std(numbers, ddof=1):.3f}"
+def add_networks(parser: argparse.ArgumentParser) -> None:
+    """The option of the rows."""
+    names = [str(network) for network in NETWORKS]
+    parser.add_argument(
+        "--networks", nargs="+", choices=names, default=names, metavar="NETWORK",
+        help=f"rows of the table, of {', '.join(names)} (all)",
+    )  # fmt: skip
+
+
+def show(way: Way, networks: Sequence[Network], cells: list[list[Cell]]) -> None:
+    """Print the tables of a way: of the first three minima, and of index 2 where there are four."""
+    print(f"{way}:\n")
+    columns = ["network", "seeds", "W_inf, index 0", "W_inf, index 1", "error, index 0"]
+    columns += ["error, index 1", "paper, index 1", "loss at the minima", "test error", "hours"]
+    rows = []
+    for network, found in zip(networks, cells, strict=True):
+        three = [cell.first(3) for cell in found]
+        barcodes = [cell.barcode() for cell in three]
+        row = [spread([barcode.w_inf(r) for barcode in barcodes]) for r in (0, 1)]
+        row += [spread([barcode.error(r) for barcode in barcodes]) for r in (0, 1)]
+        row += [f"{PAPER[str(network)]:.3f}"]
+        row += [spread([float(cell.losses.mean()) for cell in three])]
+        row += [spread([float(cell.test_errors.mean()) for cell in three])]
+        row += [f"{sum(sum(cell.hours) for cell in found):.2f}"]
+        rows.append([str(network), str(len(found)), *row])
+    _print(columns, rows)
+    rows = []
+    for network, found in zip(networks, cells, strict=True):
+        for cell in found:
+            if len(cell.losses) > 3:
+                barcode = cell.barcode()
+                rows.append([str(network), *(f"{barcode.w_inf(r):.3f}" for r in range(3))])
+    if rows:
+        print("Four minima of one seed:\n")
+        _print(["network", *(f"W_inf, index {r}" for r in range(3))], rows)
+
+
+def _print(columns: list[str], rows: list[list[str]]) -> None:
+    print("| " + " | ".join(columns) + " |")
+    print("|---" * len(columns) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
 
 
 if __name__ == "__main__":
