@@ -10,6 +10,7 @@ import pytest
 
 from examples.paper import figure_1, table_1a
 from examples.paper.cell import Way
+from examples.paper.claims import verdict
 from examples.paper.experiment import PRINTED, Experiment, Network
 from examples.paper.options import in_a_sentence
 from nets import NetworkLoss, train_minima
@@ -148,6 +149,23 @@ def test_penalised_values_are_higher_by_the_penalty(cell: Path) -> None:
     )
     penalties = 0.5 * experiment.recipe.weight_decay * (minima.points.double() ** 2).sum(dim=1)
     np.testing.assert_allclose(penalised.losses - plain.losses, penalties, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger", "said"),
+    [
+        ([0.1, 0.2, 0.15], [0.3, 0.25], "seen"),
+        ([0.1], [0.2], "seen"),
+        ([0.3, 0.4], [0.2, 0.3], "not seen"),
+        ([0.0, 0.0, 5e-4], [0.0, 9e-4], "not seen"),
+        ([0.1, 0.3], [0.2, 0.4], "not decided"),
+        ([0.0, 0.0, 0.0], [0.0, 0.1, 0.1], "not decided"),
+    ],
+)
+def test_a_claim_is_seen_where_all_seeds_agree(
+    smaller: list[float], larger: list[float], said: str
+) -> None:
+    assert verdict(smaller, larger) == said
 
 
 def experiment_loss(experiment: Experiment, network: Network) -> NetworkLoss:

@@ -1,7 +1,10 @@
 """Figures 2 and 3 alike: the loss inside the triangle, networks with shortcuts above those without.
 
-The first seed's triangle; the test error, a mean over the minima, in the title.
+The first seed's triangle, all on one scale of colours; the test error, a mean over the minima, in
+the title.
 """
+
+from matplotlib.axes import Axes
 
 from examples.paper.experiment import Experiment, Network
 from examples.paper.options import add_picture, add_way, options, way
@@ -17,8 +20,11 @@ def main(description: str | None, networks: list[Network], name: str) -> None:
     given = parser.parse_args()
     experiment = Experiment.asked_for(given)
     cells = [experiment.cell(network, 0, way(given)).first(3) for network in networks]
-    grid(
-        [caption(*pair) for pair in zip(networks, cells, strict=True)],
-        lambda k, ax: plot_samples(cells[k].samples, cells[k].largest, "loss", ax),
-        given.out,
-    )
+    lowest = min(float(cell.samples.loss.min()) for cell in cells)
+    highest = max(float(cell.samples.loss.max()) for cell in cells)
+
+    def draw(k: int, ax: Axes) -> None:
+        plot_samples(cells[k].samples, cells[k].largest, "loss", ax)
+        ax.collections[0].set_clim(lowest, highest)
+
+    grid([caption(*pair) for pair in zip(networks, cells, strict=True)], draw, given.out)
