@@ -25,7 +25,7 @@ class Claim(NamedTuple):
     """That W_inf of an index is smaller on the first row of each pair; text as the paper has it."""
 
     text: str
-    index: int
+    of_index: int
     pairs: list[tuple[Network, Network]]
 
 
@@ -71,7 +71,7 @@ def show(way: Way, found: dict[Network, list[Cell]]) -> None:
     }
     print(f"{way}:\n\n| claim | pairs of rows | |\n|---|---|---|")
     for claim in CLAIMS:
-        numbers = w_inf[claim.index]
+        numbers = w_inf[claim.of_index]
         said = [verdict(numbers(a), numbers(b)) for a, b in claim.pairs]
         shown = [
             f"{a} {spread(numbers(a))}, {b} {spread(numbers(b))}: {each}"
