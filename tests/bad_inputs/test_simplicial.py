@@ -38,7 +38,6 @@ from simplicial import (
     plot_edge,
     plot_samples,
     plot_triangle,
-    with_loss,
     with_saddles,
 )
 from simplicial.landscapes import Landscape, himmelblau
@@ -222,21 +221,6 @@ BUILDS = (
         ("text.npz", "text.npz/run")),
     Row("build_complex", lambda g, _: built(g, executor=ThreadPoolExecutor(1)), OptionError,
         "must be processes"),
-    Row("with_loss", lambda g, v: with_loss(v, g.loss), OptionError, "of a LossComplex, got",
-        (5, None, LossComplex, torch.zeros(2, 2))),
-    Row("with_loss", lambda g, v: with_loss(g.complex, v), LossError, "loss",
-        (*NO_LOSS, lambda p: p)),
-    *(Row("with_loss", lambda g, v, name=name: with_loss(g.complex, g.loss, **{name: v}),
-          OptionError, f"{name} must be", bad)
-      for name, bad in {
-          "resolution": NO_COUNT,
-          "tolerance": (0, 1, NAN, "1e-3", True),
-          "refinement_budget": (0, 0.5, "100", True),
-          "memory": NO_COUNT,
-          "progress": UNSURE,
-      }.items()),
-    Row("with_loss", lambda g, v: with_loss(g.complex, g.loss, resolution=v), OptionError, "raise",
-        (2,)),
     Row("LossComplex.load", lambda g, v: LossComplex.load(g.folder / v, g.loss), FileNotFoundError,
         "nowhere", ("nowhere",)),
     Row("LossComplex.load", lambda g, v: LossComplex.load(g.folder / v, g.loss),
