@@ -25,7 +25,6 @@ from simplicial.landscapes import double_well, himmelblau
 from simplicial.options import Limits, check_limits
 from tests.simplicial.test_complex import POINTS, wavy
 
-
 WORSENED = pytest.mark.filterwarnings("ignore:.*keep their start")
 
 
