@@ -23,13 +23,13 @@ LIGHT = 0.35  # opacity of what further work could take away from a bar
 
 DASHES = (0, (2, 1))  # of a bar with an end that is not certified, or repeated
 
-RESOLVED = 0.01  # share of the diagram's width below which two points look like one
+RESOLVED = 0.01  # share of the width below which two points look like one, and a bar like none
 
 
 def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
     """One horizontal line for each bar, index above index; arrows for bars that never end.
 
-    A bar too short to be seen keeps the mark at its birth. Where the barcode has ends, a bar is
+    A bar too short to be seen is a dot, as the legend says. Where the barcode has ends, a bar is
     dashed unless they are certified and not `Barcode.repeated`. Where it has bounds, a bar is
     lighter from its lowest death on, certified or not: a certificate does not say that no lower
     simplex exists. The legend has the error of each index. Returns the axes, new ones unless `ax`
@@ -54,15 +54,24 @@ def plot_barcode(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
             rows = heights[low_ends], sure[low_ends], ends[low_ends]
             light = ax.hlines(*rows, color=colour, linewidth=2, alpha=LIGHT)
             light.set_linestyle([DASHES if dashed else "solid" for dashed in doubtful[low_ends]])
-        ax.plot(bars[:, 0], heights, "|", color=colour, markersize=5)
+        short = _short(bars, high - low)
+        ax.plot(bars[~short, 0], heights[~short], "|", color=colour, markersize=5)
+        ax.plot(bars[short, 0], heights[short], "o", color=colour, markersize=4)
         endless = np.isinf(bars[:, 1])
         ax.plot(ends[endless], heights[endless], ">", color=colour)
     ax.set_xlim(low, high + 0.02 * (high - low))  # space for the arrows
     ax.set_ylim(-1, max(height, 1))
     ax.set_yticks([])
     ax.set_xlabel("filtration value")
-    dashed = Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES)
-    _legend(ax, barcode, dashed, columns=3)
+    label = _doubt(barcode)
+    dashed = Line2D([], [], color="0.4", linewidth=2, linestyle=DASHES, label=label)
+    more = [dashed] if _has_doubtful(barcode) else []
+    if any(_short(bars, high - low).any() for bars in barcode):
+        label = "too short to be seen"
+        more.append(
+            Line2D([], [], color="0.4", linestyle="", marker="o", markersize=4, label=label)
+        )
+    _legend(ax, barcode, more, columns=3)
     return ax
 
 
@@ -108,12 +117,15 @@ def plot_diagram(barcode: Barcode, ax: "Axes | None" = None) -> "Axes":
             ax.annotate(f"×{count}", tuple(point), (3, 3), textcoords="offset points", fontsize=7)
     ax.set_xlim(low, high)
     ax.set_ylim(low, top)
+    ax.locator_params(axis="x", nbins=4)  # the square is small, and numbers may be long
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick < high])  # ∞ is no number
     ax.set_aspect("equal")
     ax.set_xlabel("birth")
     ax.set_ylabel("death")
     hollow = Line2D([], [], color="0.4", linestyle="", marker="o", markersize=5, fillstyle="none")
-    _legend(ax, barcode, hollow, columns=2)  # the axes are a square, and no wider
+    hollow.set_label(_doubt(barcode))
+    # the axes are a square, and no wider
+    _legend(ax, barcode, [hollow] if _has_doubtful(barcode) else [], columns=2)
     return ax
 
 
@@ -148,8 +160,8 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
     if not ends.size:
         return 0.0, 1.0
     low, high = float(ends.min()), float(ends.max())
-    # a single value still gets an interval
-    margin = 0.08 * (high - low) or 0.5 * max(1.0, abs(high))
+    # a single value still gets an interval, on which its digits can be read
+    margin = 0.08 * (high - low) or 0.1 * abs(high) or 0.5
     return low - margin, high + margin
 
 
@@ -160,9 +172,14 @@ def _lowest_deaths(barcode: Barcode, r: int) -> NDArray[np.float64]:
 
 
 def _label(barcode: Barcode, r: int) -> str:
-    """An index, and the error of its barcode where that is known."""
-    bounds = barcode.bounds(r)
-    return f"index {r}" if bounds is None else f"index {r}, error {bounds.error:.3g}"
+    """An index, that it has no bars, and the error of its barcode where that is known."""
+    bounds, name = barcode.bounds(r), f"index {r}" if len(barcode[r]) else f"index {r}: no bars"
+    return name if bounds is None else f"{name}, error {bounds.error:.3g}"
+
+
+def _short(bars: NDArray[np.float64], width: float) -> NDArray[np.bool_]:
+    """(m,): which bars are too short to be seen in a picture of this width."""
+    return bars[:, 1] - bars[:, 0] < RESOLVED * width
 
 
 def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
@@ -171,18 +188,32 @@ def _doubtful(barcode: Barcode, r: int) -> NDArray[np.bool_]:
     return births | deaths
 
 
-def _legend(ax: "Axes", barcode: Barcode, doubtful: "Line2D", columns: int) -> None:
-    """Above the picture, where it hides no bar; `doubtful` if some bars are so."""
+def _has_doubtful(barcode: Barcode) -> bool:
+    return any(_doubtful(barcode, r).any() for r in range(len(barcode)))
+
+
+def _doubt(barcode: Barcode) -> str:
+    """What is to be said of doubtful bars, in a legend."""
+    repeated = any(barcode.repeated(r).any() for r in range(len(barcode)))
+    return "not certified, or repeated" if repeated else "not certified"
+
+
+def _legend(ax: "Axes", barcode: Barcode, more: "list[Line2D]", columns: int) -> None:
+    """Above the picture, where it hides no bar; `more` after the indices."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=COLOURS[r % len(COLOURS)], linewidth=4, label=_label(barcode, r))
+        Line2D(
+            [],
+            [],
+            color=COLOURS[r % len(COLOURS)],
+            linewidth=4,
+            linestyle="solid" if len(barcode[r]) else "",
+            label=_label(barcode, r),
+        )
         for r in range(len(barcode))
     ]
-    if any(_doubtful(barcode, r).any() for r in range(len(barcode))):
-        repeated = any(barcode.repeated(r).any() for r in range(len(barcode)))
-        doubtful.set_label("not certified, or repeated" if repeated else "not certified")
-        handles.append(doubtful)
+    handles += more
     if any((_lowest_deaths(barcode, r) < barcode[r][:, 1]).any() for r in range(len(barcode))):
         light = Line2D([], [], color="0.4", linewidth=4, alpha=LIGHT)
         light.set_label("above the lowest death")

@@ -203,10 +203,13 @@ class NetworkSettings(ComplexSettings):
         self._check_networks()
         check_build(self.count, self.max_dim, self.build_options())
         self.check_complex()
-        if self.effort is not None and self.limits is not None:
-            raise OptionError(
-                "--effort builds whole complexes, got it with a limit: leave one of them out"
-            )
+        if self.effort is not None:
+            for name in LIMITS:
+                if (value := getattr(self, name)) is not None:
+                    raise OptionError(
+                        f"--effort builds whole complexes, got it with --{name.replace('_', '-')} "
+                        f"{value}: leave one of them out"
+                    )
         self._check_efforts()
         for name in ("threads", "workers", "batch"):
             if getattr(self, name) is not None:

@@ -23,8 +23,8 @@ def status(folder: Path, field: int | None) -> None:
     barcode = run.barcode(field)
     left = "" if run.state == "finished" else f"; time left: {run.time_left()}"
     click.echo(f"{folder}: {run.state}{left}\n\n{run.table()}")
-    if run.anytime is not None:
-        click.echo(run.anytime)
+    if (work := run.work(None if barcode is None else barcode.field)) is not None:
+        click.echo(work)
     for simplex, reason in run.failed.items():
         click.echo(f"missing {simplex}, and all with this face: {reason}")
     for simplex in run.worsened:

@@ -18,7 +18,7 @@ from reduction.barcodes.text_table import summary
 from reduction.files import write
 from simplicial.reports.convergence_plot import indices_with_lowest, plot_convergence
 from simplicial.reports.plots import plot_barrier_tree
-from simplicial.reports.status import RECORDS, RunStatus
+from simplicial.reports.status import BARCODES, RECORDS, RunStatus
 from simplicial.run_folder.records import system_errors
 
 if TYPE_CHECKING:  # loaded where it is used
@@ -38,7 +38,8 @@ PENALTIES = {
 CONVERGENCE_TITLE = "W_inf against gradients"
 CONVERGENCE_BOUND = ", dotted if simplices one dimension higher were perfect"
 DRAWN = {  # by `write_report`, beside the records
-    "triangle": "Loss inside the triangle of the longest bar, and accuracy if there is one",
+    "triangle": "Loss inside the triangle that ends the longest bar, or the lowest where none ends "
+    "one, and accuracy if there is one",
     "edges": "Along its sides, and along the straight lines between the same minima",
 }
 
@@ -70,10 +71,11 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
     convergence = status.convergence
     if convergence is not None:
-        title = CONVERGENCE_TITLE + CONVERGENCE_BOUND * bool(indices_with_lowest(convergence))
+        title = f"{CONVERGENCE_TITLE}, over Z/{convergence.field}"
+        title += CONVERGENCE_BOUND * bool(indices_with_lowest(convergence))
         pictures.append(_drawn(title, lambda ax: plot_convergence(convergence, ax)))
     if is_finished and status.result is not None:
-        pictures += _result_pictures(status.result)
+        pictures += _result_pictures(status.result, field)
     template = Environment(
         loader=PackageLoader("simplicial", "reports"), autoescape=True, undefined=StrictUndefined
     ).get_template("page.html")
@@ -83,7 +85,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         left=None if is_finished else f"time left: {status.time_left()}",
         at=_as_of(status),
         dimensions=status.dimensions,
-        anytime=None if status.anytime is None else str(status.anytime),
+        anytime=status.work(field if barcode is None else barcode.field),
         failed={_name(list(simplex)): reason for simplex, reason in status.failed.items()},
         worsened=[_name(list(simplex)) for simplex in status.worsened],
         exhausted={_name(list(simplex)): f"{b:.3g}" for simplex, b in status.exhausted.items()},
@@ -115,11 +117,13 @@ def _minima(status: RunStatus) -> list[tuple[str, str]]:
     return [(f"{loss:.6g}", f"{norm:.3g}") for loss, norm in rows if loss == loss and norm == norm]
 
 
-def _result_pictures(result: Path) -> list[_Picture]:
-    """Pictures in the folder of a result."""
+def _result_pictures(result: Path, field: int | None) -> list[_Picture]:
+    """Pictures in the folder of a result, which may be of another field than the page."""
+    own = Barcode.load(result / BARCODES).field
+    other = "" if field in (None, own) else f" (of the result, over Z/{own})"
     paths = {title: result / f"{name}.png" for name, title in DRAWN.items()}
     return [
-        _Picture(title, _url("png", path.read_bytes()))
+        _Picture(title + other, _url("png", path.read_bytes()))
         for title, path in paths.items()
         if path.is_file()
     ]

@@ -8,6 +8,7 @@
                     convergence
 
 Files are written in a folder of their own and renamed, run.json last: where that is, all is there.
+Those of an earlier result in the same folder that the new one has none of are removed.
 A run that can be taken up again has its records in the folder `records` (`RunFolder`).
 """
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 130
+SOMETIMES = ("triangle.png", CONVERGENCE, "convergence.png")  # files that some results lack
 PARTIAL = ".result."
 
 
@@ -105,6 +107,9 @@ def write_report(
         for name, figure in figures.items():
             figure.savefig(partial / f"{name}.png", dpi=DPI)
         names = sorted(path.name for path in partial.iterdir())
+        for name in set(SOMETIMES).difference(names):
+            if (folder / name).is_file() or (folder / name).is_symlink():
+                (folder / name).unlink()
         for name in sorted(names, key="run.json".__eq__):  # it says that all is there: the last
             (partial / name).replace(folder / name)
         partial.rmdir()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
-from simplicial.construction.measured_dimension import CONED
+from simplicial.construction.measured_dimension import CONED, FIELD
 from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
@@ -29,6 +29,7 @@ from simplicial.run_folder.records import Records, read_json
 
 SETTINGS = ("run", "minima", "polish", "complex")  # names of settings, in the order of a run
 RECORDS = "records"  # of a command's run, in its folder
+BARCODES = "barcodes.json"  # of its result
 Floats = NDArray[np.float64]
 State = Literal["running", "stopped", "finished", "unknown"]
 
@@ -141,7 +142,7 @@ class RunStatus:
         """
         filtration = self.filtration()
         if filtration is not None and self.state == "finished" and self.result is not None:
-            written = Barcode.load(self.result / "barcodes.json")
+            written = Barcode.load(self.result / BARCODES)
             if field in (None, written.field):
                 return written
         if filtration is None:
@@ -167,6 +168,15 @@ class RunStatus:
             [vertices[rows] for vertices, rows in zip(every[: top + 1], finite, strict=False)],
             [values[rows] for values, rows in zip(self.values[: top + 1], finite, strict=False)],
         )
+
+    def work(self, field: int | None = None) -> str | None:
+        """What an anytime build has done, as a sentence, with the field by which it chose, where
+        barcodes over another one are asked for; None of another build.
+        """
+        if self.anytime is None:
+            return None
+        other = "" if field in (None, FIELD) else f" (boundaries that bound: over Z/{FIELD})"
+        return f"{self.anytime}{other}"
 
     def seconds_left(self) -> float | None:
         """Estimated seconds of the rest, at the last seconds of a simplex of its dimension or, in a

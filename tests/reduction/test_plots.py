@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
 
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from tests.reduction.endpoints import mixed
@@ -82,6 +84,50 @@ def test_every_bar_has_its_line_and_essential_ones_an_arrow() -> None:
     assert [len(line.get_segments()) for line in lines] == [3, 1]
     arrows = [line.get_ydata() for line in ax.lines if line.get_marker() == ">"]
     assert [np.asarray(heights).tolist() for heights in arrows] == [[2], [3]]
+
+
+def test_one_value_is_drawn_on_axes_of_its_own_size() -> None:
+    for value in (0.87, 1e-9, -3e7):
+        ax = plot_barcode(FilteredComplex([[[0]]], [[value]]).barcode(max_index=0))
+        low, high = ax.get_xlim()
+        assert low < value < high
+        assert high - low <= 0.25 * abs(value)
+
+
+def test_a_bar_too_short_to_be_seen_is_a_dot_that_the_legend_names() -> None:
+    barcode = FilteredComplex.complete(3, [[0.02] * 3, [0.04, 0.05, 0.05], [0.05002]]).barcode()
+    ax = plot_barcode(barcode)
+    marks = {
+        (str(line.get_marker()), float(x))
+        for line in ax.lines
+        for x in np.asarray(line.get_xdata())
+        if line.get_marker() in ("o", "|")
+    }
+    assert marks == {("|", 0.02), ("o", 0.05)}
+    assert legend(ax) == ["index 0", "index 1", "too short to be seen"]
+    assert legend(plot_barcode(circle())) == ["index 0", "index 1"]
+
+
+@pytest.mark.parametrize("plot", [plot_barcode, plot_diagram])
+def test_an_index_without_bars_is_said_to_have_none(plot: Plot) -> None:
+    ax = plot(FilteredComplex.complete(3, [[0, 1, 2], [3] * 3, [3]]).barcode())
+    assert legend(ax) == ["index 0", "index 1: no bars"]
+    found = ax.get_legend()
+    assert found is not None
+    assert [line.get_linestyle() for line in found.get_lines()] == ["-", "None"]
+
+
+@pytest.mark.parametrize("value", [0.02, 123.456, 1e-7, 1e6])
+def test_numbers_at_a_diagram_do_not_lie_upon_each_other(value: float) -> None:
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    barcode = FilteredComplex.complete(3, [[value] * 3, [value] * 3, [value]]).barcode()
+    ax = plot_diagram(barcode, figure.subplots())
+    figure.draw_without_rendering()
+    low, high = ax.get_xlim()
+    ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    boxes = [text.get_window_extent() for x, text in ticks if low <= x <= high]
+    assert len(boxes) > 1
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_coincident_points_are_counted_and_essential_ones_stand_at_infinity() -> None:

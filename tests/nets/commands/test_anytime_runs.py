@@ -35,6 +35,16 @@ def test_a_wide_tolerance_trains_nothing_and_a_run_goes_on_with_a_narrow_one(
         assert spent["ended"] == "tolerance"
 
 
+def test_over_another_field_it_is_said_by_which_one_boundaries_bound(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    succeed("run", *OPTIONS, "--max-gradients", 0, "--out", out)
+    remark = "its share of the gradients (boundaries that bound: over Z/2)"
+    for field, is_said in (([], False), (["--field", 2], False), (["--field", 3], True)):
+        assert (remark in succeed("status", out, *field).stdout) == is_said
+        succeed("report", out, *field)
+        assert (remark in (out / "report.html").read_text("utf-8")) == is_said
+
+
 def test_a_landscape_within_limits() -> None:
     said = succeed("analytic", "double-well", "--max-gradients", 0)
     assert "\n0 training gradients (" in said.stdout
@@ -46,7 +56,9 @@ def test_a_landscape_within_limits() -> None:
         (["--max-gradients", -1], "max_gradients must be"),
         (["--tolerance-of-bars", "nan"], "tolerance_of_bars must be"),
         (["--max-seconds", "inf"], "max_seconds must be"),
-        (["--max-gradients", 9, "--effort", "1,2"], "--effort builds whole complexes"),
+        (["--max-gradients", 9, "--effort", "1,2"], "got it with --max-gradients 9: leave one"),
+        (["--max-seconds", 0.5, "--effort", "1,2"], "got it with --max-seconds 0.5: leave one"),
+        (["--tolerance-of-bars", 0, "--effort", "1"], "with --tolerance-of-bars 0.0: leave one"),
         (["--max-gradients", 9, "--sides", "trainable"], "an anytime build finishes"),
     ],
 )

@@ -51,6 +51,39 @@ def test_a_run_is_compared_with_more_effort_afterwards(tmp_path: Path) -> None:
     assert succeed("status", tmp_path / "one" / "records" / "effort-2").stdout.count("finished")
 
 
+def test_a_later_result_without_efforts_has_no_files_of_them(tmp_path: Path) -> None:
+    out, own = tmp_path / "out", ["--max-dim", 2]
+    curve = {"convergence.json", "convergence.png"}
+    succeed("run", *OPTIONS, *own, "--effort", "1,2", "--out", out)
+    assert curve <= {path.name for path in out.iterdir()}
+    for name in ("mine.txt", "triangle.png"):
+        (out / name).write_text("of an earlier one")
+    said = succeed("run", *OPTIONS, *own, "--out", out).stdout
+    there = {path.name for path in out.iterdir()}
+    assert there == {"records", "barcodes.json", "complex.npz", "run.json", "mine.txt"}
+    assert "convergence" not in said
+    assert "\nconvergence, " in succeed("status", out).stdout  # of the records, which stay
+
+
+def test_all_that_is_shown_names_its_field(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    succeed("run", *OPTIONS, "--max-dim", 2, "--effort", "1,2", "--out", out)
+    (out / "triangle.png").write_text("a picture")
+    said = succeed("status", out, "--field", 3).stdout
+    barcode, compared = said.split("\nconvergence, ")
+    assert "\ncoefficients Z/3\n" in barcode
+    assert "Z/2" not in barcode
+    assert compared.startswith("coefficients Z/2\n")
+    write_page(RunStatus.read(out), tmp_path / "page.html", 3)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "Coefficients Z/3." in page
+    assert page.count("Z/2") == 5  # of two pictures, in caption and text, and of a table
+    assert page.count("W_inf against gradients, over Z/2") == 2
+    assert page.count("accuracy if there is one (of the result, over Z/2)") == 2
+    write_page(RunStatus.read(out), tmp_path / "page.html")
+    assert "of the result" not in (tmp_path / "page.html").read_text("utf-8")
+
+
 class Killed(BaseException):
     """The process has ended."""
 

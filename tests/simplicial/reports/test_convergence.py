@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 
 from reduction import Barcode, BarcodeError, DataError, FieldError, OptionError, ShapeError
-from simplicial import Convergence, plot_convergence
+from simplicial import Convergence
 from simplicial.reports.convergence import LEGEND
 
 INF = np.inf
@@ -129,35 +127,3 @@ def test_values_that_are_no_convergence_are_refused() -> None:
     bare = Barcode([[[0.0, INF]]], [([[0]], [[-1, -1]])], 2)
     with pytest.raises(BarcodeError, match="has no bounds"):
         Convergence.of([1], [1], [bare])
-
-
-def labels(ax: Axes) -> list[str]:
-    legend = ax.get_legend()
-    assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
-
-
-def test_the_picture_has_a_line_for_each_index_and_its_lowest_w_inf_above_0() -> None:
-    ax = plot_convergence(some())
-    highs = [line for line in ax.lines if line.get_marker() == "o"]
-    assert labels(ax) == ["index 0", "index 1", "lowest"]
-    assert np.asarray(highs[0].get_xdata()).tolist() == [600, 1500]
-    assert np.asarray(highs[0].get_ydata()).tolist() == some().w_inf[:, 0].tolist()
-    lows = [line for line in ax.lines if line.get_linestyle() == ":"]
-    assert [np.asarray(low.get_ydata()).tolist() for low in lows] == [some().lowest[:, 0].tolist()]
-    assert len(ax.lines) == 3
-    assert ax.get_yscale() == "log"
-    assert "at this effort" in ax.get_ylabel()
-    plt.close("all")
-
-
-def test_a_picture_of_no_length_and_of_no_end_is_drawn() -> None:
-    zero = np.zeros((2, 2))
-    for values in (zero, np.array([[INF, 0.0], [INF, 0.0]])):
-        curve = Convergence(np.array([1.0, 2.0]), np.array([0, 2]), values, zero, values)
-        ax = plot_convergence(curve)
-        assert ax.get_yscale() == "linear"
-        assert "lowest" not in labels(ax)
-        assert len(ax.lines) == 2
-        ax.figure.canvas.draw()
-    plt.close("all")
