@@ -6,8 +6,9 @@ a base class: a loss over data may offer cheap random estimates for training (`S
 a score beside the value (`ScoredLoss`), may compute its exact gradient itself
 (`DifferentiatedLoss`), may tell how much memory a point takes (`SizedLoss`) and in which box it is
 of interest (`BoundedLoss`), may turn the parameters of a network into a point (`ParametrizedLoss`),
-and may hold a penalty that recipes of training would count again (`PenalisedLoss`). A method of the
-same name in a class without the base class is the user's own, and never called.
+may hold a penalty that recipes of training would count again (`PenalisedLoss`), and may be
+invariant under continuous motions (`SymmetricLoss`). A method of the same name in a class without
+the base class is the user's own, and never called.
 """
 
 import importlib
@@ -111,6 +112,33 @@ class PenalisedLoss(DeclaredLoss):
     @abstractmethod
     def weight_decay(self) -> float:
         """Factor of the penalty, finite; 0 for a loss without."""
+
+
+class Motions(ABC):
+    """A continuous group of motions of points, such as translations and rotations of atoms."""
+
+    @abstractmethod
+    def tangents(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Directions (m, d, k) in which k motions carry points (m, d), of any length."""
+
+    @abstractmethod
+    def nearest(
+        self, points: NDArray[np.float64], target: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Points (m, d), each moved as near as can be to a target (d,)."""
+
+
+class SymmetricLoss(DeclaredLoss):
+    """A loss that is invariant under continuous motions, so that no critical point is alone.
+
+    Critical points are sought, and their Morse indices counted, across the motions; points that a
+    motion carries into each other are one.
+    """
+
+    @property
+    @abstractmethod
+    def motions(self) -> Motions:
+        """The motions."""
 
 
 class BoundedLoss(DeclaredLoss):

@@ -22,7 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.critical_points.quadratic_model import DENSE, DenseModel, MatrixFreeModel
+from simplicial.critical_points.constraints import Invariance
+from simplicial.critical_points.matrix_free_model import MatrixFreeModel
+from simplicial.critical_points.quadratic_model import DENSE, DenseModel
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import evaluate, points_at_once, values_and_gradients
 from simplicial.loss import Loss
@@ -189,10 +191,10 @@ def unstable_axes(loss: Loss, critical: CriticalPoint) -> NDArray[np.float64]:
 
     Zeros where Lanczos' method finds none.
     """
-    point, q = critical.point[None], critical.morse
+    point, q, invariance = critical.point[None], critical.morse, Invariance.of(loss)
     if point.shape[1] <= DENSE:
-        return DenseModel(loss, point, np.array([q]), None).climbed[0]
-    return MatrixFreeModel(loss, point, q, q, None).climbed[0]
+        return DenseModel(loss, point, np.array([q]), None, invariance).climbed[0]
+    return MatrixFreeModel(loss, point, q, None, count=q, invariance=invariance).climbed[0]
 
 
 class _Divided(NamedTuple):

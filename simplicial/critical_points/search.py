@@ -86,9 +86,8 @@ def find_critical_points(
     diagonal = float(np.linalg.norm(corners[1] - corners[0]))
     arrival = follow(loss, begin, index, REACH * diagonal, ITERATIONS)
     points = arrival.points.numpy()
-    degenerate = _near(points, arrival.converged & (arrival.morse < 0), MERGED * diagonal)
-    degenerate &= arrival.converged
-    wanted = (arrival.morse == index) & ~degenerate
+    degenerate = arrival.converged & (arrival.morse < 0)
+    wanted = arrival.morse == index
     kept = _merge(points, arrival.values, wanted, MERGED * diagonal)
     search = Search(
         starts=count,
@@ -141,16 +140,6 @@ def _index(index: int, d: int) -> int:
             f"a Morse index in {d} variables is at most {d}, got {index}: ask for 0 to {d}"
         )
     return index
-
-
-def _near(
-    points: NDArray[np.float64], chosen: NDArray[np.bool_], radius: float
-) -> NDArray[np.bool_]:
-    """Whether points are within the radius of a chosen one."""
-    if not chosen.any():
-        return chosen
-    distance = KDTree(points[chosen]).query(np.nan_to_num(points))[0]
-    return distance <= radius
 
 
 def _merge(
