@@ -1,6 +1,12 @@
 from simplicial.build import build_complex, with_loss
 from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
+from simplicial.construction.neighbor_graphs import (
+    beta_skeleton,
+    delaunay_graph,
+    nearest_neighbors,
+    within_radius,
+)
 from simplicial.construction.polishing import Polish, polish
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
@@ -57,14 +63,17 @@ __all__ = [
     "SimplexMap",
     "Simplices",
     "StochasticMinimax",
+    "beta_skeleton",
     "build_complex",
     "configure_process",
     "constant",
     "convergence",
+    "delaunay_graph",
     "find_critical_points",
     "find_minima",
     "garipov",
     "linear",
+    "nearest_neighbors",
     "plot_barrier_tree",
     "plot_convergence",
     "plot_edge",
@@ -75,4 +84,5 @@ __all__ = [
     "sample_plane",
     "with_loss",
     "with_saddles",
+    "within_radius",
 ]

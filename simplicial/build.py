@@ -2,12 +2,15 @@
 faces."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from math import comb
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DimensionError, OptionError
@@ -17,6 +20,7 @@ from simplicial.complex import LossComplex
 from simplicial.construction.anytime import EFFORTS, AnytimeBuilder
 from simplicial.construction.certification import certificates
 from simplicial.construction.executors import check_workers
+from simplicial.construction.neighbor_graphs import Graph, edges_of
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
@@ -26,7 +30,12 @@ from simplicial.errors import NotFiniteError, RunError
 from simplicial.evaluation import evaluate
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.control_points import control_point_count, lay_out
+from simplicial.maps.control_points import (
+    clique_simplices,
+    complete_counts,
+    control_point_count,
+    lay_out,
+)
 from simplicial.minima import Minima, check_minima
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
@@ -34,6 +43,8 @@ from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.options import MEMORY, BuildOptions, Limits, byte_count, check_limits, described
 from simplicial.run_folder.folder import RunFolder
+
+Ints = NDArray[np.int64]
 
 ALLOWED = 4  # what a build may take, over its memory budget
 
@@ -58,6 +69,7 @@ def build_complex(
     tolerance_of_bars: float | None = None,
     max_gradients: int | None = None,
     max_seconds: float | None = None,
+    graph: "Graph | None" = None,
 ) -> LossComplex:
     """Optimise all simplices on the minima up to dimension max_dim; filter by the loss's maxima.
 
@@ -101,6 +113,11 @@ def build_complex(
                  not count as training: a build that was ended has a barcode with its error in every
                  index. With max_seconds, which is looked at between chunks, the result depends on
                  the machine. None of the three: the full build
+    graph        a networkx graph of the minima 0 .. n - 1, or its edges (m, 2), as
+                 `nearest_neighbors`, `within_radius`, `beta_skeleton` and `delaunay_graph` give
+                 them: simplices are the sets of minima that it joins pairwise. Bars of index 0 end
+                 no lower than by all simplices; in higher indices some may be missing, last longer,
+                 or never end. None: all sets
     The same seed gives the same bits whatever the batch, the executor and its workers are, and
     whether the build went on from a store, if torch has as many threads
     (`torch.set_num_threads`; workers take as many as this process has), on one machine and its CPU.
@@ -131,15 +148,18 @@ def build_complex(
     check_workers(executor, batch)
     began, limits = time.monotonic(), Limits.given(tolerance_of_bars, max_gradients, max_seconds)
     check_limits(limits, moves_faces=optimizer.moves_faces)
+    _check_graph(graph, limits, saddles=as_bool("saddles", saddles))
     if certify:
         check_second_derivatives(minima.loss, minima.points[0])
-    minima = with_saddles(minima, seed=seed) if as_bool("saddles", saddles) else minima
-    state = _begun(minima, max_dim, simplex_map, options, optimizer)
+    minima = with_saddles(minima, seed=seed) if saddles else minima
+    edges = None if graph is None else edges_of(graph, len(minima))
+    state = _begun(minima, max_dim, simplex_map, options, optimizer, edges)
     optimizer = optimizer.prepared(minima.loss, minima.points)
     with RunFolder.opened(store) as folder:
         if folder is not None:
             settings = _settings(minima, max_dim, optimizer, simplex_map, options)
             settings |= {} if limits is None else {"efforts": list(EFFORTS)}
+            settings |= {} if edges is None else {"edges": edges.tolist()}
             _check_kind(folder, limits)
             folder.match_settings("complex", settings, _edges(limits))
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
@@ -191,13 +211,28 @@ def with_loss(
         refinement_budget=refinement_budget,
     )
     minima, max_dim = Minima(built.minima.points, loss, memory=options.memory), built.max_dim
-    state = _begun(minima, max_dim, built.simplex_map, options, Algorithm1())
+    edges = built.simplices[1].vertices
+    state = _begun(minima, max_dim, built.simplex_map, options, Algorithm1(), edges)
     state.control_points.copy_(built.control_points)
     scheduler = Scheduler(Algorithm1(), None, None, None, as_bool("progress", progress))
     while state.dim <= max_dim:
         state = scheduler.run(state, trains=False)
     parts = state.layout.simplices, state.control_points, state.interiors
     return LossComplex(minima, built.simplex_map, resolution, *parts)
+
+
+def _check_graph(graph: Any, limits: Limits | None, *, saddles: bool) -> None:
+    """Refuse a graph where simplices are not those of its vertices. Raises OptionError."""
+    if graph is not None and saddles:
+        raise OptionError(
+            "a graph joins the vertices that it names, with saddles=True there would be more: call "
+            "with_saddles, and give a graph of all that it returns"
+        )
+    if graph is not None and limits is not None:
+        raise OptionError(
+            "an anytime build goes by way of the lowest minimum, to which a graph need not lead: "
+            "leave out graph, or tolerance_of_bars, max_gradients and max_seconds"
+        )
 
 
 def _edges(limits: Limits | None) -> str:
@@ -226,10 +261,22 @@ def _begun(
     simplex_map: SimplexMap,
     options: BuildOptions,
     optimizer: Optimizer,
+    edges: Ints | None,
 ) -> ConstructionState:
     """The vertices of a complex, and control points of all. Raises DimensionError, OptionError."""
-    _check_size(minima, max_dim, simplex_map, options)
-    layout = lay_out(len(minima), max_dim, simplex_map)
+    n = len(minima)
+    check_build(n, max_dim, options)
+    counts = complete_counts(n, max_dim)
+    if edges is not None:
+        counts = [len(of) for of in clique_simplices(n, max_dim, edges)]
+        if not counts[-1]:
+            raise DimensionError(
+                f"a simplex of dimension max_dim needs max_dim + 1 vertices that are joined "
+                f"pairwise, the graph of {len(edges)} edges has none for max_dim={max_dim}: add "
+                "edges, or lower max_dim"
+            )
+    _check_size(minima, counts, simplex_map, options)
+    layout = lay_out(n, max_dim, simplex_map, edges)
     gradients = options.tolerance is not None or optimizer.takes_gradients
     return ConstructionState.of_vertices(minima, layout, options, gradients=gradients)
 
@@ -285,18 +332,21 @@ def check_build(n: int, max_dim: int, options: BuildOptions) -> None:
         )
 
 
-def control_points_bytes(simplex_map: SimplexMap, n: int, max_dim: int, point: int) -> int:
-    """Bytes of all control points, their gradients and what moves both, `point` for each."""
-    return 3 * point * control_point_count(simplex_map, n, max_dim)
+def control_points_bytes(simplex_map: SimplexMap, counts: Sequence[int], point: int) -> int:
+    """Bytes of all control points, their gradients and what moves both, `point` for each.
+
+    counts  of simplices, by dimension
+    """
+    return 3 * point * control_point_count(simplex_map, counts)
 
 
 def _check_size(
-    minima: Minima, max_dim: int, simplex_map: SimplexMap, options: BuildOptions
+    minima: Minima, counts: list[int], simplex_map: SimplexMap, options: BuildOptions
 ) -> None:
-    """Refuse what is no build, or would run out of memory, by counting, before it is laid out."""
-    check_build(len(minima), max_dim, options)
+    """Refuse what would run out of memory, by counting, before it is laid out."""
     (n, d), resolution, memory = minima.points.shape, options.resolution, options.memory
-    controls = control_points_bytes(simplex_map, n, max_dim, d * minima.points.element_size())
+    max_dim = len(counts) - 1
+    controls = control_points_bytes(simplex_map, counts, d * minima.points.element_size())
     lattice = comb(resolution + max_dim, max_dim) * (max_dim + 1) * 8
     limit = ALLOWED * max(memory, MEMORY)
     for what, size in (("control points", controls), (f"a lattice of {resolution=}", lattice)):
@@ -304,7 +354,7 @@ def _check_size(
             raise OptionError(
                 f"a build may take {limit / 1e9:.3g} GB at memory={memory}, its {what} need "
                 f"{size / 1e9:.3g} GB with {n} vertices and max_dim={max_dim}: raise memory, or "
-                "lower max_dim, segments or resolution"
+                "lower max_dim, segments or resolution, or give a graph with fewer edges"
             )
 
 

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import Barcode, DimensionError, FilteredComplex, OptionError
-from reduction.filtrations.colex import complete_positions
 from reduction.validation import is_whole, short_repr
 from simplicial.complex_file import Parts, read_complex, write_complex
 from simplicial.critical_points.certificates import Certificates, with_certificates
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.control_points import Simplices
+from simplicial.maps.control_points import Simplices, complete_counts
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
 from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
@@ -33,7 +32,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossComplex:
-    """Optimised simplices of dimension 0 .. max_dim on minima, all of each dimension.
+    """Optimised simplices of dimension 0 .. max_dim on minima, all of each dimension, or those of
+    the clique complex of a graph.
 
     minima          the vertices, their loss and its values there
     simplex_map     the subdivision of every simplex
@@ -100,11 +100,9 @@ class LossComplex:
         rule of refined maxima, which is an estimate and no proof.
         """
         reach = [self.maxima[0]]
-        for of, maxima, interior in zip(
-            self.simplices[1:], self.maxima[1:], self.interiors, strict=True
-        ):
-            own = maxima + interior.error_bounds
-            reach.append(filtration_values(own, of.vertices, reach[-1]))
+        for r, (maxima, interior) in enumerate(zip(self.maxima[1:], self.interiors, strict=True)):
+            own, facets = maxima + interior.error_bounds, self.simplices[r].vertices
+            reach.append(filtration_values(own, self.simplices[r + 1].vertices, reach[-1], facets))
         missing = map(np.isinf, self.maxima)
         pairs = zip(reach, self.maxima, missing, strict=True)
         return tuple(
@@ -148,7 +146,8 @@ class LossComplex:
         barcode = barcode.with_bounds([self._bounds(barcode, r) for r in range(len(barcode))])
         if self.certificates is None:
             return barcode
-        return with_certificates(barcode, self.values, self.certificates)
+        vertices = tuple(of.vertices for of in self.simplices)
+        return with_certificates(barcode, self.values, vertices, self.certificates)
 
     @property
     def evaluations(self) -> int:
@@ -169,7 +168,8 @@ class LossComplex:
                 f"eq. 3 needs triangles, the complex has max_dim={self.max_dim}: build it with "
                 "max_dim=2"
             )
-        sides = maximum_over_facets(self.values[1], self.simplices[2].vertices)
+        edges, triangles = self.simplices[1:3]
+        sides = maximum_over_facets(self.values[1], triangles.vertices, edges.vertices)
         bars = np.stack([sides, self.values[2]], axis=1)
         return bars[np.isfinite(sides)]
 
@@ -202,7 +202,13 @@ class LossComplex:
                 f"a simplex is 1 to {self.max_dim + 1} ascending vertices from 0 to {n - 1}, got "
                 f"{vertices}: sort them, or build a complex with a higher max_dim"
             )
-        controls = self.control_points[torch.as_tensor(self.simplices[r].controls[_rank(vertices)])]
+        position = self._position(vertices)
+        if position < 0:
+            raise DimensionError(
+                f"a simplex of this complex has vertices that its graph joins pairwise, {vertices} "
+                "has others: name another, or build the complex on a graph with more edges"
+            )
+        controls = self.control_points[torch.as_tensor(self.simplices[r].controls[position])]
         return OptimisedSimplex(
             vertices,
             controls,
@@ -227,7 +233,7 @@ class LossComplex:
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
         """The maximum, and where: on the lowest face that attains it."""
-        value = float(self.maxima[len(vertices) - 1][_rank(vertices)])
+        value = float(self.maxima[len(vertices) - 1][self._position(vertices)])
         t = np.zeros(len(vertices))
         for face in _faces(len(vertices)):
             inside, at = self._inside(tuple(vertices[i] for i in face))
@@ -239,8 +245,12 @@ class LossComplex:
     def _inside(self, vertices: tuple[int, ...]) -> tuple[float, Floats]:
         if len(vertices) == 1:
             return float(self.minima.values[vertices[0]]), np.ones(1)
-        maxima, rank = self.interiors[len(vertices) - 2].maxima, _rank(vertices)
-        return float(maxima.values[rank]), maxima.barycentric[rank]
+        maxima, position = self.interiors[len(vertices) - 2].maxima, self._position(vertices)
+        return float(maxima.values[position]), maxima.barycentric[position]
+
+    def _position(self, vertices: tuple[int, ...]) -> int:
+        """Of a simplex among those of its dimension; -1 where it is not there."""
+        return int(self.simplices[len(vertices) - 1].positions(np.array(vertices)))
 
     def _samples(self, vertices: tuple[int, ...]) -> Samples | None:
         """The lattice of the simplex, put together from the interiors of its faces."""
@@ -257,7 +267,7 @@ class LossComplex:
             samples = kept[len(face) - 2]
             if samples is None:
                 return None
-            rank = _rank(tuple(vertices[i] for i in face))
+            rank = self._position(tuple(vertices[i] for i in face))
             if np.isinf(self.maxima[len(face) - 1][rank]):
                 return None
             loss[here] = samples.loss[rank]
@@ -274,9 +284,9 @@ def _filtration_values(
     inside: tuple[Floats, ...], simplices: tuple[Simplices, ...]
 ) -> tuple[Floats, ...]:
     """f of all simplices by dimension, from the largest loss inside each."""
-    values: list[Floats] = []
-    for own, of in zip(inside, simplices, strict=True):
-        values.append(filtration_values(own, of.vertices, values[-1] if values else None))
+    values = [inside[0]]
+    for own, (facets, of) in zip(inside[1:], pairwise(simplices), strict=True):
+        values.append(filtration_values(own, of.vertices, values[-1], facets.vertices))
     return tuple(values)
 
 
@@ -289,17 +299,14 @@ def _certified(maxima: Floats, found: Certificates) -> Floats:
 
 def _filtration(simplices: tuple[Simplices, ...], values: tuple[Floats, ...]) -> FilteredComplex:
     there = [np.isfinite(of_dimension) for of_dimension in values]
-    if all(each.all() for each in there):
+    counts = complete_counts(len(values[0]), len(values) - 1)
+    if all(each.all() for each in there) and [len(each) for each in values] == counts:
         return FilteredComplex.complete(len(values[0]), values)
     parts = list(zip(simplices, values, there, strict=True))
     return FilteredComplex(
         [of.vertices[finite] for of, _, finite in parts],
         [of_dimension[finite] for _, of_dimension, finite in parts],
     )
-
-
-def _rank(vertices: tuple[int, ...]) -> int:
-    return int(complete_positions(np.array(vertices)))
 
 
 def _faces(count: int) -> list[tuple[int, ...]]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from reduction import DataError, Ends, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
+from reduction.filtrations.colex import complete_positions
 from reduction.validation import as_integer
 from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
@@ -25,7 +26,12 @@ from simplicial.evaluation import check_callable, evaluate
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.control_points import Simplices, control_point_count, lay_out
+from simplicial.maps.control_points import (
+    Simplices,
+    complete_counts,
+    control_point_count,
+    lay_out,
+)
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate
 from simplicial.maxima.maxima import Interior, Maxima
@@ -34,11 +40,12 @@ from simplicial.optimizers.spent import Spent
 from simplicial.options import usable_device
 
 FORMAT = "loss-barcodes loss complex"
-VERSION = 4
-READABLE = (2, 3, VERSION)
-"""4 says what an anytime build has spent; 2 has no error bounds of maxima: they may be too low by
-any amount."""
+VERSION = 5
+READABLE = (2, 3, 4, VERSION)
+"""5 may have the edges of a graph; 4 says what an anytime build has spent; 2 has no error bounds of
+maxima: they may be too low by any amount."""
 SPENT = ("gradients", "ended", "tolerance_of_bars")
+EDGES = "edges"  # of the graph whose clique complex it is; a complete complex has none
 LIMIT = "max_gradients"  # beside these, where there was one
 BARYCENTRIC = 1e-9  # rounding of the sum of barycentric coordinates
 SAME = 1e-4  # relative change of a loss on another device, or by another number of threads
@@ -84,6 +91,9 @@ def write_complex(path: str | Path, parts: Parts) -> None:
                 arrays[f"accuracy_{r}"] = interior.samples.accuracy
     for r, found in enumerate(parts.certificates or ()):
         arrays |= {f"certificate_{f.name}_{r}": getattr(found, f.name) for f in fields(found)}
+    edges = parts.simplices[1].vertices
+    if len(edges) < comb(len(parts.minima), 2):
+        arrays[EDGES] = edges
     if parts.spent is not None:
         arrays |= {name: getattr(parts.spent, name) for name in SPENT}
         if parts.spent.max_gradients is not None:
@@ -145,19 +155,24 @@ def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
     values = _floats(archive, "values", (len(archive["values"]),))
     n = len(values)
     points = torch.as_tensor(archive["pool"], device=device)
-    rows = control_point_count(simplex_map, n, max_dim)
+    edges, counts = None, complete_counts(n, max_dim)
+    if EDGES in archive:
+        edges = _edges(archive, n)
+        counts = [n, *(len(archive[f"largest_{r}"]) for r in range(1, max_dim + 1))]
+    rows = control_point_count(simplex_map, counts)
     if max_dim >= n or points.ndim != 2 or len(points) != rows or not points.isfinite().all():
         raise DataError(
             f"its pool has shape {tuple(points.shape)}, {n} vertices in dimension {max_dim} have "
             f"{rows} finite control points"
         )
-    interiors = tuple(
-        _interior(archive, r, comb(n, r + 1), resolution) for r in range(1, max_dim + 1)
-    )
-    certificates = _all_certificates(archive, n, max_dim, points.shape[1])
+    interiors = tuple(_interior(archive, r, counts[r], resolution) for r in range(1, max_dim + 1))
+    certificates = _all_certificates(archive, counts, points.shape[1])
     # only now: numbers that a file does not bear out would lay out more than memory holds
-    simplices = lay_out(n, max_dim, simplex_map).simplices
-    spent = _spent(archive, n, max_dim)
+    simplices = lay_out(n, max_dim, simplex_map, edges).simplices
+    found = [len(of.vertices) for of in simplices]
+    if found != counts:
+        raise DataError(f"its edges have {found} cliques by dimension, it has values of {counts}")
+    spent = _spent(archive, counts)
     geometry = simplices, points, interiors, certificates, spent
     return values, _Geometry(simplex_map, resolution, *geometry)
 
@@ -194,7 +209,7 @@ def _names(archive: Any, max_dim: int) -> set[str]:
         parts += ["error_bounds", "exhausted"]
     names |= {f"{part}_{r}" for part in parts for r in dims}
     optional = {f"{part}_{r}" for part in ("loss", "accuracy") for r in dims}
-    optional |= {name for name in archive if name.startswith("certificate_")}
+    optional |= {name for name in archive if name.startswith("certificate_")} | {EDGES}
     spent = {*SPENT, *(f"efforts_{r}" for r in dims)}  # whole, or not at all
     if spent & set(archive):
         names, optional = names | spent, optional | {LIMIT}
@@ -258,31 +273,43 @@ def _bounds(archive: Any, r: int, m: int) -> tuple[Floats, NDArray[np.bool_]]:
     return error_bounds, exhausted
 
 
-def _spent(archive: Any, n: int, max_dim: int) -> Spent | None:
+def _edges(archive: Any, n: int) -> NDArray[np.int64]:
+    """The edges (m, 2) of a graph of n vertices, in colexicographic order, checked."""
+    edges = archive[EDGES]
+    if edges.dtype != np.int64 or edges.ndim != 2 or edges.shape[1] != 2:
+        raise DataError(f"its edges are {edges.dtype} of shape {edges.shape}")
+    inside = (edges >= 0).all() and (edges < n).all() and (edges[:, 0] < edges[:, 1]).all()
+    if not (inside and (np.diff(complete_positions(edges)) > 0).all()):
+        raise DataError(f"its edges are not those of a graph of {n} vertices, in order")
+    return edges
+
+
+def _spent(archive: Any, counts: list[int]) -> Spent | None:
     """What an anytime build spent, or None."""
     if SPENT[0] not in archive:
         return None
+    max_dim = len(counts) - 1
     gradients = archive[SPENT[0]]
     if gradients.shape != (max_dim,) or gradients.dtype != np.int64:
         raise DataError(f"its gradients are {gradients.dtype} of shape {gradients.shape}")
-    efforts = (_floats(archive, f"efforts_{r}", (comb(n, r + 1),)) for r in range(1, max_dim + 1))
+    efforts = (_floats(archive, f"efforts_{r}", (m,)) for r, m in enumerate(counts) if r)
     ended, tolerance = (archive[name].item() for name in SPENT[1:])
     limit = as_integer(LIMIT, archive[LIMIT].item(), 0) if LIMIT in archive else None
     return Spent(tuple(gradients.tolist()), tuple(efforts), ended, float(tolerance), limit)
 
 
-def _all_certificates(
-    archive: Any, n: int, max_dim: int, dim: int
-) -> tuple[Certificates, ...] | None:
+def _all_certificates(archive: Any, counts: list[int], dim: int) -> tuple[Certificates, ...] | None:
     """Certificates of every dimension, those of all vertices among them, or None."""
     given = {name for name in archive if name.startswith("certificate_")}
     if not given:
         return None
-    dims = range(max_dim + 1)
+    n, dims = counts[0], range(len(counts))
     missing = {f"certificate_{f.name}_{r}" for f in fields(Certificates) for r in dims} ^ given
     if missing:
-        raise DataError(f"its certificates are not those of dimensions 0..{max_dim}: {missing}")
-    certificates = tuple(_certificates(archive, r, comb(n, r + 1), dim) for r in dims)
+        raise DataError(
+            f"its certificates are not those of dimensions 0..{len(counts) - 1}: {missing}"
+        )
+    certificates = tuple(_certificates(archive, r, counts[r], dim) for r in dims)
     if len(certificates[0].simplices) != n:
         raise DataError(f"it has certificates of {len(certificates[0].simplices)} of {n} vertices")
     widths = {found.eigenvalues.shape[1] for found in certificates}

@@ -9,6 +9,7 @@ from nets.loss import NetworkLoss
 from reduction import OptionError
 from reduction.memory import resident
 from simplicial.build import control_points_bytes
+from simplicial.maps.control_points import complete_counts
 
 SPARE = 4 * 10**8  # bytes that torch's optimizers, pictures and files take later
 DIGITS = 3  # binary, of the memory for batches: a program does not always take the same
@@ -32,9 +33,8 @@ def memory_budget(settings: NetworkSettings, loss: NetworkLoss) -> MemoryBudget:
     on_cpu = loss.device.type == "cpu"
     program = resident() + SPARE if on_cpu else torch.cuda.memory_allocated(loss.device)
     point = loss.dim * loss.coordinates.dtype.itemsize
-    controls = control_points_bytes(
-        settings.build["simplex_map"], settings.count, settings.max_dim, point
-    )
+    counts = complete_counts(settings.count, settings.max_dim)
+    controls = control_points_bytes(settings.build["simplex_map"], counts, point)
     left = int(settings.memory * GIGABYTE) - program - controls
     exact = settings.maximum_tolerance is not None or settings.build["optimizer"].takes_gradients
     exact = exact or settings.polish or settings.certify

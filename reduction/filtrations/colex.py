@@ -36,3 +36,17 @@ def complete_positions(simplices: Positions) -> Positions:
     r = simplices.shape[-1] - 1
     table = binomial_table(r + 2, int(simplices.max(initial=0)) + 1)
     return table[np.arange(1, r + 2), simplices].sum(axis=-1)
+
+
+def positions_among(listed: Positions, simplices: Positions) -> Positions:
+    """Positions (...) among listed simplices (m, r+1), in colexicographic order, of simplices
+    (..., r+1); -1 of those that are not listed.
+    """
+    wanted = complete_positions(simplices)
+    if not len(listed):
+        return np.full(wanted.shape, -1)
+    if complete_positions(listed[-1]) == len(listed) - 1:  # up to the last one all are there
+        return np.where(wanted < len(listed), wanted, -1)
+    ranks = complete_positions(listed)
+    at = np.minimum(np.searchsorted(ranks, wanted), len(ranks) - 1)
+    return np.where(ranks[at] == wanted, at, -1)

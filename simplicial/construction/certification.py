@@ -56,7 +56,8 @@ def _highest_inside(state: ConstructionState, r: int) -> tuple[NDArray[np.int64]
         return np.arange(m), Maxima(state.values[0].copy(), np.ones((m, 1)))
     maxima = state.interiors[r - 1].maxima
     margin = _tolerances(state, r) if state.options.tolerance is not None else 0.0
-    faces = maximum_over_facets(state.values[r - 1], state.layout.simplices[r].vertices)
+    vertices, facets = state.layout.simplices[r].vertices, state.layout.facets(r)
+    faces = maximum_over_facets(state.values[r - 1], vertices, facets)
     higher = maxima.values > faces + margin
     which = np.flatnonzero(higher & np.isfinite(maxima.values))
     return which, maxima.part(which)

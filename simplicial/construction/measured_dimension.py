@@ -75,7 +75,8 @@ class MeasuredDimension:
         self.values, self.efforts, self.gradients = np.full(m, np.inf), np.zeros(m), 0
         self.ended: Ended = "tolerance"
         self._faces = state.face_maxima
-        self._least = maximum_over_facets(known, state.simplices.vertices)
+        facets = state.layout.facets(r)
+        self._least = maximum_over_facets(known, state.simplices.vertices, facets)
         self._start = state.control_points[state.layout.rows(state.dim)].clone()
         self._rung, self.effort, self._cost = STARTED, 0.0, 0
         self.rungs = np.full(m, -1, np.int64)

@@ -103,7 +103,7 @@ class ConstructionState:
         vertices = self.simplices.vertices
         if not self.values:
             return np.full(len(vertices), -np.inf)
-        return maximum_over_facets(self.values[-1], vertices)
+        return maximum_over_facets(self.values[-1], vertices, self.layout.facets(self.dim))
 
     @property
     def lattice_size(self) -> int:
@@ -177,14 +177,16 @@ class ConstructionState:
         if self.dim == 1 and self.options.tolerance is not None:
             evaluations += len(self.values[0])  # gradients at the vertices
         warn_failed(self.simplices, result)
-        below = self.values[-1] if self.values else None
+        below, facets = None, None
+        if self.values:
+            below, facets = self.values[-1], self.layout.facets(self.dim)
         inside, vertices = result.maxima.values, self.simplices.vertices
         interior = Interior(
             result.maxima, result.samples, evaluations, result.error_bounds, result.exhausted
         )
         return replace(
             self,
-            values=(*self.values, filtration_values(inside, vertices, below)),
+            values=(*self.values, filtration_values(inside, vertices, below, facets)),
             error_bounds=(*self.error_bounds, result.error_bounds),
             interiors=(*self.interiors, interior),
         )

@@ -13,6 +13,7 @@ its own are sought too: if a lower one joins the two, the edge is not certified.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import Barcode, BarEnds, Ends
-from reduction.filtrations.colex import complete_positions
+from reduction.filtrations.colex import positions_among
 from reduction.validation import first_line
 from simplicial.critical_points.descents import Descents
 from simplicial.critical_points.eigenvector_following import follow
@@ -34,7 +35,7 @@ from simplicial.maxima.maxima import Maxima
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Values = tuple[Floats, ...]  # of all simplices of a complete complex, by dimension
+Values = tuple[Floats, ...]  # of all simplices of a complex, by dimension
 
 NEAR = 0.1  # share of the loss's range within which a critical value is near a maximum
 ITERATIONS = 50  # of eigenvector following: what is near is found in a few
@@ -137,22 +138,21 @@ def certify(
 
 
 def with_certificates(
-    barcode: Barcode, values: Values, certificates: tuple[Certificates, ...]
+    barcode: Barcode,
+    values: Values,
+    simplices: tuple[Ints, ...],
+    certificates: tuple[Certificates, ...],
 ) -> Barcode:
     """The barcode, with the critical points of births and deaths.
 
+    simplices  vertices (m, r+1) of those that have the values, for each dimension
     A simplex has its value from the faces that have the same one: of these the one counts whose
     critical point has the Morse index of the birth or death, if there is one.
     """
-    ends = []
+    ends, of = [], Carriers(values, simplices, certificates)
     for r in range(len(barcode)):
         births, deaths = barcode.pairs(r)
-        ends.append(
-            BarEnds(
-                _ends(births, r, values, certificates),
-                _ends(deaths, r + 1, values, certificates),
-            )
-        )
+        ends.append(BarEnds(of.ends(births, r), of.ends(deaths, r + 1)))
     return barcode.with_ends(ends)
 
 
@@ -193,36 +193,43 @@ def _distances(points: Tensor) -> Tensor:
     return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _ends(
-    simplices: Ints, index: int, values: Values, certificates: tuple[Certificates, ...]
-) -> Ends:
-    """Critical points of Morse index `index` for the births or deaths (m, index+1) of bars."""
-    d, e = certificates[0].points.shape[1], certificates[0].eigenvalues.shape[1]
-    m = len(simplices)
-    points, norms = np.full((m, d), np.nan), np.full(m, np.nan)
-    eigenvalues, morse = np.full((m, e), np.nan), np.full(m, -1)
-    certified = np.zeros(m, dtype=bool)
-    for row, simplex in enumerate(simplices):
-        if simplex[0] < 0:
-            continue
-        found, at = _carrier(simplex, index, values, certificates)
-        points[row], norms[row] = found.points[at], found.gradient_norms[at]
-        eigenvalues[row], morse[row] = found.eigenvalues[at], found.morse[at]
-        certified[row] = found.accepted[at] and found.morse[at] == index
-    return Ends(certified, points, norms, eigenvalues, morse)
+class Carriers(NamedTuple):
+    """The faces from which simplices have their values, and their certificates."""
 
+    values: Values
+    simplices: tuple[Ints, ...]
+    certificates: tuple[Certificates, ...]
 
-def _carrier(
-    simplex: Ints, index: int, values: Values, certificates: tuple[Certificates, ...]
-) -> tuple[Certificates, int]:
-    """The certificates, and the row in them, of the face from which a simplex has its value."""
-    value = values[len(simplex) - 1][complete_positions(simplex)]
-    carriers = []
-    for size, found in enumerate(certificates[: len(simplex)], start=1):
-        faces = complete_positions(np.array(list(combinations(simplex.tolist(), size))))
-        faces = faces[values[size - 1][faces] == value]
-        faces = faces[np.isin(faces, found.simplices)]
-        carriers += [(found, int(at)) for at in np.searchsorted(found.simplices, faces)]
-    assert carriers, "a value is that of a face which is higher than its own faces"
-    right = (c for c in carriers if c[0].accepted[c[1]] and c[0].morse[c[1]] == index)
-    return next(right, carriers[0])
+    def ends(self, simplices: Ints, index: int) -> Ends:
+        """Critical points of Morse index `index` for the births or deaths (m, index+1) of bars."""
+        first = self.certificates[0]
+        d, e, m = first.points.shape[1], first.eigenvalues.shape[1], len(simplices)
+        points, norms = np.full((m, d), np.nan), np.full(m, np.nan)
+        eigenvalues, morse = np.full((m, e), np.nan), np.full(m, -1)
+        certified = np.zeros(m, dtype=bool)
+        for row, simplex in enumerate(simplices):
+            if simplex[0] < 0:
+                continue
+            found, at = self.of(simplex, index)
+            points[row], norms[row] = found.points[at], found.gradient_norms[at]
+            eigenvalues[row], morse[row] = found.eigenvalues[at], found.morse[at]
+            certified[row] = found.accepted[at] and found.morse[at] == index
+        return Ends(certified, points, norms, eigenvalues, morse)
+
+    def of(self, simplex: Ints, index: int) -> tuple[Certificates, int]:
+        """The certificates, and the row in them, of the face from which a simplex has its value."""
+        value = self._values(simplex[None])[0]
+        carriers = []
+        for size, found in enumerate(self.certificates[: len(simplex)], start=1):
+            faces = np.array(list(combinations(simplex.tolist(), size)))
+            at = positions_among(self.simplices[size - 1], faces)[self._values(faces) == value]
+            at = at[np.isin(at, found.simplices)]
+            carriers += [(found, int(row)) for row in np.searchsorted(found.simplices, at)]
+        assert carriers, "a value is that of a face which is higher than its own faces"
+        right = (c for c in carriers if c[0].accepted[c[1]] and c[0].morse[c[1]] == index)
+        return next(right, carriers[0])
+
+    def _values(self, simplices: Ints) -> Floats:
+        """f (k,) of simplices (k, r+1)."""
+        r = simplices.shape[1] - 1
+        return self.values[r][positions_among(self.simplices[r], simplices)]

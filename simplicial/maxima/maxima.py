@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.filtrations.colex import complete_positions
+from reduction.filtrations.colex import positions_among
 from simplicial.loss import Evaluation
 
 Floats = NDArray[np.float64]
@@ -106,19 +106,25 @@ class Interior:
         return cls(maxima, samples, evaluations, np.full(m, np.inf), np.zeros(m, dtype=bool))
 
 
-def filtration_values(inside: Floats, vertices: Ints, below: Floats | None) -> Floats:
+def filtration_values(
+    inside: Floats, vertices: Ints, below: Floats | None, facets: Ints | None
+) -> Floats:
     """f of simplices: the largest loss inside each, (m,), or on a facet if that is higher.
 
-    vertices  (m, r+1) of these simplices of a complete complex
-    below     f of all (r-1)-simplices, in colexicographic order; None for vertices
+    vertices  (m, r+1) of these simplices
+    below     (k,) f of all (r-1)-simplices of the complex; None for vertices
+    facets    (k, r) vertices of these, in colexicographic order; None for vertices
     """
-    return inside if below is None else np.maximum(inside, maximum_over_facets(below, vertices))
+    if below is None or facets is None:
+        return inside
+    return np.maximum(inside, maximum_over_facets(below, vertices, facets))
 
 
-def maximum_over_facets(values: Floats, vertices: Ints) -> Floats:
-    """The largest of the facets' values, (m,), of simplices (m, r+1) of a complete complex.
+def maximum_over_facets(values: Floats, vertices: Ints, facets: Ints) -> Floats:
+    """The largest of the facets' values, (m,), of simplices (m, r+1) of a complex.
 
-    values  of all (r-1)-simplices, in colexicographic order
+    values  (k,) of all (r-1)-simplices of the complex
+    facets  (k, r) vertices of these, in colexicographic order
     """
-    facets = [np.delete(vertices, i, axis=1) for i in range(vertices.shape[1])]
-    return values[complete_positions(np.stack(facets, axis=1))].max(axis=1)
+    own = np.stack([np.delete(vertices, i, axis=1) for i in range(vertices.shape[1])], axis=1)
+    return values[positions_among(facets, own)].max(axis=1)

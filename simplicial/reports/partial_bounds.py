@@ -15,18 +15,22 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, FilteredComplex
 from reduction.barcodes.bounds import Bounds
-from reduction.filtrations.colex import complete_simplices
 from simplicial.maxima.maxima import maximum_over_facets
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def with_partial_bounds(
-    barcode: Barcode, values: Sequence[Floats], error_bounds: Sequence[Floats]
+    barcode: Barcode,
+    simplices: Sequence[Ints],
+    values: Sequence[Floats],
+    error_bounds: Sequence[Floats],
 ) -> Barcode:
     """The barcode of finished simplices, with bounds against perfectly optimised ones, see above.
 
-    values        of all simplices of each dimension, colexicographic; NaN where one is not
+    simplices     vertices (m, r+1) of all of each dimension, colexicographic
+    values        (m,) of these; NaN where one is not
                   finished, inf where the loss is not finite on it or on a face
     error_bounds  likewise, of finished ones: what each maximum may be too low by
     """
@@ -34,9 +38,11 @@ def with_partial_bounds(
     known = np.concatenate([each[np.isfinite(each)] for each in values[: top + 1]])
     after = 2.0 * float(known.max()) - float(known.min()) + 1.0  # farther than any two others
     filled = [np.where(np.isfinite(each), each, after) for each in values[: top + 1]]
-    lower = [values[0][of].max(axis=1) for of in complete_simplices(len(values[0]), top)]
-    whole = FilteredComplex.complete(len(values[0]), filled).barcode(barcode.field, lower=lower)
-    slacks = _slacks(values[: top + 1], error_bounds)
+    every = simplices[: top + 1]
+    complex = FilteredComplex(every, filled)
+    lower = [values[0][of].max(axis=1) for of in complex.vertices]
+    whole = complex.barcode(barcode.field, lower=lower)
+    slacks = _slacks(every, values[: top + 1], error_bounds)
     far = after - float(known.max())
     bounds = list[tuple[Floats, float]]()
     for r, bars in enumerate(barcode):
@@ -55,14 +61,16 @@ def _lowest_deaths(births: NDArray[np.int64], every: NDArray[np.int64], found: B
     return found.lowest_deaths[[rows[tuple(simplex)] for simplex in births.tolist()]]
 
 
-def _slacks(values: Sequence[Floats], error_bounds: Sequence[Floats]) -> Floats:
+def _slacks(
+    simplices: Sequence[Ints], values: Sequence[Floats], error_bounds: Sequence[Floats]
+) -> Floats:
     """(dimensions,): the most that the value of a finished simplex may be too low by, of its own
     maximum or of a face's; inf where the loss is not finite on one.
     """
-    vertices, reach = complete_simplices(len(values[0]), len(values) - 1), values[0]
-    slacks = np.zeros(len(values))
+    reach, slacks = values[0], np.zeros(len(values))
     for r in range(1, len(values)):
-        reach = np.maximum(values[r] + error_bounds[r], maximum_over_facets(reach, vertices[r]))
+        of_faces = maximum_over_facets(reach, simplices[r], simplices[r - 1])
+        reach = np.maximum(values[r] + error_bounds[r], of_faces)
         finite = np.isfinite(values[r])
         missing = np.isposinf(values[r]).any()
         slacks[r] = np.inf if missing else (reach - values[r])[finite].max(initial=0.0)

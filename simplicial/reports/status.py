@@ -6,7 +6,7 @@ Only settings and the values of records are read, so that a run may work on its 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import comb
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,9 +18,11 @@ from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
 from simplicial.construction.measured_dimension import CONED, FIELD
+from simplicial.construction.neighbor_graphs import edges_of
 from simplicial.construction.serialization import NORMS, TOGETHER, record_name
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
+from simplicial.maps.control_points import clique_simplices
 from simplicial.maxima.maxima import filtration_values, maximum_over_facets
 from simplicial.reports.convergence import CONVERGENCE, Convergence
 from simplicial.reports.partial_bounds import with_partial_bounds
@@ -106,7 +108,7 @@ class RunStatus:
         if is_anytime:
             anytime = AnytimeProgress.read(records.folder)
         found = _values(records, settings, n, max_dim, anytime)
-        dimensions = tuple(_dimensions(records, found.values, n, max_dim))
+        dimensions = tuple(_dimensions(records, found.values))
         state = _state(records.folder / LOCK)
         is_done = all(dimension.total == dimension.done for dimension in dimensions)
         if is_anytime:
@@ -148,16 +150,15 @@ class RunStatus:
         if filtration is None:
             return None
         barcode = filtration.barcode(2 if field is None else field)
-        return with_partial_bounds(barcode, self.values, self.error_bounds)
+        return with_partial_bounds(barcode, self._simplices(), self.values, self.error_bounds)
 
     def filtration(self) -> FilteredComplex | None:
         """Finished simplices, up to the highest dimension that has any, or that is finished; None
         before there is an edge.
         """
-        n = len(self.values[0])
         if np.isnan(self.values[0]).any():
             return None
-        every = complete_simplices(n, len(self.values) - 1)
+        every = self._simplices()
         finite = [np.isfinite(values) for values in self.values]
         top = len(finite) - 1
         while top and np.isnan(self.values[top]).any() and not finite[top].any():
@@ -177,6 +178,10 @@ class RunStatus:
             return None
         other = "" if field in (None, FIELD) else f" (boundaries that bound: over Z/{FIELD})"
         return f"{self.anytime}{other}"
+
+    def _simplices(self) -> list[NDArray[np.int64]]:
+        """Vertices of all simplices, by dimension."""
+        return _simplices(self.settings, len(self.values[0]), len(self.values) - 1)
 
     def seconds_left(self) -> float | None:
         """Estimated seconds of the rest, at the last seconds of a simplex of its dimension or, in a
@@ -229,6 +234,16 @@ def _norms(records: Records, n: int) -> Floats:
     return np.array(found, np.float64) if len(found) == n else np.full(n, np.nan)
 
 
+def _simplices(
+    settings: dict[str, dict[str, Any]], n: int, max_dim: int
+) -> list[NDArray[np.int64]]:
+    """Vertices of the simplices of each dimension, of a complete complex or of a graph's."""
+    edges = settings.get("complex", {}).get("edges")
+    if edges is None:
+        return complete_simplices(n, max_dim)
+    return clique_simplices(n, max_dim, edges_of(edges, n))
+
+
 class _Values(NamedTuple):
     """Values of all simplices by dimension, reasons of failures, those made worse, error bounds of
     those whose refinement the budget ended, and of all by dimension.
@@ -258,8 +273,9 @@ def _values(
                 worsened.append((number,))
     if "complex" in settings:  # of minima that may be aligned, or not all trained here
         values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
-    for r in range(1, (max_dim or 0) + 1):
-        inside, bounds = np.full(comb(n, r + 1), np.nan), np.full(comb(n, r + 1), np.inf)
+    simplices = _simplices(settings, n, max_dim or 0)
+    for r, (facets, vertices) in enumerate(pairwise(simplices), start=1):
+        inside, bounds = np.full(len(vertices), np.nan), np.full(len(vertices), np.inf)
         for number, record in _record_values(records, r, len(inside), anytime).items():
             largest = record["largest"]
             if record["failed"]:
@@ -272,9 +288,8 @@ def _values(
             if record.get("exhausted"):
                 exhausted[tuple(record["vertices"])] = record["error_bound"]
             inside[number] = -math.inf if largest is None else largest
-        vertices = complete_simplices(n, r)[r]
-        missing = np.isinf(maximum_over_facets(values[-1], vertices))
-        known = filtration_values(inside, vertices, values[-1])
+        missing = np.isinf(maximum_over_facets(values[-1], vertices, facets))
+        known = filtration_values(inside, vertices, values[-1], facets)
         values.append(np.where(missing, np.inf, known))
         error_bounds.append(bounds)
     return _Values(tuple(values), failed, tuple(worsened), exhausted, tuple(error_bounds))
@@ -312,22 +327,20 @@ def _lowest(
     return found
 
 
-def _dimensions(
-    records: Records, values: tuple[Floats, ...], n: int, max_dim: int | None
-) -> Iterator[DimensionStatus]:
+def _dimensions(records: Records, values: tuple[Floats, ...]) -> Iterator[DimensionStatus]:
     try:
         begun = (records.folder / BEGUN).stat().st_mtime
     except FileNotFoundError:
         begun = math.inf
     before = max(records.times(TOGETHER), default=0.0)  # trained before anything is measured
-    for r in range((max_dim or 0) + 1):
+    for r in range(len(values)):
         times = records.times(record_name(r))
         since = [time for time in times if time >= begun]
         of_rungs = [at for rung in range(CONED + 1) for at in records.times(record_name(r, rung))]
         seconds_each = (since[-1] - max(begun, before)) / len(since) if since else None
         yield DimensionStatus(
             name=dimension_name(r),
-            total=comb(n, r + 1),
+            total=len(values[r]),
             done=int((~np.isnan(values[r])).sum()),
             seconds_each=seconds_each,
             at=max([*times, *of_rungs], default=None),

@@ -12,7 +12,7 @@ from reduction import DataError
 from simplicial import Barycentric, Edgewise, LossComplex, Minima, build_complex, complex_file
 from simplicial.landscapes import simplex_wells
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.control_points import control_point_count, lay_out
+from simplicial.maps.control_points import complete_counts, control_point_count, lay_out
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.recipe import Recipe
 
@@ -142,4 +142,4 @@ def test_control_points_are_counted_without_a_layout(simplex_map: SimplexMap) ->
     for n in range(2, 7):
         for max_dim in range(1, min(n, 5)):
             rows = lay_out(n, max_dim, simplex_map).starts[-1]
-            assert control_point_count(simplex_map, n, max_dim) == rows
+            assert control_point_count(simplex_map, complete_counts(n, max_dim)) == rows

@@ -65,7 +65,9 @@ def test_an_edge_is_joined_of_the_two_that_lead_to_the_lowest_minimum(
 def test_a_triangle_on_the_lowest_minimum_is_filled_by_its_sides_there() -> None:
     state = state_with_curved_edges(5)
     heights = np.zeros(len(state.simplices.vertices))
-    edges = filtration_values(heights, state.simplices.vertices, state.values[0])
+    edges = filtration_values(
+        heights, state.simplices.vertices, state.values[0], state.layout.facets(1)
+    )
     values = (*state.values, edges)
     state = ConstructionState(
         state.loss, state.layout, state.control_points, None, state.options, values

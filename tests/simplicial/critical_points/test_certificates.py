@@ -19,7 +19,7 @@ from simplicial import (
     Recipe,
     build_complex,
 )
-from simplicial.critical_points.certificates import Acceptance, Certificates, _carrier, certify
+from simplicial.critical_points.certificates import Acceptance, Carriers, Certificates, certify
 from simplicial.critical_points.eigenvector_following import DENSE
 from simplicial.landscapes import Landscape, double_well, mueller_brown, simplex_wells
 from simplicial.loss import Loss
@@ -240,7 +240,8 @@ def test_of_faces_with_one_value_that_of_the_right_index_counts(morse: int, size
     """An edge as high as one of its ends: the edge's own point, if its index is right."""
     values = (np.array([1.0, 0.0]), np.array([1.0]))
     both = (certificates_of([1.0, 0.0], [0, 0]), certificates_of([1.0], [morse]))
-    found, at = _carrier(np.array([0, 1]), 1, values, both)
+    simplices = (np.array([[0], [1]]), np.array([[0, 1]]))
+    found, at = Carriers(values, simplices, both).of(np.array([0, 1]), 1)
     assert found is both[size - 1]
     assert at == 0
 

@@ -1,0 +1,54 @@
+"""Bad inputs of graphs of minima, for the table of `simplicial`."""
+
+import networkx as nx
+import numpy as np
+import torch
+
+from reduction import DimensionError, OptionError, ShapeError
+from simplicial import (
+    Minima,
+    beta_skeleton,
+    build_complex,
+    delaunay_graph,
+    nearest_neighbors,
+    within_radius,
+)
+from tests.bad_inputs.table import INF, NAN, NO_COUNT, Row
+
+NO_MINIMA = (5, None, Minima, torch.zeros(2, 2))
+NAMED = nx.Graph([("a", "b")])
+BEYOND = nx.Graph([(0, 9)])
+
+NEIGHBOR_GRAPHS = (
+    *(Row(name, lambda _, v, make=make: make(v), OptionError, "must be a Minima", NO_MINIMA)
+      for name, make in {
+          "nearest_neighbors": lambda m: nearest_neighbors(m, 1),
+          "within_radius": lambda m: within_radius(m, 1.0),
+          "beta_skeleton": beta_skeleton,
+          "delaunay_graph": delaunay_graph,
+      }.items()),
+    Row("nearest_neighbors", lambda g, v: nearest_neighbors(g.minima, v), OptionError, "k must be",
+        NO_COUNT),
+    Row("nearest_neighbors", lambda g, v: nearest_neighbors(g.minima, v), OptionError,
+        "give at most 3", (4, 2**70)),
+    Row("within_radius", lambda g, v: within_radius(g.minima, v), OptionError, "radius must be",
+        (0, -1.0, NAN, "1", None, True, [1.0])),
+    Row("beta_skeleton", lambda g, v: beta_skeleton(g.minima, v), OptionError, "beta must be",
+        (0, -0.5, 1.1, NAN, INF, "1", None, True)),
+    Row("delaunay_graph", lambda _, v: delaunay_graph(Minima(v, lambda x: x.sum(dim=1))),
+        OptionError, "span a volume", (torch.eye(2), torch.arange(6.0).reshape(3, 2))),
+    Row("build_complex", lambda g, v: build_complex(g.minima, 1, graph=v), OptionError,
+        "a graph is a networkx graph or an array", (5.5, "edges", [(0, 1.5)], True, [[0], [1, 2]])),
+    Row("build_complex", lambda g, v: build_complex(g.minima, 1, graph=v), OptionError,
+        "without edges", ([], np.empty((0, 2), int), nx.empty_graph(4))),
+    Row("build_complex", lambda g, v: build_complex(g.minima, 1, graph=v), ShapeError,
+        "are an array", ([0, 1], [(0, 1, 2)], 3, np.zeros((1, 2, 1), int))),
+    Row("build_complex", lambda g, v: build_complex(g.minima, 1, graph=v), OptionError,
+        "joins two of the minima 0 .. 3", ([(0, 4)], [(-1, 0)], [(1, 1)])),
+    Row("build_complex", lambda g, v: build_complex(g.minima, 1, graph=v), OptionError,
+        "relabel", (NAMED, BEYOND)),
+    Row("build_complex", lambda g, v: build_complex(g.minima, 1, graph=v, saddles=True),
+        OptionError, "with saddles=True there would be more", ([(0, 1)],)),
+    Row("build_complex", lambda g, v: build_complex(g.minima, v, graph=[(0, 1)]), DimensionError,
+        "has none for max_dim=2", (2,)),
+)  # fmt: skip
