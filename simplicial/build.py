@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from math import comb
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -147,20 +147,17 @@ def build_complex(
     )
     check_workers(executor, batch)
     began, limits = time.monotonic(), Limits.given(tolerance_of_bars, max_gradients, max_seconds)
-    check_limits(limits, moves_faces=optimizer.moves_faces)
-    _check_graph(graph, limits, saddles=as_bool("saddles", saddles))
+    _check_limits(limits, optimizer, graph, saddles=as_bool("saddles", saddles))
     if certify:
         check_second_derivatives(minima.loss, minima.points[0])
     minima = with_saddles(minima, seed=seed) if saddles else minima
-    edges = None if graph is None else edges_of(graph, len(minima))
-    state = _begun(minima, max_dim, simplex_map, options, optimizer, edges)
+    shape = _Shape(max_dim, simplex_map, None if graph is None else edges_of(graph, len(minima)))
+    state = _begun(minima, shape, options, optimizer)
     optimizer = optimizer.prepared(minima.loss, minima.points)
     with RunFolder.opened(store) as folder:
         if folder is not None:
-            settings = _settings(minima, max_dim, optimizer, simplex_map, options)
-            settings |= {} if limits is None else {"efforts": list(EFFORTS)}
-            settings |= {} if edges is None else {"edges": edges.tolist()}
             _check_kind(folder, limits)
+            settings = _settings(minima, shape, optimizer, options, limits)
             folder.match_settings("complex", settings, _edges(limits))
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
         spent = None
@@ -211,8 +208,8 @@ def with_loss(
         refinement_budget=refinement_budget,
     )
     minima, max_dim = Minima(built.minima.points, loss, memory=options.memory), built.max_dim
-    edges = built.simplices[1].vertices
-    state = _begun(minima, max_dim, built.simplex_map, options, Algorithm1(), edges)
+    shape = _Shape(max_dim, built.simplex_map, built.simplices[1].vertices)
+    state = _begun(minima, shape, options, Algorithm1())
     state.control_points.copy_(built.control_points)
     scheduler = Scheduler(Algorithm1(), None, None, None, as_bool("progress", progress))
     while state.dim <= max_dim:
@@ -221,8 +218,13 @@ def with_loss(
     return LossComplex(minima, built.simplex_map, resolution, *parts)
 
 
-def _check_graph(graph: Any, limits: Limits | None, *, saddles: bool) -> None:
-    """Refuse a graph where simplices are not those of its vertices. Raises OptionError."""
+def _check_limits(
+    limits: Limits | None, optimizer: Optimizer, graph: Any, *, saddles: bool
+) -> None:
+    """Refuse limits with faces that move, and a graph with limits, or with vertices that it cannot
+    name. Raises OptionError.
+    """
+    check_limits(limits, moves_faces=optimizer.moves_faces)
     if graph is not None and saddles:
         raise OptionError(
             "a graph joins the vertices that it names, with saddles=True there would be more: call "
@@ -255,16 +257,19 @@ def _check_kind(folder: RunFolder, limits: Limits | None) -> None:
         )
 
 
+class _Shape(NamedTuple):
+    """The simplices of a complex: their top dimension, map, and graph's edges; None: all pairs."""
+
+    max_dim: int
+    simplex_map: SimplexMap
+    edges: Ints | None
+
+
 def _begun(
-    minima: Minima,
-    max_dim: int,
-    simplex_map: SimplexMap,
-    options: BuildOptions,
-    optimizer: Optimizer,
-    edges: Ints | None,
+    minima: Minima, shape: _Shape, options: BuildOptions, optimizer: Optimizer
 ) -> ConstructionState:
     """The vertices of a complex, and control points of all. Raises DimensionError, OptionError."""
-    n = len(minima)
+    n, (max_dim, simplex_map, edges) = len(minima), shape
     check_build(n, max_dim, options)
     counts = complete_counts(n, max_dim)
     if edges is not None:
@@ -283,10 +288,10 @@ def _begun(
 
 def _settings(
     minima: Minima,
-    max_dim: int,
+    shape: _Shape,
     optimizer: Optimizer,
-    simplex_map: SimplexMap,
     options: BuildOptions,
+    limits: Limits | None,
 ) -> dict[str, Any]:
     """All that the bits of a complex depend on, as JSON values."""
     points = minima.points.cpu().contiguous()
@@ -298,15 +303,17 @@ def _settings(
         "values at the minima": [float(value) for value in minima.values],
         "dtype": str(points.dtype),
         "device": str(minima.points.device),
-        "max_dim": max_dim,
+        "max_dim": shape.max_dim,
         "optimizer": described(optimizer),
-        "simplex_map": described(simplex_map),
+        "simplex_map": described(shape.simplex_map),
         "resolution": options.resolution,
         "tolerance": options.tolerance,
         "refinement_budget": options.refinement_budget,
         "seed": options.seed,
         "threads": options.threads,
         "torch": torch.__version__,
+        **({} if limits is None else {"efforts": list(EFFORTS)}),
+        **({} if shape.edges is None else {"edges": shape.edges.tolist()}),
     }
 
 

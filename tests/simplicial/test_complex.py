@@ -231,7 +231,7 @@ def test_a_file_cut_off_is_refused(tmp_path: Path, share: float) -> None:
     build(max_dim=2).save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(DataError, match="is no loss complex of version 4, or was altered"):
+    with pytest.raises(DataError, match="is no loss complex of version 5, or was altered"):
         LossComplex.load(path, wavy)
 
 

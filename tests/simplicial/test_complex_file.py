@@ -98,7 +98,7 @@ def test_what_contradicts_itself_is_refused(
     arrays = saved | {name: alter(saved[name])} if alter else {**saved}
     if not alter:
         del arrays[name]
-    with pytest.raises(DataError, match=r"is no loss complex of version 4, .*; save it anew"):
+    with pytest.raises(DataError, match=r"is no loss complex of version 5, .*; save it anew"):
         load(arrays, tmp_path)
 
 

@@ -374,11 +374,11 @@ def test_spent_is_kept_in_files(tmp_path: Path) -> None:
     }.items():
         changed: dict[str, Any] = arrays | {name: np.asarray(wrong)}
         np.savez(tmp_path / "wrong.npz", **changed)
-        with pytest.raises(DataError, match="is no loss complex of version 4"):
+        with pytest.raises(DataError, match="is no loss complex of version 5"):
             LossComplex.load(tmp_path / "wrong.npz", loss)
     del arrays["ended"]
     np.savez(tmp_path / "wrong.npz", **arrays)
-    with pytest.raises(DataError, match="is no loss complex of version 4"):
+    with pytest.raises(DataError, match="is no loss complex of version 5"):
         LossComplex.load(tmp_path / "wrong.npz", loss)
     built().save(tmp_path / "full.npz")
     assert LossComplex.load(tmp_path / "full.npz", loss).spent is None
