@@ -11,6 +11,8 @@ from simplicial.construction.polishing import Polish, polish
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
+from simplicial.graphs.merge_forest import to_scores
+from simplicial.graphs.transition_states import TransitionStates, transition_states
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.base import SimplexMap
@@ -24,15 +26,10 @@ from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov, linear
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.plane import PlaneSamples, sample_plane
+from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence import Convergence
 from simplicial.reports.convergence_plot import plot_convergence
-from simplicial.reports.plots import (
-    plot_barrier_tree,
-    plot_edge,
-    plot_plane,
-    plot_samples,
-    plot_triangle,
-)
+from simplicial.reports.plots import plot_edge, plot_plane, plot_samples, plot_triangle
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
 __all__ = [
@@ -63,6 +60,7 @@ __all__ = [
     "SimplexMap",
     "Simplices",
     "StochasticMinimax",
+    "TransitionStates",
     "beta_skeleton",
     "build_complex",
     "configure_process",
@@ -82,6 +80,8 @@ __all__ = [
     "plot_triangle",
     "polish",
     "sample_plane",
+    "to_scores",
+    "transition_states",
     "with_loss",
     "with_saddles",
     "within_radius",

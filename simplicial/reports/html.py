@@ -16,8 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from reduction.barcodes.text_table import summary
 from reduction.files import write
+from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence_plot import indices_with_lowest, plot_convergence
-from simplicial.reports.plots import plot_barrier_tree
 from simplicial.reports.status import BARCODES, RECORDS, RunStatus
 from simplicial.run_folder.records import system_errors
 

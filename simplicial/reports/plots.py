@@ -1,11 +1,11 @@
-"""Pictures of a loss between its minima: in a triangle, on its plane, along an edge, as a tree."""
+"""Pictures of a loss between its minima: in a triangle, on its plane, along an edge."""
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction import DimensionError, FilteredComplex, ShapeError
+from reduction import DimensionError, ShapeError
 from reduction.barcodes.bars import as_text
 from reduction.plots import check_drawn
 from reduction.validation import as_bool, short_repr
@@ -16,7 +16,6 @@ from simplicial.plane import PlaneSamples
 from simplicial.simplex import OptimisedSimplex, Samples
 
 if TYPE_CHECKING:
-    import networkx as nx
     from matplotlib.axes import Axes
 
 Quantity = Literal["loss", "accuracy"]
@@ -176,63 +175,6 @@ def plot_plane(
     ax.set_xlabel("u, distance from the first point towards the second")
     ax.set_ylabel("v, distance towards the third")
     return ax
-
-
-class _Branch(NamedTuple):
-    """A basin of the barrier tree: its leaves, its abscissa, and the value at which it begins."""
-
-    leaves: list[int]
-    x: float
-    value: float
-
-
-def plot_barrier_tree(filtration: FilteredComplex, ax: "Axes | None" = None) -> "Axes":
-    """The tree of basins (disconnectivity graph; Becker & Karplus 1997).
-
-    A leaf is a vertex at its value; two branches join at the lowest barrier between them, which is
-    a minimum spanning tree of the edges. Components that nothing joins stay apart. Raises
-    OptionError for what is no filtration, or no axes.
-    """
-    check_drawn("filtration", filtration, FilteredComplex, ax)
-    ax = _axes((5.4, 4.2)) if ax is None else ax
-    graph = filtration.to_networkx()
-    order = [leaf for tree in _trees(graph) for leaf in tree]
-    branch = {v: _Branch([v], float(i), graph.nodes[v]["value"]) for i, v in enumerate(order)}
-    for a, b, value in _joins(graph):
-        left, right = branch[a], branch[b]
-        for arm in (left, right):
-            ax.plot([arm.x, arm.x], [arm.value, value], color="tab:blue", solid_capstyle="round")
-        ax.plot([left.x, right.x], [value, value], color="tab:blue", solid_capstyle="round")
-        joined = _Branch(left.leaves + right.leaves, (left.x + right.x) / 2, value)
-        branch |= dict.fromkeys(joined.leaves, joined)
-    ax.plot(
-        range(len(order)),
-        [graph.nodes[v]["value"] for v in order],
-        "o",
-        color="tab:blue",
-        markersize=4,
-    )
-    ax.set_xticks(range(len(order)), [str(v) for v in order])
-    ax.set_xlabel("minimum")
-    ax.set_ylabel("loss")
-    return ax
-
-
-def _joins(graph: "nx.Graph[int]") -> list[tuple[int, int, float]]:
-    """Edges of a minimum spanning forest, lowest barrier first; ties by the vertices."""
-    import networkx as nx
-
-    edges = nx.minimum_spanning_edges(graph, weight="value", data=True)
-    return sorted(((a, b, d["value"]) for a, b, d in edges), key=lambda e: (e[2], e[0], e[1]))
-
-
-def _trees(graph: "nx.Graph[int]") -> list[list[int]]:
-    """The leaves of each tree from left to right, so that no two branches cross."""
-    leaves = {v: [v] for v in sorted(graph.nodes)}
-    for a, b, _ in _joins(graph):
-        joined = leaves[a] + leaves[b]
-        leaves |= dict.fromkeys(joined, joined)
-    return list({id(tree): tree for tree in leaves.values()}.values())
 
 
 def _axes(size: tuple[float, float]) -> "Axes":

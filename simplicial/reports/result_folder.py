@@ -26,9 +26,10 @@ from reduction import Barcode, plot_barcode, plot_diagram
 from simplicial.complex import LossComplex
 from simplicial.display import progress_bar
 from simplicial.errors import RunError
+from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence import CONVERGENCE, Convergence
 from simplicial.reports.convergence_plot import plot_convergence
-from simplicial.reports.plots import plot_barrier_tree, plot_edge, plot_triangle
+from simplicial.reports.plots import plot_edge, plot_triangle
 from simplicial.reports.status import RECORDS
 from simplicial.run_folder.folder import LOCK
 

@@ -1,6 +1,7 @@
 """Rows of `simplicial` that have files of their own."""
 
 from tests.bad_inputs import convergences, efforts, minimax
+from tests.bad_inputs.graphs import GRAPHS
 from tests.bad_inputs.neighbor_graphs import NEIGHBOR_GRAPHS
 from tests.bad_inputs.other_losses import OTHER_LOSSES
 from tests.bad_inputs.plane import PLANE
@@ -9,6 +10,7 @@ from tests.bad_inputs.polishing import POLISHING
 TABLES = (
     *convergences.CONVERGENCES,
     *efforts.EFFORTS,
+    *GRAPHS,
     *minimax.MINIMAX,
     *NEIGHBOR_GRAPHS,
     *OTHER_LOSSES,

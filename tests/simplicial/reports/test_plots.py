@@ -7,7 +7,6 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from reduction import FilteredComplex
 from simplicial import (
     Algorithm1,
     Edgewise,
@@ -16,7 +15,6 @@ from simplicial import (
     Recipe,
     build_complex,
     find_minima,
-    plot_barrier_tree,
     plot_edge,
     plot_plane,
     plot_triangle,
@@ -70,26 +68,6 @@ def test_a_triangle_is_drawn_with_its_lattice_and_its_maximum(complex_: LossComp
     corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
     expected = complex_[(0, 1, 2)].maximum.barycentric @ corners
     np.testing.assert_allclose(np.array(star.get_xydata())[0], expected)
-
-
-def test_the_barrier_tree_joins_basins_at_the_lowest_barriers() -> None:
-    """0 and 1 join at 2, 2 and 3 at 3, both at 5; the edge of value 9 joins nothing."""
-    filtration = FilteredComplex.from_simplices(
-        {(0,): 0.0, (1,): 1.0, (2,): 0.5, (3,): 2.0, (0, 1): 2.0, (2, 3): 3.0, (1, 2): 5.0}
-        | {(0, 3): 9.0}
-    )
-    ax = plot_barrier_tree(filtration)
-    bars = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines[:-1]]
-    levels = sorted(bar[0] for bar in bars if bar[0] == bar[1])
-    assert levels == [2.0, 3.0, 5.0]
-    rises = sorted((bar.min(), bar.max()) for bar in bars if bar[0] != bar[1])
-    assert rises == [(0.0, 2.0), (0.5, 3.0), (1.0, 2.0), (2.0, 3.0), (2.0, 5.0), (3.0, 5.0)]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2", "3"]
-
-
-def test_a_forest_stays_apart() -> None:
-    ax = plot_barrier_tree(FilteredComplex.from_simplices({(0,): 0.0, (1,): 1.0}))
-    assert len(ax.lines) == 1
 
 
 def test_the_longest_triangle_ends_the_longest_bar(complex_: LossComplex) -> None:
