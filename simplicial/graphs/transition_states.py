@@ -164,25 +164,15 @@ def _states(complex: LossComplex, ends: Ints) -> tuple[NDArray[np.bool_], Floats
     """Whether the highest point of each edge (m, 2) is certified, and where it is, (m, d)."""
     certified = np.zeros(len(ends), dtype=bool)
     points = np.empty((len(ends), complex.minima.points.shape[1]))
-    rows = _rows(complex, ends)
+    if not len(ends):  # a complex of vertices alone has no list of edges
+        return certified, points
+    rows = complex.simplices[1].positions(ends)
     found = None if complex.certificates is None else complex.certificates[1]
-    for state, edge in enumerate(ends.tolist()):
-        at = np.empty(0, dtype=np.int64)
-        if found is not None:
-            at = np.flatnonzero((found.simplices == rows[state]) & found.accepted)
-        if found is not None and len(at) and found.values[at[0]] == complex.values[1][rows[state]]:
-            certified[state] = found.morse[at[0]] == 1
-            points[state] = found.points[at[0]]
-        else:
-            points[state] = complex[tuple(edge)].maximum.point.double().cpu().numpy()
+    for state, (row, edge) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
+        points[state] = complex[tuple(edge)].maximum.point.double().cpu().numpy()
+        if found is None:
+            continue
+        here = (found.simplices == row) & found.accepted
+        for at in np.flatnonzero(here & (found.values == complex.values[1][row])):
+            certified[state], points[state] = found.morse[at] == 1, found.points[at]
     return certified, points
-
-
-def _rows(complex: LossComplex, edges: Ints) -> Ints:
-    """Rows (m,) of edges among those of the complex."""
-    if not len(edges):
-        return np.empty(0, dtype=np.int64)
-    n, listed = len(complex.minima), complex.simplices[1].vertices
-    keys = listed[:, 0] * n + listed[:, 1]
-    order = np.argsort(keys)
-    return order[np.searchsorted(keys[order], edges[:, 0] * n + edges[:, 1])]

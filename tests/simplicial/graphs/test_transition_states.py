@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import networkx as nx
@@ -85,6 +86,25 @@ def test_without_certificates_no_state_is_certified_and_values_are_those_of_edge
         highest = built[(a, b)].maximum
         assert value == highest.value
         np.testing.assert_array_equal(point, highest.point.numpy())
+
+
+def test_states_of_the_complex_of_a_graph_are_at_its_own_edges() -> None:
+    """Without the lowest edge of the complete complex, another leads over the same basins."""
+    minima = Minima(torch.tensor(himmelblau().minima), himmelblau())
+    lowest, *others = transition_states(complex_of(himmelblau())).ends.tolist()
+    edges = [edge for edge in combinations(range(4), 2) if list(edge) != lowest]
+    built = build_complex(
+        minima, 1, graph=edges, optimizer=NudgedElastic(), certify=True, progress=False
+    )
+    found = transition_states(built)
+    assert len(found) == 3
+    assert lowest not in found.ends.tolist()
+    assert others[0] in found.ends.tolist()
+    for edge, value, point in zip(found.ends.tolist(), found.values, found.points, strict=True):
+        row = int(built.simplices[1].positions(np.array(edge)))
+        assert value == built.values[1][row]
+        reached = himmelblau()(torch.tensor(point[None])).item()
+        assert abs(reached - value) <= 1e-6 * value
 
 
 def test_states_of_minima_that_nothing_joins_are_a_forest() -> None:
