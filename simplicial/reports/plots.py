@@ -12,6 +12,7 @@ from reduction.validation import as_bool, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import evaluate
 from simplicial.maps.base import Floats, coordinates
+from simplicial.maps.lattice import lattice
 from simplicial.plane import PlaneSamples
 from simplicial.simplex import OptimisedSimplex, Samples
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Quantity = Literal["loss", "accuracy"]
 FAR = 100  # largest over smallest loss on a plane, from which its logarithm is drawn
 RESOLUTION = 24  # of pictures of simplices whose samples were not kept
+SAME = 1e-6  # distance of barycentric coordinates below which points are one
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 _COLOURS = {"loss": "viridis", "accuracy": "cividis"}
 
@@ -31,8 +33,8 @@ def plot_triangle(
     """The loss, or the accuracy, inside an optimised triangle, drawn equilateral (Figure 1).
 
     Draws the samples of Algorithm 2; where these were not kept, evaluates a lattice of 24 steps to
-    a side.
-    A star marks the largest loss.
+    a side. A star marks the largest loss; where it lies between samples its value is drawn too, and
+    that of points half-way between samples around it, which are evaluated.
     Raises DimensionError for a simplex that is no triangle, LossError for an accuracy that is not
     there, OptionError for what is no simplex, or no axes.
     """
@@ -50,7 +52,7 @@ def plot_samples(
 ) -> "Axes":
     """The picture of `plot_triangle` from the samples on a triangle, without its networks.
 
-    samples   of a triangle
+    samples   of a triangle, on a lattice and elsewhere
     place     (3,) barycentric coordinates of the largest loss
     vertices  the labels of its corners
     Raises LossError for an accuracy that is not there, DimensionError for samples of no triangle,
@@ -98,7 +100,8 @@ def plot_edge(
     *,
     straight: bool = False,
 ) -> "Axes":
-    """The loss, or the accuracy, along an optimised edge, at the samples as in a triangle.
+    """The loss, or the accuracy, along an optimised edge, at the samples as in a triangle, those
+    around the largest loss included.
 
     straight  draw the straight segment between the minima too; evaluates the loss along it
     Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
@@ -189,7 +192,32 @@ def _samples(simplex: OptimisedSimplex, dim: int, name: str) -> Samples:
             f"this picture needs a simplex of dimension {dim}, {simplex.vertices} has dimension "
             f"{simplex.dim}: choose {name} {tuple(range(dim + 1))}, say"
         )
-    return simplex.samples or simplex.sample(RESOLUTION)
+    return _around_maximum(simplex, simplex.samples or simplex.sample(RESOLUTION))
+
+
+def _around_maximum(simplex: OptimisedSimplex, samples: Samples) -> Samples:
+    """Samples on a lattice and, where the largest loss is off it, that one and those half-way
+    between samples around it, if the loss is finite there: so no colour beside it is brighter.
+    """
+    at, (value, _, _) = simplex.maximum.barycentric, simplex.maximum
+    if (np.abs(samples.barycentric - at).max(axis=1) < SAME).any():
+        return samples
+    t = samples.barycentric
+    steps = round(1 / t[t > 0].min())
+    halves = lattice(simplex.dim, 2 * steps)
+    between = halves[(halves % 2 == 1).any(axis=1)] / (2 * steps)
+    far = np.abs(between - at).max(axis=1)
+    more = np.concatenate([at[None], between[(far > SAME) & (far * steps <= 1)]])
+    try:
+        found = simplex.evaluate(more)
+    except NotFiniteError:
+        more = at[None]
+        found = simplex.evaluate(more)
+    accuracy = samples.accuracy
+    if accuracy is not None and found.accuracy is not None:
+        accuracy = np.concatenate([accuracy, found.accuracy])
+    loss = np.concatenate([samples.loss, [value], found.loss[1:]])
+    return Samples(np.concatenate([t, more]), loss, accuracy)
 
 
 def _check_triangle(samples: Samples, barycentric: ArrayLike, vertices: Any) -> Floats:

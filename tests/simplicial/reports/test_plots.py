@@ -1,5 +1,6 @@
 """Pictures: what is drawn is what the complex knows."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from simplicial import (
     Edgewise,
     LossComplex,
     LossWarning,
+    Minima,
     Recipe,
     build_complex,
     find_minima,
@@ -68,6 +70,54 @@ def test_a_triangle_is_drawn_with_its_lattice_and_its_maximum(complex_: LossComp
     corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
     expected = complex_[(0, 1, 2)].maximum.barycentric @ corners
     np.testing.assert_allclose(np.array(star.get_xydata())[0], expected)
+
+
+@pytest.fixture(scope="module")
+def refined() -> LossComplex:
+    loss = himmelblau()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LossWarning)  # straight simplices
+        return build_complex(
+            Minima(torch.tensor(loss.minima), loss),
+            optimizer=Algorithm1(recipe=Recipe(epochs=0)),
+            resolution=5,
+            progress=False,
+        )
+
+
+def test_the_star_stands_at_the_brightest_spot(refined: LossComplex) -> None:
+    for simplex in (refined[tuple(v)] for v in refined.simplices[2].vertices.tolist()):
+        assert simplex.samples is not None
+        ax = plot_triangle(simplex)
+        (mesh,) = [c for c in ax.collections if hasattr(c, "_triangulation")]
+        values = np.asarray(mesh.get_array())
+        triangles = mesh._triangulation  # pyright: ignore
+        brightest = [triangles.x[values.argmax()], triangles.y[values.argmax()]]
+        np.testing.assert_allclose(np.asarray(ax.lines[0].get_xydata())[0], brightest, atol=1e-9)
+        assert values.max() == mesh.get_clim()[1] == simplex.maximum.value
+        corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
+        t = np.linalg.solve(
+            np.vstack([corners.T, np.ones(3)]),
+            np.stack([triangles.x, triangles.y, np.ones(len(values))]),
+        ).T
+        points = torch.as_tensor(t) @ refined.minima.points[list(simplex.vertices)]
+        np.testing.assert_allclose(values, himmelblau()(points).numpy(), rtol=1e-9, atol=1e-9)
+    sampled = [refined[tuple(v)].samples for v in refined.simplices[2].vertices.tolist()]
+    maxima = [refined[tuple(v)].maximum.value for v in refined.simplices[2].vertices.tolist()]
+    assert any(s.loss.max() < m for s, m in zip(sampled, maxima, strict=True) if s is not None)
+
+
+def test_an_edge_reaches_its_largest_loss(refined: LossComplex) -> None:
+    between = 0
+    for edge in map(tuple, refined.simplices[1].vertices.tolist()):
+        line = plot_edge(refined[edge]).lines[0]
+        t, heights = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        assert heights.max() == refined[edge].maximum.value
+        assert t[heights.argmax()] == refined[edge].maximum.barycentric[1]
+        assert (np.diff(t) > 0).all()
+        between += len(t) > 6
+        plt.close("all")
+    assert between > 0
 
 
 def test_the_longest_triangle_ends_the_longest_bar(complex_: LossComplex) -> None:
