@@ -1,7 +1,7 @@
 """Altered files through every reader: none may crash it, and none may give something else in
 silence.
 
-    python tests/benchmarks/altered.py [--count 10000] [--seed 0]
+    python tests/benchmarks/altered.py [--count 10000] [--seed 0] [--readers NAME...]
 
 Of everything that is read two are written: a filtered complex, a complex of optimised simplices,
 a barcode, a convergence, a run folder of networks, edges and a triangle, an unfinished chunk of it,
@@ -17,7 +17,7 @@ they belong together, so they are not exchanged here.
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,8 @@ def _geometry(read: LossComplex) -> bytes:
     return _bytes(*parts, *(i.samples.loss for i in read.interiors if i.samples is not None))
 
 
-def readers(scratch: Path) -> dict[str, Reader]:
-    """What is read, by name; written in folders of `scratch`."""
+def readers(scratch: Path, only: Sequence[str] = ()) -> dict[str, Reader]:
+    """What is read, by name, or `only` some of it; written in folders of `scratch`."""
     landscape = himmelblau()
     points = torch.tensor(landscape.minima)
     elastic = NudgedElastic(segments=3, steps=5)
@@ -152,6 +152,8 @@ def readers(scratch: Path) -> dict[str, Reader]:
     }
     made: dict[str, Reader] = {}
     for name, (write, read) in kinds.items():
+        if only and name not in only:
+            continue
         folders = [scratch / name, scratch / f"{name}, twin"]
         for seed, folder in enumerate(folders):
             folder.mkdir()
@@ -171,11 +173,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--readers", nargs="+", default=(), metavar="NAME", help="of the table")
     options = parser.parse_args()
     torch.set_num_threads(1)  # tensors are tiny
     print("| reader | ways | refused | the same | wrong | crashed |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
-        for name, reader in readers(Path(scratch)).items():
+        for name, reader in readers(Path(scratch), options.readers).items():
             counts = counted(reader, options.count, options.seed)
             total = {kind: sum(n for (k, _), n in counts.items() if k == kind) for kind in OUTCOMES}
             cells = (str(total[kind]) for kind in OUTCOMES)
