@@ -8,6 +8,7 @@ from simplicial.construction.neighbor_graphs import (
     within_radius,
 )
 from simplicial.construction.polishing import Polish, polish
+from simplicial.construction.spent import Spent
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
@@ -59,6 +60,7 @@ __all__ = [
     "SearchError",
     "SimplexMap",
     "Simplices",
+    "Spent",
     "StochasticMinimax",
     "TransitionStates",
     "beta_skeleton",

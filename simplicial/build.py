@@ -17,7 +17,7 @@ from reduction import DimensionError, OptionError
 from reduction.files import digest
 from reduction.validation import as_bool, as_integer
 from simplicial.complex import LossComplex
-from simplicial.construction.anytime import EFFORTS, AnytimeBuilder
+from simplicial.construction.anytime import RUNGS, AnytimeBuilder
 from simplicial.construction.certification import certificates
 from simplicial.construction.executors import check_workers
 from simplicial.construction.neighbor_graphs import Graph, edges_of
@@ -112,7 +112,7 @@ def build_complex(
                  mini-batches, and seconds; `LossComplex.spent` says what was spent. Measuring does
                  not count as training: a build that was ended has a barcode with its error in every
                  index. With max_seconds, which is looked at between chunks, the result depends on
-                 the machine. None of the three: the full build
+                 the machine; certificates are sought after it. None of the three: the full build
     graph        a networkx graph of the minima 0 .. n - 1, or its edges (m, 2), as
                  `nearest_neighbors`, `within_radius`, `beta_skeleton` and `delaunay_graph` give
                  them: simplices are the sets of minima that it joins pairwise. Bars of index 0 end
@@ -312,7 +312,7 @@ def _settings(
         "seed": options.seed,
         "threads": options.threads,
         "torch": torch.__version__,
-        **({} if limits is None else {"efforts": list(EFFORTS)}),
+        **({} if limits is None else {"efforts": list(RUNGS)}),
         **({} if shape.edges is None else {"edges": shape.edges.tolist()}),
     }
 

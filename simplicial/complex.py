@@ -16,15 +16,16 @@ from torch import Tensor
 from reduction import Barcode, DimensionError, FilteredComplex, OptionError
 from reduction.validation import is_whole, short_repr
 from simplicial.complex_file import Parts, read_complex, write_complex
+from simplicial.construction.spent import Spent
 from simplicial.critical_points.certificates import Certificates, with_certificates
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices, complete_counts
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
+from simplicial.maxima.error_bounds import error_bounds, with_error_bounds
 from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
 from simplicial.minima import Minima
-from simplicial.optimizers.spent import Spent
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
 Floats = NDArray[np.float64]
@@ -99,16 +100,8 @@ class LossComplex:
         more where the refinement budget ended them or those of a face; inf of sampled ones. By the
         rule of refined maxima, which is an estimate and no proof.
         """
-        reach = [self.maxima[0]]
-        for r, (maxima, interior) in enumerate(zip(self.maxima[1:], self.interiors, strict=True)):
-            own, facets = maxima + interior.error_bounds, self.simplices[r].vertices
-            reach.append(filtration_values(own, self.simplices[r + 1].vertices, reach[-1], facets))
-        missing = map(np.isinf, self.maxima)
-        pairs = zip(reach, self.maxima, missing, strict=True)
-        return tuple(
-            np.where(no_value, np.inf, high - np.where(no_value, 0.0, maxima))
-            for high, maxima, no_value in pairs
-        )
+        inside = (np.zeros(len(self.minima)), *(one.error_bounds for one in self.interiors))
+        return error_bounds(self.maxima, inside, [of.vertices for of in self.simplices])
 
     @property
     def exhausted(self) -> tuple[NDArray[np.int64], ...]:
@@ -228,8 +221,7 @@ class LossComplex:
         """The bounds of index r. Maxima may be too low, so that bars are longer by that at most."""
         found = barcode.bounds(r)
         assert found is not None
-        slack = max(float(bounds.max()) for bounds in self.error_bounds[r : r + 2])
-        return found.lowest_deaths, found.error + slack / 2
+        return found.lowest_deaths, with_error_bounds(found.error, self.error_bounds[r : r + 2])
 
     def _maximum(self, vertices: tuple[int, ...], controls: Tensor) -> Maximum:
         """The maximum, and where: on the lowest face that attains it."""

@@ -20,6 +20,7 @@ from reduction import DataError, Ends, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.filtrations.colex import complete_positions
 from reduction.validation import as_integer
+from simplicial.construction.spent import Spent
 from simplicial.critical_points.certificates import Certificates
 from simplicial.errors import LossError
 from simplicial.evaluation import check_callable, evaluate
@@ -36,7 +37,6 @@ from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate
 from simplicial.maxima.maxima import Interior, Maxima
 from simplicial.minima import Minima
-from simplicial.optimizers.spent import Spent
 from simplicial.options import usable_device
 
 FORMAT = "loss-barcodes loss complex"

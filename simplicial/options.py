@@ -64,7 +64,8 @@ class Limits:
     tolerance_of_bars  in units of the loss, at least 0: work ends where none is left that could
                        change a bar by more
     max_gradients      training gradients in all, at least 0; None: without limit
-    max_seconds        of the build, at least 0; None: without limit
+    max_seconds        of measuring and training, at least 0; certificates are sought after it;
+                       None: without limit
     Raises OptionError for values out of range.
     """
 

@@ -24,7 +24,7 @@ value of their highest facet: the boundaries at every level are then most, and t
 its youngest r-simplex, is the youngest of a boundary no later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -119,11 +119,34 @@ def error_bound(
     if r == filtration.dim:
         return moved
     levels = bounding_levels(filtration, r + 1, pairing, p, lower=lower[r + 1] + moved)
-    error = max(moved, float((levels - lower[r + 1]).max(initial=0.0)))
+    return error_of_levels(
+        filtration.values[r] - lower[r],
+        levels - lower[r + 1],
+        endless=moved if pairing.births.size > pairing.deaths.size else 0.0,
+        longest=lambda: _longest_bar(filtration, r, lower, p),
+    )
+
+
+def error_of_levels(
+    born: Floats,
+    levels: Floats,
+    *,
+    endless: float = 0.0,
+    longest: Callable[[], float] = float,
+) -> float:
+    """The bound on the bottleneck distance in index r, from what it depends on, see this file.
+
+    born     (m,) of the r-simplices: values over their lower bounds, u - l
+    levels   (k,) of the (r+1)-simplices: those at which boundaries bound, or values that are lower,
+             over their lower bounds, min(u, b) - l
+    endless  what the births of bars that last may differ by
+    longest  finds the longest bar of the lower bounds that ends: 0 in a complete complex whose
+             lower bounds are those of the highest vertex
+    """
+    error = max(float(born.max(initial=0.0)), float(levels.max(initial=0.0)))
     if not 0 < error < np.inf:
         return error
-    endless = moved if pairing.births.size > pairing.deaths.size else 0.0
-    return min(error, max((_longest_bar(filtration, r, lower, p) + error) / 2, endless))
+    return min(error, max((longest() + error) / 2, endless))
 
 
 def _longest_bar(filtration: Filtration, r: int, lower: Sequence[Floats], p: int) -> float:

@@ -18,40 +18,46 @@ are higher nothing comes so far; then a simplex is within the tolerance at the f
 or at r/D of the tolerance over the full build's values, as far as they are known, of its faces:
 values are then within twice the tolerance of the full build's wherever this is no higher. Choices
 at an effort depend on the values at its beginning alone: neither on chunks nor on their order.
+
+What dimensions above did not need goes back, pass by pass. In the first pass a dimension may spend
+its share of the full build's gradients, and the next ones what it leaves. In each later one it may
+spend all that is left but what those above were trained by: so these can be trained as far again,
+on faces that moved. Passes end with one in which nothing could be trained.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
+from simplicial.construction.anytime_progress import AnytimeProgress
 from simplicial.construction.executors import cut
-from simplicial.construction.measured_dimension import Floats, Ints, MeasuredDimension
-from simplicial.construction.scheduler import Job, Scheduler
+from simplicial.construction.measured_dimension import Ints, MeasuredDimension, Tolerances
+from simplicial.construction.rung import CONED, STARTED, Rung, RungWork
+from simplicial.construction.scheduler import Scheduler
+from simplicial.construction.spent import Ended, Spent
 from simplicial.construction.state import ConstructionState
-from simplicial.display import dimension_name
-from simplicial.optimizers.spent import Ended, Spent
 from simplicial.options import Limits
 
-EFFORTS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the full build's, one after another
-
-
-class Rung(NamedTuple):
-    """Training at an effort: by a scheduler, at its cost in gradients of a simplex."""
-
-    effort: float
-    scheduler: Scheduler
-    cost: int
+RUNGS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # efforts, over the full build's, one after another
 
 
 class Share(NamedTuple):
-    """What a dimension may spend, at most: gradients (None: any), and the time at which it ends."""
+    """What a dimension may spend, at most: gradients in all passes (None: any), and the time at
+    which it ends.
+    """
 
     gradients: int | None
     until: float
+
+
+class Worked(NamedTuple):
+    """A dimension, and what ended the work on it."""
+
+    dimension: MeasuredDimension
+    ended: Ended
 
 
 class Found(NamedTuple):
@@ -62,155 +68,278 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Pass:
+    """Dimensions after a pass, all or those so far.
+
+    dimensions  1, 2, ...
+    ends        what ended the work on each
+    seconds     that each took, in the longest pass so far
+    """
+
+    dimensions: tuple[MeasuredDimension, ...] = ()
+    ends: tuple[Ended, ...] = ()
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def gradients(self) -> int:
+        """Training gradients in all passes so far."""
+        return sum(dimension.gradients for dimension in self.dimensions)
+
+    @property
+    def ended(self) -> Ended:
+        """What ended it."""
+        if "seconds" in self.ends:
+            return "seconds"
+        return "gradients" if "gradients" in self.ends else "tolerance"
+
+    def above(self, r: int) -> "Pass":
+        """The dimensions above r."""
+        return Pass(self.dimensions[r:], self.ends[r:], self.seconds[r:])
+
+    def and_(self, worked: Worked, seconds: float) -> "Pass":
+        """With the next dimension."""
+        dimension, ended = worked
+        return Pass((*self.dimensions, dimension), (*self.ends, ended), (*self.seconds, seconds))
+
+
+NONE = Pass()  # of no dimensions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AnytimeBuilder:
     """Builds a complex within limits.
 
     scheduler  with the prepared optimizer of the full build
+    on_chunk   is called with the dimension at work after every chunk
     Raises OptionError of an optimizer that has no efforts, before anything is measured.
     """
 
     scheduler: Scheduler
     limits: Limits
+    on_chunk: Callable[[MeasuredDimension], None] | None = None
 
     def run(self, state: ConstructionState, max_dim: int, began: float) -> Found:
         """All dimensions. Raises as `Scheduler.run` does.
 
         began  `time.monotonic()` at the beginning of the build
         """
-        rungs = [self.rungs(state, r) for r in range(1, max_dim + 1)]
-        whole = [
-            steps[-1].cost * len(simplices.vertices)
-            for steps, simplices in zip(rungs, state.layout.simplices[1:], strict=True)
-        ]
-        left, until = self.limits.max_gradients, np.inf
-        if self.limits.max_seconds is not None:
-            until = began + self.limits.max_seconds
-        known, gradients, efforts, ends = state.values[0], [], [], list[Ended]()
-        before, folder = AnytimeProgress((), (), 0.0, None), self.scheduler.folder
+        rungs = [self._rungs(state, r) for r in range(1, max_dim + 1)]
+        seconds, folder = self.limits.max_seconds, self.scheduler.folder
+        until = np.inf if seconds is None else began + seconds
         if folder is not None:
-            (folder.folder / ANYTIME).unlink(missing_ok=True)
-        for r, steps in enumerate(rungs, start=1):
-            own, rest, now = whole[r - 1], max(1, sum(whole[r - 1 :])), time.monotonic()
-            share = Share(
-                None if left is None else left * own // rest,
-                until if until == np.inf else now + max(0.0, until - now) * own / rest,
-            )
-            dimension = self.begin(state, known, max_dim)
-            for _ in self.work(dimension, steps, share):
-                if folder is not None:
-                    dimension.progress(before).write(folder.folder)
-            before = dimension.progress(before)
+            AnytimeProgress.remove(folder.folder)
+        last, number, goes_on = self._pass(state, rungs, until), 0, True
+        while goes_on and last.ended != "tolerance" and time.monotonic() < until:
+            before, number = last, number + 1
+            last = self._pass(state, rungs, until, before, number)
+            goes_on = last.gradients > before.gradients
+        if folder is not None:
+            done = AnytimeProgress.of(last.dimensions, max_dim, 0.0)
+            replace(done, ended=last.ended).write(folder.folder)
+        spent = Spent(
+            tuple(dimension.gradients for dimension in last.dimensions),
+            tuple(dimension.efforts for dimension in last.dimensions),
+            last.ended,
+            self.limits.tolerance_of_bars,
+            self.limits.max_gradients,
+        )
+        for dimension in last.dimensions:
             state = state.finish_dimension(dimension.result())
-            known = dimension.known()
-            gradients.append(dimension.gradients)
-            efforts.append(dimension.efforts)
-            ends.append(dimension.ended)
-            left = None if left is None else left - dimension.gradients
-        ended: Ended = "gradients" if "gradients" in ends else "tolerance"
-        if "seconds" in ends:
-            ended = "seconds"
-        if folder is not None:
-            replace(before, ended=ended).write(folder.folder)
-        asked = self.limits.tolerance_of_bars, self.limits.max_gradients
-        return Found(state, Spent(tuple(gradients), tuple(efforts), ended, *asked))
+        return Found(state, spent)
 
-    def rungs(self, state: ConstructionState, r: int) -> list[Rung]:
-        """The efforts at r-simplices, but those that come to the same as the next one."""
+    def _rungs(self, state: ConstructionState, r: int) -> list[Rung]:
+        """Those that train r-simplices, but those that come to the same as the next one."""
         optimizer, trained = self.scheduler.optimizer, state.layout.rows(r)
         passes = optimizer.mini_batch_count(state.loss)
         is_free = trained.stop > trained.start
         found: list[Rung] = []
-        for effort in EFFORTS[::-1]:
+        for number, effort in reversed([*enumerate(RUNGS, start=1)]):
             some = optimizer if effort == 1 else optimizer.with_effort(effort)
             if found and some == found[0].scheduler.optimizer:
                 continue
             cost = some.gradient_count(r, passes) if is_free else 0
-            found.insert(0, Rung(effort, replace(self.scheduler, optimizer=some), cost))
+            found.insert(0, Rung(number, effort, replace(self.scheduler, optimizer=some), cost))
         return found
 
-    def begin(self, state: ConstructionState, known: Floats, max_dim: int) -> MeasuredDimension:
-        """The next dimension of a state, of which nothing is measured.
-
-        known  of all facets, what the full build's values are no lower than
-        """
-        tolerance, folder = self.limits.tolerance_of_bars, self.scheduler.folder
-        return MeasuredDimension(state, known, tolerance, folder, max_dim=max_dim)
-
-    def work(
-        self, dimension: MeasuredDimension, rungs: list[Rung], share: Share
-    ) -> Iterator[MeasuredDimension]:
-        """Measure a dimension, then train it rung by rung: it, after every chunk."""
-        yield from self._measure(dimension)
-        if dimension.state.dim > 1 and time.monotonic() < share.until:
-            dimension.begin_cone(at_lowest=True)
-            yield from self._measure(dimension)
-        yield from self._train(dimension, rungs, share, at_lowest=True)
-        if not dimension.ends_bars and time.monotonic() < share.until:
-            dimension.begin_cone(at_lowest=False)
-            yield from self._measure(dimension)
-        if dimension.ended == "tolerance":
-            yield from self._train(dimension, rungs, share, at_lowest=False)
-
-    def _measure(self, dimension: MeasuredDimension) -> Iterator[MeasuredDimension]:
-        if len(dimension.order):
-            job = dimension.job(dimension_name(dimension.state.dim))
-            yield from self._chunks(dimension, self.scheduler, job, None)
-
-    def _train(
-        self, dimension: MeasuredDimension, rungs: list[Rung], share: Share, *, at_lowest: bool
-    ) -> Iterator[MeasuredDimension]:
-        """Train what is above the tolerance, or of it what is at the lowest minimum."""
-        for number, (effort, scheduler, cost) in enumerate(rungs, start=1):
-            wanted = dimension.wanted(effort, at_lowest=at_lowest)
-            if not cost or not len(wanted):
-                continue
-            left = None  # of the slice: all
-            if share.gradients is not None:
-                left = (share.gradients - dimension.gradients) // cost
-            affordable = wanted[:left]
-            if time.monotonic() >= share.until:
-                dimension.ended = "seconds"
-                return
-            if len(affordable):
-                title = f"{dimension_name(dimension.state.dim)}: effort {effort:g}"
-                dimension.begin_rung(number, effort, cost, affordable)
-                yield from self._chunks(dimension, scheduler, dimension.job(title), share.until)
-            if dimension.ended == "seconds":
-                return
-            if len(affordable) < len(wanted):
-                dimension.ended = "gradients"
-                return
-
-    def _chunks(
+    def _pass(
         self,
-        dimension: MeasuredDimension,
-        scheduler: Scheduler,
-        job: Job,
-        until: float | None,
-    ) -> Iterator[MeasuredDimension]:
-        """The dimension after each chunk of a rung, which is ended with the last one, or when it is
-        time: before the progress bar tells of it.
+        state: ConstructionState,
+        rungs: list[list[Rung]],
+        until: float,
+        before: Pass = NONE,
+        number: int = 0,
+    ) -> Pass:
+        """All dimensions, one after another, as far as their shares go."""
+        n, max_dim = len(state.values[0]), len(rungs)
+        found = NONE
+        known, moved = state.values[0], np.zeros(n, dtype=bool)
+        for r, steps in enumerate(rungs, start=1):
+            now, above = time.monotonic(), before.above(r)
+            if number:
+                dimension = before.dimensions[r - 1].again(state, known, moved)
+                share = self._rest(found.gradients, dimension, above, until)
+            else:
+                tolerances = self._tolerances(r, max_dim)
+                dimension = MeasuredDimension.begin(
+                    state, known, tolerances, ends_bars=r == max_dim
+                )
+                share = self._first_share(found.gradients, rungs[r - 1 :], state, until)
+            work = DimensionWork(self, steps, share, number, found.dimensions, above.dimensions)
+            worked = work.run(dimension)
+            seconds = max(time.monotonic() - now, *before.seconds[r - 1 : r], 0.0)
+            found = found.and_(worked, seconds)
+            known, moved = worked.dimension.known(), worked.dimension.moved
+            state = state.with_results(worked.dimension.result())
+        return found
+
+    def _tolerances(self, r: int, max_dim: int) -> Tolerances:
+        tolerance = self.limits.tolerance_of_bars
+        return Tolerances((3 * max_dim + r) / (2 * max_dim) * tolerance, r / max_dim * tolerance)
+
+    def _first_share(
+        self, spent: int, rungs: list[list[Rung]], state: ConstructionState, until: float
+    ) -> Share:
+        """The share of the next dimension in what those below left: that of the full build.
+
+        rungs  of this dimension and of those above
         """
-        stored = dimension.take_stored()
-        if stored:
-            yield dimension
-        parts = self._cut(dimension.order, stored)
-        chunks = scheduler.finished(job, parts)
-        for done, (which, result) in enumerate(chunks, start=1):
-            dimension.take(which, result, store=True)
-            is_last = done == len(parts)
-            if until is not None and time.monotonic() >= until and not is_last:
-                dimension.ended, is_last = "seconds", True
-            if is_last:
-                dimension.end_rung()
-            yield dimension
-            if is_last and dimension.ended == "seconds":
-                return
+        limit, now, dims = self.limits.max_gradients, time.monotonic(), state.layout.simplices
+        above = zip(rungs, dims[state.dim :], strict=True)
+        whole = [steps[-1].cost * len(simplices.vertices) for steps, simplices in above]
+        own, every = whole[0], max(1, sum(whole))
+        return Share(
+            None if limit is None else (limit - spent) * own // every,
+            until if until == np.inf else now + max(0.0, until - now) * own / every,
+        )
+
+    def _rest(self, below: int, dimension: MeasuredDimension, above: Pass, until: float) -> Share:
+        """All that is left but what those above took, in which they can be measured and trained
+        again.
+
+        below  gradients that were spent there
+        """
+        limit, taken = self.limits.max_gradients, sum(above.seconds)
+        if limit is not None:
+            kept = sum(int(each.costs.sum()) for each in above.dimensions)
+            limit = max(dimension.gradients, limit - below - above.gradients - kept)
+        return Share(limit, until - taken)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DimensionWork:
+    """Work on a dimension in a pass: it is measured, then trained within its share.
+
+    rungs         that train
+    below, above  the other dimensions as they are
+    """
+
+    builder: AnytimeBuilder
+    rungs: list[Rung]
+    share: Share
+    number_of_pass: int
+    below: tuple[MeasuredDimension, ...]
+    above: tuple[MeasuredDimension, ...]
+
+    def run(self, dimension: MeasuredDimension) -> Worked:
+        """The dimension after the pass."""
+        dimension = self._measured(dimension, STARTED, dimension.unmeasured())
+        if dimension.state.dim > 1 and self._has_time():
+            dimension = self._coned(dimension, at_lowest=True)
+        dimension, ended = self._trained(dimension, at_lowest=True)
+        if not dimension.ends_bars and self._has_time():
+            dimension = self._coned(dimension, at_lowest=False)
+        if ended == "seconds" or (ended == "gradients" and not self.number_of_pass):
+            return Worked(dimension, ended)  # first the rest of the cone, in the next pass
+        dimension, last = self._trained(dimension, at_lowest=False)
+        return Worked(dimension, last if last != "tolerance" else ended)
+
+    def _has_time(self) -> bool:
+        return time.monotonic() < self.share.until
+
+    def _coned(self, dimension: MeasuredDimension, *, at_lowest: bool) -> MeasuredDimension:
+        """The dimension, of which simplices above the tolerance are measured by way of the lowest
+        minimum: those on it whose faces moved, or those off it, if any on it moved.
+        """
+        wanted = dimension.wanted(1.0, at_lowest=at_lowest)
+        some = wanted[dimension.cone[wanted] == at_lowest]
+        if at_lowest:
+            some = some[dimension.moved[some]]
+        elif not dimension.moved[dimension.cone].any():
+            some = some[:0]
+        if not at_lowest:
+            dimension = dimension.joined_of_cone(some)
+        return self._measured(dimension, CONED, some)
+
+    def _measured(
+        self, dimension: MeasuredDimension, number: int, order: Ints
+    ) -> MeasuredDimension:
+        if not len(order):
+            return dimension
+        rung = Rung(number, 0.0, self.builder.scheduler, 0)
+        return self._results(dimension, rung, order, np.inf).dimension
+
+    def _trained(self, dimension: MeasuredDimension, *, at_lowest: bool) -> Worked:
+        """Train what is above the tolerance, or of it what is at the lowest minimum."""
+        for rung in self.rungs:
+            wanted = dimension.wanted(rung.effort, at_lowest=at_lowest)
+            if not rung.cost or not len(wanted):
+                continue
+            if not self._has_time():
+                return Worked(dimension, "seconds")
+            affordable, limit = wanted, self.share.gradients
+            if limit is not None:
+                affordable = wanted[: max(0, limit - dimension.gradients) // rung.cost]
+            if len(affordable):
+                dimension, ended = self._results(dimension, rung, affordable, self.share.until)
+                if ended == "seconds":
+                    return Worked(dimension, ended)
+            if len(affordable) < len(wanted):
+                return Worked(dimension, "gradients")
+        return Worked(dimension, "tolerance")
+
+    def _results(
+        self, dimension: MeasuredDimension, rung: Rung, order: Ints, until: float
+    ) -> Worked:
+        """The dimension with the results of simplices (k,) in a rung, which ends with the last one,
+        or when it is time.
+        """
+        scheduler = self.builder.scheduler
+        work = RungWork.begin(
+            dimension, rung, order, number_of_pass=self.number_of_pass, folder=scheduler.folder
+        )
+        stored = [] if work.records is None else work.records.read(order)
+        for which, result in stored:
+            dimension = work.added(dimension, which, result)
+        parts = self._cut(order, [int(which[0]) for which, _ in stored])
         if not parts:
-            dimension.end_rung()
+            dimension = dimension.end_rung()
+        if stored:
+            self._tell(dimension, rung)
+        chunks = rung.scheduler.finished(work.job(lambda: dimension.summary()), parts)
+        for done, (which, result) in enumerate(chunks, start=1):
+            if work.records is not None:
+                work.records.put(which, result)
+            dimension = work.added(dimension, which, result)
+            has_limit = done < len(parts) and until < np.inf
+            is_late = has_limit and time.monotonic() >= until
+            if is_late or done == len(parts):
+                dimension = dimension.end_rung()
+            self._tell(dimension, rung)
+            if is_late:
+                return Worked(dimension, "seconds")
+        return Worked(dimension, "tolerance")
+
+    def _tell(self, dimension: MeasuredDimension, rung: Rung) -> None:
+        """Write the progress of the build, and call back."""
+        builder, every = self.builder, (*self.below, dimension, *self.above)
+        if builder.scheduler.folder is not None:
+            progress = AnytimeProgress.of(every, dimension.state.dim, rung.effort)
+            progress.write(builder.scheduler.folder.folder)
+        if builder.on_chunk is not None:
+            builder.on_chunk(dimension)
 
     def _cut(self, order: Ints, done: list[int]) -> list[Ints]:
-        scheduler = self.scheduler
+        scheduler = self.builder.scheduler
         alone = scheduler.folder is None and scheduler.executor is None
-        alone = alone and self.limits.max_seconds is None
+        alone = alone and self.builder.limits.max_seconds is None
         return cut(order, scheduler.batch, alone=alone, executor=scheduler.executor, done=done)

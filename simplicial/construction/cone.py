@@ -23,11 +23,6 @@ from simplicial.maps.interpolation import interpolate
 Ints = NDArray[np.int64]
 
 
-def at_lowest_minimum(state: ConstructionState) -> NDArray[np.bool_]:
-    """Whether the lowest minimum is a vertex of each simplex (m,) under construction."""
-    return (state.simplices.vertices == _apex(state)).any(axis=1)
-
-
 def cone_points(state: ConstructionState, which: Ints) -> list[Tensor]:
     """Control points (own, d) inside each of simplices (m,) under construction, see this file.
 
@@ -43,13 +38,9 @@ def cone_points(state: ConstructionState, which: Ints) -> list[Tensor]:
     return found
 
 
-def _apex(state: ConstructionState) -> int:
-    return int(np.argmin(state.values[0]))
-
-
 def _points(state: ConstructionState, vertices: Ints, t: NDArray[np.float64]) -> Tensor:
     """Points (p, d) of one simplex at barycentric coordinates (p, r+1)."""
-    apex, others = _apex(state), vertices != _apex(state)
+    apex, others = state.lowest_vertex, vertices != state.lowest_vertex
     lowest = np.where(others, t, np.inf).min(axis=1, keepdims=True)
     without = np.where(others, t, np.inf).argmin(axis=1)
     lowered = np.where(others, t - lowest, t)

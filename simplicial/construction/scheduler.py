@@ -176,20 +176,24 @@ class Scheduler:
                 bar.total = max(bar.total, bar.n + count)
                 bar.update(count)
 
-            chunks = map(job.chunk, parts)
-            if self.executor is None:
-                for which, chunk in zip(parts, chunks, strict=True):
-                    yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
+            def results() -> Iterator[tuple[Ints, ChunkResult]]:
+                chunks = map(job.chunk, parts)
+                if self.executor is None:
+                    for which, chunk in zip(parts, chunks, strict=True):
+                        yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
+                    return
+                calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
+                for row, result in by_workers(self.executor, finish, calls):
+                    up.update(steps)
+                    bar.update(len(parts[row]) * state.lattice_size)
+                    yield parts[row], result
+
+            for which, result in results():
+                try:
+                    yield which, result
+                finally:  # also where this was the last chunk that there is time for
                     if self.progress:
                         (up if job.trains else bar).set_postfix_str(job.tells())
-                return
-            calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
-            for row, result in by_workers(self.executor, finish, calls):
-                up.update(steps)
-                bar.update(len(parts[row]) * state.lattice_size)
-                yield parts[row], result
-                if self.progress:
-                    (up if job.trains else bar).set_postfix_str(job.tells())
 
 
 def without_faces(state: ConstructionState, which: Ints) -> ChunkResult:

@@ -15,7 +15,7 @@ from simplicial.evaluation import gradient_fits, values_and_gradients
 from simplicial.loss import DifferentiatedLoss, Evaluation, ValueAndGradient
 from simplicial.maxima.maxima import Maxima
 from simplicial.run_folder.folder import RunFolder
-from simplicial.run_folder.records import Record, write_json
+from simplicial.run_folder.records import Record, Records, write_json
 
 NORMS = "gradient-norms.json"  # of those at the vertices, in a run folder
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
@@ -24,6 +24,11 @@ TOGETHER = "trained-together"  # records of control points, by the dimension tha
 def record_name(r: int, rung: int | None = None) -> str:
     """Name of the records of r-simplices in a run folder; in an anytime build one for each rung."""
     return f"simplices-{r}" if rung is None else f"simplices-{r}-rung-{rung}"
+
+
+def rung_names(records: Records, r: int) -> list[str]:
+    """Names of the records of r-simplices of an anytime build that are there."""
+    return sorted(path.name for path in records.folder.glob(f"{record_name(r)}-rung-*"))
 
 
 def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:

@@ -105,6 +105,21 @@ class ConstructionState:
             return np.full(len(vertices), -np.inf)
         return maximum_over_facets(self.values[-1], vertices, self.layout.facets(self.dim))
 
+    def has_moved(self, facets: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether a facet of each simplex (m,) under construction is among those that moved."""
+        moved = facets.astype(np.float64)
+        return maximum_over_facets(moved, self.simplices.vertices, self.layout.facets(self.dim)) > 0
+
+    @property
+    def lowest_vertex(self) -> int:
+        """The lowest minimum."""
+        return int(np.argmin(self.values[0]))
+
+    @property
+    def at_lowest(self) -> NDArray[np.bool_]:
+        """Whether the lowest minimum is a vertex of each simplex (m,) under construction."""
+        return (self.simplices.vertices == self.lowest_vertex).any(axis=1)
+
     @property
     def lattice_size(self) -> int:
         """Number of points inside a simplex that Algorithm 2 evaluates."""
@@ -117,11 +132,9 @@ class ConstructionState:
         from then on every bar has an end, which the rest can only lower. Of these, and of the rest,
         those with low faces come first.
         """
-        vertices = self.simplices.vertices
         if not self.values:
-            return np.arange(len(vertices))
-        at_lowest = vertices == int(np.argmin(self.values[0]))
-        return np.lexsort((self.face_maxima, ~at_lowest.any(axis=1)))
+            return np.arange(len(self.simplices.vertices))
+        return np.lexsort((self.face_maxima, ~self.at_lowest))
 
     def chunk(self, which: Ints, *, trains: bool) -> Chunk:
         """Some simplices (m,), ascending, with what is known of their faces."""
@@ -173,10 +186,19 @@ class ConstructionState:
 
         Warns of those without a finite loss. Raises LossError where no edge has one.
         """
+        finished = self.with_results(result)
+        warn_failed(self.simplices, result)
+        return finished
+
+    def with_results(self, result: ChunkResult) -> Self:
+        """Likewise, without a warning: of results that are not the last ones.
+
+        Raises LossError where no edge has a finite loss.
+        """
+        check_finite(self.simplices, result)
         evaluations = int(result.evaluations.sum())
         if self.dim == 1 and self.options.tolerance is not None:
             evaluations += len(self.values[0])  # gradients at the vertices
-        warn_failed(self.simplices, result)
         below, facets = None, None
         if self.values:
             below, facets = self.values[-1], self.layout.facets(self.dim)
@@ -192,14 +214,18 @@ class ConstructionState:
         )
 
 
-def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
-    """Warn of simplices that failed or were retried. Raises LossError if all edges failed."""
-    every, failed = simplices.vertices, result.failed != ""
-    if simplices.dim == 1 and failed.all():
+def check_finite(simplices: Simplices, result: ChunkResult) -> None:
+    """Raise LossError if all edges failed."""
+    if simplices.dim == 1 and (result.failed != "").all():
         raise NotFiniteError(
-            f"edges need a finite loss, none of {len(every)} has one; the first failed since "
-            f"{result.failed[0]}"
+            f"edges need a finite loss, none of {len(result.failed)} has one; the first failed "
+            f"since {result.failed[0]}"
         )
+
+
+def warn_failed(simplices: Simplices, result: ChunkResult) -> None:
+    """Warn of simplices that failed or were retried."""
+    every, failed = simplices.vertices, result.failed != ""
     bound = float(result.error_bounds[result.exhausted].max(initial=0.0))
     unsure = (
         f"have maxima whose refinement ended by its budget, and that may be {bound:.3g} too low"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reduction import Barcode, FilteredComplex
 from reduction.barcodes.bounds import Bounds
-from simplicial.maxima.maxima import maximum_over_facets
+from simplicial.maxima.error_bounds import error_bounds, filled, with_error_bounds
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,33 +25,29 @@ def with_partial_bounds(
     barcode: Barcode,
     simplices: Sequence[Ints],
     values: Sequence[Floats],
-    error_bounds: Sequence[Floats],
+    inside: Sequence[Floats],
 ) -> Barcode:
     """The barcode of finished simplices, with bounds against perfectly optimised ones, see above.
 
-    simplices     vertices (m, r+1) of all of each dimension, colexicographic
-    values        (m,) of these; NaN where one is not
-                  finished, inf where the loss is not finite on it or on a face
-    error_bounds  likewise, of finished ones: what each maximum may be too low by
+    simplices  vertices (m, r+1) of all of each dimension, colexicographic
+    values     (m,) of these; NaN where one is not finished, inf where the loss is not finite on it
+               or on a face
+    inside     likewise, of finished ones: what each maximum may be too low by
     """
     top = len(barcode)
-    known = np.concatenate([each[np.isfinite(each)] for each in values[: top + 1]])
-    after = 2.0 * float(known.max()) - float(known.min()) + 1.0  # farther than any two others
-    filled = [np.where(np.isfinite(each), each, after) for each in values[: top + 1]]
-    every = simplices[: top + 1]
-    complex = FilteredComplex(every, filled)
+    whole, vertices = filled(values[: top + 1]), simplices[: top + 1]
+    complex = FilteredComplex(vertices, whole.values)
     lower = [values[0][of].max(axis=1) for of in complex.vertices]
-    whole = complex.barcode(barcode.field, lower=lower)
-    slacks = _slacks(every, values[: top + 1], error_bounds)
-    far = after - float(known.max())
+    every = complex.barcode(barcode.field, lower=lower)
+    slacks = error_bounds(values[: top + 1], inside[: top + 1], vertices)
     bounds = list[tuple[Floats, float]]()
     for r, bars in enumerate(barcode):
-        found = whole.bounds(r)
+        found = every.bounds(r)
         assert found is not None
-        deaths = _lowest_deaths(barcode.pairs(r).births, whole.pairs(r).births, found)
-        error = found.error if 2 * found.error < far else np.inf
+        deaths = _lowest_deaths(barcode.pairs(r).births, every.pairs(r).births, found)
+        error = found.error if 2 * found.error < whole.far else np.inf
         deaths = np.where(np.isinf(bars[:, 1]), np.inf, deaths)
-        bounds.append((deaths, float(error + slacks[r : r + 2].max() / 2)))
+        bounds.append((deaths, with_error_bounds(error, slacks[r : r + 2])))
     return barcode.with_bounds(bounds)
 
 
@@ -59,19 +55,3 @@ def _lowest_deaths(births: NDArray[np.int64], every: NDArray[np.int64], found: B
     """The lowest deaths of the bars that begin with these simplices, among those of all bars."""
     rows = {tuple(simplex): row for row, simplex in enumerate(every.tolist())}
     return found.lowest_deaths[[rows[tuple(simplex)] for simplex in births.tolist()]]
-
-
-def _slacks(
-    simplices: Sequence[Ints], values: Sequence[Floats], error_bounds: Sequence[Floats]
-) -> Floats:
-    """(dimensions,): the most that the value of a finished simplex may be too low by, of its own
-    maximum or of a face's; inf where the loss is not finite on one.
-    """
-    reach, slacks = values[0], np.zeros(len(values))
-    for r in range(1, len(values)):
-        of_faces = maximum_over_facets(reach, simplices[r], simplices[r - 1])
-        reach = np.maximum(values[r] + error_bounds[r], of_faces)
-        finite = np.isfinite(values[r])
-        missing = np.isposinf(values[r]).any()
-        slacks[r] = np.inf if missing else (reach - values[r])[finite].max(initial=0.0)
-    return slacks

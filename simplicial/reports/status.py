@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
-from simplicial.construction.measured_dimension import CONED, FIELD
+from simplicial.construction.measured_dimension import FIELD
 from simplicial.construction.neighbor_graphs import edges_of
-from simplicial.construction.serialization import NORMS, TOGETHER, record_name
+from simplicial.construction.serialization import NORMS, TOGETHER, record_name, rung_names
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maps.control_points import clique_simplices
@@ -336,7 +336,7 @@ def _dimensions(records: Records, values: tuple[Floats, ...]) -> Iterator[Dimens
     for r in range(len(values)):
         times = records.times(record_name(r))
         since = [time for time in times if time >= begun]
-        of_rungs = [at for rung in range(CONED + 1) for at in records.times(record_name(r, rung))]
+        of_rungs = [at for name in rung_names(records, r) for at in records.times(name)]
         seconds_each = (since[-1] - max(begun, before)) / len(since) if since else None
         yield DimensionStatus(
             name=dimension_name(r),

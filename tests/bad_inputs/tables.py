@@ -6,6 +6,7 @@ from tests.bad_inputs.neighbor_graphs import NEIGHBOR_GRAPHS
 from tests.bad_inputs.other_losses import OTHER_LOSSES
 from tests.bad_inputs.plane import PLANE
 from tests.bad_inputs.polishing import POLISHING
+from tests.bad_inputs.spent import SPENT
 
 TABLES = (
     *convergences.CONVERGENCES,
@@ -16,6 +17,7 @@ TABLES = (
     *OTHER_LOSSES,
     *PLANE,
     *POLISHING,
+    *SPENT,
 )
 
 HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED

@@ -11,7 +11,8 @@ import torch
 
 from nets import MLP, NetworkLoss, load_digits
 from simplicial import LossComplex, Minima, StochasticMinimax, build_complex
-from simplicial.construction.anytime import AnytimeBuilder, Share
+from simplicial.construction.anytime import AnytimeBuilder
+from simplicial.construction.measured_dimension import MeasuredDimension
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.state import ConstructionState
 from simplicial.maps.control_points import lay_out
@@ -77,19 +78,20 @@ def test_the_error_never_grows_along_a_run(minima: Minima) -> None:
     layout = lay_out(len(minima), 2, OPTIMIZER.simplex_map)
     options = BuildOptions(resolution=4, tolerance=1e-3, seed=0, refinement_budget=BUDGET)
     state = ConstructionState.of_vertices(minima, layout, options, gradients=True)
-    builder = AnytimeBuilder(Scheduler(OPTIMIZER, None, None, 1, progress=False), Limits())
-    known, moments = state.values[0], 0
-    for r in (1, 2):
-        dimension, error, first = builder.begin(state, known, 2), math.inf, math.inf
-        for _ in builder.work(dimension, builder.rungs(state, r), Share(None, math.inf)):
-            if np.isinf(dimension.values).any():
-                continue
-            now = state.finish_dimension(dimension.result())
-            parts = now.layout.simplices[: r + 1], now.control_points.clone(), now.interiors
-            latest = LossComplex(minima, OPTIMIZER.simplex_map, 4, *parts).barcode().error(r - 1)
-            assert latest <= error * (1 + 1e-9)
-            first = latest if error == math.inf else first
-            error, moments = latest, moments + 1
-        assert error < first < math.inf
-        state, known = state.finish_dimension(dimension.result()), dimension.known()
-    assert moments >= 10
+    errors: list[list[float]] = [[], []]
+
+    def look(dimension: MeasuredDimension) -> None:
+        if np.isinf(dimension.values).any():
+            return
+        now = dimension.state.with_results(dimension.result())
+        r = len(now.values) - 1
+        parts = layout.simplices[: r + 1], now.control_points.clone(), now.interiors
+        latest = LossComplex(minima, OPTIMIZER.simplex_map, 4, *parts).barcode()
+        errors[r - 1].append(latest.error(r - 1))
+
+    scheduler = Scheduler(OPTIMIZER, None, None, 1, progress=False)
+    AnytimeBuilder(scheduler, Limits(), look).run(state, 2, 0.0)
+    for each in errors:
+        assert all(b <= a * (1 + 1e-9) for a, b in pairwise(each))
+        assert each[-1] < each[0] < math.inf
+    assert sum(map(len, errors)) >= 10

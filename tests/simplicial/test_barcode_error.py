@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import gudhi.hera
@@ -17,7 +18,8 @@ from simplicial import (
     build_complex,
     find_minima,
 )
-from simplicial.construction.anytime import AnytimeBuilder, Share
+from simplicial.construction.anytime import AnytimeBuilder
+from simplicial.construction.measured_dimension import MeasuredDimension
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.state import ConstructionState
 from simplicial.landscapes import (
@@ -100,20 +102,25 @@ def test_exact_barcodes_are_within_the_error_of_a_run_after_every_chunk(name: st
     layout = lay_out(len(minima), max_dim, optimizer.simplex_map)
     options = BuildOptions(resolution=8, tolerance=1e-5, seed=0)
     state = ConstructionState.of_vertices(minima, layout, options, gradients=True)
+    errors: list[list[float]] = [[] for _ in range(max_dim)]
+
+    def look(dimension: MeasuredDimension) -> None:
+        if np.isinf(dimension.values).any():  # not all are measured yet
+            return
+        now = dimension.state.with_results(dimension.result())
+        r = len(now.values) - 1
+        parts = layout.simplices[: r + 1], now.control_points.clone(), now.interiors
+        built = LossComplex(minima, optimizer.simplex_map, 8, *parts)
+        assert_exact_is_within_the_error(built, landscape)
+        error = built.barcode().error(r - 1)
+        assert dimension.error() >= error - 1e-12  # of levels as the rung began
+        errors[r - 1].append(error)
+
     scheduler = Scheduler(optimizer, None, None, 1, progress=False)
-    builder, moments, known = AnytimeBuilder(scheduler, Limits()), 0, state.values[0]
-    for r in range(1, max_dim + 1):
-        dimension, error = builder.begin(state, known, max_dim), math.inf
-        for _ in builder.work(dimension, builder.rungs(state, r), Share(None, math.inf)):
-            if np.isinf(dimension.values).any():  # not all are measured yet
-                continue
-            now = state.finish_dimension(dimension.result())
-            parts = now.layout.simplices[: r + 1], now.control_points.clone(), now.interiors
-            built = LossComplex(minima, optimizer.simplex_map, 8, *parts)
-            assert_exact_is_within_the_error(built, landscape)
-            assert built.barcode().error(r - 1) <= error + 1e-12
-            error, moments = built.barcode().error(r - 1), moments + 1
-        state, known = state.finish_dimension(dimension.result()), dimension.known()
+    AnytimeBuilder(scheduler, Limits(), look).run(state, max_dim, 0.0)
+    for each in errors:
+        assert all(b <= a + 1e-12 for a, b in pairwise(each))
+    moments = sum(map(len, errors))
     assert moments >= MOMENTS[name]
 
 

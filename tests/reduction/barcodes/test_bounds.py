@@ -16,6 +16,7 @@ from reduction.barcodes.bounds import bounding_levels
 from reduction.filtrations.filtration import Filtration
 from reduction.persistence import boundary_reduction
 from reduction.persistence.cohomology import pairings
+from tests.oracles.bounding_level import bounding_level
 
 Values = dict[tuple[int, ...], float]
 
@@ -62,28 +63,6 @@ def bars(values: Values, r: int) -> NDArray[np.float64]:
         tree.insert(list(simplex), value)
     tree.compute_persistence(homology_coeff_field=2, min_persistence=-1, persistence_dim_max=True)
     return tree.persistence_intervals_in_dimension(r).reshape(-1, 2)
-
-
-def bounding_level(values: Values, simplex: tuple[int, ...]) -> float:
-    """The level at which the boundary of a simplex bounds without it, by ranks over Z/2."""
-    others = sorted((v, s) for s, v in values.items() if len(s) == len(simplex) and s != simplex)
-    pivots: dict[int, int] = {}
-    faces = {s: i for i, s in enumerate(s for s in values if len(s) == len(simplex) - 1)}
-
-    def reduced(of: tuple[int, ...]) -> int:
-        column = 0
-        for face in combinations(of, len(of) - 1):
-            column ^= 1 << faces[face]
-        while column and (top := column.bit_length()) in pivots:
-            column ^= pivots[top]
-        return column
-
-    for value, other in others:
-        if column := reduced(other):
-            pivots[column.bit_length()] = column
-        if not reduced(simplex):
-            return value
-    return math.inf
 
 
 @pytest.mark.parametrize("levels", [0, 4])

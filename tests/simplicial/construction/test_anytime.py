@@ -26,7 +26,7 @@ from simplicial import (
     StochasticMinimax,
     build_complex,
 )
-from simplicial.optimizers.spent import Spent
+from simplicial.construction.spent import Spent
 from simplicial.reports.status import RunStatus
 from simplicial.run_folder.records import read_json, write_json
 from tests.simplicial.unaware_optimizer import UnawareOptimizer
@@ -353,7 +353,7 @@ def test_spent_is_kept_in_files(tmp_path: Path) -> None:
     assert "training gradients" in str(some.spent)
     assert some.spent is not None
     left = 200 - sum(some.spent.gradients)
-    sentence = f"a dimension had spent its share of 200 gradients, of which {left} are left"
+    sentence = f"of 200 gradients {left} are left, too few for the next simplex and those trained"
     assert sentence in str(some.spent)
     assert loaded.spent.max_gradients == 200
     efforts = np.zeros(3)
