@@ -12,6 +12,7 @@ from simplicial.construction.spent import Spent
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
+from simplicial.functions.numpy_function import from_numpy
 from simplicial.graphs.merge_forest import to_scores
 from simplicial.graphs.transition_states import TransitionStates, transition_states
 from simplicial.loss import Evaluation, Loss
@@ -71,6 +72,7 @@ __all__ = [
     "delaunay_graph",
     "find_critical_points",
     "find_minima",
+    "from_numpy",
     "garipov",
     "linear",
     "nearest_neighbors",

@@ -89,7 +89,7 @@ def build_complex(
                  to 100,000
     certify      look for the critical point near the highest point of each simplex: its value is
                  the simplex's where a map attains it, and every end of a bar says whether it was
-                 certified
+                 certified; by torch's second derivatives, or differences of a loss's own gradient
     saddles      take critical points of Morse index 1 in as further vertices: `with_saddles`
     seed         non-negative; same seed, same complex
     memory       bytes, or "4GB", for a batch of points, and for the values that are kept for

@@ -15,6 +15,12 @@ from torch import Tensor
 
 from reduction.validation import as_integer, first_line, short_repr
 from simplicial.errors import LossError, NotFiniteError
+from simplicial.functions.outputs import shown_point
+from simplicial.functions.own_gradients import (
+    hessian_error,
+    own_values_and_gradients,
+    recorded,
+)
 from simplicial.loss import (
     DifferentiatedLoss,
     Evaluation,
@@ -22,6 +28,7 @@ from simplicial.loss import (
     ParametrizedLoss,
     ScoredLoss,
     SizedLoss,
+    TwiceDifferentiatedLoss,
     ValueAndGradient,
 )
 from simplicial.options import MEMORY, byte_count
@@ -29,6 +36,7 @@ from simplicial.options import MEMORY, byte_count
 Part = TypeVar("Part")
 POWER_STEPS = 30  # of the power iteration
 CPU_MEMORY = "can't allocate memory"  # what torch says of a CPU, by no class of its own
+NO_ARRAY = "requires grad"  # what torch says of a tensor that is to be an array, likewise
 SCRATCH = 64  # vectors of length d that a plain loss is taken to need for a point
 
 
@@ -139,16 +147,10 @@ def values_and_gradients(loss: Loss, points: Tensor, memory: int = MEMORY) -> Va
     def evaluated(some: slice) -> ValueAndGradient:
         batch = points.detach()[some]
         if isinstance(loss, DifferentiatedLoss):
-            pair = loss.values_and_gradients(_given(loss, batch))
-            value, gradients = _declared(loss, "values_and_gradients", pair, tuple)
+            value, gradients = own_values_and_gradients(loss, _given(loss, batch))
             _check_shape(value, batch)
-            if not isinstance(gradients, Tensor) or gradients.shape != batch.shape:
-                raise LossError(
-                    "values_and_gradients must return gradients of the points' shape "
-                    f"{tuple(batch.shape)}, got {short_repr(gradients)}: return one row for each"
-                )
         else:
-            _, value, gradients = _differentiate(loss, batch, twice=False)
+            _, value, gradients, _ = _differentiate(loss, batch, twice=False)
         return ValueAndGradient(value.detach().double().cpu().numpy(), gradients.detach())
 
     batches = AdaptiveBatches(points_at_once(loss, points, memory))
@@ -165,17 +167,26 @@ def values_and_gradients(loss: Loss, points: Tensor, memory: int = MEMORY) -> Va
 def gradient(loss: Loss, points: Tensor) -> Tensor:
     """Gradient (batch, d) of a loss, or of an estimate of it, at points (batch, d).
 
-    Raises LossError where the loss has the wrong shape or torch cannot differentiate it.
+    A loss's own where it declares one. Raises LossError where the loss has the wrong shape or torch
+    cannot differentiate it.
     """
-    return _differentiate(loss, points, twice=False)[2].detach()
+    if isinstance(loss, DifferentiatedLoss):
+        values, gradients = own_values_and_gradients(loss, _given(loss, points.detach()))
+        _check_shape(values, points)
+        return gradients.detach()
+    return _differentiate(loss, points, twice=False).gradients.detach()
 
 
 class Derivatives(NamedTuple):
-    """A loss at points: values (batch,), gradients (batch, d), Hessians (batch, d, d)."""
+    """A loss at points: values (batch,), gradients (batch, d), Hessians (batch, d, d).
+
+    error  of Hessians, as a share of their largest |eigenvalue|: an eigenvalue below it may be 0
+    """
 
     values: Tensor
     gradients: Tensor
     hessians: Tensor
+    error: float
 
 
 def derivatives(loss: Loss, points: Tensor) -> Derivatives:
@@ -185,21 +196,25 @@ def derivatives(loss: Loss, points: Tensor) -> Derivatives:
     """
 
     def derived(some: slice) -> Derivatives:
-        x, f, g = _differentiate(loss, points[some], twice=True)
+        x, f, g, error = _differentiate(loss, points[some], twice=True)
         axes = torch.eye(x.shape[1]).to(x)
         rows = [_times_hessian(g, x, axis.expand_as(x)) for axis in axes]
-        return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1))
+        return Derivatives(f.detach(), g.detach(), torch.stack(rows, dim=1), error)
 
     parts = AdaptiveBatches(len(points)).map(derived, len(points)) or [derived(slice(0))]
-    return Derivatives(*map(torch.cat, zip(*parts, strict=True)))
+    values, gradients, hessians, errors = zip(*parts, strict=True)
+    return Derivatives(torch.cat(values), torch.cat(gradients), torch.cat(hessians), max(errors))
 
 
 class SecondOrder(NamedTuple):
-    """A loss at one point: value, gradient (d,), and the map v -> H v, both (d,)."""
+    """A loss at one point: value, gradient (d,), the map v -> H v, both (d,), and the error of H as
+    that of `Derivatives`.
+    """
 
     value: Tensor
     gradient: Tensor
     hessian: Callable[[Tensor], Tensor]
+    error: float
 
 
 def hessian_operator(loss: Loss, point: Tensor) -> SecondOrder:
@@ -209,9 +224,9 @@ def hessian_operator(loss: Loss, point: Tensor) -> SecondOrder:
     two gradients. Raises LossError where the loss has the wrong shape or torch cannot differentiate
     it.
     """
-    x, f, g = _differentiate(loss, point[None], twice=True)
+    x, f, g, error = _differentiate(loss, point[None], twice=True)
     return SecondOrder(
-        f.detach()[0], g.detach()[0], lambda v: _times_hessian(g, x, v.to(x)[None])[0]
+        f.detach()[0], g.detach()[0], lambda v: _times_hessian(g, x, v.to(x)[None])[0], error
     )
 
 
@@ -226,7 +241,7 @@ def steepest_curvature(loss: Loss, points: Tensor) -> float:
     tiny = torch.finfo(points.dtype).tiny  # where the Hessian is 0, v is 0 and stays so
 
     def sizes(some: slice) -> Tensor:
-        x, _, g = _differentiate(loss, points[some], twice=True)
+        x, _, g, _ = _differentiate(loss, points[some], twice=True)
         v = start[some]
         for _ in range(POWER_STEPS):
             v = _times_hessian(g, x, v / v.norm(dim=1, keepdim=True).clamp(min=tiny))
@@ -241,19 +256,57 @@ def steepest_curvature(loss: Loss, points: Tensor) -> float:
     return largest
 
 
-def _differentiate(loss: Loss, points: Tensor, *, twice: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Points as leaves, values and gradients there; the latter differentiable again if `twice`."""
+class _Differentiated(NamedTuple):
+    """Points as leaves, values (batch,) and gradients (batch, d) there, the error of Hessians."""
+
+    points: Tensor
+    values: Tensor
+    gradients: Tensor
+    error: float
+
+
+def _differentiate(loss: Loss, points: Tensor, *, twice: bool) -> _Differentiated:
+    """A loss at points (batch, d), gradients differentiable again if `twice`: by torch, or else by
+    the loss's own gradient.
+    """
     with torch.enable_grad():
         x = points.detach().requires_grad_()
-        values = loss(x.clone())
-        _check_shape(values, x)
+        values, error = _by_torch(loss, x), float(torch.finfo(x.dtype).eps) ** (2 / 3)
+        if values is None:
+            assert isinstance(loss, DifferentiatedLoss), "all others are differentiated by torch"
+            values = recorded(loss, x)
+            _check_shape(values, x)
+            error = max(error, hessian_error(loss, x.dtype))
+        elif isinstance(loss, TwiceDifferentiatedLoss):
+            error = max(error, hessian_error(loss, x.dtype))
         if not values.requires_grad:
             raise LossError(
                 "a loss must be differentiable by torch, but its values at points "
                 f"{tuple(points.shape)} carry no gradient: compute them from the points with torch "
-                "operations, outside torch.no_grad()"
+                "operations, outside torch.no_grad(), or make a loss by simplicial.from_numpy"
             )
-        return x, values, torch.autograd.grad(values.sum(), x, create_graph=twice)[0]
+        slopes = torch.autograd.grad(values.sum(), x, create_graph=twice)[0]
+        return _Differentiated(x, values, slopes, error)
+
+
+def _by_torch(loss: Loss, x: Tensor) -> Tensor | None:
+    """Values (batch,) at leaves x (batch, d); None for a loss that has its own gradient, and none
+    of torch's.
+    """
+    try:
+        values = loss(x.clone())
+    except RuntimeError as error:
+        if NO_ARRAY not in str(error):
+            raise
+        if isinstance(loss, DifferentiatedLoss):
+            return None
+        raise LossError(
+            "a loss must be differentiable by torch, this one makes NumPy arrays of its points "
+            f"({first_line(error)}): make a loss of it by simplicial.from_numpy"
+        ) from error
+    _check_shape(values, x)
+    is_own = isinstance(loss, DifferentiatedLoss) and not values.requires_grad
+    return None if is_own else values
 
 
 def _times_hessian(g: Tensor, x: Tensor, v: Tensor) -> Tensor:
@@ -286,7 +339,7 @@ def _check_shape(values: Any, points: Tensor, kinds: tuple[type, ...] = (Tensor,
     if not isinstance(values, kinds):
         raise LossError(
             f"a loss must return a torch tensor, got {type(values).__name__}: compute the values "
-            "from the points with torch operations"
+            "from the points with torch operations, or make a loss by simplicial.from_numpy"
         )
     if isinstance(values, Tensor) and not values.is_floating_point():
         raise LossError(
@@ -309,11 +362,6 @@ def _check_finite(values: NDArray[np.float64], points: Tensor, what: str = "loss
     if bad.size:
         raise NotFiniteError(
             f"a {what} must be finite on every simplex: it is {values[bad[0]]} at point "
-            f"{_show(points[int(bad[0])])} ({bad.size} of {values.size} points): choose "
+            f"{shown_point(points[int(bad[0])])} ({bad.size} of {values.size} points): choose "
             "points where the loss is defined, or scale it"
         )
-
-
-def _show(point: Tensor) -> str:
-    shown = ", ".join(f"{x:.4g}" for x in point[:4].tolist())
-    return f"[{shown}{', ...' if len(point) > 4 else ''}]"

@@ -4,11 +4,12 @@ A loss is any callable that takes points `(batch, d)` and returns values `(batch
 by torch, each value depending on its own point alone. Everything else is optional, and declared by
 a base class: a loss over data may offer cheap random estimates for training (`StochasticLoss`) and
 a score beside the value (`ScoredLoss`), may compute its exact gradient itself
-(`DifferentiatedLoss`), may tell how much memory a point takes (`SizedLoss`) and in which box it is
-of interest (`BoundedLoss`), may turn the parameters of a network into a point (`ParametrizedLoss`),
-may hold a penalty that recipes of training would count again (`PenalisedLoss`), and may be
-invariant under continuous motions (`SymmetricLoss`). A method of the same name in a class without
-the base class is the user's own, and never called.
+(`DifferentiatedLoss`) and products with its Hessian (`TwiceDifferentiatedLoss`), may tell how much
+memory a point takes (`SizedLoss`) and in which box it is of interest (`BoundedLoss`), may turn the
+parameters of a network into a point (`ParametrizedLoss`), may hold a penalty that recipes of
+training would count again (`PenalisedLoss`), and may be invariant under continuous motions
+(`SymmetricLoss`). A method of the same name in a class without the base class is the user's own,
+and never called.
 """
 
 import importlib
@@ -71,11 +72,34 @@ class ScoredLoss(DeclaredLoss):
 
 
 class DifferentiatedLoss(DeclaredLoss):
-    """A loss that computes its exact gradient in less memory than torch would for all its data."""
+    """A loss that computes its exact gradient itself: in less memory than torch would for all its
+    data, or where torch cannot.
+
+    Where its values carry no gradient of torch's, its own is taken everywhere, and second
+    derivatives are central differences of it (`simplicial.functions.own_gradients`): two gradients
+    for each product of the Hessian and a vector, right to 4e-11 in double precision, in units of
+    the loss over the square of the length over which it varies, max(1, |x|).
+    """
 
     @abstractmethod
     def values_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Exact values (batch,) and gradients (batch, d) at points (batch, d)."""
+
+
+class TwiceDifferentiatedLoss(DifferentiatedLoss):
+    """A loss that multiplies vectors by its Hessians itself."""
+
+    @abstractmethod
+    def hessian_products(self, points: Tensor, vectors: Tensor) -> Tensor:
+        """H v (batch, d) at points (batch, d) for vectors (batch, d), as the points are."""
+
+    @property
+    def hessian_error(self) -> float:
+        """Error of an eigenvalue of the Hessian, as a share of the largest; rounding's if smaller.
+
+        An eigenvalue below it counts as 0.
+        """
+        return 0.0
 
 
 class SizedLoss(DeclaredLoss):

@@ -286,7 +286,7 @@ def _is_steady(
         ahead = run.walls.within(ahead)
     w = here.lowest()[rows]
     change = np.abs(model(ahead, run.index[some]).lowest() - w)
-    least = run.eps ** (2 / 3) * here.largest()[rows, None]
+    least = here.error * here.largest()[rows, None]
     return ((change <= CHANGED * np.abs(w) + least) | np.isnan(w)).all(axis=1)
 
 
@@ -362,7 +362,7 @@ def _finish(model: _Model, run: _Run) -> Arrival:
     eigenvalues = np.full((len(run.x), here.count), np.nan)
     if run.converged.any():
         eigenvalues[run.converged] = here.lowest()[run.converged]
-    flat = run.eps ** (2 / 3) * here.largest()[:, None]
+    flat = here.error * here.largest()[:, None]
     known = run.converged & ((np.abs(eigenvalues) > flat) | np.isnan(eigenvalues)).all(axis=1)
     negative = (eigenvalues < 0).sum(axis=1)
     known &= (negative < eigenvalues.shape[1]) | (negative == run.x.shape[1])

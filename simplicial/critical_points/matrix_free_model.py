@@ -43,7 +43,7 @@ class MatrixFreeModel:
         count: int,
         invariance: Invariance | None = None,
     ) -> None:
-        value, gradient, self._hessian = hessian_operator(loss, points[0])
+        value, gradient, self._hessian, self.error = hessian_operator(loss, points[0])
         self._index, self.count, self._before = index, count, before
         self._held = None
         if invariance is not None:
@@ -51,7 +51,6 @@ class MatrixFreeModel:
         self._g = self._free(gradient.double().cpu().numpy())
         self.values = value.double().cpu().numpy()[None]
         self.norms = np.array([float(np.linalg.norm(self._g))])
-        self._tolerance = float(torch.finfo(points.dtype).eps) ** (2 / 3)
         self.finite = np.isfinite([self.values[0] + self._g.sum() + self._times(self._g).sum()])
         self._step: tuple[float, Step] | None = None
 
@@ -91,7 +90,7 @@ class MatrixFreeModel:
         """Step along each of the lowest modes, changes of f, and its length without radius."""
         w, axes = self._modes
         c = self._g @ axes
-        along = c / np.maximum(np.abs(w), max(self._tolerance * self._largest, TINY))
+        along = c / np.maximum(np.abs(w), max(self.error * self._largest, TINY))
         newton = float(np.linalg.norm(along))
         along *= min(1.0, radius / max(newton, TINY))
         return along, along * (c + w * along / 2), newton
@@ -121,7 +120,7 @@ class MatrixFreeModel:
     @cached_property
     def _bottom(self) -> tuple[Floats, Floats]:
         """Lowest `count` eigenvalues and their eigenvectors."""
-        return self._lowest(self.count, self._tolerance)
+        return self._lowest(self.count, self.error)
 
     @cached_property
     def _largest(self) -> float:
@@ -145,7 +144,7 @@ class MatrixFreeModel:
         if not self._index:
             return np.zeros(0), np.zeros((self._g.size, 0))
         count = self._index if self._before is None else 2 * self._index + 2
-        w, axes = self._lowest(count, max(MODES, self._tolerance))
+        w, axes = self._lowest(count, max(MODES, self.error))
         chosen = np.argsort(-likeness(self._before, axes[None])[0], kind="stable")[: self._index]
         return w[chosen], axes[:, chosen]
 

@@ -8,7 +8,6 @@ Source: Nocedal & Wright (2006), 4.1 and 4.3.
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -41,6 +40,7 @@ class QuadraticModel(Protocol):
     norms: Floats  # (m,) of gradients
     finite: NDArray[np.bool_]  # (m,) value, gradient and Hessian are
     count: int  # e, number of eigenvalues of `lowest`
+    error: float  # of eigenvalues, as a share of the largest
 
     @property
     def climbed(self) -> Floats:
@@ -83,7 +83,8 @@ class DenseModel:
         constraints: Constraints | None = None,
     ) -> None:
         parts = derivatives(loss, points)
-        self.values, g, hessians = (part.double().cpu().numpy() for part in parts)
+        self.values, g, hessians = (part.double().cpu().numpy() for part in parts[:3])
+        self.error = parts.error
         self.finite = np.isfinite(self.values) & np.isfinite(np.linalg.norm(g, axis=1))
         self.finite &= np.isfinite(hessians).all(axis=(1, 2))
         known = self.finite[:, None]
@@ -93,7 +94,6 @@ class DenseModel:
         if constraints is not None:
             self.held = constraints.held(points.double().cpu().numpy(), self)
         self._index, self._before, self.count = index, before, points.shape[1]
-        self._eps = float(torch.finfo(points.dtype).eps)
         self._modes = self._diagonalised(np.arange(len(points)), self.held)
         self.norms = np.linalg.norm(g if self.held is None else self._modes.c, axis=1)
         self.climbed = self._modes.climbed
@@ -117,7 +117,7 @@ class DenseModel:
         sign = np.empty_like(w)
         np.put_along_axis(sign, order, np.where(climbs, 1.0, -1.0), axis=1)
         climbed = np.take_along_axis(axes, order[:, None, :q], axis=2) * climbs[:, None, :q]
-        least = self._eps ** (2 / 3) * np.where(within, 0.0, np.abs(w)).max(axis=1)
+        least = self.error * np.where(within, 0.0, np.abs(w)).max(axis=1)
         return _Modes(w, axes, c, within, sign, climbed, least[:, None])
 
     def step(self, rows: Ints, radius: Floats, held: Floats | None = None) -> Step:

@@ -1,6 +1,7 @@
 """Rows of `simplicial` that have files of their own."""
 
 from tests.bad_inputs import convergences, efforts, minimax
+from tests.bad_inputs.functions import FUNCTIONS
 from tests.bad_inputs.graphs import GRAPHS
 from tests.bad_inputs.neighbor_graphs import NEIGHBOR_GRAPHS
 from tests.bad_inputs.other_losses import OTHER_LOSSES
@@ -11,6 +12,7 @@ from tests.bad_inputs.spent import SPENT
 TABLES = (
     *convergences.CONVERGENCES,
     *efforts.EFFORTS,
+    *FUNCTIONS,
     *GRAPHS,
     *minimax.MINIMAX,
     *NEIGHBOR_GRAPHS,

@@ -15,8 +15,9 @@ NAMES = {
     "nets.symmetry": "Axis PermutationGroup permutation_groups permuted align",
     "reduction.plots": "COLOURS",
     "simplicial.landscapes": "double_well himmelblau",
-    "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss SizedLoss "
-    "ParametrizedLoss PenalisedLoss Evaluation evaluate values_and_gradients gradient",
+    "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss "
+    "TwiceDifferentiatedLoss SizedLoss ParametrizedLoss PenalisedLoss Evaluation evaluate "
+    "values_and_gradients gradient",
     "simplicial.newton": "follow",
     "simplicial.recipe": "EXACT Recipe constant garipov tenths",
 }
