@@ -287,7 +287,7 @@ def _is_steady(
     w = here.lowest()[rows]
     change = np.abs(model(ahead, run.index[some]).lowest() - w)
     least = here.error * here.largest()[rows, None]
-    return ((change <= CHANGED * np.abs(w) + least) | np.isnan(w)).all(axis=1)
+    return np.all((change <= CHANGED * np.abs(w) + least) | np.isnan(w), axis=1)
 
 
 def _move(loss: Loss, here: QuadraticModel, run: _Run, active: Ints, rows: Ints) -> Ints:
