@@ -9,14 +9,33 @@ from nets.commands.options import shared_options
 
 LANDSCAPES = (
     "double-well",
+    "rastrigin",
+    "styblinski-tang",
+    "levy",
+    "ackley",
+    "griewank",
     "simplex-wells",
+    "xor-network",
     "himmelblau",
     "muller-brown",
     "six-hump-camel",
+    "torsions",
     "gaussian-mixture",
     "trigonometric",
+    "mixture-likelihood",
 )
 """`simplicial.landscapes.NAMES`, which help cannot read there without torch."""
+
+
+def _list(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Print the landscapes, and end."""
+    if not is_asked or context.resilient_parsing:
+        return
+    from simplicial.landscapes import descriptions
+
+    for name, line in descriptions().items():
+        click.echo(f"{name:20}{line}")
+    context.exit()
 
 
 @click.command(
@@ -25,10 +44,18 @@ LANDSCAPES = (
 )
 @click.argument("name", type=click.Choice(LANDSCAPES), metavar="NAME")
 @click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list,
+    help="List the functions with a line on each, and exit.",
+)
+@click.option(
     "--dim",
     type=int,
-    help="Number of variables of double-well, simplex-wells, gaussian-mixture and trigonometric; "
-    "the other functions have 2.  [default: 2, and --curved]",
+    help="Number of variables; the functions of the plane (himmelblau, muller-brown, "
+    "six-hump-camel, torsions) have 2, xor-network 9.  [default: 2, and --curved]",
 )
 @click.option("--curved", default=0, show_default=True, help="Curved directions of simplex-wells.")
 @click.option(
@@ -44,7 +71,8 @@ LANDSCAPES = (
 @click.option(
     "--function-seed",
     type=int,
-    help="Which of the random functions, gaussian-mixture and trigonometric.  [default: 0]",
+    help="Which of the random functions, gaussian-mixture and trigonometric, or of the data of "
+    "mixture-likelihood.  [default: 0]",
 )
 @click.option("--saddles", is_flag=True, help="Take saddles as further vertices.")
 @click.option(

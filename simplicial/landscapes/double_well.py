@@ -24,7 +24,10 @@ from simplicial.landscapes.landscape import CriticalPoints, Landscape
 
 
 def double_well(dim: int) -> Landscape:
-    """The sum of `dim` double wells of one variable. Raises DimensionError for dim < 1."""
+    """The sum of `dim` double wells of one variable, with 2^dim minima.
+
+    Raises DimensionError for dim < 1.
+    """
     if dim < 1:
         raise DimensionError(f"a double well needs a dimension of at least 1, got {dim}: ask for 1")
     return Landscape(

@@ -16,6 +16,7 @@ shared with `simplicial.critical_points.eigenvector_following`, which is judged 
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,22 +36,50 @@ MERGED = 1e-6  # of that side: what is nearer is the same point
 Array = NDArray[np.float64]
 
 
+class Sought(NamedTuple):
+    """What a search is for, and which sum must come out.
+
+    highest  Morse index; None: all
+    euler    sum of (-1)^index over the critical points in the box, if it is known
+    """
+
+    highest: int | None = None
+    euler: int | None = 1
+
+
+ALL = Sought()
+
+
 def searched(
-    name: str, formula: Callable[[Tensor], Tensor], domain: Array
+    name: str,
+    formula: Callable[[Tensor], Tensor],
+    domain: Array,
+    sought: Sought = ALL,
 ) -> Callable[[int], CriticalPoints]:
     """Strata, Morse index -> critical points of that index, searched at the first call.
 
     name     of the function, for messages
     formula  points (batch, d) -> values (batch,)
-    domain   (2, d), corners of a box that holds every critical point
-    A stratum raises SearchError where the rounds have not ended in agreement.
+    domain   (2, d), corners of a box that holds every critical point, or those of interest
+    sought   indices that are sought, and the sum that they must have
+    A stratum raises SearchError where the rounds have not ended in agreement, or of an index that
+    is not sought.
     """
+    highest = domain.shape[1] if sought.highest is None else sought.highest
 
     @cache
     def found() -> CriticalPoints:
-        return _search(name, formula, domain)
+        return _search(name, formula, domain, sought)
 
-    return lambda index: found().of_index(index)
+    def stratum(index: int) -> CriticalPoints:
+        if index > highest:
+            raise SearchError(
+                f"critical points of {name} are known up to Morse index {highest}, got {index}: "
+                "take its minima, or find_critical_points"
+            )
+        return found().of_index(index)
+
+    return stratum
 
 
 def newton_steps(formula: Callable[[Tensor], Tensor], points: Array) -> Array:
@@ -66,8 +95,11 @@ def morse_indices(formula: Callable[[Tensor], Tensor], points: Array) -> NDArray
     return (np.linalg.eigvalsh(hessians) < 0).sum(axis=1)
 
 
-def _search(name: str, formula: Callable[[Tensor], Tensor], domain: Array) -> CriticalPoints:
+def _search(
+    name: str, formula: Callable[[Tensor], Tensor], domain: Array, sought: Sought
+) -> CriticalPoints:
     dim = domain.shape[1]
+    highest = dim if sought.highest is None else sought.highest
     sequence = torch.quasirandom.SobolEngine(dim)
     points, euler, total = np.empty((0, dim)), 0, 0
     for count in (STARTS * 2**k for k in range(ROUNDS)):
@@ -75,25 +107,31 @@ def _search(name: str, formula: Callable[[Tensor], Tensor], domain: Array) -> Cr
         shares = sequence.draw(count, dtype=torch.float64).numpy()
         starts = domain[0] + (domain[1] - domain[0]) * shares
         known = len(points)
-        points = _distinct(np.concatenate([points, _converged(formula, domain, starts)]), domain)
+        points = _distinct(
+            np.concatenate([points, _converged(formula, domain, starts, highest)]), domain
+        )
         if len(points):
             indices = morse_indices(formula, points)
             euler = int(((-1) ** indices).sum())
-            if len(points) == known and euler == 1:
+            if len(points) == known and sought.euler in (None, euler):
                 return CriticalPoints(points, on_points(formula, points), indices)
+    wanted = "" if sought.euler is None else f"sum (-1)^index = {sought.euler} and "
     raise SearchError(
-        f"a search must end with sum (-1)^index = 1 and a round that finds nothing new, {name} in "
+        f"a search must end with {wanted}a round that finds nothing new, {name} in "
         f"{dim} variables has {len(points)} critical points of sum {euler} after {total} starts: "
         "take another seed, or fewer variables"
     )
 
 
-def _converged(formula: Callable[[Tensor], Tensor], domain: Array, starts: Array) -> Array:
+def _converged(
+    formula: Callable[[Tensor], Tensor], domain: Array, starts: Array, highest: int
+) -> Array:
     """Critical points (m, d) in the box, with repetitions, from starts (s, d) for each index."""
-    count, dim = starts.shape
+    count = len(starts)
     side = (domain[1] - domain[0]).min()
     ends = [starts[:0]]
-    at, sought = np.repeat(starts, dim + 1, axis=0), np.tile(np.arange(dim + 1), count)
+    at = np.repeat(starts, highest + 1, axis=0)
+    sought = np.tile(np.arange(highest + 1), count)
     for _ in range(STEPS):
         steps = _seeking_steps(formula, at, sought)
         sizes = np.linalg.norm(steps, axis=1)

@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 def gaussian_mixture(seed: int, dim: int = 2, wells: int = 14) -> Landscape:
-    """The mixture of that seed, for ever the same; no bars are known of it.
+    """The Gaussian mixture of a seed, for ever the same; no bars are known of it.
 
     seed   non-negative
     dim    number of variables

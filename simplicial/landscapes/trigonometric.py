@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 def trigonometric(seed: int, dim: int = 2, terms: int = 6) -> Landscape:
-    """The polynomial of that seed, for ever the same; no bars are known of it.
+    """The trigonometric polynomial of a seed, for ever the same; no bars are known of it.
 
     seed   non-negative
     dim    number of variables

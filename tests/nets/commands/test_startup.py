@@ -59,3 +59,9 @@ def test_a_command_leaves_threads_paths_and_warnings_as_they_were(tmp_path: Path
     assert state() == before
     assert invoke("run", "--factory", "nothing:make", "--out", tmp_path / "own").exit_code == 1
     assert state() == before
+
+
+def test_the_list_of_landscapes_has_a_line_for_each() -> None:
+    lines = succeed("analytic", "--list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(LANDSCAPES)
+    assert all(len(line) > 40 for line in lines)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reduction.errors import DimensionError, OptionError, ShapeError
-from simplicial.landscapes import NAMES, by_name, himmelblau, simplex_wells
+from simplicial.landscapes import NAMES, by_name, descriptions, himmelblau, simplex_wells
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,25 @@ def test_points_of_the_wrong_shape_are_refused(points: torch.Tensor) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_name_gives_its_landscape(name: str) -> None:
     assert by_name(name).name == name
-    assert by_name(name, dim=2).dim == 2
+    assert by_name(name).dim == (9 if name == "xor-network" else 2)
+    if name != "xor-network":
+        assert by_name(name, dim=2).dim == 2
+
+
+def test_every_landscape_has_a_line_that_describes_it() -> None:
+    lines = descriptions()
+    assert tuple(lines) == NAMES
+    assert all(20 < len(line) < 100 and line.endswith(".") for line in lines.values())
+    assert len(set(lines.values())) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    "name", ["rastrigin", "styblinski-tang", "levy", "ackley", "griewank", "mixture-likelihood"]
+)
+def test_test_functions_of_optimisers_take_any_dimension(name: str) -> None:
+    assert by_name(name, dim=3).dim == 3
+    with pytest.raises(DimensionError, match="needs a dimension of at least 1, got 0"):
+        by_name(name, dim=0)
 
 
 def test_names_of_any_dimension_take_one() -> None:
@@ -45,6 +63,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str, hint: str) -> No
     [
         ("himmelblau", 3, 0, "himmelblau is a function of the plane"),
         ("muller-brown", 1, 0, "muller-brown is a function of the plane"),
+        ("torsions", 3, 0, "torsions is a function of the plane"),
+        ("xor-network", 2, 0, "xor-network has 9 parameters, got dimension 2"),
         ("himmelblau", None, 1, "only simplex-wells has curved directions"),
         ("double-well", 0, 0, "at least 1, got 0"),
         ("double-well", 2, 1, "only simplex-wells has curved directions"),
