@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
-from simplicial.landscapes.landscape import CriticalPoints, Landscape
+from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape
 
 
 def double_well(dim: int) -> Landscape:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from reduction.errors import DimensionError
 from reduction.validation import as_integer
-from simplicial.landscapes.exhaustive_search import searched
-from simplicial.landscapes.landscape import Landscape
+from simplicial.landscapes.truth.exhaustive_search import searched
+from simplicial.landscapes.truth.landscape import Landscape
 
 REACH = 2.0  # centres have coordinates in [-2, 2]
 WIDTHS = (0.15, 0.5)  # in the plane; in R^d times sqrt(d / 2), as distances in a cube grow

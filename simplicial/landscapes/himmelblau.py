@@ -8,8 +8,8 @@ Source: Himmelblau, Applied Nonlinear Programming, McGraw-Hill (1972).
 
 from torch import Tensor
 
-from simplicial.landscapes.landscape import Landscape
-from simplicial.landscapes.tabulated import Pairs, Start, from_table
+from simplicial.landscapes.truth.landscape import Landscape
+from simplicial.landscapes.truth.tabulated import Pairs, Start, from_table
 
 # wells by quadrant, saddles by the side on which they lie
 STARTS: dict[str, Start] = {

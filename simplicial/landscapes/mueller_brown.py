@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from simplicial.landscapes.landscape import Landscape
-from simplicial.landscapes.tabulated import Pairs, Start, from_table
+from simplicial.landscapes.truth.landscape import Landscape
+from simplicial.landscapes.truth.tabulated import Pairs, Start, from_table
 
 
 class _Term(NamedTuple):

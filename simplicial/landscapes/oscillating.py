@@ -1,7 +1,7 @@
 """Functions with many minima in order: Rastrigin's, Styblinski and Tang's, Levy's, Ackley's,
 Griewank's, on which optimisers are tried.
 
-The first three are sums of functions of one variable (`separable`), so that all critical points in
+The first three are sums of functions of one variable (`truth.separable`), so that all critical points in
 a box and the exact barcode are known, in any dimension. Of Ackley's and Griewank's the critical
 points in a box are searched exhaustively, and no bars are known. Each has minima outside of its box
 too: Morse theory holds in a box on whose boundary the function rises outwards, as all do but
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from reduction.errors import DimensionError
-from simplicial.landscapes.exhaustive_search import Sought, searched
-from simplicial.landscapes.landscape import CriticalPoints, Landscape
-from simplicial.landscapes.separable import separable
+from simplicial.landscapes.truth.exhaustive_search import Sought, searched
+from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape
+from simplicial.landscapes.truth.separable import separable
 
 ACKLEY_REACH = 2.5  # 5^d of its minima; at k + 1/2 both of its parts rise outwards
 GRIEWANK_REACH = 10.0

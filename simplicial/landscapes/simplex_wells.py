@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction.errors import DimensionError
-from simplicial.landscapes.landscape import CriticalPoints, Landscape, on_points
+from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape, on_points
 
 KAPPA = 4.0  # curvature across the manifold; along it, unbent, 0.5 to 3.5 for r up to 10
 

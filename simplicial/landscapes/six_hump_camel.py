@@ -10,8 +10,8 @@ Optimization 2, North-Holland (1978), pages 1-15.
 
 from torch import Tensor
 
-from simplicial.landscapes.landscape import Landscape
-from simplicial.landscapes.tabulated import Pairs, Start, from_table
+from simplicial.landscapes.truth.landscape import Landscape
+from simplicial.landscapes.truth.tabulated import Pairs, Start, from_table
 
 # (+) has x > 0, (-) is its mirror image through the origin; a-b is the saddle between wells a and b
 STARTS: dict[str, Start] = {

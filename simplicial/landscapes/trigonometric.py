@@ -14,8 +14,8 @@ from torch import Tensor
 
 from reduction.errors import DimensionError
 from reduction.validation import as_integer
-from simplicial.landscapes.exhaustive_search import searched
-from simplicial.landscapes.landscape import Landscape
+from simplicial.landscapes.truth.exhaustive_search import searched
+from simplicial.landscapes.truth.landscape import Landscape
 
 HIGHEST = 2  # frequencies are -2 .. 2 along each axis
 AMPLITUDES = (0.25, 0.5)

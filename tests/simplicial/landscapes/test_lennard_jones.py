@@ -7,7 +7,7 @@ import torch
 from reduction import OptionError
 from simplicial.errors import SearchError
 from simplicial.landscapes import lennard_jones
-from simplicial.landscapes.molecules.lennard_jones import LOWEST, relaxed
+from simplicial.landscapes.lennard_jones import LOWEST, relaxed
 from tests.simplicial.landscapes.test_landscapes import gradients_at, hessians_at, values_at
 
 MINIMA = {  # Hoare & Pal (1971); Wales, Energy Landscapes (2003)

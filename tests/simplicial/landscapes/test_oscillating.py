@@ -20,7 +20,7 @@ from simplicial.landscapes import (
     torsions,
     xor_network,
 )
-from simplicial.landscapes.exhaustive_search import Sought, searched
+from simplicial.landscapes.truth.exhaustive_search import Sought, searched
 from tests.oracles.cubical import cubical_barcode, end_error, grid, paired_vertices
 from tests.simplicial.landscapes.test_landscapes import (
     EPS,

@@ -13,7 +13,6 @@ from simplicial.landscapes import (
     Landscape,
     by_name,
     double_well,
-    exhaustive_search,
     gaussian_mixture,
     himmelblau,
     mueller_brown,
@@ -21,6 +20,7 @@ from simplicial.landscapes import (
     six_hump_camel,
     trigonometric,
 )
+from simplicial.landscapes.truth import exhaustive_search
 from tests.oracles.cubical import grid, paired_vertices, refined_bars
 from tests.simplicial.landscapes.test_landscapes import EPS, Array, gradients_at, values_at
 

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.landscapes.exhaustive_search import morse_indices, newton_steps
-from simplicial.landscapes.landscape import CriticalPoints, Landscape, on_points
+from simplicial.landscapes.truth.exhaustive_search import morse_indices, newton_steps
+from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape, on_points
 
 GRID = 20_000  # intervals in which the sign of a derivative is seen to change
 NEWTON_STEPS = 6  # from a 20,000th of the interval three of them reach rounding

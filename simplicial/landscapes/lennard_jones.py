@@ -19,7 +19,7 @@ from torch import Tensor
 
 from reduction.validation import as_integer
 from simplicial.errors import SearchError
-from simplicial.landscapes.landscape import CriticalPoints, Landscape, on_points
+from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape, on_points
 
 LOWEST = {
     2: -1.0,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.landscapes.exhaustive_search import morse_indices, newton_steps
-from simplicial.landscapes.landscape import CriticalPoints, Landscape, on_points
+from simplicial.landscapes.truth.exhaustive_search import morse_indices, newton_steps
+from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape, on_points
 
 NEWTON_STEPS = 6  # from 1e-3 three of them reach rounding, the others stay there
 

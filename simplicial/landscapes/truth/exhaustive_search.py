@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial.errors import SearchError
-from simplicial.landscapes.landscape import CriticalPoints, on_points
+from simplicial.landscapes.truth.landscape import CriticalPoints, on_points
 
 STARTS = 1_000  # of the first round: 32 along each side of a square
 ROUNDS = 5

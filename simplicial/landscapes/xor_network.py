@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simplicial.landscapes.exhaustive_search import Sought, searched
-from simplicial.landscapes.landscape import Landscape
+from simplicial.landscapes.truth.exhaustive_search import Sought, searched
+from simplicial.landscapes.truth.landscape import Landscape
 
 INPUTS = ((-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0))
 TARGETS = (-1.0, 1.0, 1.0, -1.0)

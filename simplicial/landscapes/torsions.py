@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simplicial.landscapes.exhaustive_search import Sought, searched
-from simplicial.landscapes.landscape import Landscape
+from simplicial.landscapes.truth.exhaustive_search import Sought, searched
+from simplicial.landscapes.truth.landscape import Landscape
 
 TERMS = (1.522, -0.315, 3.207)  # V1, V2, V3
 COUPLING = 0.8  # without it all that is exchanged by (a, b) -> (-a, b) would be a tie

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from reduction.errors import DimensionError
 from reduction.validation import as_integer
-from simplicial.landscapes.exhaustive_search import searched
-from simplicial.landscapes.landscape import Landscape
+from simplicial.landscapes.truth.exhaustive_search import searched
+from simplicial.landscapes.truth.landscape import Landscape
 
 SIZE = 30  # data of each distribution
 APART = 3.0  # distance of neighbouring means

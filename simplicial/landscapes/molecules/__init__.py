@@ -1,1 +1,0 @@
-"""Energies of molecules and clusters of atoms."""

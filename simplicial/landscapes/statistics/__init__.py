@@ -1,1 +1,0 @@
-"""Losses of small models of data."""
