@@ -1,11 +1,11 @@
 """Functions with many minima in order: Rastrigin's, Styblinski and Tang's, Levy's, Ackley's,
 Griewank's, on which optimisers are tried.
 
-The first three are sums of functions of one variable (`truth.separable`), so that all critical points in
-a box and the exact barcode are known, in any dimension. Of Ackley's and Griewank's the critical
-points in a box are searched exhaustively, and no bars are known. Each has minima outside of its box
-too: Morse theory holds in a box on whose boundary the function rises outwards, as all do but
-Griewank's.
+The first three are sums of functions of one variable (`truth.separable`), so that all critical
+points in a box and the exact barcode are known, in any dimension. Of Ackley's and Griewank's the
+critical points in a box are searched exhaustively, and no bars are known. All but Styblinski and
+Tang's have minima outside of their boxes too: Morse theory holds in a box on
+whose boundary the function rises outwards, as all do but Griewank's.
 Source: Surjanovic & Bingham, Virtual Library of Simulation Experiments (2013), for the formulas and
 global minima; deviations: boxes of Ackley's, Griewank's and Levy's functions are smaller.
 """
