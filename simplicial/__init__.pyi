@@ -13,6 +13,7 @@ from simplicial.critical_points.search import find_critical_points, find_minima,
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.functions.numpy_function import from_numpy
+from simplicial.graphs.copies import Copies, distinct, nearest_copies
 from simplicial.graphs.merge_forest import to_scores
 from simplicial.graphs.transition_states import TransitionStates, transition_states
 from simplicial.loss import Evaluation, Loss
@@ -33,12 +34,16 @@ from simplicial.reports.convergence import Convergence
 from simplicial.reports.convergence_plot import plot_convergence
 from simplicial.reports.plots import plot_edge, plot_plane, plot_samples, plot_triangle
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
+from simplicial.symmetries.atoms import AtomSymmetry
+from simplicial.symmetries.symmetry import Symmetry
 
 __all__ = [
     "EXACT",
     "Algorithm1",
+    "AtomSymmetry",
     "Barycentric",
     "Convergence",
+    "Copies",
     "Edgewise",
     "Evaluation",
     "Loss",
@@ -63,6 +68,7 @@ __all__ = [
     "Simplices",
     "Spent",
     "StochasticMinimax",
+    "Symmetry",
     "TransitionStates",
     "beta_skeleton",
     "build_complex",
@@ -70,11 +76,13 @@ __all__ = [
     "constant",
     "convergence",
     "delaunay_graph",
+    "distinct",
     "find_critical_points",
     "find_minima",
     "from_numpy",
     "garipov",
     "linear",
+    "nearest_copies",
     "nearest_neighbors",
     "plot_barrier_tree",
     "plot_convergence",

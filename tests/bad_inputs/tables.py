@@ -1,6 +1,6 @@
 """Rows of `simplicial` that have files of their own."""
 
-from tests.bad_inputs import convergences, efforts, minimax
+from tests.bad_inputs import convergences, efforts, minimax, symmetries
 from tests.bad_inputs.functions import FUNCTIONS
 from tests.bad_inputs.graphs import GRAPHS
 from tests.bad_inputs.neighbor_graphs import NEIGHBOR_GRAPHS
@@ -20,7 +20,8 @@ TABLES = (
     *PLANE,
     *POLISHING,
     *SPENT,
+    *symmetries.SYMMETRIES,
 )
 
-HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED
+HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED | symmetries.HANDED
 """Names of these files that need no row."""

@@ -1,0 +1,1 @@
+"""Discrete symmetries of losses: points that are copies of one another."""
