@@ -34,7 +34,13 @@ def test_the_readmes_python_runs_from_top_to_bottom(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("page", "outputs"),
-    [("first_run", 4), ("your_network", 3), ("networks/data", 1), ("exact/sparse", 1)],
+    [
+        ("first_run", 4),
+        ("your_network", 3),
+        ("networks/data", 1),
+        ("exact/sparse", 1),
+        ("exact/atoms", 1),
+    ],
 )
 def test_what_a_page_tells_to_type_prints_what_the_page_shows(
     page: str, outputs: int, tmp_path: Path

@@ -39,7 +39,7 @@ class AtomSymmetry(Symmetry):
     Raises OptionError for no atoms.
     """
 
-    species: tuple[str | int, ...]
+    species: Sequence[str | int]
     mirrors: bool = True
 
     def __post_init__(self) -> None:

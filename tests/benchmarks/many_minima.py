@@ -83,7 +83,7 @@ class Row(NamedTuple):
     """A build: of a graph, up to an index."""
 
     graph: str
-    index: int
+    top_index: int
     minima: int
     simplices: list[int]
     evaluations: int
@@ -120,15 +120,16 @@ def build(box: EggBox, minima: Minima, graph: str, index: int) -> Row:
 def draw(rows: list[Row], path: Path) -> None:
     """Evaluations and seconds against the number of minima."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    for ax, quantity in zip(figure.subplots(1, 2), ("evaluations", "seconds"), strict=True):
+    axes = figure.subplots(1, 2)
+    for ax, quantity in zip(axes, ("evaluations", "seconds"), strict=True):
         for index, style in ((0, "--"), (1, "-")):
             for graph in GRAPHS:
-                some = [row for row in rows if (row.graph, row.index) == (graph, index)]
+                some = [row for row in rows if (row.graph, row.top_index) == (graph, index)]
                 x, y = [row.minima for row in some], [getattr(row, quantity) for row in some]
                 colour = f"C{list(GRAPHS).index(graph)}"
                 ax.loglog(x, y, style, color=colour, marker=".", label=f"{graph}, index {index}")
         ax.set(xlabel="minima", ylabel=quantity)
-    ax.legend(fontsize=7, frameon=False)
+    axes[1].legend(fontsize=7, frameon=False)
     figure.savefig(path, dpi=100)
     print(f"picture: {path}")
 
