@@ -199,7 +199,7 @@ def _around_maximum(simplex: OptimisedSimplex, samples: Samples) -> Samples:
     """Samples on a lattice and, where the largest loss is off it, that one and those half-way
     between samples around it, if the loss is finite there: so no colour beside it is brighter.
     """
-    at, (value, _, _) = simplex.maximum.barycentric, simplex.maximum
+    at, value = _place(simplex.maximum.barycentric, simplex.dim + 1), simplex.maximum.value
     if (np.abs(samples.barycentric - at).max(axis=1) < SAME).any():
         return samples
     t = samples.barycentric
@@ -239,16 +239,22 @@ def _check_triangle(samples: Samples, barycentric: ArrayLike, vertices: Any) -> 
                 f"samples have a finite {name} at each of {shape[0]} points, got "
                 f"{short_repr(given)}: take those of a simplex"
             )
-    at = coordinates(barycentric)
-    if at.shape != (3,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
-        raise ShapeError(
-            "a maximum has three barycentric coordinates with sum 1, got "
-            f"{short_repr(barycentric)}: pass maximum.barycentric"
-        )
+    at = _place(barycentric, 3)
     if not isinstance(vertices, tuple | list) or len(vertices) != 3:
         raise ShapeError(
             f"a triangle has three vertices, got {short_repr(vertices)}: give their labels, "
             "(0, 1, 2)"
+        )
+    return at
+
+
+def _place(barycentric: ArrayLike, count: int) -> Floats:
+    """Barycentric coordinates of a maximum (count,). Raises ShapeError."""
+    at = coordinates(barycentric)
+    if at.shape != (count,) or not ((at >= 0).all() and abs(at.sum() - 1) <= 1e-6):
+        raise ShapeError(
+            f"a maximum has {'two' if count == 2 else 'three'} barycentric coordinates with sum 1, "
+            f"got {short_repr(barycentric)}: pass maximum.barycentric"
         )
     return at
 

@@ -1,6 +1,7 @@
 """Pictures: what is drawn is what the complex knows."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from reduction import ShapeError
 from simplicial import (
     Algorithm1,
     Edgewise,
     LossComplex,
     LossWarning,
+    Maximum,
     Minima,
+    OptimisedSimplex,
     Recipe,
     build_complex,
     find_minima,
@@ -118,6 +122,18 @@ def test_an_edge_reaches_its_largest_loss(refined: LossComplex) -> None:
         between += len(t) > 6
         plt.close("all")
     assert between > 0
+
+
+@pytest.mark.parametrize("at", [[1.0], [0.25] * 4, [[0.5, 0.5]], [np.nan] * 3, [2.0, -1.0]])
+def test_a_maximum_off_the_simplex_is_refused_before_the_loss_is_evaluated(
+    refined: LossComplex, at: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Maximum(1.0, np.array(at), torch.zeros(2))
+    monkeypatch.delattr(OptimisedSimplex, "evaluate")
+    for draw, which, count in ((plot_edge, (0, 1), "two"), (plot_triangle, (0, 1, 2), "three")):
+        simplex = replace(refined[which], maximum=nowhere)
+        with pytest.raises(ShapeError, match=f"^a maximum has {count} barycentric coordinates"):
+            draw(simplex)
 
 
 def test_the_longest_triangle_ends_the_longest_bar(complex_: LossComplex) -> None:
