@@ -15,6 +15,7 @@ from reduction import DataError
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.executors import by_workers, cut
 from simplicial.construction.finishing import finish
+from simplicial.construction.mending import mended
 from simplicial.construction.serialization import (
     TOGETHER,
     from_record,
@@ -93,7 +94,8 @@ class Scheduler:
             store_gradient_norms(state, self.folder)
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
-        return state.finish_dimension(every.part(order))
+        result = every.part(order)
+        return state.finish_dimension(mended(state, self.optimizer, result) if trains else result)
 
     def train_with_faces(self, state: ConstructionState, max_dim: int) -> ConstructionState:
         """The state in which all control points are trained, by an optimizer that moves faces: all

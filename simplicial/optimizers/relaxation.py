@@ -34,7 +34,7 @@ def nudge(
     mesh: Mesh,
     *,
     steps: int,
-    longest: float,
+    longest: float | Tensor,
     memory: int,
     checkpoint: Checkpoint | None,
     on_step: Callable[[], object],
@@ -44,7 +44,7 @@ def nudge(
     values       (m, c) the loss at the control points, of which those on faces count
     face_maxima  (m,) the largest loss on each simplex's faces
     steps        at most
-    longest      of a step, in spacings of the mesh
+    longest      of a step, in spacings of the mesh, for all or (m, 1, 1)
     checkpoint   of these steps; None: none is saved
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
@@ -64,6 +64,7 @@ def nudge(
         controls, values, moving = kept["main"], kept["values"], kept["moving"]
         is_climbing = kept["is_climbing"]
         inertia.restore(kept)
+        inertia.longest = longest[moving] if isinstance(longest, Tensor) else longest
     for step in range(steps if len(controls) else 0):
         on_step()
         if step < done or not len(moving):
@@ -142,7 +143,7 @@ class _Inertia:
     changed by success.
     """
 
-    def __init__(self, longest: float) -> None:
+    def __init__(self, longest: float | Tensor) -> None:
         self.longest = longest
         self.curvature = _Curvature()
         self.velocity: Tensor | None = None
@@ -182,6 +183,8 @@ class _Inertia:
         """Drop the simplices that are left alone."""
         self.curvature.keep(going)
         self.velocity = None if self.velocity is None else self.velocity[going]
+        if isinstance(self.longest, Tensor):
+            self.longest = self.longest[going]
 
 
 def _gradients(loss: Loss, points: Tensor, memory: int) -> tuple[Tensor, Tensor]:

@@ -236,7 +236,7 @@ def test_a_plan_counts_what_the_run_does(
     steps = count_points(monkeypatch, "optimizers.algorithm1", "gradient")
     drawn = count_points(monkeypatch, "optimizers.stochastic_minimax", "values_and_gradients")
     losses = count_points(monkeypatch, "maxima.lattice_maximum", "evaluate")
-    users = "optimizers.relaxation", "optimizers.nudged_elastic", "construction.state"
+    users = "optimizers.relaxation", "optimizers.elastic_relaxation", "construction.state"
     gradients = [
         count_points(monkeypatch, module, "values_and_gradients")
         for module in (*users, "construction.finishing")

@@ -25,7 +25,7 @@ from simplicial.landscapes import Landscape, double_well, mueller_brown, simplex
 from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.maxima.maxima import Maxima
-from simplicial.optimizers.nudged_elastic import LEVEL
+from simplicial.optimizers.elastic_relaxation import LEVEL
 from simplicial.options import MEMORY
 
 QUICK = NudgedElastic(segments=6, steps=60)

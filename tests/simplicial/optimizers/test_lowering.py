@@ -11,22 +11,22 @@ from simplicial import Edgewise, NudgedElastic
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.mesh import Mesh
+from simplicial.optimizers.elastic_relaxation import TOPS, Faces, Relaxation
 from simplicial.optimizers.lowest import Lowest
-from simplicial.optimizers.nudged_elastic import TOPS, _Faces, _Relaxation
 from simplicial.optimizers.relaxation import nudge
 from simplicial.options import MEMORY
 
 CORNERS = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
-def relaxation(loss: Loss, segments: int = 4) -> tuple[_Relaxation, Tensor]:
+def relaxation(loss: Loss, segments: int = 4) -> tuple[Relaxation, Tensor]:
     """A flat triangle (1, c, 3), and what lowers it."""
     elastic = NudgedElastic(segments=segments, steps=1)
     mesh = Mesh.of(elastic.simplex_map, 2)
     controls = torch.as_tensor(mesh.barycentric @ CORNERS)[None]
     values, slopes = values_and_gradients(loss, controls[0])
     on_faces = values[outer(mesh)]
-    faces = _Faces(
+    faces = Faces(
         on_faces.max(keepdims=True),
         values[None],
         slopes[None],
@@ -34,7 +34,7 @@ def relaxation(loss: Loss, segments: int = 4) -> tuple[_Relaxation, Tensor]:
         np.zeros(1),
         ~np.isin(np.arange(len(mesh.barycentric)), mesh.inside)[None],
     )
-    return _Relaxation(elastic, loss, mesh, faces, MEMORY, None, lambda: None, None), controls
+    return Relaxation(elastic, loss, mesh, faces, MEMORY, None, lambda: None, None), controls
 
 
 def outer(mesh: Mesh) -> np.ndarray:
@@ -56,7 +56,7 @@ def level_hill(x: Tensor) -> Tensor:
     return hill(x * x.new_tensor([1.0, 1.0, 0.0])) - 0.1 * x[:, 0]
 
 
-def offered(lower: _Relaxation, controls: Tensor) -> Lowest:
+def offered(lower: Relaxation, controls: Tensor) -> Lowest:
     best = Lowest(controls.clone(), lower.faces.maxima, np.zeros(1))
     lower._offer(best, np.array([0]), controls)
     return best

@@ -25,7 +25,7 @@ from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_br
 from simplicial.loss import Loss
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.maxima.maxima import maximum_over_facets
-from simplicial.optimizers.nudged_elastic import LEVEL
+from simplicial.optimizers.elastic_relaxation import LEVEL
 
 QUICK = NudgedElastic(segments=6, steps=40)
 SMALL = 20_000  # bytes: a few points of the plane at once

@@ -1,0 +1,131 @@
+"""Ways down: polylines from a saddle to minima on its two sides, nowhere above it.
+
+A step is one of the implicit Euler method for x' = -grad f(x), whose stiffness in a valley that is
+steep across and flat along does no harm: s = -sum_i c_i / (|w_i| + mu) v_i, with the Hessian's
+eigenvectors v_i, its eigenvalues w_i and c_i = g.v_i. It is as long as it may be with the loss
+nowhere on it above the saddle's, by a lattice on it, and lower at its end; so the way has few
+pieces, which run through the bends of a valley as straight as its walls allow.
+Sources: Milnor (1963), "Morse Theory", section 3; Hairer & Wanner (1996), "Solving Ordinary
+Differential Equations II", IV.3. Deviation: |w_i| for w_i, so that every step descends.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simplicial.critical_points.lowered_maps import CriticalPoint
+from simplicial.critical_points.quadratic_model import DenseModel
+from simplicial.errors import NotFiniteError
+from simplicial.evaluation import evaluate
+from simplicial.loss import Loss
+
+Floats = NDArray[np.float64]
+
+LATTICE = 12  # points on a step at which the loss is taken
+HALVINGS = 30  # of a step, until it is given up
+STEPS = 200  # of a way, at most
+NEAR = 1e-6  # length of Newton's step over the reach at which a way has arrived
+
+
+class Ways(NamedTuple):
+    """Ways down (k, d) and (l, d) from a saddle, with which both begin, to minima, their ends."""
+
+    saddle: CriticalPoint
+    sides: tuple[Tensor, Tensor]
+
+
+def ways_down(
+    loss: Loss, saddle: CriticalPoint, reach: float, tolerance: float, memory: int
+) -> Ways | None:
+    """Ways down from a saddle of Morse index 1 by at most `DENSE` variables; None where one side
+    has none.
+
+    reach      length of a first step
+    tolerance  by which the loss on a way may exceed the saddle's
+    """
+    axis = DenseModel(loss, saddle.point[None], np.array([1]), None).climbed[0][:, 0]
+    step = torch.as_tensor(axis).to(saddle.point)
+    level, sides = saddle.value + tolerance, []
+    for sign in (-1, 1):
+        try:
+            way = _descended(loss, saddle.point, sign * step, level, reach)
+        except NotFiniteError:
+            return None
+        if way is None:
+            return None
+        sides.append(way)
+    return Ways(saddle, (sides[0], sides[1]))
+
+
+def _descended(
+    loss: Loss, saddle: Tensor, axis: Tensor, level: float, reach: float
+) -> Tensor | None:
+    """Points (k, d) from a saddle (d,) along an axis (d,) to a minimum; None if none is reached."""
+    first = _first(loss, saddle, axis, level, reach)
+    if first is None:
+        return None
+    way, value, radius = [saddle, first.end], first.value, reach
+    for _ in range(STEPS):
+        model = DenseModel(loss, way[-1][None], np.zeros(1, np.int64), None)
+        if not model.finite[0]:
+            return None
+        is_convex = bool((model.lowest() > 0).all())
+        whole = model.step(np.zeros(1, np.int64), np.array([np.inf]))
+        if is_convex and whole.newton[0] <= NEAR * reach:
+            return torch.stack(way)
+        step = _longest(loss, model, way[-1], _Bounds(value, level, radius))
+        if step is None:
+            return torch.stack(way) if is_convex else None
+        way, value = [*way, step.end], step.value
+        radius = 2 * step.radius
+    return None
+
+
+class _Step(NamedTuple):
+    """The end of a step (d,), the loss there, and the radius within which it is."""
+
+    end: Tensor
+    value: float
+    radius: float
+
+
+class _Bounds(NamedTuple):
+    """Of a step: the loss at its start, above its end; that which it may not exceed; its length."""
+
+    value: float
+    level: float
+    radius: float
+
+
+def _first(loss: Loss, saddle: Tensor, axis: Tensor, level: float, reach: float) -> _Step | None:
+    """The longest step along an axis that descends all the way; None where none does."""
+    radius = reach
+    for _ in range(HALVINGS):
+        end = saddle + radius * axis
+        values = _on_line(loss, saddle, end)
+        if values.max() <= level and (np.diff(values) < 0).all():
+            return _Step(end, float(values[-1]), radius)
+        radius /= 2
+    return None
+
+
+def _longest(loss: Loss, model: DenseModel, start: Tensor, bounds: _Bounds) -> _Step | None:
+    """The longest step within bounds, by halving; None where there is none."""
+    radius = bounds.radius
+    for _ in range(HALVINGS):
+        step = model.step(np.zeros(1, np.int64), np.array([radius])).vectors[0]
+        end = start + torch.as_tensor(step).to(start)
+        values = _on_line(loss, start, end)
+        if values.max() <= bounds.level and values[-1] < bounds.value:
+            return _Step(end, float(values[-1]), radius)
+        radius = min(radius, float(np.linalg.norm(step))) / 2
+    return None
+
+
+def _on_line(loss: Loss, start: Tensor, end: Tensor) -> Floats:
+    """The loss (LATTICE,) on a straight line, its start excepted."""
+    share = torch.arange(1, LATTICE + 1, device=start.device).to(start)[:, None] / LATTICE
+    return evaluate(loss, start + share * (end - start)).loss
