@@ -7,7 +7,10 @@ simplex also climbs along it, up to the critical point (for paths Henkelman, Ube
 2000). What then still is above its faces, and not at a critical point, is lowered where it is
 highest; so is a path that is higher between its control points than at any of them, where it cuts
 the bends of a valley. Every filling bounds the minimax of eq. 2 from above: of all that were tried,
-the one whose refined maximum is lowest is kept; of paths the relaxed one, lowered.
+the one whose refined maximum is lowest is kept; of paths the relaxed one, lowered. Relaxations of
+more than 200 steps of paths go on from the lowest path so far, by a hundred steps at a time, and
+those that do not lower it are undone: more steps never lead to a higher path. A simplex that ends a
+bar, and is at no critical point, is lowered once more (`simplicial.construction.mending`).
 """
 
 import warnings

@@ -1,0 +1,235 @@
+"""Simplices on ridges of symmetry, and in winding valleys, end as low as their critical points.
+
+Barriers are computed by hand: the functions below are made for that.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simplicial import LossComplex, Minima, NudgedElastic, build_complex
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def build(loss: Loss, points: Any, max_dim: int = 1, **options: Any) -> LossComplex:
+    given: dict[str, Any] = {"optimizer": NudgedElastic(), "progress": False}
+    points = torch.as_tensor(np.asarray(points, dtype=np.float64))
+    return build_complex(Minima(points, loss), max_dim, **(given | options))
+
+
+def densest(built: LossComplex, loss: Loss) -> float:
+    """The largest loss at 20,001 points of the first edge as it is stored."""
+    s = np.linspace(0, 1, 20_001)
+    return float(loss(built[(0, 1)](np.stack([1 - s, s], axis=1))).max())
+
+
+def ring(p: Tensor) -> Tensor:
+    """Minima (-1, 0) and (1, 0); at x = 0 the lowest value, y^2 = 3/4, is 7/16."""
+    return (p.square().sum(dim=1) - 1) ** 2 + p[:, 1:].square().sum(dim=1) / 2
+
+
+def double_well(p: Tensor) -> Tensor:
+    """All coordinates alike: corners of a cube are joined along its edges, over 1."""
+    return ((p**2 - 1) ** 2).sum(dim=1)
+
+
+def peak(p: Tensor) -> Tensor:
+    """A peak on the straight line between two wells.
+
+    At x = 0 it is 1 + u + 2 exp(-u / 0.3), u = y^2, lowest at u = 0.3 log(20/3).
+    """
+    return (p[:, 0] ** 2 - 1) ** 2 + p[:, 1] ** 2 + 2 * torch.exp(-p.square().sum(dim=1) / 0.3)
+
+
+def coupled(p: Tensor) -> Tensor:
+    """Wells at (1, 1) and (-1, -1) alone, joined past two wells that are higher.
+
+    In s = x + y and d = x - y it is even in both: the straight path is on the ridge d = 0.
+    """
+    return ((p**2 - 1) ** 2).sum(dim=1) - 0.2 * p[:, 0] * p[:, 1]
+
+
+CORNERS = [([[-1.0] * d, [1.0] * d], 1.0) for d in (2, 3, 4, 5)]
+U = 0.3 * np.log(20 / 3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "points", "barrier"),
+    [
+        (ring, [[-1.0, 0.0], [1.0, 0.0]], 7 / 16),
+        (ring, [[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], 7 / 16),
+        (peak, [[-1.0433248802995412, 0.0], [1.0433248802995412, 0.0]], 1 + U + 0.3),
+        (peak, [[-1.0, 0.0], [1.0, 0.0]], 1 + U + 0.3),
+        *[(double_well, points, barrier) for points, barrier in CORNERS],
+    ],
+)
+def test_a_path_on_a_ridge_of_symmetry_leaves_it(
+    loss: Loss, points: list[list[float]], barrier: float
+) -> None:
+    built = build(loss, points)
+    assert built.values[1][0] == pytest.approx(barrier, abs=1e-6)
+    assert densest(built, loss) == pytest.approx(barrier, abs=1e-6)
+
+
+def test_coupled_wells() -> None:
+    """Saddles by NumPy: a root of the gradient on the way to the higher wells."""
+    x, y = 0.05, 0.99
+    for _ in range(50):  # Newton's method
+        g = np.array([4 * x * (x**2 - 1) - 0.2 * y, 4 * y * (y**2 - 1) - 0.2 * x])
+        h = np.array([[12 * x**2 - 4, -0.2], [-0.2, 12 * y**2 - 4]])
+        x, y = np.array([x, y]) - np.linalg.solve(h, g)
+    w = np.linalg.eigvalsh(np.array([[12 * x**2 - 4, -0.2], [-0.2, 12 * y**2 - 4]]))
+    assert w[0] < 0 < w[1]
+    barrier = (x**2 - 1) ** 2 + (y**2 - 1) ** 2 - 0.2 * x * y
+    well = np.sqrt(1.05)
+    built = build(coupled, [[-well, -well], [well, well]])
+    assert built.values[1][0] == pytest.approx(barrier, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_landscapes_with_a_planted_symmetric_ridge(seed: int) -> None:
+    """A ring tilted by c y^2, in turned coordinates of 2 to 5 variables, the others quadratic.
+
+    At x = 0 it is (y^2 - 1)^2 + c y^2, lowest at y^2 = 1 - c/2, where it is c - c^2/4.
+    """
+    rng = np.random.default_rng(seed)
+    d, c = int(rng.integers(2, 6)), float(rng.uniform(0.1, 1.2))
+    turn = torch.as_tensor(np.linalg.qr(rng.standard_normal((d, d)))[0])
+    stiff = torch.as_tensor(rng.uniform(0.5, 20, d - 2))
+
+    def loss(p: Tensor) -> Tensor:
+        q = p @ turn
+        planar = (q[:, :2].square().sum(dim=1) - 1) ** 2 + c * q[:, 1] ** 2
+        return planar + (stiff * q[:, 2:] ** 2).sum(dim=1)
+
+    ends = np.zeros((2, d))
+    ends[:, 0] = -1, 1
+    built = build(loss, ends @ turn.numpy().T)
+    assert built.values[1][0] == pytest.approx(c - c**2 / 4, abs=1e-6)
+
+
+def winding(a: float, b: float, k: float, c: float) -> tuple[Loss, list[list[float]]]:
+    """A valley y = a sin(b x + c) between two wells, over 1 at x = 0."""
+
+    def loss(p: Tensor) -> Tensor:
+        x, y = p[:, 0], p[:, 1]
+        return (x**2 - 1) ** 2 + k / 2 * (y - a * torch.sin(b * x + c)) ** 2
+
+    return loss, [[x, a * float(np.sin(b * x + c))] for x in (-1.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "k"), [(1, 5, 10), (1, 5, 100), (2, 5, 10), (1, 9, 10), (0.5, 7, 30)]
+)
+def test_a_winding_valley_is_followed(a: float, b: float, k: float) -> None:
+    loss, ends = winding(a, b, k, 0.7)
+    built = build(loss, ends)
+    assert built.values[1][0] == pytest.approx(1, abs=1e-6)
+    assert densest(built, loss) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [200, 300, 400])
+def test_more_steps_in_a_winding_valley_are_no_worse(steps: int) -> None:
+    loss, ends = winding(2, 5, 100, 0)
+    built = build(loss, ends, optimizer=NudgedElastic(segments=48, steps=steps))
+    assert built.values[1][0] == pytest.approx(1, abs=1e-6)
+
+
+def c3(p: Tensor) -> Tensor:
+    """Three wells around a peak, which in space can be passed above and below."""
+    x, y = p[:, 0], p[:, 1]
+    flat = x**2 + y**2
+    wells = (flat - 1) ** 2 + 1 - 0.8 * (x**3 - 3 * x * y**2)
+    z = p[:, 2] if p.shape[1] > 2 else torch.zeros_like(x)
+    return wells + z**2 + 2 * torch.exp(-(flat + z**2) / 0.25)
+
+
+def c3_wells(d: int) -> NDArray[np.float64]:
+    """Minima by bisection of the slope on the ray y = 0."""
+
+    def slope(x: float) -> float:
+        return 4 * x * (x**2 - 1) - 2.4 * x**2 - 16 * x * np.exp(-4 * x**2)
+
+    low, high = 1.0, 2.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    angles = 2 * np.pi / 3 * np.arange(3)
+    wells = np.zeros((3, d))
+    wells[:, 0], wells[:, 1] = low * np.cos(angles), low * np.sin(angles)
+    return wells
+
+
+def test_a_triangle_on_a_plane_of_symmetry_leaves_it() -> None:
+    """In the plane it ends at the peak, 2 + 2; in space at u = z^2 of 2 + u + 2 exp(-4 u), lowest.
+
+    That is u = log(8) / 4, where it is 2 + u + 1/4.
+    """
+    plane, space = build(c3, c3_wells(2), 2), build(c3, c3_wells(3), 2)
+    assert plane.values[2][0] == pytest.approx(4, abs=1e-5)
+    assert space.values[2][0] == pytest.approx(2.25 + np.log(8) / 4, abs=1e-5)
+    np.testing.assert_allclose(space.values[1], plane.values[1], rtol=0, atol=1e-6)
+
+
+def test_diagonals_that_end_no_bar_stay_as_they_are() -> None:
+    """Of a double well's four corners the sides have the bars: diagonals cross the maximum."""
+    corners = [[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]
+    built = build(double_well, corners)
+    assert np.sort(built.values[1]) == pytest.approx([1, 1, 1, 1, 2, 2], abs=1e-6)
+
+
+def xor(p: Tensor) -> Tensor:
+    """Mean squared error of networks 2-2-1 on XOR, with a penalty: points (batch, 9)."""
+    x = p.new_tensor([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+    y = p.new_tensor([-1, 1, 1, -1])
+    hidden = torch.tanh(torch.einsum("ni,bhi->bnh", x, p[:, :4].view(-1, 2, 2)) + p[:, None, 4:6])
+    out = torch.einsum("bnh,bh->bn", hidden, p[:, 6:8]) + p[:, 8:]
+    return (out - y).square().mean(dim=1) + 0.01 * p.square().sum(dim=1)
+
+
+def test_a_network_of_xor_and_its_copy() -> None:
+    """The units of one are the other's in the other order; at the middle of the straight line they
+    are equal. Its path's highest point is a critical point of Morse index 1, and lower.
+    """
+    generator = torch.Generator().manual_seed(3)
+    one = torch.randn(9, generator=generator, dtype=torch.float64).requires_grad_()
+    descent = torch.optim.LBFGS(
+        [one], max_iter=2000, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        descent.zero_grad()
+        value = xor(one[None])[0]
+        value.backward()
+        return value
+
+    descent.step(closure)
+    found = one.detach()
+    other = found[[2, 3, 0, 1, 5, 4, 7, 6, 8]]
+    assert float((found - other).norm()) > 1
+    built = build(xor, torch.stack([found, other]).numpy())
+    s = torch.linspace(0, 1, 1001, dtype=torch.float64)[:, None]
+    straight = float(xor(found + s * (other - found)).max())
+    top = built[(0, 1)].maximum
+    assert top.value < straight - 0.01
+    point = top.point.requires_grad_()
+    slope = torch.autograd.functional.jacobian(lambda p: xor(p[None])[0], point)
+    hessian = torch.autograd.functional.hessian(lambda p: xor(p[None])[0], point)
+    assert float(torch.as_tensor(slope).norm()) < 1e-3
+    assert int((torch.linalg.eigvalsh(torch.as_tensor(hessian)) < 0).sum()) == 1
+
+
+def test_the_same_bits_again_and_whatever_the_batch_but_for_rounding() -> None:
+    def built(**options: Any) -> LossComplex:
+        return build(peak, [[-1.0, 0.0], [1.0, 0.0], [0.0, 3.0]], 2, **options)
+
+    one, again, other = built(), built(), built(batch=1)
+    assert torch.equal(one.control_points, again.control_points)
+    for ours, theirs in zip(one.values, other.values, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
