@@ -23,12 +23,13 @@ from simplicial.configuration import torch_threads
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.finishing import finish
 from simplicial.construction.state import ConstructionState
+from simplicial.critical_points.certificates import check_second_derivatives
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.pass_chains import Passes, with_segments
 from simplicial.critical_points.quadratic_model import DENSE
-from simplicial.errors import NotFiniteError
+from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import derivatives
-from simplicial.loss import DifferentiatedLoss, Loss, StochasticLoss
+from simplicial.loss import Loss, StochasticLoss
 from simplicial.maps.interpolation import interpolate
 from simplicial.maxima.refined import rounding_error
 from simplicial.optimizers.base import Optimizer
@@ -54,7 +55,11 @@ def mended(state: ConstructionState, optimizer: Optimizer, result: ChunkResult) 
     """
     points, r = state.control_points, state.dim
     can = isinstance(optimizer, NudgedElastic) and r > 0 and points.shape[1] <= DENSE
-    if not can or len(points) == 0 or isinstance(state.loss, StochasticLoss | DifferentiatedLoss):
+    if not can or isinstance(state.loss, StochasticLoss):
+        return result
+    try:
+        check_second_derivatives(state.loss, points[0])
+    except LossError:
         return result
     assert isinstance(optimizer, NudgedElastic), "so it was just seen"
     looked_at: set[int] = set()
