@@ -9,6 +9,7 @@ from simplicial.construction.neighbor_graphs import (
 )
 from simplicial.construction.polishing import Polish, polish
 from simplicial.construction.spent import Spent
+from simplicial.critical_points.rigid_motions import RigidMotions, invariant
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
@@ -21,7 +22,7 @@ from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
 from simplicial.maps.edgewise import Edgewise
-from simplicial.minima import Minima, Search
+from simplicial.minima import LeftOut, Minima, Search
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.optimizers.base import Stage as Stage
@@ -46,6 +47,7 @@ __all__ = [
     "Copies",
     "Edgewise",
     "Evaluation",
+    "LeftOut",
     "Loss",
     "LossComplex",
     "LossError",
@@ -60,6 +62,7 @@ __all__ = [
     "PlaneSamples",
     "Polish",
     "Recipe",
+    "RigidMotions",
     "RunError",
     "Samples",
     "Search",
@@ -81,6 +84,7 @@ __all__ = [
     "find_minima",
     "from_numpy",
     "garipov",
+    "invariant",
     "linear",
     "nearest_copies",
     "nearest_neighbors",

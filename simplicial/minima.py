@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,27 @@ from simplicial.options import MEMORY, byte_count
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 
 
+class LeftOut(NamedTuple):
+    """The lowest point at which a start of a search ended that is none of those found.
+
+    value   the loss there
+    point   (d,)
+    kind    "failure", "degenerate point" or "critical point of index ..."
+    lowest  whether it is lower than all that were found: a cusp, at which the loss has no
+            gradient, a minimum among degenerate points, or a way on which the loss falls for ever
+    """
+
+    value: float
+    point: tuple[float, ...]
+    kind: str
+    lowest: bool
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{x:.4g}" for x in self.point[:4])
+        more = ", ..." if len(self.point) > 4 else ""
+        return f"{self.value:.6g} at [{shown}{more}] ({self.kind})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """Outcomes of the starts of a search for critical points of one Morse index, as counts.
@@ -27,6 +48,13 @@ class Search:
     others      arrived at a critical point of another Morse index
     degenerate  arrived where the Hessian has an eigenvalue near 0, at no Morse critical point
     failures    did not converge, or ran to infinity
+    once        points of that index at which one start arrived, and no other
+    twice       those at which two did
+    box         ((low, ...), (high, ...)), the corners of the box whose walls no step crossed; None
+                where the box was that of the starts only
+    left_out    the lowest end of a start that is none of the points found, if there is one
+    Estimates of what the search has missed are for independent starts, each point having a chance
+    of its own to be met. Those of basin hopping are not independent: there they are a guide.
     """
 
     starts: int
@@ -34,12 +62,62 @@ class Search:
     others: int
     degenerate: int
     failures: int
+    once: int = 0
+    twice: int = 0
+    box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    left_out: LeftOut | None = None
+
+    @property
+    def arrivals(self) -> int:
+        """Starts that arrived at points of that index."""
+        return self.starts - self.others - self.degenerate - self.failures
+
+    @property
+    def found(self) -> int:
+        """Points of that index, before the lowest n of them were kept."""
+        return self.arrivals - self.duplicates
+
+    @property
+    def unseen(self) -> float:
+        """Chance that the next arrival is at a new point: the share of those met once.
+
+        Source: Good, Biometrika 40, 237 (1953).
+        """
+        return self.once / self.arrivals if self.arrivals else 1.0
+
+    @property
+    def missing(self) -> float:
+        """Number of points that were not met, by an estimate from below.
+
+        Source: Chao, Scand. J. Statist. 11, 265 (1984); its bias-corrected form, known as Chao1.
+        """
+        share = (self.arrivals - 1) / max(self.arrivals, 1)
+        return share * self.once * (self.once - 1) / (2 * (self.twice + 1))
+
+    @property
+    def complete(self) -> float:
+        """Probability that all points were met, if all numbers of them, and all chances of being
+        met, were equally likely before the search.
+
+        That asks much of a search: of w points, for some w^2 arrivals.
+        Source: Boender & Rinnooy Kan, Math. Programming 37, 59 (1987).
+        """
+        number = np.arange(1, self.found + 1)
+        factors = np.maximum(self.arrivals - 1 - number, 0) / (self.arrivals - 1 + number)
+        return float(np.prod(factors)) if self.found else 0.0
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{self.starts} starts, of which {self.duplicates} duplicates, {self.others} of "
             f"another index, {self.degenerate} degenerate points, {self.failures} failures"
         )
+        if self.once:
+            text += f"; {self.once} of {self.found} points were met by one start only"
+        if self.missing >= 1:
+            text += f", so {self.missing:.0f} or more are missing"
+        if self.left_out is not None and self.left_out.lowest:
+            text += f"; the lowest left out: {self.left_out}"
+        return text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +166,20 @@ class Minima:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @property
+    def walls(self) -> NDArray[np.int8]:
+        """Coordinates (n, d) on a wall of the box that was searched: -1 lowest, 1 highest, else 0.
+
+        There the loss may fall outwards, and its gradient not be 0.
+        """
+        points = self.points.double().cpu().numpy()
+        walls = np.zeros(points.shape, dtype=np.int8)
+        if self.search is not None and self.search.box is not None:
+            low, high = self.search.box
+            walls[points >= high] = 1
+            walls[points <= low] = -1
+        return walls
 
     def gradient_norms(self, memory: int | str = MEMORY) -> NDArray[np.float64]:
         """Norms (n,) of the loss's exact gradients at the points, which are 0 at true minima.

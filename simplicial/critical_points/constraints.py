@@ -73,7 +73,7 @@ class Walls:
 
     def within(self, points: Any) -> Any:
         """Points (m, d), a torch tensor, on the wall where they are beside it by rounding only."""
-        low, high = (torch.as_tensor(corner).to(points) for corner in self.box)
+        low, high = (torch.tensor(corner).to(points) for corner in self.box)
         near = ROUNDING * (high - low)
         points = torch.where(points <= low + near, low, points)
         return torch.where(points >= high - near, high, points)

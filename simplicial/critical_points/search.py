@@ -1,33 +1,38 @@
 """Search for critical points of a smooth function, of any Morse index, from many starts at once.
 
 All starts follow the Hessian's eigenvectors together (`eigenvector_following`); of those that end
-at the same non-degenerate critical point of the wanted index one is kept. For functions of few
-variables: Hessians are dense, one for each start.
+at the same non-degenerate critical point of the wanted index one is kept (`arrivals`). For
+functions of few variables: Hessians are dense, one for each start.
 """
 
-from typing import Any
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from reduction import OptionError
 from reduction.memory import require
-from reduction.validation import as_integer, short_repr
-from simplicial.critical_points.eigenvector_following import follow
+from reduction.validation import as_float, as_integer, short_repr
+from simplicial.critical_points.arrivals import Distinct, distinct, outcomes
+from simplicial.critical_points.basin_hopping import hop
+from simplicial.critical_points.eigenvector_following import Arrival, follow
 from simplicial.critical_points.quadratic_model import DENSE
-from simplicial.errors import SearchError
-from simplicial.evaluation import check_callable
-from simplicial.loss import BoundedLoss, Loss, ParametrizedLoss
+from simplicial.errors import LossError, LossWarning, SearchError
+from simplicial.evaluation import check_callable, gradient
+from simplicial.loss import BoundedLoss, Loss, Motions, ParametrizedLoss, SymmetricLoss
 from simplicial.minima import Minima, Search, check_minima
 
+Floats = NDArray[np.float64]
+
 REACH = 0.1  # the longest step over the box's diagonal
-MERGED = 1e-5  # distance over the box's diagonal below which two arrivals are one point
 MARGIN = 0.5  # around the minima's box, of its longest edge, in which saddles are sought
 ITERATIONS = 100  # a start that has not arrived by then runs to infinity, or in a circle
+METHODS = ("starts", "basin hopping")
+HOPS = 10  # starts of basin hopping, at most, over those of the other method
+SLOPE = 1e-6  # along a motion, over the whole gradient, from which a loss is not invariant
 
 
 def find_minima(
@@ -38,23 +43,44 @@ def find_minima(
     box: ArrayLike | None = None,
     starts: int | None = None,
     seed: int = 0,
+    method: Literal["starts", "basin hopping"] = "starts",
+    gradient_tolerance: float | None = None,
 ) -> Minima:
     """Non-degenerate minima of a loss, found from uniform random starts in a box.
 
     n        keep at most n, the lowest; None: all. Fewer are returned if fewer are found
     dim      number of variables d; None: that of a `simplicial.loss.BoundedLoss`
-    box      (2, d) or (2,): lowest and highest coordinates of the starts; None: the `domain` of a
-             BoundedLoss, or [-5, 5] in each coordinate. Minima outside it count if a start runs
-             there
-    starts   None: 100 d, and at least 20 n
+    box      (2, d) or (2,), lowest and highest coordinates: the domain. No point outside it is
+             returned, and minima on its walls are found: there the loss falls outwards, and
+             `Minima.walls` tells. None, and for a `SymmetricLoss`: no walls, and starts in this
+             box, or in the `domain` of a BoundedLoss, or in [-5, 5] in each coordinate; minima
+             outside it count if a start runs there
+    starts   None: 100 d, and at least 20 n; of basin hopping at most ten times as many
     seed     non-negative
+    method   "starts", independent ones, or "basin hopping", after these, from beside minima already
+             found, until no more are to be expected: `simplicial.critical_points.basin_hopping`
+    gradient_tolerance  norm of the gradient, in units of the loss over those of the coordinates, up
+             to which it may be noise: a start has converged there. None: rounding only
     returns  Minima, sorted by value, ties by coordinates; `.search` counts the starts by outcome:
-             duplicates merged, other critical points, degenerate ones and failures left out
+             duplicates merged, other critical points, degenerate ones and failures left out; it
+             estimates how many minima are missing, and tells the lowest point that was left out
     Raises OptionError for arguments out of range, CapacityError for more starts than fit into
     memory, LossError for a loss that breaks its contract, SearchError when no start arrives at a
-    minimum. The search is made in float64 on the CPU.
+    minimum. Warns by LossWarning where minima are likely to be missing, and where a start ended
+    lower than all minima: at a cusp, a degenerate point, or on a way down for ever. The search is
+    made in float64 on the CPU.
     """
-    return find_critical_points(loss, 0, n, dim=dim, box=box, starts=starts, seed=seed)
+    if not isinstance(method, str) or method not in METHODS:
+        raise OptionError(
+            f"method must be one of {', '.join(METHODS)}, got {short_repr(method)}: leave it out "
+            "for independent starts"
+        )
+    problem = _Problem.of(loss, 0, dim, box, gradient_tolerance)
+    if method == "starts":
+        return problem.minima(problem.from_starts(problem.starts(n, starts), seed), n)
+    count = problem.starts(n, None), problem.starts(n, starts, HOPS)
+    rng = np.random.default_rng(as_integer("seed", seed, 0))
+    return problem.minima(hop(problem.descend, problem.told, problem.corners, count, rng), n)
 
 
 def find_critical_points(
@@ -66,51 +92,28 @@ def find_critical_points(
     box: ArrayLike | None = None,
     starts: int | None = None,
     seed: int = 0,
+    gradient_tolerance: float | None = None,
 ) -> Minima:
     """Non-degenerate critical points of a loss of one Morse index, as `find_minima` finds minima.
 
-    index  number of negative eigenvalues of the Hessian: 0 minima, 1 saddles, ..., d maxima
+    index  number of negative eigenvalues of the Hessian: 0 minima, 1 saddles, ..., d maxima; of a
+           point on a wall of the box, of the Hessian along the walls that hold it, and of a
+           `SymmetricLoss`, across its motions
     The other arguments, the result and the errors are those of `find_minima`. The share of starts
     that arrive falls as the index nears d, since a start beyond the outermost wells climbs to
     infinity: `.search` tells, and `starts` or a tighter box helps.
     """
-    check_callable(loss)
-    corners = _corners(loss, dim, box)
-    d = corners.shape[1]
-    index = _index(index, d)
-    n = None if n is None else as_integer("n", n, 1)
-    seed = as_integer("seed", seed, 0)
-    count = max(100 * d, 20 * (n or 0)) if starts is None else as_integer("starts", starts, 1)
-    require(8 * count * d, f"a search from {count} starts in {d} variables")
-    begin = torch.as_tensor(np.random.default_rng(seed).uniform(*corners, size=(count, d)))
-    diagonal = float(np.linalg.norm(corners[1] - corners[0]))
-    arrival = follow(loss, begin, index, REACH * diagonal, ITERATIONS)
-    points = arrival.points.numpy()
-    degenerate = arrival.converged & (arrival.morse < 0)
-    wanted = arrival.morse == index
-    kept = _merge(points, arrival.values, wanted, MERGED * diagonal)
-    search = Search(
-        starts=count,
-        duplicates=int(wanted.sum()) - len(kept),
-        others=int((arrival.converged & ~degenerate & ~wanted).sum()),
-        degenerate=int(degenerate.sum()),
-        failures=int((~arrival.converged).sum()),
-    )
-    if not len(kept):
-        kind = "minimum" if index == 0 else f"critical point of index {index}"
-        raise SearchError(
-            f"a search needs a start that arrives at a {kind}, none did: {search}: give another "
-            "box, or more starts"
-        )
-    return Minima(torch.as_tensor(points[kept[:n]]), loss, search)
+    problem = _Problem.of(loss, index, dim, box, gradient_tolerance)
+    return problem.minima(problem.from_starts(problem.starts(n, starts), seed), n)
 
 
 def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) -> Minima:
     """Minima, and the critical points of Morse index 1 of their loss as further vertices.
 
     Two minima joined over two saddles make a cycle that no complex on the minima alone can see.
-    Saddles are sought in the `domain` of a BoundedLoss, or else in the box of the minima, enlarged
-    on each side by half of its longest edge; around a single minimum, in a box of edge 1.
+    Saddles are sought in the box that the minima's search had as its domain, in the `domain` of a
+    BoundedLoss, or else in the box of the minima, enlarged on each side by half of its longest
+    edge; around a single minimum, in a box of edge 1.
     starts, seed  as for `find_minima`
     Raises SearchError where there is no saddle, OptionError for what is no Minima and for too many
     variables.
@@ -122,14 +125,18 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
             f"a search for saddles takes at most {DENSE} variables, got {d}: leave saddles out, or "
             "add critical points of your own to Minima"
         )
-    if isinstance(minima.loss, BoundedLoss):
+    known = minima.search.box if minima.search is not None else None
+    if known is not None:
+        box = known
+    elif isinstance(minima.loss, BoundedLoss):
         box = minima.loss.domain
     else:
         points = minima.points.double().cpu().numpy()
         low, high = points.min(axis=0), points.max(axis=0)
         margin = MARGIN * (float((high - low).max()) or 1.0)
         box = np.stack([low - margin, high + margin])
-    saddles = find_critical_points(minima.loss, 1, dim=d, box=box, starts=starts, seed=seed)
+    problem = _Problem(minima.loss, 1, _corners(minima.loss, d, box), known is not None)
+    saddles = problem.minima(problem.from_starts(problem.starts(None, starts), seed), None)
     return minima.joined(saddles)
 
 
@@ -142,23 +149,160 @@ def _index(index: int, d: int) -> int:
     return index
 
 
-def _merge(
-    points: NDArray[np.float64],
-    values: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    radius: float,
-) -> NDArray[np.int64]:
-    """Rows of one of each cluster of chosen points, by value and then by coordinates."""
-    index = np.flatnonzero(chosen)
-    if not index.size:
-        return index
-    pairs = KDTree(points[index]).query_pairs(radius, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(index.size, index.size))
-    first = np.unique(connected_components(links, directed=False)[1], return_index=True)[1]
-    index = index[first]
-    digits = 1e-9 * max(1.0, float(np.ptp(values[index])))
-    keys = [*np.round(points[index] / radius).T[::-1], np.round(values[index] / digits)]
-    return index[np.lexsort(keys)]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """A search for critical points.
+
+    corners    (2, d) of the box of the starts
+    walled     whether that box has walls
+    tolerance  of gradients
+    """
+
+    loss: Loss
+    index: int
+    corners: Floats
+    walled: bool
+    tolerance: float = 0.0
+
+    @classmethod
+    def of(
+        cls, loss: Loss, index: int, dim: int | None, box: ArrayLike | None, tolerance: float | None
+    ) -> "_Problem":
+        """From a user's arguments, checked."""
+        check_callable(loss)
+        corners = _corners(loss, dim, box)
+        index = _index(index, corners.shape[1])
+        noise = 0.0 if tolerance is None else as_float(tolerance)
+        if not (0 < noise < np.inf or tolerance is None):
+            raise OptionError(
+                "gradient_tolerance must be positive and finite, or None, got "
+                f"{short_repr(tolerance)}: give the norm up to which a gradient may be noise"
+            )
+        walled = box is not None and not isinstance(loss, SymmetricLoss)
+        return cls(loss, index, corners, walled, noise)
+
+    @property
+    def motions(self) -> Motions | None:
+        """Those under which the loss is invariant."""
+        return self.loss.motions if isinstance(self.loss, SymmetricLoss) else None
+
+    @property
+    def diagonal(self) -> float:
+        """Of the box."""
+        return float(np.linalg.norm(self.corners[1] - self.corners[0]))
+
+    def starts(self, n: int | None, starts: int | None, times: int = 1) -> int:
+        """Number of starts. Raises OptionError, CapacityError."""
+        n, d = None if n is None else as_integer("n", n, 1), self.corners.shape[1]
+        usual = times * max(100 * d, 20 * (n or 0))
+        count = usual if starts is None else as_integer("starts", starts, 1)
+        require(8 * count * d, f"a search from {count} starts in {d} variables")
+        return count
+
+    def from_starts(self, count: int, seed: int) -> Arrival:
+        """Arrivals from uniform random starts."""
+        rng = np.random.default_rng(as_integer("seed", seed, 0))
+        return self.descend(rng.uniform(*self.corners, size=(count, self.corners.shape[1])))
+
+    def descend(self, starts: Floats) -> Arrival:
+        """Arrivals from starts (s, d), which are moved into the box if it has walls."""
+        box, iterations = None, ITERATIONS
+        if self.walled:  # each may be met, one after the other
+            box, iterations = self.corners, ITERATIONS + starts.shape[1]
+            starts = np.clip(starts, *box)
+        begin = torch.as_tensor(starts)
+        if self.motions is not None:
+            _check_invariance(self.loss, begin, self.motions)
+        return follow(
+            self.loss,
+            begin,
+            self.index,
+            REACH * self.diagonal,
+            iterations,
+            box=box,
+            gradient_tolerance=self.tolerance,
+        )
+
+    def distinct(self, arrival: Arrival) -> Distinct:
+        """The points found."""
+        return distinct(arrival, self.index, self.diagonal, self.tolerance, self.motions)
+
+    def told(self, arrival: Arrival) -> tuple[Search, Floats]:
+        """Outcomes, and the values of the points found."""
+        found = self.distinct(arrival)
+        return outcomes(arrival, self.index, found), arrival.values[found.rows]
+
+    def minima(self, arrival: Arrival, n: int | None) -> Minima:
+        """The lowest n of the points found. Raises SearchError where there is none; warns."""
+        found = self.distinct(arrival)
+        search = outcomes(arrival, self.index, found)
+        kind = "minimum" if self.index == 0 else f"critical point of index {self.index}"
+        if not len(found.rows):
+            raise SearchError(
+                f"a search needs a start that arrives at a {kind}, none did: {search}"
+                f"{_reason(arrival)}: give another box, or more starts"
+            )
+        if self.walled:
+            low, high = (tuple(corner.tolist()) for corner in self.corners)
+            search = replace(search, box=(low, high))
+        if self.index == 0:
+            _warn(search)
+        return Minima(arrival.points[torch.as_tensor(found.rows[:n])], self.loss, search)
+
+
+def _warn(search: Search) -> None:
+    """Tell what is likely to be missing."""
+    if search.missing >= 1:
+        warnings.warn(
+            f"about {search.missing:.0f} minima or more are likely to be missing: of "
+            f"{search.found} found, {search.once} were met by one of {search.starts} starts only: "
+            'give more starts, or method="basin hopping"',
+            LossWarning,
+            stacklevel=4,
+        )
+    if search.left_out is not None and search.left_out.lowest:
+        warnings.warn(
+            f"a start ended lower than all minima found: {search.left_out}: add that point by "
+            "Minima(points, loss) where it is a cusp or degenerate, give gradient_tolerance where "
+            "gradients are noisy, or a box where the loss falls for ever",
+            LossWarning,
+            stacklevel=4,
+        )
+
+
+def _reason(arrival: Arrival) -> str:
+    """What may have kept all starts from arriving."""
+    flat, failed = arrival.converged & (arrival.morse < 0), ~arrival.converged
+    if 2 * flat.sum() > len(flat):
+        w = np.abs(arrival.eigenvalues[flat])
+        zeros = np.median((w <= 1e-6 * np.nanmax(w, axis=1, keepdims=True)).sum(axis=1))
+        if 0 < zeros < w.shape[1]:
+            return (
+                f"; at most of the degenerate ones {zeros:.0f} of {w.shape[1]} eigenvalues are 0: "
+                "declare motions under which the loss is invariant, as by invariant(loss, "
+                "RigidMotions())"
+            )
+    if failed.any() and np.isfinite(arrival.gradient_norms[failed]).any():
+        norm = float(np.nanmin(arrival.gradient_norms[failed]))
+        return f"; the smallest gradient of a failure is {norm:.2g}, see gradient_tolerance"
+    return ""
+
+
+def _check_invariance(loss: Loss, points: torch.Tensor, motions: Motions) -> None:
+    """Raise LossError where a loss is not invariant under the motions that it declares."""
+    slopes = gradient(loss, points).double().numpy()
+    norms = np.linalg.norm(slopes, axis=1)
+    known = np.isfinite(norms) & (norms > 0)
+    tangents = motions.tangents(points.numpy()[known])
+    lengths = np.linalg.norm(tangents, axis=1)
+    along = np.abs(np.einsum("md,mdk->mk", slopes[known], tangents))
+    along /= np.maximum(lengths, np.finfo(np.float64).tiny) * norms[known, None]
+    if along.size and along.max() > SLOPE:
+        motion = int(np.argmax(along.max(axis=0)))
+        raise LossError(
+            "a loss must be invariant under the motions that it declares, along motion "
+            f"{motion} it has {along.max():.2g} of its slope: declare others, or none"
+        )
 
 
 def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.float64]:

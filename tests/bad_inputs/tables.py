@@ -7,6 +7,7 @@ from tests.bad_inputs.neighbor_graphs import NEIGHBOR_GRAPHS
 from tests.bad_inputs.other_losses import OTHER_LOSSES
 from tests.bad_inputs.plane import PLANE
 from tests.bad_inputs.polishing import POLISHING
+from tests.bad_inputs.searches import SEARCHES
 from tests.bad_inputs.spent import SPENT
 
 TABLES = (
@@ -21,6 +22,7 @@ TABLES = (
     *POLISHING,
     *SPENT,
     *symmetries.SYMMETRIES,
+    *SEARCHES,
 )
 
 HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED | symmetries.HANDED

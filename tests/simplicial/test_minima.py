@@ -9,7 +9,7 @@ from simplicial import Minima, find_minima
 from simplicial.errors import LossError, SearchError
 from simplicial.evaluation import derivatives, steepest_curvature
 from simplicial.landscapes import NAMES, by_name, double_well, himmelblau, simplex_wells
-from simplicial.loss import Evaluation, ScoredLoss
+from simplicial.loss import BoundedLoss, Evaluation, ScoredLoss
 
 
 def square(x: Tensor) -> Tensor:
@@ -66,14 +66,20 @@ def test_a_seed_gives_the_same_minima_in_the_same_order() -> None:
 def test_critical_points_of_another_index_are_left_out_and_counted() -> None:
     """Starts on the line x = 0 stay on it and arrive at the saddle of a double well in x."""
 
-    def on_a_line(x: Tensor) -> Tensor:
-        return (x[:, 0].square() - 1).square() + x[:, 1].square()
+    class OnALine(BoundedLoss):
+        domain = np.array([[-1e-300, -1.0], [1e-300, 1.0]])
 
-    box = [[-1e-300, -1.0], [1e-300, 1.0]]
+        @property
+        def dim(self) -> int:
+            return 2
+
+        def __call__(self, x: Tensor) -> Tensor:
+            return (x[:, 0].square() - 1).square() + x[:, 1].square()
+
     with pytest.raises(
         SearchError, match="9 starts, of which 0 duplicates, 9 of another index, 0 degenerate"
     ):
-        find_minima(on_a_line, dim=2, box=box, starts=9)
+        find_minima(OnALine(), starts=9)
 
 
 def test_degenerate_minima_and_failures_are_left_out_and_counted() -> None:

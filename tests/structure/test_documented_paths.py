@@ -16,8 +16,8 @@ NAMES = {
     "reduction.plots": "COLOURS",
     "simplicial.landscapes": "double_well himmelblau",
     "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss "
-    "TwiceDifferentiatedLoss SizedLoss ParametrizedLoss PenalisedLoss Evaluation evaluate "
-    "values_and_gradients gradient",
+    "TwiceDifferentiatedLoss SizedLoss ParametrizedLoss PenalisedLoss SymmetricLoss Motions "
+    "Evaluation evaluate values_and_gradients gradient",
     "simplicial.newton": "follow",
     "simplicial.recipe": "EXACT Recipe constant garipov tenths",
 }
