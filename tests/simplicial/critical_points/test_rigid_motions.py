@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
-from simplicial import LossError, RigidMotions, SearchError, find_minima
+from simplicial import LossError, RigidMotions, SearchError, find_minima, from_numpy
 from simplicial import invariant as declared
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.loss import BoundedLoss, DifferentiatedLoss, SymmetricLoss
@@ -188,3 +188,19 @@ def test_abilities_are_passed_on_and_pickled() -> None:
     assert isinstance(copy, SymmetricLoss)
     assert not isinstance(copy, BoundedLoss)
     assert copy.motions.tangents(np.ones((1, 4))).shape == (1, 4, 3)
+
+
+def test_a_function_of_numpy_is_declared_invariant_alike() -> None:
+    def energy(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        i, j = np.triu_indices(3, 1)
+        at = x.reshape(len(x), 3, 3)
+        attraction = ((at[:, i] - at[:, j]) ** 2).sum(axis=2) ** -3.0
+        return 4 * (attraction**2 - attraction).sum(axis=1)
+
+    def slope(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        at = torch.tensor(x).requires_grad_()
+        return torch.autograd.grad(lennard_jones(3)(at).sum(), at)[0].numpy()
+
+    loss = declared(from_numpy(energy, slope, batched=True), RigidMotions())
+    minima = find_minima(loss, dim=9, box=(-1.2, 1.2), starts=20)
+    np.testing.assert_allclose(minima.values, [-3.0], rtol=1e-9)
