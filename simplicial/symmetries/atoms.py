@@ -15,8 +15,6 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from reduction import OptionError, ShapeError
 from reduction.validation import as_bool
@@ -96,6 +94,9 @@ class AtomSymmetry(Symmetry):
 
     def _settled(self, x: Floats, y: Floats) -> tuple[Floats, float]:
         """Positions with the best names and rotation from here on, and their distance to y."""
+        from scipy.optimize import linear_sum_assignment
+        from scipy.spatial.distance import cdist
+
         names = np.array([self.species.index(label) for label in self.species])
         unlike = names[:, None] != names[None]
         before = np.inf

@@ -1,4 +1,5 @@
-"""Bad inputs of the plane through three points, for the table of `simplicial`."""
+"""Bad inputs of planes through three points, and of other losses on the simplices of a complex, for
+the table of `simplicial`."""
 
 import numpy as np
 import torch
@@ -6,8 +7,15 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
-from simplicial import LossError, PlaneSamples, plot_plane, sample_plane
-from tests.bad_inputs.table import Row
+from simplicial import (
+    LossComplex,
+    LossError,
+    PlaneSamples,
+    plot_plane,
+    sample_plane,
+    with_loss,
+)
+from tests.bad_inputs.table import NAN, NO_COUNT, UNSURE, Row
 
 THREE = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -48,4 +56,22 @@ PLANE = (
         ("height", "accuracy", None)),
     Row("plot_plane", lambda _, v: plot_plane(SAMPLED, ax=v), OptionError, "of type Axes",
         (5, "a", plt)),
+)  # fmt: skip
+
+OTHER_LOSSES = (
+    Row("with_loss", lambda g, v: with_loss(v, g.loss), OptionError, "of a LossComplex, got",
+        (5, None, LossComplex, torch.zeros(2, 2))),
+    Row("with_loss", lambda g, v: with_loss(g.complex, v), LossError, "loss",
+        (5, None, "loss", torch.nn.Linear, lambda p: p)),
+    *(Row("with_loss", lambda g, v, name=name: with_loss(g.complex, g.loss, **{name: v}),
+          OptionError, f"{name} must be", bad)
+      for name, bad in {
+          "resolution": NO_COUNT,
+          "tolerance": (0, 1, NAN, "1e-3", True),
+          "refinement_budget": (0, 0.5, "100", True),
+          "memory": NO_COUNT,
+          "progress": UNSURE,
+      }.items()),
+    Row("with_loss", lambda g, v: with_loss(g.complex, g.loss, resolution=v), OptionError, "raise",
+        (2,)),
 )  # fmt: skip

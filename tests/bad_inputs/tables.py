@@ -1,11 +1,9 @@
 """Rows of `simplicial` that have files of their own."""
 
-from tests.bad_inputs import convergences, efforts, minimax, symmetries
+from tests.bad_inputs import convergences, efforts, minimax, neighbor_graphs
 from tests.bad_inputs.functions import FUNCTIONS
 from tests.bad_inputs.graphs import GRAPHS
-from tests.bad_inputs.neighbor_graphs import NEIGHBOR_GRAPHS
-from tests.bad_inputs.other_losses import OTHER_LOSSES
-from tests.bad_inputs.plane import PLANE
+from tests.bad_inputs.plane import OTHER_LOSSES, PLANE
 from tests.bad_inputs.polishing import POLISHING
 from tests.bad_inputs.searches import SEARCHES
 from tests.bad_inputs.spent import SPENT
@@ -16,14 +14,14 @@ TABLES = (
     *FUNCTIONS,
     *GRAPHS,
     *minimax.MINIMAX,
-    *NEIGHBOR_GRAPHS,
+    *neighbor_graphs.NEIGHBOR_GRAPHS,
     *OTHER_LOSSES,
     *PLANE,
     *POLISHING,
     *SPENT,
-    *symmetries.SYMMETRIES,
     *SEARCHES,
+    *neighbor_graphs.SYMMETRIES,
 )
 
-HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED | symmetries.HANDED
+HANDED = convergences.HANDED | efforts.HANDED | minimax.HANDED | neighbor_graphs.HANDED
 """Names of these files that need no row."""
