@@ -38,7 +38,7 @@ def test_a_wide_tolerance_trains_nothing_and_a_run_goes_on_with_a_narrow_one(
 def test_over_another_field_it_is_said_by_which_one_boundaries_bound(tmp_path: Path) -> None:
     out = tmp_path / "out"
     succeed("run", *OPTIONS, "--max-gradients", 0, "--out", out)
-    remark = "its share of the gradients (boundaries that bound: over Z/2)"
+    remark = "those trained on it (boundaries that bound: over Z/2)"
     for field, is_said in (([], False), (["--field", 2], False), (["--field", 3], True)):
         assert (remark in succeed("status", out, *field).stdout) == is_said
         succeed("report", out, *field)
