@@ -1,12 +1,6 @@
 from simplicial.build import build_complex, with_loss
 from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
-from simplicial.construction.neighbor_graphs import (
-    beta_skeleton,
-    delaunay_graph,
-    nearest_neighbors,
-    within_radius,
-)
 from simplicial.construction.polishing import Polish, polish
 from simplicial.construction.spent import Spent
 from simplicial.critical_points.rigid_motions import RigidMotions, invariant
@@ -23,6 +17,12 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
 from simplicial.maps.edgewise import Edgewise
 from simplicial.minima import LeftOut, Minima, Search
+from simplicial.neighbor_graphs.rules import (
+    beta_skeleton,
+    delaunay_graph,
+    nearest_neighbors,
+    within_radius,
+)
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import OptimisationProblem, Optimizer
 from simplicial.optimizers.base import Stage as Stage

@@ -20,7 +20,6 @@ from simplicial.complex import LossComplex
 from simplicial.construction.anytime import RUNGS, AnytimeBuilder
 from simplicial.construction.certification import certificates
 from simplicial.construction.executors import check_workers
-from simplicial.construction.neighbor_graphs import Graph, edges_of
 from simplicial.construction.scheduler import Scheduler
 from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
@@ -37,6 +36,7 @@ from simplicial.maps.control_points import (
     lay_out,
 )
 from simplicial.minima import Minima, check_minima
+from simplicial.neighbor_graphs.edges import Graph, edges_of
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
 from simplicial.optimizers.nudged_elastic import NudgedElastic

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from reduction import FilteredComplex, OptionError
 from reduction.validation import short_repr
 from simplicial.complex import LossComplex
-from simplicial.construction.neighbor_graphs import edges_of
 from simplicial.errors import LossError
 from simplicial.minima import Minima, check_minima
+from simplicial.neighbor_graphs.edges import edges_of
 from simplicial.symmetries.symmetry import Symmetry
 
 Floats = NDArray[np.float64]

@@ -18,12 +18,12 @@ from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
 from simplicial.construction.measured_dimension import FIELD
-from simplicial.construction.neighbor_graphs import edges_of
 from simplicial.construction.serialization import NORMS, TOGETHER, record_name, rung_names
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maps.control_points import clique_simplices
 from simplicial.maxima.maxima import filtration_values, maximum_over_facets
+from simplicial.neighbor_graphs.edges import edges_of
 from simplicial.reports.convergence import CONVERGENCE, Convergence
 from simplicial.reports.partial_bounds import with_partial_bounds
 from simplicial.run_folder.folder import BEGUN, LOCK

@@ -1,0 +1,1 @@
+"""Graphs that join minima near each other."""
