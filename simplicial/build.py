@@ -74,7 +74,8 @@ def build_complex(
     """Optimise all simplices on the minima up to dimension max_dim; filter by the loss's maxima.
 
     minima       n vertices; C(n, r+1) simplices of each dimension r are built
-    max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode
+    max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode. A
+                 single vertex has one bar of index 0, which never ends, whatever it is
     optimizer    None: `Algorithm1()`, the paper's; `NudgedElastic()`; or `StochasticMinimax()`, the
                  one for networks
     simplex_map  None: the optimizer's own; or `Barycentric()` (eqs. 5 and 6), `Edgewise(segments)`
@@ -161,9 +162,9 @@ def build_complex(
             folder.match_settings("complex", settings, _edges(limits))
         scheduler = Scheduler(optimizer, folder, executor, batch, progress)
         spent = None
-        if limits is not None:
+        if limits is not None and len(minima) > 1:
             state, spent = AnytimeBuilder(scheduler, limits).run(state, max_dim, began)
-        if optimizer.moves_faces:
+        if optimizer.moves_faces and len(minima) > 1:
             state = scheduler.train_with_faces(state, max_dim)
         while state.dim <= max_dim:
             state = scheduler.run(state, trains=not optimizer.moves_faces)
@@ -272,6 +273,7 @@ def _begun(
     n, (max_dim, simplex_map, edges) = len(minima), shape
     check_build(n, max_dim, options)
     counts = complete_counts(n, max_dim)
+    edges = edges if n > 1 else None
     if edges is not None:
         counts = [len(of) for of in clique_simplices(n, max_dim, edges)]
         if not counts[-1]:
@@ -283,7 +285,8 @@ def _begun(
     _check_size(minima, counts, simplex_map, options)
     layout = lay_out(n, max_dim, simplex_map, edges)
     gradients = options.tolerance is not None or optimizer.takes_gradients
-    return ConstructionState.of_vertices(minima, layout, options, gradients=gradients)
+    state = ConstructionState.of_vertices(minima, layout, options, gradients=gradients)
+    return state if n > 1 else state.of_one_vertex()
 
 
 def _settings(
@@ -295,7 +298,8 @@ def _settings(
 ) -> dict[str, Any]:
     """All that the bits of a complex depend on, as JSON values."""
     points = minima.points.cpu().contiguous()
-    ends = minima.points[[0, -1]], minima.points[[1, -2]]
+    n = len(points)
+    ends = minima.points[[0, -1]], minima.points[[1 % n, -2 % n]]
     between = (ends[0] + ends[1]) / 2  # minima of two losses may have the same values
     return {
         "minima": digest(points.numpy().tobytes()),
@@ -327,7 +331,7 @@ def _value(loss: Loss, point: Tensor) -> float | None:
 
 def check_build(n: int, max_dim: int, options: BuildOptions) -> None:
     """Raise the error of `build_complex` for n minima and these options, before any are trained."""
-    if as_integer("max_dim", max_dim, 1) > n - 1:
+    if as_integer("max_dim", max_dim, 1) > n - 1 > 0:
         raise DimensionError(
             f"a simplex of dimension max_dim needs max_dim + 1 minima, got max_dim={max_dim} with "
             f"{n} minima: give {max_dim + 1} minima, or a lower max_dim"

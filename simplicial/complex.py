@@ -292,7 +292,8 @@ def _certified(maxima: Floats, found: Certificates) -> Floats:
 def _filtration(simplices: tuple[Simplices, ...], values: tuple[Floats, ...]) -> FilteredComplex:
     there = [np.isfinite(of_dimension) for of_dimension in values]
     counts = complete_counts(len(values[0]), len(values) - 1)
-    if all(each.all() for each in there) and [len(each) for each in values] == counts:
+    is_complete = [len(each) for each in values] == counts and counts[-1] > 0
+    if is_complete and all(each.all() for each in there):
         return FilteredComplex.complete(len(values[0]), values)
     parts = list(zip(simplices, values, there, strict=True))
     return FilteredComplex(

@@ -160,7 +160,7 @@ def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
         edges = _edges(archive, n)
         counts = [n, *(len(archive[f"largest_{r}"]) for r in range(1, max_dim + 1))]
     rows = control_point_count(simplex_map, counts)
-    if max_dim >= n or points.ndim != 2 or len(points) != rows or not points.isfinite().all():
+    if max_dim >= n > 1 or points.ndim != 2 or len(points) != rows or not points.isfinite().all():
         raise DataError(
             f"its pool has shape {tuple(points.shape)}, {n} vertices in dimension {max_dim} have "
             f"{rows} finite control points"

@@ -9,7 +9,7 @@ from nets.commands.analytic_settings import AnalyticSettings
 from nets.commands.result import echo_refinement, record, write
 from reduction import Barcode, bottleneck
 from reduction.barcodes.bars import as_text
-from simplicial import SearchError, build_complex, find_minima, with_saddles
+from simplicial import build_complex, find_minima, with_saddles
 from simplicial.landscapes import Landscape, by_name
 
 
@@ -20,11 +20,6 @@ def compute(settings: AnalyticSettings) -> None:
     landscape = by_name(settings.name, settings.dim, settings.curved, seed=settings.function_seed)
     minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
     vertices = with_saddles(minima, seed=settings.seed) if settings.saddles else minima
-    if len(vertices) < 2:
-        raise SearchError(
-            f"a complex needs two vertices or more, the search found one minimum from "
-            f"{minima.search}: raise --starts"
-        )
     max_dim = settings.top_dimension(landscape.dim, len(vertices))
     recipe = settings.recipe(landscape, vertices.points)
     loss_complex = build_complex(vertices, max_dim, **settings.build(recipe))

@@ -49,7 +49,7 @@ class AnalyticSettings(ComplexSettings):
         """The dimension of the complex of a function, by its number of variables and vertices."""
         if self.max_dim is not None:
             return self.max_dim
-        return min(TOP, variables, vertices - 1)
+        return min(TOP, variables, max(vertices - 1, 1))
 
     def recipe(self, loss: Loss, vertices: Tensor) -> Recipe | None:
         """Algorithm 1's recipe for simplices of this loss on vertices (n, d), if it trains them."""

@@ -19,8 +19,8 @@ def certificates(state: ConstructionState, *, progress: bool) -> tuple[Certifica
     """
     values = np.concatenate(state.values)
     values = values[np.isfinite(values)]
-    value_range = float(np.ptp(values))
     noise = float(rounding_error(values, state.control_points))
+    value_range = max(float(np.ptp(values)), 10 * noise)  # of a single vertex it is 0
     tolerance = max(TOLERANCE * value_range, noise)
     found = []
     for r, simplices in enumerate(state.layout.simplices):

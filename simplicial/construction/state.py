@@ -21,7 +21,7 @@ from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss, ValueAndGradient
 from simplicial.maps.control_points import Layout, Simplices, straight
 from simplicial.maps.lattice import interior_lattice
-from simplicial.maxima.maxima import Interior, filtration_values, maximum_over_facets
+from simplicial.maxima.maxima import Interior, Maxima, filtration_values, maximum_over_facets
 from simplicial.minima import Minima
 from simplicial.optimizers.base import OptimisationProblem
 from simplicial.options import BuildOptions
@@ -189,6 +189,17 @@ class ConstructionState:
         finished = self.with_results(result)
         warn_failed(self.simplices, result)
         return finished
+
+    def of_one_vertex(self) -> Self:
+        """The state in which nothing is left to do, as there are no simplices but a vertex."""
+        none = np.empty(0)
+        interiors = tuple(
+            Interior(Maxima(none, np.empty((0, r + 1))), None, 0, none, np.empty(0, dtype=bool))
+            for r in range(1, len(self.layout.simplices))
+        )
+        empty = (none,) * len(interiors)
+        values, bounds = (*self.values, *empty), (*self.error_bounds, *empty)
+        return replace(self, values=values, error_bounds=bounds, interiors=interiors)
 
     def with_results(self, result: ChunkResult) -> Self:
         """Likewise, without a warning: of results that are not the last ones.

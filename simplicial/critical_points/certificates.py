@@ -184,7 +184,7 @@ def _reach(vertices: Tensor, corners: Tensor) -> Floats:
         longest = _distances(corners).amax(dim=(1, 2)).double().cpu().numpy()
         return np.maximum(longest, TINY)  # of a collapsed piece: nothing else is near
     distance = _distances(vertices)
-    distance.fill_diagonal_(torch.inf)
+    distance.fill_diagonal_(torch.inf if len(vertices) > 1 else 1.0)  # no scale but its own
     return ALONE * distance.amin(dim=1).double().cpu().numpy()
 
 

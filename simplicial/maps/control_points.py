@@ -114,8 +114,11 @@ def straight(points: Tensor, layout: Layout) -> Tensor:
 
 
 def complete_counts(n: int, max_dim: int) -> list[int]:
-    """The number of simplices of each dimension of the complete complex on n vertices."""
-    return [comb(n, r + 1) for r in range(min(max_dim, n - 1) + 1)]
+    """The number of simplices of each dimension of the complete complex on n vertices.
+
+    Up to dimension n - 1; a single vertex has none up to max_dim.
+    """
+    return [comb(n, r + 1) for r in range((min(max_dim, n - 1) if n > 1 else max_dim) + 1)]
 
 
 def control_point_count(simplex_map: SimplexMap, counts: Sequence[int]) -> int:

@@ -149,12 +149,16 @@ def _figures(loss_complex: LossComplex, barcode: Barcode, progress: bool) -> "di
     """Pictures of a result by name."""
     from matplotlib.figure import Figure
 
-    names = ("barcode", "diagram", "tree", "edges")
+    names = ["barcode", "diagram", "tree"]
+    if len(loss_complex.minima) > 1:
+        names.append("edges")
     figures = {name: Figure(figsize=(6, 4.5), layout="constrained") for name in names}
     axes = {name: figure.subplots() for name, figure in figures.items()}
     plot_barcode(barcode, axes["barcode"])
     plot_diagram(barcode, axes["diagram"])
     plot_barrier_tree(loss_complex.filtration, axes["tree"])
+    if "edges" not in axes:
+        return figures
     first = int(np.argmax(np.isfinite(loss_complex.values[1])))
     edges = [tuple(int(v) for v in loss_complex.simplices[1].vertices[first])]
     if loss_complex.max_dim >= 2 and np.isfinite(loss_complex.values[2]).any():
