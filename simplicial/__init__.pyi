@@ -3,10 +3,13 @@ from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
 from simplicial.construction.polishing import Polish, polish
 from simplicial.construction.spent import Spent
+from simplicial.critical_points.optimize_results import from_optimize_result
 from simplicial.critical_points.rigid_motions import RigidMotions, invariant
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
+from simplicial.functions.ase_atoms import from_ase
+from simplicial.functions.jax_function import from_jax
 from simplicial.functions.numpy_function import from_numpy
 from simplicial.graphs.copies import Copies, distinct, nearest_copies
 from simplicial.graphs.merge_forest import to_scores
@@ -82,7 +85,10 @@ __all__ = [
     "distinct",
     "find_critical_points",
     "find_minima",
+    "from_ase",
+    "from_jax",
     "from_numpy",
+    "from_optimize_result",
     "garipov",
     "invariant",
     "linear",
