@@ -97,7 +97,7 @@ def test_a_hop_on_a_surface_has_its_saddle_at_the_bridge() -> None:
     """Two hollows, and the bridge between them, which symmetry has at half of the way."""
     atoms = surface()
     loss, hollow = from_ase(atoms), from_ase(atoms).point(atoms)
-    step = torch.tensor([float(atoms.cell[0, 0]) / 2, 0.0, 0.0], dtype=torch.float64)
+    step = torch.tensor([float(atoms.cell.array[0, 0]) / 2, 0.0, 0.0], dtype=torch.float64)
     minima = polish(Minima(torch.stack([hollow, hollow + step]), loss), progress=False)
     assert np.ptp(minima.values) < 1e-9
     assert minima.gradient_norms().max() < 1e-7
@@ -122,7 +122,9 @@ class Broken(Calculator):
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
-    def calculate(self, *given: Any, system_changes: Any = all_changes) -> None:
+    def calculate(
+        self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes
+    ) -> None:
         raise CalculationFailed("SCF did not converge\nsee the log")
 
 
