@@ -38,15 +38,11 @@ def test_the_readmes_python_runs_from_top_to_bottom(tmp_path: Path) -> None:
         ("first_run", 4),
         ("your_network", 3),
         ("networks/data", 1),
-<<<<<<< HEAD
         ("exact/sparse", 1),
         ("exact/atoms", 1),
-=======
         ("functions/numpy", 2),
         ("functions/jax", 1),
         ("functions/ase", 1),
-        ("exact/sparse", 1),
->>>>>>> bc4e7e8 (Pages on functions of NumPy, JAX and ASE)
     ],
 )
 def test_what_a_page_tells_to_type_prints_what_the_page_shows(
