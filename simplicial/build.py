@@ -39,7 +39,7 @@ from simplicial.minima import Minima, check_minima
 from simplicial.neighbor_graphs.edges import Graph, edges_of
 from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
-from simplicial.optimizers.nudged_elastic import NudgedElastic
+from simplicial.optimizers.nudged_elastic import NudgedElastic, default_optimizer
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.options import MEMORY, BuildOptions, Limits, byte_count, check_limits, described
 from simplicial.run_folder.folder import RunFolder
@@ -76,8 +76,8 @@ def build_complex(
     minima       n vertices; C(n, r+1) simplices of each dimension r are built
     max_dim      top dimension, 1 <= max_dim <= n - 1; indices 0 .. max_dim - 1 get a barcode. A
                  single vertex has one bar of index 0, which never ends, whatever it is
-    optimizer    None: `Algorithm1()`, the paper's; `NudgedElastic()`; or `StochasticMinimax()`, the
-                 one for networks
+    optimizer    None: `NudgedElastic()` for a loss without mini-batches, `Algorithm1()`, the
+                 paper's, for one with them; or `StochasticMinimax()`, the one for networks
     simplex_map  None: the optimizer's own; or `Barycentric()` (eqs. 5 and 6), `Edgewise(segments)`
     resolution   Algorithm 2 evaluates the points t with resolution * t integer; max_dim + 1 or more
     tolerance    maxima are refined: from the lattice on, every linear piece is divided where the
@@ -136,7 +136,7 @@ def build_complex(
     trainable sides move faces; the refined maximum and the certificates are this library's.
     """
     check_parts(minima, optimizer, simplex_map)
-    optimizer = Algorithm1() if optimizer is None else optimizer
+    optimizer = default_optimizer(minima.loss, simplex_map) if optimizer is None else optimizer
     simplex_map = optimizer.simplex_map if simplex_map is None else simplex_map
     certify, progress = as_bool("certify", certify), as_bool("progress", progress)
     options = BuildOptions(

@@ -12,8 +12,8 @@ from reduction.validation import as_float, short_repr
 from simplicial.build import build_complex, check_build, check_parts
 from simplicial.maps.base import SimplexMap
 from simplicial.minima import Minima
-from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import Optimizer
+from simplicial.optimizers.nudged_elastic import default_optimizer
 from simplicial.options import MEMORY, BuildOptions, byte_count
 from simplicial.reports.convergence import CONVERGENCE, Convergence
 from simplicial.run_folder.folder import RunFolder
@@ -45,8 +45,8 @@ def convergence(
     efforts    ascending multiples of the optimizer's gradients, with a store 1 among them; every
                complex begins anew from straight simplices, so that its W_inf is what a build of
                this length alone finds
-    optimizer  None: `Algorithm1()`; one that has `with_effort` and `gradient_count`, as all of this
-               library have
+    optimizer  None: that of `build_complex`; one that has `with_effort` and `gradient_count`, as
+               all of this library have
     field      prime, of the coefficients
     store      a run folder: the complex of effort 1 is stored there, as by `build_complex`, and is
                the first to be built; that of another is stored in a run folder inside, `effort-2`,
@@ -69,7 +69,7 @@ def convergence(
     check_build(len(minima), max_dim, options)
     prime(field)
     shares = checked_efforts(efforts, stored=store is not None)
-    optimizer = Algorithm1() if optimizer is None else optimizer
+    optimizer = default_optimizer(minima.loss, simplex_map) if optimizer is None else optimizer
     optimizer = optimizer.prepared(minima.loss, minima.points)
     optimizers = [optimizer.with_effort(share) for share in shares]
     mini_batches = optimizer.mini_batch_count(minima.loss)

@@ -23,9 +23,11 @@ from torch import Tensor
 
 from reduction import OptionError
 from reduction.validation import as_integer, is_number, short_repr
-from simplicial.loss import Loss
+from simplicial.loss import Loss, StochasticLoss
+from simplicial.maps.base import SimplexMap
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.mesh import Mesh
+from simplicial.optimizers.algorithm1 import Algorithm1
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
 from simplicial.optimizers.elastic_relaxation import BENDS, TOPS, Faces, Relaxation, groups
 from simplicial.run_folder.checkpoint import SavedStages
@@ -165,3 +167,19 @@ class NudgedElastic(Optimizer):
                 stages=SavedStages(checkpoint, control_points.device),
             )
             yield rows, torch.as_tensor(mesh.inside, device=rows.device), relaxation
+
+
+def default_optimizer(loss: Loss, simplex_map: SimplexMap | None) -> Optimizer:
+    """The optimizer of a build that names none: `NudgedElastic` for a loss without mini-batches.
+
+    simplex_map  of the build; None: the optimizer's own
+    Algorithm 1, the paper's, for a loss with mini-batches (`StochasticLoss`), and on a map that
+    `NudgedElastic` cannot have: one that is not edgewise, or of one segment.
+    """
+    if isinstance(loss, StochasticLoss):
+        return Algorithm1()
+    if simplex_map is None:
+        return NudgedElastic()
+    if isinstance(simplex_map, Edgewise) and simplex_map.segments > 1:
+        return NudgedElastic(segments=simplex_map.segments)
+    return Algorithm1()
