@@ -90,7 +90,11 @@ def test_each_effort_is_a_build_of_its_own_with_as_many_steps(name: str) -> None
             assert found.w_inf[row, r] == pytest.approx(longest(bars), rel=1e-15)
             assert found.lowest[row, r] == pytest.approx(longest(lowest), rel=1e-15)
             assert found.errors[row, r] == barcode.error(r)
-    assert found.w_inf[0, 0] != found.w_inf[1, 0] > 0
+    assert (found.w_inf[:2, 0] > 0).all()
+    if name == "elastic":  # edges that end bars are mended: at their passes at any effort
+        assert found.w_inf[0, 0] == pytest.approx(found.w_inf[1, 0], abs=1e-4)
+    else:
+        assert found.w_inf[0, 0] != found.w_inf[1, 0]
 
 
 def test_gradients_are_those_of_all_edges_and_triangles() -> None:
