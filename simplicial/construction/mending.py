@@ -50,8 +50,10 @@ def mended(state: ConstructionState, optimizer: Optimizer, result: ChunkResult) 
     """Results of all simplices of the dimension under construction, those that end bars lowered.
 
     result  of all, without their points, which are in the state, and are changed there
-    As they are for another optimizer than `NudgedElastic`, and a loss with mini-batches or without
-    second derivatives by torch, or of more than `DENSE` variables.
+    Those whose refinement ended by its budget stay: where the loss is that rough, highest points
+    say nothing, and each attempt would take the budget again. All are as they are for another
+    optimizer than `NudgedElastic`, and a loss with mini-batches or without second derivatives by
+    torch, or of more than `DENSE` variables.
     """
     points, r = state.control_points, state.dim
     can = isinstance(optimizer, NudgedElastic) and r > 0 and points.shape[1] <= DENSE
@@ -62,7 +64,7 @@ def mended(state: ConstructionState, optimizer: Optimizer, result: ChunkResult) 
     except LossError:
         return result
     assert isinstance(optimizer, NudgedElastic), "so it was just seen"
-    looked_at: set[int] = set()
+    looked_at = set[int](np.flatnonzero(result.exhausted).tolist())
     with torch_threads(state.options.threads):
         while True:
             left = [n for n in _ending_bars(state, result) if n not in looked_at]
