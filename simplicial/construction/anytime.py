@@ -16,8 +16,10 @@ the highest vertices, and the error is no larger than the tolerance: half a bar.
 r-simplices may take (3 D + r) / (4 D) of it, to leave room for those on them. Where real barriers
 are higher nothing comes so far; then a simplex is within the tolerance at the full build's effort,
 or at r/D of the tolerance over the full build's values, as far as they are known, of its faces:
-values are then within twice the tolerance of the full build's wherever this is no higher. Choices
-at an effort depend on the values at its beginning alone: neither on chunks nor on their order.
+values are then within twice the tolerance of the full build's wherever this is no higher. That is
+the full build before its elastic simplices are mended (`mending`), which anytime builds leave out.
+Choices at an effort depend on the values at its beginning alone: neither on chunks nor on their
+order.
 
 What dimensions above did not need goes back, pass by pass. In the first pass a dimension may spend
 its share of the full build's gradients, and the next ones what it leaves. In each later one it may
