@@ -30,7 +30,11 @@ from simplicial.evaluation import evaluate, points_at_once, values_and_gradients
 from simplicial.loss import Loss
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.mesh import INSIDE, LinearPieces
-from simplicial.maxima.pieces import EvaluatedSimplices, PointsInPieces, linear_pieces
+from simplicial.maxima.pieces import (
+    EvaluatedSimplices,
+    PointsInPieces,
+    linear_pieces,
+)
 from simplicial.maxima.refined import refined_maxima
 
 Ints = NDArray[np.int64]
@@ -123,12 +127,12 @@ def _pieces_above(loss: Loss, simplex: EvaluatedSimplices, level: float, memory:
     r, at_once = pieces.barycentric.shape[1] - 1, points_at_once(loss, points, memory)
     higher = on_lattice(loss, points, pieces, memory) > level
     inside = PointsInPieces.of(pieces, np.empty((0, r + 1)))
-    centres = evaluate(
-        loss, _places(np.full((1, r + 1), 1 / (r + 1)), points, pieces.pieces), memory
-    )
+    corners = points[torch.as_tensor(pieces.pieces[inside.added])]
+    shares = torch.as_tensor(inside.shares, device=points.device).to(points)
+    added = evaluate(loss, torch.einsum("ej,ejd->ed", shares, corners), memory)
     possible = [
         part.piece[part.estimates().expected > level]
-        for part in linear_pieces(simplex, inside, centres.loss[None], at_once)
+        for part in linear_pieces(simplex, inside, added.loss[None], at_once)
     ]
     return np.union1d(np.flatnonzero(higher), np.concatenate(possible))
 

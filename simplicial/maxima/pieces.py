@@ -59,18 +59,35 @@ class CheckPoints(NamedTuple):
         return cls(np.empty((0, dim + 1)), np.empty((count, 0)))
 
 
-class PointsInPieces(NamedTuple):
-    """The check points in the interior of each linear piece; its centre where there is none.
+def own_point(corners: int) -> Floats:
+    """Barycentric coordinates (corners,) of a linear piece's own check point.
 
-    points       (pieces, q) of the p check points, or p and more for the centres; -1 where a row is
-                 filled up
+    Its shares are as far from fractions of small denominators as can be, so that no period of the
+    loss agrees with it, and with corners and middles, at once: that would let a ridge of the same
+    period pass between them all. Powers of the root of x^r = x + 1 cut [0, 1], the golden section
+    of an edge: Roberts (2018), "The unreasonable effectiveness of quasirandom sequences".
+    """
+    r = corners - 1
+    root = max(np.roots([1.0, *[0.0] * (r - 1), -1.0, -1.0]).real)
+    cuts = np.sort(np.mod(root ** -np.arange(1.0, r + 1), 1.0))
+    return np.diff(cuts, prepend=0.0, append=1.0)
+
+
+class PointsInPieces(NamedTuple):
+    """The check points in each linear piece: those that are given, one of its own, and its centre
+    where none of those that are given lies in its interior.
+
+    points       (pieces, q) of the p check points, or p and more for those of `added`; -1 where a
+                 row is filled up
     barycentric  (pieces, q, r+1) in the piece
-    empty        (e,) the pieces whose centres these are
+    added        (e,) the pieces of the added points
+    shares       (e, r+1) barycentric coordinates of these in their pieces
     """
 
     points: Ints
     barycentric: Floats
-    empty: Ints
+    added: Ints
+    shares: Floats
 
     @classmethod
     def of(cls, mesh: LinearPieces, check_points: Floats) -> "PointsInPieces":
@@ -79,9 +96,12 @@ class PointsInPieces(NamedTuple):
         pairs, shares = mesh.holding(check_points)
         within = pairs[(shares > INSIDE).all(axis=1), 0]
         empty = np.setdiff1d(np.arange(pieces), within)
-        centres = np.stack([empty, len(check_points) + np.arange(len(empty))], axis=1)
-        pairs = np.append(pairs, centres, axis=0)
-        shares = np.append(shares, np.full((len(empty), corners), 1 / corners), axis=0)
+        added = np.append(np.arange(pieces), empty)
+        own = np.tile(own_point(corners), (pieces, 1))
+        of_added = np.append(own, np.full((len(empty), corners), 1 / corners), axis=0)
+        numbers = len(check_points) + np.arange(len(added))
+        pairs = np.append(pairs, np.stack([added, numbers], axis=1), axis=0)
+        shares = np.append(shares, of_added, axis=0)
         order = np.argsort(pairs[:, 0], kind="stable")
         pairs, shares = pairs[order], shares[order]
         sizes = np.bincount(pairs[:, 0], minlength=pieces)
@@ -89,10 +109,10 @@ class PointsInPieces(NamedTuple):
         points = np.full((pieces, sizes.max()), -1)
         barycentric = np.zeros((*points.shape, corners))
         points[pairs[:, 0], column], barycentric[pairs[:, 0], column] = pairs[:, 1], shares
-        return cls(points, barycentric, empty)
+        return cls(points, barycentric, added, of_added)
 
     def values(self, known: Floats) -> Floats:
-        """Values (m pieces, q) in the pieces of m simplices, of values (m, p + e); NaN for none."""
+        """Values (m pieces, q) in pieces of m simplices, of values (m, p + e); rows end in NaN."""
         values = np.where(self.points < 0, np.nan, known[:, self.points])
         return values.reshape(len(known) * len(self.points), -1)
 
@@ -234,7 +254,7 @@ def linear_pieces(
 ) -> Iterator[Pieces]:
     """All linear pieces of all simplices, `at_once` points at a time.
 
-    known  (m, p + e) the loss at all check points and centres
+    known  (m, p + e) the loss at all check points and those that were added
     """
     points, at_controls, controls, mesh = simplices
     count, corners = mesh.pieces.shape

@@ -3,12 +3,14 @@
 On a linear piece the loss is bounded by what its values and gradients at the corners say: the cubic
 that they define, whose Bernstein coefficients bound it (`bernstein`). What the loss may exceed the
 cubic by is judged where both are known: at the midpoint of the edge that a piece was halved at, at
-the points of a lattice that were evaluated before, and at the centre of every piece in which there
-is none of these. A piece that may hold more than the largest loss found on its simplex is halved,
-and the loss is evaluated at the midpoint: of the edge along which the cubic bends most, or, where
-it is known to be wrong, of the longest. So evaluations gather where the maximum is, on all
-simplices of a dimension at once, and end when no piece may be higher by more than a tolerance, or
-where the budget of a simplex is spent (`budget`): then it is said how much higher it may be.
+the points of a lattice that were evaluated before, at the centre of every piece in which there is
+none of these, and at a point of every linear piece's own, which no period of the loss meets
+together with these. A piece that may hold more than the largest
+loss found on its simplex is halved, and the loss is evaluated at the midpoint: of the edge along
+which the cubic bends most, or, where it is known to be wrong, of the longest. So evaluations gather
+where the maximum is, on all simplices of a dimension at once, and end when no piece may be higher
+by more than a tolerance, or where the budget of a simplex is spent (`budget`): then it is said how
+much higher it may be.
 
 A rule and no proof: the bound is as good as the cubic, and a feature much smaller than a linear
 piece, away from its corners and from all points inside that were evaluated, can be missed, as by
@@ -225,16 +227,17 @@ def _unrefined(evaluator: "_Evaluator", work: _Work) -> _State:
     """The linear pieces, of which none is halved yet."""
     _, at_controls, controls, mesh = work.simplices
     inside = PointsInPieces.of(mesh, work.check_points.barycentric)
-    centres = evaluator.at_centres(controls[:, mesh.pieces[inside.empty]])
-    middles = mesh.barycentric[mesh.pieces[inside.empty]].mean(axis=1)
+    corners = mesh.pieces[inside.added]
+    added = evaluator.at_shares(controls[:, corners], inside.shares)
+    places = np.einsum("ej,eji->ei", inside.shares, mesh.barycentric[corners])
     maxima = Maxima.of(
-        np.append(at_controls.values[controls[:, mesh.inside]], centres, axis=1),
-        np.append(mesh.barycentric[mesh.inside], middles, axis=0),
+        np.append(at_controls.values[controls[:, mesh.inside]], added, axis=1),
+        np.append(mesh.barycentric[mesh.inside], places, axis=0),
     )
-    values = np.append(work.check_points.values, centres, axis=1)
+    values = np.append(work.check_points.values, added, axis=1)
     whole = linear_pieces(work.simplices, inside, values, evaluator.at_once)
     pieces, spent = Pieces.joined(list(whole)), Spent.nothing(len(controls))
-    return _State(pieces, maxima, np.full(len(controls), centres.shape[1]), spent, 0)
+    return _State(pieces, maxima, np.full(len(controls), added.shape[1]), spent, 0)
 
 
 def rounding_error(values: Floats, points: Tensor) -> Floats:
@@ -255,15 +258,19 @@ class _Evaluator(NamedTuple):
         """Number of points in a batch, at most."""
         return points_at_once(self.loss, self.points, self.memory)
 
-    def at_centres(self, corners: Ints) -> Floats:
-        """The loss (m, e) at the centres of linear pieces with corners (m, e, r+1)."""
+    def at_shares(self, corners: Ints, shares: Floats) -> Floats:
+        """The loss (m, e) at points of linear pieces with corners (m, e, r+1), of barycentric
+        coordinates (e, r+1) in them.
+        """
         rows = torch.as_tensor(corners.reshape(-1, corners.shape[2]), device=self.points.device)
+        every = np.tile(shares, (len(corners), 1))
 
         def at(some: slice) -> dict[str, Tensor]:
-            centres = self.points[rows[some]].mean(dim=1)
-            return {"values": torch.as_tensor(evaluate(self.loss, centres, self.memory).loss)}
+            share = torch.as_tensor(every[some], device=self.points.device).to(self.points)
+            places = torch.einsum("aj,ajd->ad", share, self.points[rows[some]])
+            return {"values": torch.as_tensor(evaluate(self.loss, places, self.memory).loss)}
 
-        found = self.stages.rows("centres", len(rows), self.at_once, at)
+        found = self.stages.rows("check points", len(rows), self.at_once, at)
         return found["values"].numpy().reshape(corners.shape[:2])
 
     def at_sums(self, rows: Ints, shares: Floats, rounds: int) -> tuple[Floats, Floats]:

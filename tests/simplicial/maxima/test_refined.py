@@ -9,7 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial import Algorithm1, Barycentric, Edgewise, LossComplex, Minima, Recipe, build_complex
+from simplicial import (
+    EXACT,
+    Algorithm1,
+    Barycentric,
+    Edgewise,
+    LossComplex,
+    Minima,
+    Recipe,
+    build_complex,
+)
 from simplicial.construction.finishing import REFINED_BYTES
 from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
@@ -18,7 +27,7 @@ from simplicial.maps.control_points import straight as straight_simplices
 from simplicial.maps.lattice import lattice
 from simplicial.maps.mesh import Mesh
 from simplicial.maxima.maxima import Maxima
-from simplicial.maxima.pieces import CheckPoints, EvaluatedSimplices
+from simplicial.maxima.pieces import CheckPoints, EvaluatedSimplices, own_point
 from simplicial.maxima.refined import Refinement, refined_maxima
 from simplicial.options import MEMORY
 
@@ -209,19 +218,22 @@ def test_a_narrow_bump_inside_a_triangle() -> None:
 
 
 def test_what_is_known_to_be_higher_is_evaluated_once() -> None:
-    """At the centre of each piece; the largest of these and of inner control points is told."""
+    """At the centre of each piece and at a point of its own; the largest of these and of inner
+    control points is told."""
     controls = bent(301, Edgewise(5), 2, 2, 4)
     loss = random_trigonometric(8, 2)
     found, _ = measured(loss, controls, Edgewise(5), known=np.full(4, 100.0))
-    assert found.evaluations.tolist() == [25] * 4
+    assert found.evaluations.tolist() == [50] * 4
     mesh = Mesh.of(Edgewise(5), 2)
-    centres = torch.as_tensor(controls)[:, mesh.pieces].mean(dim=2)
-    points = torch.cat([torch.as_tensor(controls)[:, mesh.inside], centres], dim=1)
+    corners, share = torch.as_tensor(controls)[:, mesh.pieces], own_point(3)
+    own = torch.einsum("j,mpjd->mpd", torch.as_tensor(share), corners)
+    inside = torch.as_tensor(controls)[:, mesh.inside]
+    points = torch.cat([inside, own, corners.mean(dim=2)], dim=1)
     values = np.stack([loss(each).numpy() for each in points])
     np.testing.assert_allclose(found.maxima.values, values.max(axis=1), rtol=1e-12)
-    places = np.concatenate(
-        [mesh.barycentric[mesh.inside], mesh.barycentric[mesh.pieces].mean(axis=1)]
-    )
+    of_corners = mesh.barycentric[mesh.pieces]
+    places = [mesh.barycentric[mesh.inside], share @ of_corners, of_corners.mean(axis=1)]
+    places = np.concatenate(places)
     np.testing.assert_allclose(found.maxima.barycentric, places[values.argmax(axis=1)], atol=1e-12)
 
 
@@ -341,15 +353,16 @@ def low_wall(x: Tensor) -> Tensor:
 
 
 def test_refined_maxima_stop_at_rounding() -> None:
-    """Two vertices, one point of the lattice, four control points, and few more."""
+    """Two vertices, one point of the lattice, four control points, one of each of three pieces, and
+    few more."""
     points = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float32)
     minima = Minima(points, low_wall)
     built = straight_complex(minima, 1, simplex_map=Edgewise(3), resolution=2)
-    assert built.evaluations <= 2 + 1 + 4 + 4
+    assert built.evaluations <= 2 + 1 + 4 + 3 + 4
 
 
-def test_what_a_face_reaches_is_evaluated_in_the_centre_of_pieces_only() -> None:
-    """Of three pieces two: the lattice has a point in the middle one."""
+def test_what_a_face_reaches_is_evaluated_at_check_points_of_pieces_only() -> None:
+    """One in each of three pieces, and the centres of two: the lattice has a point in the third."""
     layout = lay_out(2, 1, Edgewise(3))
     points = straight_simplices(
         torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64), layout
@@ -366,8 +379,8 @@ def test_what_a_face_reaches_is_evaluated_in_the_centre_of_pieces_only() -> None
             check_points=lattice,
         )  # fmt: skip
         evaluations = found.evaluations.item()
-        assert evaluations >= 2
-        assert (evaluations > 2) == refines
+        assert evaluations >= 3 + 2
+        assert (evaluations > 3 + 2) == refines
 
 
 def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
@@ -381,3 +394,26 @@ def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
         np.testing.assert_allclose(whole.maxima[r], blocks.maxima[r], rtol=1e-12)
     assert whole[(0, 1, 2)].samples is not None
     assert blocks[(0, 1, 2)].samples is None
+
+
+@pytest.mark.parametrize("periods", [1, 2, 3])
+@pytest.mark.parametrize("segments", [1, 2, 6])
+def test_a_period_that_corners_and_lattice_share_hides_no_ridge(
+    periods: int, segments: int
+) -> None:
+    """A straight edge over `periods` hills in each segment: corners, and the lattice's points
+    inside, all stand in valleys."""
+    waves = periods * segments
+
+    def hills(x: Tensor) -> Tensor:
+        return -torch.cos(2 * torch.pi * waves * x[:, 0]) + 0.1 * x[:, 0]
+
+    ends = Minima(torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64), hills)
+    untrained = Algorithm1(recipe=EXACT.changed(epochs=0))
+    built = build_complex(
+        ends, 1, optimizer=untrained, simplex_map=Edgewise(segments),
+        resolution=2 * segments, progress=False,
+    )  # fmt: skip
+    t = torch.linspace(0, 1, 20_001, dtype=torch.float64)
+    highest = float(hills(torch.stack([t, 0 * t], dim=1)).max())
+    assert float(built.values[1][0]) == pytest.approx(highest, abs=1e-5)

@@ -68,7 +68,7 @@ def test_a_bump_that_no_corner_sees(
 
 
 def test_the_lattice_is_what_shows_it() -> None:
-    found, sampled = found_after_a_lattice(bump([0.2, 0.16], 0.035), 2, 12, Edgewise(1), False)
+    found, sampled = found_after_a_lattice(bump([0.17, 0.1], 0.035), 2, 12, Edgewise(1), False)
     assert found.maxima.values[0] < 0.01 < sampled
 
 
