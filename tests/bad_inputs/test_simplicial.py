@@ -380,6 +380,7 @@ HANDED = {
     "Optimizer.fitted",
     "Optimizer.rounds",
     "NudgedElastic.most_rounds",
+    "NudgedElastic.relax",
     "Algorithm1.prepared",
     "Optimizer.prepared",
     *(f"SimplexMap.{method}" for method in ("control_points", "locate", "pieces")),
