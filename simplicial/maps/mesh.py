@@ -15,7 +15,6 @@ from simplicial.maps.base import SimplexMap
 
 UPWIND = 0.05  # weight of neighbours that are lower, beside at most 1 for the highest
 INSIDE = 1e-9  # rounding of barycentric coordinates
-THIN = 0.05  # a tangent direction shorter than this share of the longest is taken as normal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,26 +133,3 @@ class Mesh(LinearPieces):
             torch.as_tensor(self.neighbours, device=controls.device),
             torch.as_tensor(self.present, device=controls.device),
         )
-
-
-def frame(tangents: Tensor) -> Tensor:
-    """Orthonormal vectors (m, i, r, d) that span the tangents (m, i, r, d), zero where fewer do.
-
-    By Gram and Schmidt, the longest first. Tangents that are short beside the longest do not span:
-    a simplex that has collapsed to fewer dimensions has no more tangent directions than that.
-    """
-    rest, axes, longest = tangents, [], None
-    for _ in range(tangents.shape[2]):
-        length, which = rest.norm(dim=3).max(dim=2)
-        longest = length if longest is None else longest
-        spans = (length > THIN * longest)[..., None]
-        at = which[..., None, None].expand(*which.shape, 1, tangents.shape[3])
-        axis = rest.gather(2, at)[:, :, 0] / torch.where(spans, length[..., None], 1.0)
-        axes.append(torch.where(spans, axis, 0.0))
-        rest = rest - (rest @ axes[-1][..., None]) * axes[-1][:, :, None]
-    return torch.stack(axes, dim=2)
-
-
-def projected(axes: Tensor, vectors: Tensor) -> Tensor:
-    """The part of vectors (m, i, d) in the span of orthonormal axes (m, i, r, d)."""
-    return (axes.mT @ (axes @ vectors[..., None]))[..., 0]

@@ -29,7 +29,8 @@ class OptimisationProblem:
     inside       rows of the control points inside these simplices
     sides        rows inside their faces, vertices excepted; ends where inside begins
     seed         non-negative; with a simplex's vertices it gives that simplex's random points
-    memory       bytes for a batch of points, never the result
+    memory       bytes for a batch of points, and for what moves a group of simplices; never the
+                 result
     face_maxima  (m,) the largest loss on each simplex's faces; None for an optimizer that moves
                  faces
     at_faces     the loss and its gradient at the rows before inside; None likewise, and for one

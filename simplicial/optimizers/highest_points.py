@@ -98,24 +98,26 @@ class HighestPoints:
         self._rng = np.random.Generator(np.random.Philox(seed))
         self._controls, self._lowest = controls, controls.clone()
         self._values = np.full(len(weights), np.inf)
+        self._highest = np.arange(points)  # of the last snapshot, the highest first
         self._anchors = self._exact = torch.zeros_like(controls[0]).expand(points, -1)
         self._velocity = torch.zeros_like(controls[self._inside])
         self._preconditioner = simplex.preconditioner
         self._rate, self._steps, self._at = SHORTER * simplex.rate, 0, 0
 
     def state(self) -> tuple[Tensor, ...]:
-        """The tensors `STATE`, on which the next steps depend."""
+        """The tensors `STATE`, on which the next steps depend, which write into them."""
         values = torch.as_tensor(self._values)
         numbers = torch.tensor([self._rate, self._steps], dtype=torch.float64)
         own = (self._controls, self._lowest, values, self._anchors)
         own += (self._exact, self._velocity, numbers)
-        return (*(tensor.clone() for tensor in own), *self._preconditioner.state())
+        return (*own, *self._preconditioner.state())
 
     def restore(self, *state: Tensor) -> None:
         """Go on from what `state` gave."""
         self._controls, self._lowest, values, self._anchors = state[:4]
         self._exact, self._velocity, numbers = state[4:7]
         self._values = values.cpu().numpy()
+        self._highest = self._order()
         self._rate, self._steps = float(numbers[0]), int(numbers[1])
         self._preconditioner.restore(*state[7:])
 
@@ -135,13 +137,13 @@ class HighestPoints:
             self._controls, self._rate = self._lowest.clone(), self._rate / 2
             self._velocity = torch.zeros_like(self._velocity)
 
-    @property
-    def _highest(self) -> Ints:
-        """Positions (q,) of the highest points at the snapshot, the highest first."""
+    def _order(self) -> Ints:
+        """Positions (q,) of the highest points, the highest first."""
         return np.argsort(-self._values, kind="stable")[: len(self._anchors)]
 
     def anchors(self) -> Tensor:
         """The highest points (q, d), at which exact gradients are to be taken."""
+        self._highest = self._order()
         self._anchors = self.finer()[torch.as_tensor(self._highest)]
         return self._anchors
 
@@ -175,8 +177,8 @@ class HighestPoints:
         """
         now, then = gradients
         self._steps += 1
-        self._preconditioner.see(now[None])
-        slope = self._preconditioner.scaled((now - then + self._exact[self._at])[None])
+        reduced = now - then + self._exact[self._at]
+        slope = self._preconditioner.see(now[None], reduced[None])
         spread = self._spread[self._highest[self._at]][:, None] * slope
         self._velocity = momentum * self._velocity + (1 - momentum) * spread
         length = rate * self._rate / (1 - momentum**self._steps)

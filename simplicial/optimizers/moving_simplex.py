@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial.maps.mesh import frame, projected
+from simplicial.maps.tangents import TangentSpaces
 from simplicial.optimizers.fillings import harmonic
 from simplicial.optimizers.nested_meshes import NestedMesh
 from simplicial.optimizers.preconditioner import STATE as MOMENTS
-from simplicial.optimizers.preconditioner import Preconditioner
+from simplicial.optimizers.preconditioner import Preconditioner, recent_count
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,7 +18,25 @@ FOCUS = 3.0  # logarithm of the odds of the highest control point against the lo
 UNFOCUSED = 0.1  # share of the draws that all control points have alike
 LATEST = 0.3  # weight of the latest value in a control point's height
 SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
+COPIES = 6  # of a simplex's control points, at most, in all that is kept of it
 STATE = ("controls", "start", "velocity", "heights", "steps", *MOMENTS)
+
+
+def simplex_bytes(mesh: NestedMesh, like: Tensor) -> int:
+    """Memory of one simplex under way, in bytes, at most.
+
+    mesh  the finest
+    like  (d,), of the dtype of points
+    """
+    vectors = COPIES * len(mesh.rows) + recent_count(len(like)) + 1
+    return vectors * len(like) * like.element_size()
+
+
+def _mean_distance(points: Tensor) -> float:
+    """Of points (n, d) from each other, in units of the farthest coordinate between them."""
+    apart = (points - points[0]).double()
+    unit = float(apart.abs().max()) or 1.0
+    return unit * float(torch.pdist(apart / unit).mean())
 
 
 class MovingSimplex:
@@ -43,24 +61,29 @@ class MovingSimplex:
         self._start = controls.clone()
         self._start[self._finest_inside] = harmonic(controls[None], self._finest)[0]
         vertices = controls[torch.as_tensor((self._finest.barycentric == 1).any(axis=1))]
-        self.rate = longest * float(torch.pdist(vertices).mean()) / controls.shape[1] ** 0.5
+        self._size = _mean_distance(vertices)
+        self.rate = longest * self._size / controls.shape[1] ** 0.5
         self._rng = np.random.Generator(np.random.Philox(seed))
-        self._mesh = meshes[0]
-        self._controls = self._start[torch.as_tensor(self._mesh.rows)]
+        self._use(meshes[0])
         self._velocity = torch.zeros_like(self._controls[self._inside])
         self.preconditioner = Preconditioner(controls[0])
         self._heights = np.full(self._mesh.inner, np.nan)
         self._steps = 0
 
-    @property
-    def _inside(self) -> Tensor:
-        return torch.as_tensor(self._mesh.mesh.inside)
+    def _use(self, mesh: NestedMesh) -> None:
+        """Take the control points of a mesh, and what is the same at all its steps."""
+        self._mesh, self._inside = mesh, torch.as_tensor(mesh.mesh.inside)
+        self._controls = self._start[torch.as_tensor(mesh.rows)]
+        # in units of its size, in which no square overflows
+        tangents = torch.as_tensor(mesh.tangents).flatten(0, 1) / (self._size or 1.0)
+        self._tangents = tangents.to(self._controls)
+        self._spread = torch.as_tensor(mesh.spread).to(self._controls)
 
     def state(self) -> tuple[Tensor, ...]:
-        """The tensors `STATE`, on which the next steps on this mesh depend."""
+        """The tensors `STATE`, on which the next steps on this mesh depend; they write into it."""
         heights, steps = torch.as_tensor(self._heights), torch.tensor(self._steps)
         own = (self._controls, self._start, self._velocity, heights, steps)
-        return (*(tensor.clone() for tensor in own), *self.preconditioner.state())
+        return (*own, *self.preconditioner.state())
 
     def restore(self, *state: Tensor) -> None:
         """Go on from what `state` gave on this mesh."""
@@ -96,10 +119,9 @@ class MovingSimplex:
         every[self._mesh.mesh.inside] = self._heights
         inside = mesh.mesh.inside
         self._heights = self._mesh.interpolation(mesh.mesh.barycentric[inside]) @ every
-        self._controls = self._start[torch.as_tensor(mesh.rows)]
         where = np.searchsorted(self._finest.inside, mesh.rows[inside])
         self._velocity = velocity[torch.as_tensor(where)]
-        self._mesh = mesh
+        self._use(mesh)
 
     def draw(self, count: int) -> Ints:
         """Positions (count,) of random inner control points, mostly of the highest, ascending."""
@@ -124,22 +146,26 @@ class MovingSimplex:
 
         rate  the schedule's factor
         """
-        mesh = self._mesh.mesh
         self._see(drawn, values)
         share = self._mesh.smoothing[drawn]
         share /= np.maximum(share.sum(axis=0), 1)  # no control point moves by more than a gradient
         spread = torch.as_tensor(share.T, device=gradients.device).to(gradients)
         self._steps += 1
-        self.preconditioner.see(gradients)
-        scaled = spread @ self.preconditioner.scaled(gradients)
-        self._velocity = momentum * self._velocity + (1 - momentum) * scaled
+        scaled = self.preconditioner.see(gradients)
+        self._velocity = torch.addmm(
+            self._velocity, spread, scaled, beta=momentum, alpha=1 - momentum
+        )
         length = rate * self.rate / (1 - momentum**self._steps)
         move = -length * self._velocity
-        level = torch.zeros_like(self._controls[None, :, 0])
-        axes = frame(mesh.tangents(self._controls[None], level))
-        self._controls[self._inside] += move - projected(axes, move[None])[0]
-        along = projected(axes, mesh.spread(self._controls[None]))[0]
+        tangents = (self._tangents @ self._relative()).unflatten(0, self._mesh.tangents.shape[:2])
+        spaces = TangentSpaces.of(tangents[None])
+        self._controls[self._inside] += move - spaces.projected(move[None])[0]
+        along = spaces.projected((self._spread @ self._relative())[None])[0]
         self._controls[self._inside] += SPREAD * along
+
+    def _relative(self) -> Tensor:
+        """Control points from the first one, as sums of their differences round the least."""
+        return self._controls - self._controls[0]
 
     def _see(self, at: Ints, values: Floats) -> None:
         """Take values (q,) at inner control points (q,) into their heights."""

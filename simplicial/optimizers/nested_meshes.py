@@ -5,10 +5,11 @@ coarse one, unchanged, and a motion of a coarse mesh is one of the finest: faces
 finest mesh, stay where they are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from simplicial.maps.edgewise import Edgewise
@@ -26,6 +27,9 @@ class NestedMesh:
     rows         (c,) int64, where these are among the control points of the finest mesh
     prolonged    (f, i) float64, the motion of the finest mesh's f inner points by those of this
     smoothing    (i, i) float64, Green's functions of the mesh, in rows: 1 on the diagonal
+    tangents     (i, r, c) float64, tangents at inner control points by the control points, on a
+                 level: those of `Mesh.tangents`, which are linear in the control points
+    spread       (i, c) float64, `Mesh.spread` likewise
     """
 
     simplex_map: Edgewise
@@ -33,6 +37,8 @@ class NestedMesh:
     rows: NDArray[np.int64]
     prolonged: NDArray[np.float64]
     smoothing: NDArray[np.float64]
+    tangents: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
     @property
     def inner(self) -> int:
@@ -71,9 +77,11 @@ def _nested(
     mesh = Mesh.of(simplex_map, r)
     corners, weights = finest.locate(mesh.barycentric)
     rows = np.take_along_axis(corners, weights.argmax(axis=1)[:, None], axis=1)[:, 0]
-    unprolonged = NestedMesh(simplex_map, mesh, rows, np.empty(0), _smoothing(mesh))
-    prolonged = unprolonged.interpolation(inside)[:, mesh.inside]
-    return NestedMesh(simplex_map, mesh, rows, prolonged, unprolonged.smoothing)
+    unit = torch.eye(len(rows), dtype=torch.float64)[None]  # a control point for each dimension
+    tangents = mesh.tangents(unit, torch.zeros_like(unit[:, 0]))[0].numpy()
+    spread, nothing = mesh.spread(unit)[0].numpy(), np.empty(0)
+    nested = NestedMesh(simplex_map, mesh, rows, nothing, _smoothing(mesh), tangents, spread)
+    return replace(nested, prolonged=nested.interpolation(inside)[:, mesh.inside])
 
 
 def _smoothing(mesh: Mesh) -> NDArray[np.float64]:

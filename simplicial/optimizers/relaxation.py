@@ -11,7 +11,8 @@ from torch import Tensor
 
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss
-from simplicial.maps.mesh import Mesh, frame, projected
+from simplicial.maps.mesh import Mesh
+from simplicial.maps.tangents import TangentSpaces
 from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 FIRST = 0.05  # length of a point's first step, over the mesh's spacing
@@ -74,9 +75,9 @@ def nudge(
         values[moving[:, None], inside], gradients = _gradients(loss, inner, memory)
         top = values[moving[:, None], inside].max(dim=1)
         climbs = (is_climbing[moving] & (top.values > face_maxima[moving])).nonzero()[:, 0]
-        axes = frame(mesh.tangents(here, values[moving]))
+        spaces = TangentSpaces.of(mesh.tangents(here, values[moving]))
         highest = (climbs, top.indices[climbs])
-        across, spread = _forces(axes, gradients, mesh.spread(here), highest)
+        across, spread = _forces(spaces, gradients, mesh.spread(here), highest)
         move = inertia.step(inner, gradients, across, spacing) + SPREAD * spread
         motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
         going = (motion > SETTLED) | ~is_climbing[moving]
@@ -95,14 +96,14 @@ def nudge(
 
 
 def _forces(
-    axes: Tensor, gradients: Tensor, spread: Tensor, climbing: tuple[Tensor, Tensor]
+    spaces: TangentSpaces, gradients: Tensor, spread: Tensor, climbing: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The gradients (m, i, d) across simplices, and the spread (m, i, d) along them.
 
-    axes      (m, i, r, d) orthonormal tangents
+    spaces    of the simplices at their inner control points
     climbing  simplices and their control points that climb: up along the simplex, with no spread
     """
-    tangential, along = projected(axes, gradients), projected(axes, spread)
+    tangential, along = spaces.projected(gradients), spaces.projected(spread)
     across = gradients - tangential
     across[climbing] -= tangential[climbing]
     along[climbing] = 0

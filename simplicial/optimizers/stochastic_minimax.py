@@ -30,10 +30,10 @@ from simplicial.optimizers.algorithm1 import estimates_of
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
 from simplicial.optimizers.highest_points import STATE as HIGHEST_STATE
 from simplicial.optimizers.highest_points import HighestPoints, Snapshots
-from simplicial.optimizers.moving_simplex import STATE, MovingSimplex
+from simplicial.optimizers.moving_simplex import STATE, MovingSimplex, simplex_bytes
 from simplicial.optimizers.nested_meshes import NestedMesh, nested_meshes
 from simplicial.optimizers.recipe import Recipe, Schedule, linear, recipe_beside
-from simplicial.run_folder.checkpoint import Checkpointer
+from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 Ints = NDArray[np.int64]
 Names = tuple[str, ...]
@@ -151,8 +151,9 @@ class StochasticMinimax(Optimizer):
         return sum(stage.drawn * stage.steps for stage in stages) + last.gradients
 
     def step_count(self, loss: Loss, control_points: Tensor, problem: OptimisationProblem) -> int:
-        """The epochs."""
-        return self.prepared(loss, control_points).epochs or 0
+        """The epochs, of each group of simplices that fits into memory."""
+        epochs = self.prepared(loss, control_points).epochs or 0
+        return epochs * max(1, len(self._groups(control_points, problem)))
 
     def optimise(
         self,
@@ -165,10 +166,18 @@ class StochasticMinimax(Optimizer):
 
         Raises NotFiniteError where the loss or its gradient is not finite.
         """
+        prepared = self.prepared(loss, control_points[: problem.sides.start])
         meshes = nested_meshes(self.segments, problem.simplices.dim)
-        if meshes:
-            prepared = self.prepared(loss, control_points[: problem.sides.start])
-            _Descent(prepared, loss, control_points, problem, meshes).run(on_step)
+        for group in self._groups(control_points, problem):
+            _Descent(prepared, loss, control_points, problem, meshes, group).run(on_step)
+
+    def _groups(self, control_points: Tensor, problem: OptimisationProblem) -> list[slice]:
+        """Simplices whose gradients and control points fit into memory at once."""
+        m = len(problem.simplices.vertices)
+        if not (meshes := nested_meshes(self.segments, problem.simplices.dim)):
+            return []
+        size = max(1, problem.memory // simplex_bytes(meshes[-1], control_points[0]))
+        return [slice(first, min(first + size, m)) for first in range(0, m, size)]
 
 
 class Stage(NamedTuple):
@@ -191,23 +200,24 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Descent:
-    """The optimisation of the simplices of a problem, all on the same mini-batches."""
+    """The optimisation of a group of the simplices of a problem, all on the same mini-batches."""
 
     settings: StochasticMinimax
     loss: Loss
     control_points: Tensor
     problem: OptimisationProblem
     meshes: tuple[NestedMesh, ...]
+    group: slice
 
     def run(self, on_step: Callable[[], object]) -> None:
         """All stages, and the last gradients. Raises NotFiniteError."""
         epochs, longest, problem = self.settings.epochs, self.settings.longest, self.problem
         assert epochs is not None, "a prepared optimizer has its epochs"
         assert longest is not None, "a prepared optimizer has its longest step"
-        rows, finest = problem.simplices.controls, self.meshes[-1]
+        rows, finest = problem.simplices.controls[self.group], self.meshes[-1]
         seeds = [
             np.random.SeedSequence(problem.seed, spawn_key=tuple(vertices))
-            for vertices in problem.simplices.vertices.tolist()
+            for vertices in problem.simplices.vertices[self.group].tolist()
         ]
         moving = [
             MovingSimplex(self.control_points[torch.as_tensor(row)], self.meshes, longest, seed)
@@ -216,7 +226,7 @@ class _Descent:
         inner = torch.as_tensor(rows[:, finest.mesh.inside])
         passed = sum(1 for _ in self._one_pass(np.random.default_rng(0)))
         gradients = epochs * passed
-        checkpointer = Checkpointer(problem.checkpoint, self.control_points[inner])
+        checkpointer = Checkpointer(self._checkpoint, self.control_points[inner])
         steps = _Steps(checkpointer, epochs, gradients, on_step)
         mini_batches, last = self._mini_batches(), Snapshots.of(finest, gradients, passed)
         self._all_stages(moving, gradients - last.gradients, mini_batches, steps)
@@ -229,6 +239,14 @@ class _Descent:
             self._highest_points(highest, last, mini_batches, steps)
             found = [simplex.inner() for simplex in highest]
         self.control_points[inner] = torch.stack(found)
+
+    @property
+    def _checkpoint(self) -> Checkpoint | None:
+        """That of the group: a part's, unless it is all simplices."""
+        whole, group = self.problem.checkpoint, self.group
+        if whole is None or group == slice(0, len(self.problem.simplices.vertices)):
+            return whole
+        return whole.part(f"{group.start}-{group.stop}")
 
     def _all_stages(
         self, moving: list[MovingSimplex], gradients: int, mini_batches: _Losses, steps: "_Steps"

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from simplicial import Barycentric, Edgewise
 from simplicial.maps.base import SimplexMap
-from simplicial.maps.mesh import Mesh, frame, projected
+from simplicial.maps.mesh import Mesh
+from simplicial.maps.tangents import TangentSpaces
 from simplicial.optimizers.fillings import harmonic, ruled
 
 Floats = NDArray[np.float64]
@@ -142,13 +143,13 @@ def test_tangents_of_a_straight_simplex(simplex_map: SimplexMap, r: int) -> None
     tangents = mesh.tangents(controls, heights)
     expected = torch.as_tensor(corners[1:] - corners[0]).expand(tangents.shape)
     torch.testing.assert_close(tangents, expected)
-    axes = frame(tangents)
-    torch.testing.assert_close(axes @ axes.mT, torch.eye(r).double().expand(*axes.shape[:2], r, r))
+    spaces = TangentSpaces.of(tangents)
     _, _, rows = np.linalg.svd(corners[1:] - corners[0])
     projector = torch.as_tensor(rows[:r].T @ rows[:r])
-    torch.testing.assert_close(axes.mT @ axes, projector.expand(*axes.shape[:2], 6, 6))
+    found = tangents.mT @ spaces.inverses @ tangents
+    torch.testing.assert_close(found, projector.expand(found.shape))
     vectors = torch.as_tensor(np.random.default_rng(25).normal(size=(1, len(mesh.inside), 6)))
-    torch.testing.assert_close(projected(axes, vectors), vectors @ projector)
+    torch.testing.assert_close(spaces.projected(vectors), vectors @ projector)
 
 
 def test_tangents_of_a_path_turn_uphill() -> None:
@@ -162,7 +163,9 @@ def test_tangents_of_a_path_turn_uphill() -> None:
     def direction(*levels: float) -> list[float]:
         heights = torch.empty(1, 3, dtype=torch.float64)
         heights[0, torch.as_tensor(order)] = torch.tensor(levels, dtype=torch.float64)
-        return frame(mesh.tangents(controls, heights))[0, 0, 0].tolist()
+        return torch.nn.functional.normalize(
+            mesh.tangents(controls, heights)[0, 0, 0], dim=0
+        ).tolist()
 
     assert direction(0, 1, 2)[1] > 0.99
     assert direction(2, 1, 0)[0] > 0.99
@@ -177,14 +180,14 @@ def test_a_thin_simplex_has_fewer_directions() -> None:
     for height, directions in ((1e-3, 1), (0.0, 1), (0.2, 2)):
         corners = np.array([[0.0, 0, 0], [2.0, 0, 0], [1.0, height, 0]])
         mesh, controls = Mesh.of(Edgewise(5), 2), flat(Edgewise(5), corners)
-        axes = frame(mesh.tangents(controls, torch.zeros(1, 21).double()))
-        lengths = axes.norm(dim=3)
-        assert (lengths[..., :directions] - 1).abs().max() < ROUNDING
-        assert (lengths[..., directions:] == 0).all()
-        across = projected(axes, torch.tensor([0.0, 1, 0]).double().expand(1, 6, 3))
+        spaces = TangentSpaces.of(mesh.tangents(controls, torch.zeros(1, 21).double()))
+        projectors = spaces.tangents.mT @ spaces.inverses @ spaces.tangents
+        traces = projectors.diagonal(dim1=2, dim2=3).sum(dim=2)
+        assert (traces - directions).abs().max() < ROUNDING
+        across = spaces.projected(torch.tensor([0.0, 1, 0]).double().expand(1, 6, 3))
         assert float(across.norm(dim=2).max()) == pytest.approx(directions - 1, abs=2e-3)
-    point = frame(torch.zeros(1, 1, 2, 3, dtype=torch.float64))
-    assert (point == 0).all()
+    point = TangentSpaces.of(torch.zeros(1, 1, 2, 3, dtype=torch.float64))
+    assert (point.projected(torch.ones(1, 1, 3, dtype=torch.float64)) == 0).all()
 
 
 @pytest.mark.parametrize(("simplex_map", "r"), [(m, r) for m, r in INNER if r > 1])

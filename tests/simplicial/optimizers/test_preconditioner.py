@@ -41,22 +41,30 @@ def test_the_whole_matrix_scales_them_alike(calls: int) -> None:
     given = gradients(4 * calls + 3, 20)
     seen, vectors = list(given[:-3].split(4)), given[-3:]
     own = Preconditioner(given[0])
-    for part in seen:
+    for part in seen[:-1]:
         own.see(part)
+    found = own.see(seen[-1], vectors)
     expected = by_the_whole_matrix([part.numpy() for part in seen], vectors.numpy())
-    np.testing.assert_allclose(own.scaled(vectors), expected, rtol=1e-9)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_gradients_are_scaled_with_themselves_seen() -> None:
+    given = gradients(60, 20)
+    own, other = Preconditioner(given[0]), Preconditioner(given[0])
+    for part in given.split(4):
+        torch.testing.assert_close(own.see(part), other.see(part, part), rtol=1e-9, atol=0)
 
 
 def test_steep_directions_are_shortened() -> None:
     given = gradients(240, 20)
     own = Preconditioner(given[0])
-    for part in given.split(4):
+    for part in given[:-4].split(4):
         own.see(part)
-    before, after = (torch.linalg.svdvals(x) for x in (given / own._scale, own.scaled(given)))
+    by_coordinates, scaled = given / given.square().mean(dim=0).sqrt(), own.see(given[-4:], given)
+    before, after = (torch.linalg.svdvals(x) for x in (by_coordinates, scaled))
     assert before[0] > 5 * before[2]
     assert after[0] < 2 * after[2]
-    lengths = [float(x.norm()) for x in (given / own._scale, own.scaled(given))]
-    assert lengths[0] == pytest.approx(lengths[1], rel=0.1)
+    assert float(scaled.norm()) == pytest.approx(float(by_coordinates.norm()), rel=0.1)
 
 
 def test_it_goes_on_as_it_was() -> None:
@@ -64,25 +72,39 @@ def test_it_goes_on_as_it_was() -> None:
     own, other = Preconditioner(given[0]), Preconditioner(given[0])
     for part in given[:60].split(5):
         own.see(part)
-    other.restore(*own.state())
+    other.restore(*(tensor.clone() for tensor in own.state()))
     for part in given[60:].split(5):
-        own.see(part)
-        other.see(part)
-    assert torch.equal(own.scaled(given), other.scaled(given))
+        assert torch.equal(own.see(part), other.see(part))
 
 
 def test_in_many_dimensions_fewer_gradients_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preconditioner, "MOST", 40)
     given = gradients(30, 20)
     own = Preconditioner(given[0])
-    for part in given.split(3):
+    for part in given[:-3].split(3):
         own.see(part)
     monkeypatch.setattr(preconditioner, "RECENT", 2)
     expected = by_the_whole_matrix([part.numpy() for part in given.split(3)], given.numpy())
-    np.testing.assert_allclose(own.scaled(given), expected, rtol=1e-9)
+    np.testing.assert_allclose(own.see(given[-3:]), expected[-3:], rtol=1e-9)
 
 
 def test_without_a_slope_nothing_moves() -> None:
     own = Preconditioner(torch.zeros(5))
-    own.see(torch.zeros(2, 5))
-    assert torch.equal(own.scaled(torch.zeros(2, 5)), torch.zeros(2, 5))
+    assert torch.equal(own.see(torch.zeros(2, 5)), torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("far", [-0.8, -0.4, 0.4, 0.8])
+def test_units_of_the_loss_change_no_bit(dtype: torch.dtype, far: float) -> None:
+    """Squares of its gradients may overflow, or be lost; and it may be steep on and off."""
+    info = torch.finfo(dtype)
+    exponent = int(np.log2(info.max if far > 0 else 1 / info.tiny) * far)
+    given = (1e-3 * gradients(60, 20)).to(dtype)
+    assert given.abs().max() < 30
+    own, other = Preconditioner(given[0]), Preconditioner(given[0])
+    for part in given.split(4):
+        assert torch.equal(other.see(part * 2.0**exponent), own.see(part))
+    steep = own.see(torch.full((1, 20), 0.9 * info.max, dtype=dtype))
+    assert steep.isfinite().all()
+    assert steep.abs().max() > 1
+    assert own.see(given[:4]).isfinite().all()

@@ -1,6 +1,7 @@
 """Stochastic minimax against known saddles, on noisy and on stiff losses, and what must not change
 its result."""
 
+import gc
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from simplicial.maps.control_points import lay_out, straight
 from simplicial.maps.interpolation import interpolate
 from simplicial.optimizers import highest_points
 from simplicial.optimizers.highest_points import HighestPoints
-from simplicial.optimizers.moving_simplex import MovingSimplex
+from simplicial.optimizers.moving_simplex import STATE, MovingSimplex, simplex_bytes
 from simplicial.optimizers.nested_meshes import nested_meshes
 
 POINTS = np.array([[-1, -1, -1], [1, 0.9, -1], [0.9, -1, 1], [-1, 1, 0.8]])  # near minima
@@ -141,6 +142,24 @@ def test_mini_batches_lower_the_exact_loss() -> None:
     assert gained > 0.9
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("share", [-0.9, 0.9])
+def test_no_unit_of_length_is_too_large(dtype: torch.dtype, share: float) -> None:
+    """Minima so far apart that squares of their distances overflow, or so near that they are 0."""
+    info = torch.finfo(dtype)
+    unit = 2.0 ** int(share * np.log2(info.max if share > 0 else 1 / info.tiny))
+    points = torch.as_tensor(POINTS, dtype=dtype)
+    optimizer = StochasticMinimax(segments=4, epochs=3)
+    layout, found = lay_out(4, 2, Edgewise(4)), []
+    for size in (1.0, unit):
+        controls = straight(size * points, layout)
+        problem = OptimisationProblem(layout.simplices[1], layout.rows(1), slice(4, 4), 0)
+        optimizer.optimise(lambda x, size=size: rough(x / size), controls, problem, lambda: None)
+        found.append(controls / size)
+    assert (found[0] - straight(points, layout)).abs().max() > 1e-3
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(("r", "segments"), [(1, 8), (1, 12), (2, 8), (3, 8)])
 def test_finer_maps_start_as_the_coarse_ones(r: int, segments: int) -> None:
     """A motion of a coarse mesh's control points is the same map on the finest; faces stay."""
@@ -204,6 +223,63 @@ def test_a_small_memory_budget_changes_nothing() -> None:
         build(Shifted(), max_dim=2, memory=memory, tolerance=None) for memory in ("1GB", 20_000)
     )
     torch.testing.assert_close(small.control_points, large.control_points, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("r", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_memory_of_a_simplex_is_counted(r: int, dtype: torch.dtype) -> None:
+    """All tensors of its state, at either of its ends, and by no more than twice too much."""
+    meshes = nested_meshes(8, r)
+    controls = torch.rand(len(meshes[-1].rows), 50, dtype=dtype)
+    moving = MovingSimplex(controls, meshes, 0.1, np.random.SeedSequence(6))
+    highest = HighestPoints(moving, meshes[-1], 4 * r, np.random.SeedSequence(7))
+    own = {t.data_ptr(): t.nbytes for t in (*moving.state(), *highest.state()) if t.ndim == 2}
+    own.pop(moving.state()[STATE.index("products")].data_ptr())
+    assert sum(own.values()) <= simplex_bytes(meshes[-1], controls[0]) < 2 * sum(own.values())
+
+
+class Counting(Shifted):
+    """A loss that tells how many simplices are under way, at most."""
+
+    most = 0
+
+    def _estimate(self, shifts: Tensor, x: Tensor) -> Tensor:
+        alive = sum(type(found) is MovingSimplex for found in gc.get_objects())
+        self.most = max(self.most, alive)
+        return super()._estimate(shifts, x)
+
+
+@pytest.mark.parametrize("fit", [1, 2, 3, 6])
+def test_simplices_under_way_fit_into_memory(fit: int) -> None:
+    """Of six edges."""
+    layout, loss, calls = lay_out(4, 1, Edgewise(4)), Counting(), []
+    points = straight(torch.as_tensor(POINTS), layout)
+    memory = fit * simplex_bytes(nested_meshes(4, 1)[-1], points[0]) + 100
+    problem = OptimisationProblem(layout.simplices[1], layout.rows(1), slice(4, 4), 0, memory)
+    optimizer = StochasticMinimax(segments=4, epochs=4, batch_size=8)
+    optimizer.optimise(loss, points, problem, lambda: calls.append(1))
+    assert loss.most == fit
+    assert len(calls) == optimizer.step_count(loss, points, problem) == 4 * 6 // fit
+
+
+def test_groups_of_simplices_go_on_each_from_their_own_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of six edges at a time; the second group was under way."""
+    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
+    memory = 2 * simplex_bytes(nested_meshes(4, 1)[-1], torch.as_tensor(POINTS[0]))
+    optimizer = StochasticMinimax(segments=4, epochs=10, batch_size=8)
+    plain = Shifted()
+    alone = build(plain, optimizer=optimizer, memory=memory, tolerance=None)
+    stop = plain.steps // 2
+    with pytest.raises(KeyboardInterrupt):
+        build(
+            Shifted(until=stop), optimizer=optimizer, memory=memory, store=tmp_path, tolerance=None
+        )
+    rest = Shifted()
+    resumed = build(rest, optimizer=optimizer, memory=memory, store=tmp_path, tolerance=None)
+    assert torch.equal(resumed.control_points, alone.control_points)
+    assert rest.steps == plain.steps - stop
 
 
 @pytest.mark.parametrize(
