@@ -30,7 +30,7 @@ from simplicial.maps.barycentric import Barycentric
 from simplicial.maps.control_points import Simplices
 from simplicial.optimizers.base import SMALLER, OptimisationProblem, Optimizer, scaled
 from simplicial.optimizers.random_points import UniformPoints
-from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe, recipe_beside
+from simplicial.optimizers.recipe import EXACT, Recipe, check_recipe, factor, recipe_beside
 from simplicial.run_folder.checkpoint import Checkpointer
 
 STEP = 0.2  # learning rate times largest curvature: far inside what momentum 0.9 allows, 3.8
@@ -197,9 +197,8 @@ class _Descent:
             sgd.state[moving]["momentum_buffer"] = saved["momentum"].to(moving)
         step = 0
         for epoch in range(recipe.epochs):
-            sgd.param_groups[0]["lr"] = recipe.learning_rate * recipe.schedule(
-                epoch / recipe.epochs
-            )
+            rate = factor(recipe.schedule, epoch / recipe.epochs)
+            sgd.param_groups[0]["lr"] = recipe.learning_rate * rate
             for estimate in estimates_of(self.loss, recipe.batch_size, mini_batches):
                 t, step = draws.draw(), step + 1
                 if step <= done:  # drawn as before, so that what follows is the same

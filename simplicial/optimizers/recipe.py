@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from reduction import OptionError
-from reduction.validation import as_bool, as_integer, is_number, short_repr
+from reduction.validation import as_bool, as_float, as_integer, is_number, short_repr
 
 Schedule = Callable[[float], float]
 
@@ -45,6 +45,20 @@ def constant(progress: float) -> float:
     """Learning rate factor 1 throughout."""
     _check_share(progress)
     return 1.0
+
+
+def factor(schedule: Schedule, progress: float) -> float:
+    """Factor of a schedule after a share `progress` of the epochs.
+
+    Raises OptionError where the schedule gives none that is finite and 0 or more.
+    """
+    given = schedule(progress)
+    if not 0 <= as_float(given) < np.inf:
+        raise OptionError(
+            f"a schedule must give finite numbers of 0 or more, after {progress:g} of the epochs "
+            f"it gives {short_repr(given)}: change schedule"
+        )
+    return as_float(given)
 
 
 def _check_share(progress: float) -> None:

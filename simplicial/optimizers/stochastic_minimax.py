@@ -32,7 +32,7 @@ from simplicial.optimizers.highest_points import STATE as HIGHEST_STATE
 from simplicial.optimizers.highest_points import HighestPoints, Snapshots
 from simplicial.optimizers.moving_simplex import STATE, MovingSimplex, simplex_bytes
 from simplicial.optimizers.nested_meshes import NestedMesh, nested_meshes
-from simplicial.optimizers.recipe import Recipe, Schedule, linear, recipe_beside
+from simplicial.optimizers.recipe import Recipe, Schedule, factor, linear, recipe_beside
 from simplicial.run_folder.checkpoint import Checkpoint, Checkpointer
 
 Ints = NDArray[np.int64]
@@ -260,7 +260,7 @@ class _Descent:
                 # as before, if the step is done
                 drawn = [simplex.draw(stage.drawn) for simplex in moving]
                 if steps.begin(stage.drawn):
-                    self._step(estimate, moving, drawn, self.settings.schedule(share))
+                    self._step(estimate, moving, drawn, factor(self.settings.schedule, share))
                 steps.end(moving, STATE)
 
     def _step(
@@ -315,8 +315,9 @@ class _Descent:
         together, settings = torch.cat(points), self.settings
         gradients = values_and_gradients(estimate, together, self.problem.memory).gradients
         gradients[::2] += settings.weight_decay * together[::2]
+        rate = factor(settings.schedule, share)
         for simplex, own in zip(highest, gradients.split(2), strict=True):
-            simplex.step(own, settings.schedule(share), settings.momentum)
+            simplex.step(own, rate, settings.momentum)
 
     def _one_pass(self, rng: np.random.Generator) -> _Losses:
         return estimates_of(self.loss, self.settings.batch_size, rng)

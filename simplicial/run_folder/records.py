@@ -9,9 +9,10 @@ record whose values are there is whole, however the process ended. Among the val
 the record's name, number and settings, by which one from another folder is refused. Nothing is ever
 unpickled.
 
-Versions: 5 says what a maximum may be too low by, and whether its refinement budget ended it; 4
-says of every simplex whether training made it worse, and keeps its start where it did; 3 does not;
-2 named modules of functions, too. Versions 2 to 4 can be read, but no run goes on from them.
+Versions: 7 and 6 save other states of simplices in training; 5 says what a maximum may be too low
+by, and whether its refinement budget ended it; 4 says of every simplex whether training made it
+worse, and keeps its start where it did; 3 does not; 2 named modules of functions, too. Versions 2
+to 6 can be read, but no run goes on from them.
 """
 
 import errno
@@ -28,8 +29,8 @@ from reduction import DataError
 from reduction.files import digest, json_digest, sealed, unsealed, write
 from simplicial.errors import RunError
 
-VERSION = 6
-READABLE = (2, 3, 4, 5, VERSION)
+VERSION = 7
+READABLE = (2, 3, 4, 5, 6, VERSION)
 DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
 BELONGS = "belongs"  # the value of a record that is the digest of its name, number and settings

@@ -1,11 +1,7 @@
 """Stochastic minimax against known saddles, on noisy and on stiff losses, and what must not change
 its result."""
 
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -16,65 +12,24 @@ from reduction import OptionError
 from simplicial import (
     Edgewise,
     Loss,
-    LossComplex,
-    Minima,
     OptimisationProblem,
     Optimizer,
     StochasticMinimax,
-    build_complex,
     garipov,
     linear,
 )
 from simplicial.landscapes import Landscape, double_well, himmelblau, mueller_brown, simplex_wells
-from simplicial.loss import PenalisedLoss, StochasticLoss
+from simplicial.loss import PenalisedLoss
 from simplicial.maps.control_points import lay_out, straight
 from simplicial.maps.interpolation import interpolate
-from simplicial.optimizers import highest_points, stochastic_minimax
+from simplicial.optimizers import highest_points
 from simplicial.optimizers.highest_points import HighestPoints
-from simplicial.optimizers.moving_simplex import STATE, MovingSimplex, simplex_bytes
+from simplicial.optimizers.moving_simplex import MovingSimplex
 from simplicial.optimizers.nested_meshes import nested_meshes
-
-POINTS = np.array([[-1, -1, -1], [1, 0.9, -1], [0.9, -1, 1], [-1, 1, 0.8]])  # near minima
-SHORT = StochasticMinimax(segments=4, epochs=40)
+from tests.simplicial.optimizers.shifted_loss import POINTS, SHORT, Shifted, build, rough
 
 # few steps may end higher than a straight edge
 pytestmark = pytest.mark.filterwarnings("ignore:.*keep their start")
-
-
-def rough(x: Tensor) -> Tensor:
-    """Basins near (+-1, +-1, +-1)."""
-    return (x.square() - 1).square().sum(dim=1) + 0.3 * torch.sin(3 * x).prod(dim=1)
-
-
-class Shifted(StochasticLoss):
-    """The mean of a loss over 24 shifts, in mini-batches; counts the points of gradients on three
-    mini-batches of 8, and steps.
-    """
-
-    def __init__(self, loss: Loss = rough, size: float = 0.1, until: float = np.inf) -> None:
-        self.loss, self.points, self.steps, self.until = loss, 0, 0, until
-        self.shifts = size * torch.as_tensor(np.random.default_rng(72).normal(size=(24, 3)))
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.points += 3 * len(x) * x.requires_grad
-        return torch.stack([self.loss(x + shift) for shift in self.shifts]).mean(dim=0)
-
-    def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
-        for part in np.array_split(rng.permutation(24), max(1, 24 // batch_size)):
-            yield partial(self._estimate, self.shifts[torch.as_tensor(part)])
-
-    def _estimate(self, shifts: Tensor, x: Tensor) -> Tensor:
-        self.points, self.steps = self.points + len(x), self.steps + 1
-        if self.steps > self.until:
-            raise KeyboardInterrupt
-        return torch.stack([self.loss(x + shift) for shift in shifts]).mean(dim=0)
-
-
-def build(
-    loss: Loss, points: Any = POINTS, max_dim: int = 1, optimizer: Optimizer = SHORT, **options: Any
-) -> LossComplex:
-    minima = Minima(torch.as_tensor(points), loss)
-    return build_complex(minima, max_dim, optimizer=optimizer, progress=False, **options)
 
 
 def finite(bars: np.ndarray) -> np.ndarray:
@@ -216,86 +171,6 @@ def test_the_same_bits_whatever_is_beside_a_simplex(loss: Loss, optimizer: Optim
     assert torch.equal(alone.control_points, together.control_points)
     other = build(loss, max_dim=3, optimizer=optimizer, seed=1, tolerance=None)
     assert not torch.equal(other.control_points, together.control_points)
-
-
-def test_a_small_memory_budget_changes_nothing() -> None:
-    large, small = (
-        build(Shifted(), max_dim=2, memory=memory, tolerance=None) for memory in ("1GB", 20_000)
-    )
-    torch.testing.assert_close(small.control_points, large.control_points, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("r", [1, 2, 3])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_memory_of_a_simplex_is_counted(r: int, dtype: torch.dtype) -> None:
-    """All tensors of its state, at either of its ends, and by no more than twice too much."""
-    meshes = nested_meshes(8, r)
-    controls = torch.rand(len(meshes[-1].rows), 50, dtype=dtype)
-    moving = MovingSimplex(controls, meshes, 0.1, np.random.SeedSequence(6))
-    highest = HighestPoints(moving, meshes[-1], 4 * r, np.random.SeedSequence(7))
-    own = {t.data_ptr(): t.nbytes for t in (*moving.state(), *highest.state()) if t.ndim == 2}
-    own.pop(moving.state()[STATE.index("products")].data_ptr())
-    assert sum(own.values()) <= simplex_bytes(meshes[-1], controls[0]) < 2 * sum(own.values())
-
-
-@pytest.mark.parametrize("fit", [1, 2, 3, 6])
-def test_simplices_under_way_fit_into_memory(fit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of six edges."""
-    alive, most = WeakSet[MovingSimplex](), []
-
-    def begun(*given: Any) -> MovingSimplex:
-        alive.add(simplex := MovingSimplex(*given))
-        most.append(len(alive))
-        return simplex
-
-    monkeypatch.setattr(stochastic_minimax, "MovingSimplex", begun)
-    layout, loss, calls = lay_out(4, 1, Edgewise(4)), Shifted(), []
-    points = straight(torch.as_tensor(POINTS), layout)
-    memory = fit * simplex_bytes(nested_meshes(4, 1)[-1], points[0]) + 100
-    problem = OptimisationProblem(layout.simplices[1], layout.rows(1), slice(4, 4), 0, memory)
-    optimizer = StochasticMinimax(segments=4, epochs=4, batch_size=8)
-    optimizer.optimise(loss, points, problem, lambda: calls.append(1))
-    assert max(most) == fit
-    assert len(calls) == optimizer.step_count(loss, points, problem) == 4 * 6 // fit
-
-
-def test_groups_of_simplices_go_on_each_from_their_own_steps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two of six edges at a time; the second group was under way."""
-    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
-    memory = 2 * simplex_bytes(nested_meshes(4, 1)[-1], torch.as_tensor(POINTS[0]))
-    optimizer = StochasticMinimax(segments=4, epochs=10, batch_size=8)
-    plain = Shifted()
-    alone = build(plain, optimizer=optimizer, memory=memory, tolerance=None)
-    stop = plain.steps // 2
-    with pytest.raises(KeyboardInterrupt):
-        build(
-            Shifted(until=stop), optimizer=optimizer, memory=memory, store=tmp_path, tolerance=None
-        )
-    rest = Shifted()
-    resumed = build(rest, optimizer=optimizer, memory=memory, store=tmp_path, tolerance=None)
-    assert torch.equal(resumed.control_points, alone.control_points)
-    assert rest.steps == plain.steps - stop
-
-
-@pytest.mark.parametrize(
-    ("stop", "epochs"), [(3, 50), (20, 50), (31, 50), (60, 50), (300, 300), (500, 300)]
-)
-def test_a_chunk_goes_on_from_the_last_step_that_was_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int, epochs: int
-) -> None:
-    """In every stage; steps that were saved are not taken again, and the bits are the same."""
-    monkeypatch.setattr("simplicial.run_folder.checkpoint.PERIOD", 0.0)
-    optimizer = StochasticMinimax(segments=8, epochs=epochs, batch_size=8)
-    plain = Shifted()
-    alone = build(plain, optimizer=optimizer, tolerance=None)
-    with pytest.raises(KeyboardInterrupt):
-        build(Shifted(until=stop), optimizer=optimizer, store=tmp_path, tolerance=None)
-    rest = Shifted()
-    resumed = build(rest, optimizer=optimizer, store=tmp_path, tolerance=None)
-    assert torch.equal(resumed.control_points, alone.control_points)
-    assert rest.steps == plain.steps - stop
 
 
 def test_the_last_gradients_lower_what_noise_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,9 +79,9 @@ def sealed(values: dict[str, Any]) -> str:
     return json.dumps({**values, "sha256": hashlib.sha256(text).hexdigest()})
 
 
-@pytest.fixture(params=[2, 3, 4, 5])
+@pytest.fixture(params=[2, 3, 4, 5, 6])
 def older(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A run folder of version 2, 3, 4 or 5 with two minima and the edge between them."""
+    """A run folder of version 2, 3, 4, 5 or 6 with two minima and the edge between them."""
     folder, tensors = tmp_path / "older", safetensors.torch.save({"points": torch.zeros(1, 3)})
     schedule = {"kind": "Recipe", "schedule": "simplicial.recipe.garipov"}
     settings = {"max_dim": 1, "values at the minima": [0.25, 0.5], "recipe": schedule}
@@ -118,7 +118,7 @@ def test_a_folder_of_a_version_before_is_read_and_no_run_goes_on_from_it(
     with pytest.raises(DataError) as refusal:
         RunFolder(older)
     version = request.node.callspec.params["older"]
-    told = f"must be of version 6 of run folders, it is of {version}: choose another folder, or"
+    told = f"must be of version 7 of run folders, it is of {version}: choose another folder, or"
     assert told in str(refusal.value)
     assert contents(older) == before
 
@@ -126,7 +126,7 @@ def test_a_folder_of_a_version_before_is_read_and_no_run_goes_on_from_it(
 def test_folders_of_other_versions_are_refused(older: Path) -> None:
     (older / "complex.settings.json").write_text(sealed({"version": 1, "max_dim": 1}))
     with pytest.raises(
-        DataError, match="must be of version 2, 3, 4, 5 or 6 of run folders, it is of 1"
+        DataError, match="must be of version 2, 3, 4, 5, 6 or 7 of run folders, it is of 1"
     ):
         RunStatus.read(older)
 
