@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import (
-    EXACT,
     Algorithm1,
     Barycentric,
     Edgewise,
@@ -394,26 +393,3 @@ def test_blocks_of_simplices_have_the_maxima_of_all_at_once() -> None:
         np.testing.assert_allclose(whole.maxima[r], blocks.maxima[r], rtol=1e-12)
     assert whole[(0, 1, 2)].samples is not None
     assert blocks[(0, 1, 2)].samples is None
-
-
-@pytest.mark.parametrize("periods", [1, 2, 3])
-@pytest.mark.parametrize("segments", [1, 2, 6])
-def test_a_period_that_corners_and_lattice_share_hides_no_ridge(
-    periods: int, segments: int
-) -> None:
-    """A straight edge over `periods` hills in each segment: corners, and the lattice's points
-    inside, all stand in valleys."""
-    waves = periods * segments
-
-    def hills(x: Tensor) -> Tensor:
-        return -torch.cos(2 * torch.pi * waves * x[:, 0]) + 0.1 * x[:, 0]
-
-    ends = Minima(torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64), hills)
-    untrained = Algorithm1(recipe=EXACT.changed(epochs=0))
-    built = build_complex(
-        ends, 1, optimizer=untrained, simplex_map=Edgewise(segments),
-        resolution=2 * segments, progress=False,
-    )  # fmt: skip
-    t = torch.linspace(0, 1, 20_001, dtype=torch.float64)
-    highest = float(hills(torch.stack([t, 0 * t], dim=1)).max())
-    assert float(built.values[1][0]) == pytest.approx(highest, abs=1e-5)

@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from simplicial import Algorithm1, Barycentric, Edgewise, build_complex, find_minima
+from simplicial import (
+    EXACT,
+    Algorithm1,
+    Barycentric,
+    Edgewise,
+    Minima,
+    build_complex,
+    find_minima,
+)
 from simplicial.evaluation import values_and_gradients
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.lattice import interior_lattice
@@ -191,3 +199,26 @@ def test_two_bumps_that_no_corner_sees() -> None:
     found, sampled = found_after_a_lattice(loss, 1, 12, Edgewise(1))
     assert sampled < 0.8
     assert found.maxima.values[0] == pytest.approx(1.099, abs=1e-6)
+
+
+@pytest.mark.parametrize("periods", [1, 2, 3])
+@pytest.mark.parametrize("segments", [1, 2, 6])
+def test_a_period_that_corners_and_lattice_share_hides_no_ridge(
+    periods: int, segments: int
+) -> None:
+    """A straight edge over `periods` hills in each segment: corners, and the lattice's points
+    inside, all stand in valleys."""
+    waves = periods * segments
+
+    def hills(x: Tensor) -> Tensor:
+        return -torch.cos(2 * torch.pi * waves * x[:, 0]) + 0.1 * x[:, 0]
+
+    ends = Minima(torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64), hills)
+    untrained = Algorithm1(recipe=EXACT.changed(epochs=0))
+    built = build_complex(
+        ends, 1, optimizer=untrained, simplex_map=Edgewise(segments),
+        resolution=2 * segments, progress=False,
+    )  # fmt: skip
+    t = torch.linspace(0, 1, 20_001, dtype=torch.float64)
+    highest = float(hills(torch.stack([t, 0 * t], dim=1)).max())
+    assert float(built.values[1][0]) == pytest.approx(highest, abs=1e-5)
