@@ -46,35 +46,48 @@ FIELD = 2  # of the coefficients of the bars
 ITERATIONS = 30  # of the search for the critical point beside a highest point
 
 
-def mended(state: ConstructionState, optimizer: Optimizer, result: ChunkResult) -> ChunkResult:
-    """Results of all simplices of the dimension under construction, those that end bars lowered.
+def mends(state: ConstructionState, optimizer: Optimizer) -> bool:
+    """Whether simplices of the dimension under construction are mended.
 
-    result  of all, without their points, which are in the state, and are changed there
-    Those whose refinement ended by its budget stay: where the loss is that rough, highest points
-    say nothing, and each attempt would take the budget again. All are as they are for another
-    optimizer than `NudgedElastic`, and a loss with mini-batches or without second derivatives by
-    torch, or of more than `DENSE` variables.
+    They are not for another optimizer than `NudgedElastic`, and a loss with mini-batches or without
+    second derivatives by torch, or of more than `DENSE` variables.
     """
     points, r = state.control_points, state.dim
-    can = isinstance(optimizer, NudgedElastic) and r > 0 and points.shape[1] <= DENSE
-    if not can or isinstance(state.loss, StochasticLoss):
-        return result
+    if not isinstance(optimizer, NudgedElastic) or not r or points.shape[1] > DENSE:
+        return False
+    if isinstance(state.loss, StochasticLoss):
+        return False
     try:
         check_second_derivatives(state.loss, points[0])
     except LossError:
-        return result
-    assert isinstance(optimizer, NudgedElastic), "so it was just seen"
+        return False
+    return True
+
+
+def lowered(
+    state: ConstructionState, optimizer: Optimizer, result: ChunkResult
+) -> dict[int, ChunkResult]:
+    """Results of simplices that end bars and could be lowered, by their number; see `mends`.
+
+    result  of all under construction, without their points, which are in the state, and are changed
+            there
+    Those whose refinement ended by its budget stay: where the loss is that rough, highest points
+    say nothing, and each attempt would take the budget again.
+    """
+    assert isinstance(optimizer, NudgedElastic), "no other one mends"
     looked_at = set[int](np.flatnonzero(result.exhausted).tolist())
+    found = dict[int, ChunkResult]()
     with torch_threads(state.options.threads):
         while True:
             left = [n for n in _ending_bars(state, result) if n not in looked_at]
             if not left:
-                return result
+                return found
             for number in left:
                 looked_at.add(number)
                 lower = _Mending(state, optimizer, number, result).lower()
                 if lower is not None:
-                    result = _with(state, result, number, lower)
+                    found[number] = lower
+                    result = with_lower(state, result, number, lower)
                     break
 
 
@@ -92,7 +105,7 @@ def _ending_bars(state: ConstructionState, result: ChunkResult) -> list[int]:
     return sorted(found, key=lambda n: (own[n], n))
 
 
-def _with(
+def with_lower(
     state: ConstructionState, result: ChunkResult, number: int, lower: ChunkResult
 ) -> ChunkResult:
     """The results with another one of a simplex, whose points go to the state."""

@@ -15,10 +15,12 @@ from reduction import DataError
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.executors import by_workers, cut
 from simplicial.construction.finishing import finish
-from simplicial.construction.mending import mended
+from simplicial.construction.mending import lowered, mends, with_lower
 from simplicial.construction.serialization import (
+    MENDED,
     TOGETHER,
     from_record,
+    mended_name,
     record_name,
     store_gradient_norms,
     to_record,
@@ -95,7 +97,32 @@ class Scheduler:
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
         result = every.part(order)
-        return state.finish_dimension(mended(state, self.optimizer, result) if trains else result)
+        return state.finish_dimension(self._mended(state, result) if trains else result)
+
+    def _mended(self, state: ConstructionState, result: ChunkResult) -> ChunkResult:
+        """The results of a dimension, those lowered that end bars at no critical point; the folder
+        keeps them, and that all were looked at.
+        """
+        r, folder, name = state.dim, self.folder, mended_name(state.dim)
+        is_done = folder is not None and folder.get(MENDED, r) is not None
+        if folder is not None and is_done:
+            records = {number: folder.get(name, number) for number in folder.numbers(name)}
+            for number, record in records.items():
+                assert record is not None, "its file was just listed"
+                one = from_record(record, state, number, folder)
+                result = with_lower(state, result, number, one)
+            return result
+        if not mends(state, self.optimizer):
+            return result
+        before = result
+        for number, lower in lowered(state, self.optimizer, before).items():
+            result = with_lower(state, result, number, lower)
+            if folder is not None:
+                record = to_record(lower, state.simplices.vertices[number])
+                folder.put(name, number, record)
+        if folder is not None:
+            folder.put(MENDED, r, Record({}, {}))
+        return result
 
     def train_with_faces(self, state: ConstructionState, max_dim: int) -> ConstructionState:
         """The state in which all control points are trained, by an optimizer that moves faces: all

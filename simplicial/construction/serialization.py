@@ -19,11 +19,17 @@ from simplicial.run_folder.records import Record, Records, write_json
 
 NORMS = "gradient-norms.json"  # of those at the vertices, in a run folder
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
+MENDED = "mended"  # records that say that a dimension was looked at, by the dimension
 
 
 def record_name(r: int, rung: int | None = None) -> str:
     """Name of the records of r-simplices in a run folder; in an anytime build one for each rung."""
     return f"simplices-{r}" if rung is None else f"simplices-{r}-rung-{rung}"
+
+
+def mended_name(r: int) -> str:
+    """Name of the records of r-simplices that were lowered once more, see `mending`."""
+    return f"{record_name(r)}-mended"
 
 
 def rung_names(records: Records, r: int) -> list[str]:

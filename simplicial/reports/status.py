@@ -18,7 +18,13 @@ from reduction import Barcode, DataError, FilteredComplex
 from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
 from simplicial.construction.measured_dimension import FIELD
-from simplicial.construction.serialization import NORMS, TOGETHER, record_name, rung_names
+from simplicial.construction.serialization import (
+    NORMS,
+    TOGETHER,
+    mended_name,
+    record_name,
+    rung_names,
+)
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
 from simplicial.maps.control_points import clique_simplices
@@ -302,6 +308,8 @@ def _record_values(
     if anytime is not None and r:
         return _lowest(records, r, m, anytime) if r <= len(anytime.rungs) else {}
     values = records.values(record_name(r), "complex" if r else "minima")
+    if r:
+        values |= records.values(mended_name(r), "complex")
     if values and max(values) >= m:
         raise DataError(
             f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "

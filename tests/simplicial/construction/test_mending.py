@@ -4,6 +4,7 @@ Barriers are computed by hand: the functions below are made for that.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import LossComplex, Minima, NudgedElastic, build_complex
+from simplicial.reports.status import RunStatus
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -233,3 +235,39 @@ def test_the_same_bits_again_and_whatever_the_batch_but_for_rounding() -> None:
     assert torch.equal(one.control_points, again.control_points)
     for ours, theirs in zip(one.values, other.values, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_what_was_lowered_is_stored_and_goes_on(tmp_path: Path) -> None:
+    """Stopped at many moments, mending among them; a finished folder gives the values again."""
+    calls = [0, np.inf]
+
+    def counted(p: Tensor) -> Tensor:
+        calls[0] += len(p)
+        if calls[0] > calls[1]:
+            raise KeyboardInterrupt
+        return ring(p)
+
+    points = [[-1.0, 0.0], [1.0, 0.0], [0.0, 2.0]]
+    alone = build(counted, points, 2)
+    whole, folder, stops = calls[0], tmp_path / "run", 0
+    for until in np.linspace(0.2, 0.95, 6) * whole:
+        calls[:] = [0, until]
+        try:
+            build(counted, points, 2, store=folder)
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops >= 3
+    calls[1] = np.inf
+    again = build(counted, points, 2, store=folder)
+    calls[0] = 0
+    once_more = build(counted, points, 2, store=folder)
+    assert calls[0] <= 3 + 3 + 2  # minima, slopes there, two points by which a loss is known
+    for built in (again, once_more):
+        assert torch.equal(built.control_points, alone.control_points)
+        for a, b in zip(built.values, alone.values, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert [i.evaluations for i in built.interiors] == [i.evaluations for i in alone.interiors]
+    assert alone.values[1][0] == pytest.approx(7 / 16, abs=1e-6)
+    status = RunStatus.read(folder)
+    for a, b in zip(status.values, alone.values, strict=True):
+        np.testing.assert_array_equal(a, b)
