@@ -331,7 +331,7 @@ def _value(loss: Loss, point: Tensor) -> float | None:
 
 def check_build(n: int, max_dim: int, options: BuildOptions) -> None:
     """Raise the error of `build_complex` for n minima and these options, before any are trained."""
-    if as_integer("max_dim", max_dim, 1) > n - 1 > 0:
+    if as_integer("max_dim", max_dim, 1) > n - 1 and n != 1:
         raise DimensionError(
             f"a simplex of dimension max_dim needs max_dim + 1 minima, got max_dim={max_dim} with "
             f"{n} minima: give {max_dim + 1} minima, or a lower max_dim"

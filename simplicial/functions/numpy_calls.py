@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from reduction.validation import short_repr
 from simplicial.errors import LossError
@@ -56,7 +57,8 @@ class NumpyCalls:
         name = name_of(function)
         found = [np.empty((n, d) if is_vector else n) for _, is_vector in outputs]
         for rows, at in self._arguments(points):
-            given = called(function, at, name=name, point=points[rows][0], remedy=REMEDY)
+            with torch.enable_grad():  # a function may take its slope from torch itself
+                given = called(function, at, name=name, point=points[rows][0], remedy=REMEDY)
             several = self._several(given, len(outputs), name)
             for array, one, (what, is_vector) in zip(found, several, outputs, strict=True):
                 shape = (*at.shape[:-1], *([d] if is_vector else []))

@@ -309,7 +309,8 @@ def _record_values(
         return _lowest(records, r, m, anytime) if r <= len(anytime.rungs) else {}
     values = records.values(record_name(r), "complex" if r else "minima")
     if r:
-        values |= records.values(mended_name(r), "complex")
+        lower = records.values(mended_name(r), "complex")
+        values |= {number: lower[number] for number in lower.keys() & values.keys()}
     if values and max(values) >= m:
         raise DataError(
             f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "

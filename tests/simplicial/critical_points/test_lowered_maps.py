@@ -32,14 +32,18 @@ def certified_deaths(built: LossComplex) -> list[bool]:
     return ends.deaths.certified.tolist()
 
 
+MENDS = "simplicial.construction.scheduler.mends"
 PASS = -0.9014065  # the lowest between the two minima below, by a grid of 1,500 x 1,500
 
 
 @pytest.mark.parametrize("tolerance", [1e-7, 0.05])
-def test_a_lower_saddle_of_another_pass_is_not_a_paths_own(tolerance: float) -> None:
+def test_a_lower_saddle_of_another_pass_is_not_a_paths_own(
+    tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Near its highest point, and lower by 0.093, but no path between the minima is that low."""
     points = np.array([[-2.198852044, -2.173133317], [1.315665459, 2.825811401]])
     optimizer = NudgedElastic(segments=8)
+    monkeypatch.setattr(MENDS, lambda *_: False)  # which finds the right pass
     built = build(mixture(405), points, optimizer=optimizer, tolerance=tolerance)
     assert built.filtration.values[1] == pytest.approx(built.maxima[1])
     assert built.filtration.values[1] >= PASS
@@ -57,9 +61,12 @@ def test_where_a_lower_pass_is_beside_it_a_path_over_the_higher_one_is_not_certi
     assert [bool(death < -1) for death in bars[:, 1]] == certified
 
 
-def test_the_ways_down_from_a_saddle_stand_for_a_poor_path() -> None:
+def test_the_ways_down_from_a_saddle_stand_for_a_poor_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A valley winds in seven dimensions; twelve straight pieces leave it far from the saddle."""
     loss = simplex_wells(1, curved=5)
+    monkeypatch.setattr(MENDS, lambda *_: False)  # which makes the path a good one
     built = build(loss, loss.minima, optimizer=NudgedElastic())
     assert built.maxima[1][0] > 0.2506
     assert built.filtration.values[1] == pytest.approx([0.25], abs=1e-12)
