@@ -80,7 +80,7 @@ def test_an_edge_of_full_effort_is_the_full_builds_or_lower(
     optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the full build before it is mended, which anytime builds are not."""
-    monkeypatch.setattr("simplicial.construction.scheduler.mended", lambda *given: given[-1])
+    monkeypatch.setattr("simplicial.construction.scheduler.mends", lambda *_: False)
     full, some = built(optimizer=optimizer), built(optimizer=optimizer, tolerance_of_bars=0.0)
     assert some.spent is not None
     assert full.spent is None

@@ -154,7 +154,7 @@ def test_a_filling_that_was_only_tried_does_not_make_a_simplex_missing(
     build_complex(Minima(corners, recorded), 1, **options)
     on_edges = torch.cat(tried)
     with monkeypatch.context() as patch:  # no attempts of mending
-        patch.setattr("simplicial.construction.scheduler.mended", lambda *given: given[-1])
+        patch.setattr("simplicial.construction.scheduler.mends", lambda *_: False)
         whole, _ = told(build_complex, Minima(corners, recorded), 2, **options)
     kept = torch.cat([on_edges, whole.control_points, whole[(0, 1, 2)](interior_lattice(2, 12))])
     places = torch.cat(tried)
