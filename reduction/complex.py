@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reduction.arrays import as_numbers
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.compute import barcode_of_pairs
 from reduction.errors import DataError, DimensionError, FiltrationError, ShapeError
@@ -61,15 +62,21 @@ class FilteredComplex:
         self._hold(filtration(vertices, values))
 
     @classmethod
-    def complete(cls, n: int, values: Sequence[ArrayLike]) -> "FilteredComplex":
+    def complete(
+        cls, n: int, values: Sequence[ArrayLike], *, copy: bool = True
+    ) -> "FilteredComplex":
         """All simplices on the vertices 0..n-1, up to dimension len(values) - 1.
 
         values  for each r (C(n, r+1),), simplex v0 < ... < vr at position sum_i C(v_i, i+1)
+        copy    False hands over the arrays, contiguous float64, which become read-only; nobody may
+                write to their memory any more, by another view or a memory-mapped file
 
         Nothing but the values is kept; vertices and facets are computed when they are asked for.
-        float64 arrays that are read-only, and memory-mapped ones, are not copied: nobody may write
-        to them any more. Raises DimensionError beyond dimension n - 1, ShapeError, FiltrationError.
+        An array that is read-only, and whose memory nobody else may write to, is never copied.
+        Raises DimensionError beyond dimension n - 1, ShapeError, FiltrationError, OptionError,
+        CapacityError.
         """
+        copy = as_bool("copy", copy)
         if not is_whole(n):
             raise DimensionError(
                 f"the vertices are 0..n-1 for a whole number n, but n is {short_repr(n)}; round it"
@@ -88,7 +95,7 @@ class FilteredComplex:
                     f"{comb(n, r + 1)} simplices of dimension {r}; "
                     "give one number for each, in colexicographic order"
                 )
-        return cls._of(complete_filtration(n, values))
+        return cls._of(complete_filtration(n, values, copy=copy))
 
     @classmethod
     def rips(
@@ -300,15 +307,13 @@ class FilteredComplex:
             )
         lower: list[NDArray[np.float64]] = []
         for r, (bounds, values) in enumerate(zip(given, self.values, strict=True)):
-            if _shape(r, bounds, "lower") != values.shape:
+            numbers = as_numbers(f"lower[{r}]", bounds, "give one number for each simplex")
+            if numbers.shape != values.shape or numbers.dtype.kind not in "fiu":
                 raise ShapeError(
-                    f"lower[{r}] has shape {np.shape(bounds)} for {values.size} simplices; give "
-                    "one number for each, in the order of `values`"
+                    f"lower[{r}] has shape {numbers.shape} and type {numbers.dtype} for "
+                    f"{values.size} simplices; give one number for each, in the order of `values`"
                 )
-            try:
-                lower.append(np.asarray(bounds, np.float64))
-            except (TypeError, ValueError):
-                raise ShapeError(f"lower[{r}] are no numbers; give one for each simplex") from None
+            lower.append(numbers.astype(np.float64))
             above = ~(lower[r] <= values)
             if above.any():
                 i = int(np.argmax(above))
@@ -329,11 +334,11 @@ class FilteredComplex:
             )
 
 
-def _shape(r: int, given: ArrayLike, name: str = "values") -> tuple[int, ...]:
+def _shape(r: int, given: ArrayLike) -> tuple[int, ...]:
     try:
         return np.shape(given)
     except ValueError:
-        raise ShapeError(f"{name}[{r}] is ragged; give one number for each simplex") from None
+        raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
 
 
 def _read(content: bytes) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reduction.arrays import as_numbers
 from reduction.errors import BarcodeError, ShapeError
 
 Bars = NDArray[np.float64]
@@ -10,10 +11,7 @@ Bars = NDArray[np.float64]
 
 def checked_bars(given: ArrayLike, name: str = "bars") -> Bars:
     """A copy of `given` as bars; an empty sequence is no bars. Raises ShapeError, BarcodeError."""
-    try:
-        bars = np.asarray(given)
-    except ValueError:
-        raise ShapeError(f"{name} is ragged; give a birth and a death in each row") from None
+    bars = as_numbers(name, given, "give a birth and a death in each row")
     if bars.shape == (0,):
         return np.empty((0, 2))
     if bars.ndim != 2 or bars.shape[1] != 2 or bars.dtype.kind not in "fiu":

@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reduction.arrays import as_numbers
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
 from reduction.filtrations.filtration import Filtration
@@ -76,15 +77,13 @@ def _checked(name: str, given: tuple[ArrayLike, float], bars: Bars) -> Bounds:
     if length_of(name, given, "give lowest deaths and an error") != 2:
         raise ShapeError(f"{name} has {len(given)} parts; give two, lowest deaths and an error")
     lowest, error = given
-    try:
-        deaths = np.array(lowest, np.float64)
-    except (TypeError, ValueError):
-        raise ShapeError(f"lowest deaths of {name} are no numbers; give one for each bar") from None
-    if deaths.shape != (len(bars),):
+    numbers = as_numbers(f"the array of lowest deaths of {name}", lowest, "give one for each bar")
+    if numbers.shape != (len(bars),) or numbers.dtype.kind not in "fiu":
         raise ShapeError(
-            f"lowest deaths of {name} have shape {deaths.shape} for {len(bars)} bars; give one for "
-            "each"
+            f"lowest deaths of {name} have shape {numbers.shape} and type {numbers.dtype} for "
+            f"{len(bars)} bars; give one number for each"
         )
+    deaths = numbers.astype(np.float64)
     wrong = ~((bars[:, 0] <= deaths) & (deaths <= bars[:, 1])) | (
         np.isinf(deaths) != np.isinf(bars[:, 1])
     )

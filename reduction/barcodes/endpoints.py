@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reduction.arrays import as_array
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
 from reduction.validation import length_of, short_repr
@@ -134,10 +135,7 @@ def uncertified(bars: Bars, ends: BarEnds | None) -> NDArray[np.bool_]:
 def _owned(name: str, given: Any) -> NDArray[Any]:
     """A read-only copy of the right type."""
     axes, kinds, dtype, wanted = LAYOUT[name]
-    try:
-        array = np.asarray(given)
-    except ValueError:
-        raise ShapeError(f"{name} is ragged; give {wanted}") from None
+    array = as_array(name, given, f"give {wanted}")
     if array.ndim != axes or array.dtype.kind not in kinds:
         raise ShapeError(f"{name} has shape {array.shape} and type {array.dtype}; give {wanted}")
     owned = array.astype(dtype)

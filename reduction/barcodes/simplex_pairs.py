@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reduction.arrays import as_array
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
 from reduction.filtrations.simplices import Simplices
@@ -48,10 +49,7 @@ def checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
     checked: list[NDArray[np.int64]] = []
     essential = np.isinf(bars[:, 1])
     for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2)):
-        try:
-            rows = np.array(given)
-        except ValueError:
-            raise ShapeError(f"{name} of index {r} are ragged; give {width} labels each") from None
+        rows = as_array(f"the array of {name} of index {r}", given, f"give {width} labels each")
         if rows.shape != (len(bars), width) or rows.dtype.kind != "i":
             raise ShapeError(
                 f"{name} of index {r} have shape {rows.shape} and type {rows.dtype} "

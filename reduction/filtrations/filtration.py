@@ -6,11 +6,12 @@ the simplex. Facets are enough: what holds for them holds for all faces, dimensi
 
 from collections.abc import Sequence
 from math import comb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reduction.arrays import as_array, as_float64, as_numbers, is_constant
 from reduction.errors import FiltrationError, ShapeError
 from reduction.filtrations.colex import complete_positions
 from reduction.filtrations.simplex_tree import colex_order, facets, level, tails, vertex_level
@@ -84,17 +85,17 @@ def listed_or_complete(
     return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(values))
 
 
-def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
+def complete_filtration(n: int, values: Sequence[ArrayLike], *, copy: bool = True) -> Filtration:
     """Check values (C(n, r+1),) of all simplices on the vertices 0..n-1, in colexicographic order.
 
-    They are copied unless they are float64 arrays, contiguous, and read-only or memory-mapped. No
-    list of simplices is made: the check is one pass over the values of each dimension, in as
+    copy  of values that somebody may write to; without it they are taken as they are
+    No list of simplices is made: the check is one pass over the values of each dimension, in as
     many threads as there are cores. Raises ShapeError, FiltrationError, CapacityError.
     """
     labels = np.arange(n)
     labels.flags.writeable = False
     simplices = Complete(labels, len(values) - 1)
-    held = [_held(r, given, comb(n, r + 1)) for r, given in enumerate(values)]
+    held = [_held(r, given, comb(n, r + 1), copy=copy) for r, given in enumerate(values)]
     binomials = simplices.binomials()
     if not np.isfinite(held[0]).all():
         _check_finite(0, held[0])
@@ -112,18 +113,30 @@ def complete_filtration(n: int, values: Sequence[ArrayLike]) -> Filtration:
     return Filtration(simplices, tuple(held))
 
 
-def _held(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
-    """values[r] as a read-only array; a copy unless nobody else is expected to write to it."""
-    if isinstance(given, np.ndarray) and given.dtype == np.float64 and given.shape == (m,):
-        lent = isinstance(given, np.memmap) or not given.flags.writeable
-        if lent and given.flags.c_contiguous and given.flags.aligned:
-            view = given.view(np.ndarray)
-            view.flags.writeable = False
-            return view
-    require(8 * m, f"a copy of the {m} values of dimension {r}")
-    values = _numbers(r, given, m).copy()
+def _held(r: int, given: ArrayLike, m: int, *, copy: bool) -> NDArray[np.float64]:
+    """values[r] as a read-only array: a copy, unless it is constant or handed over."""
+    array = _numbers(r, given, m)
+    usable = array.dtype == np.float64 and array.flags.c_contiguous and array.flags.aligned
+    if copy and not (usable and is_constant(array)):
+        require(8 * m, f"a copy of the {m} values of dimension {r}")
+        values = np.array(array, np.float64)
+    elif usable and isinstance(given, np.ndarray):
+        given.flags.writeable = False
+        values = array.view(np.ndarray)
+    else:
+        raise ShapeError(
+            f"values that are not copied are contiguous float64 arrays, but values[{r}] is "
+            f"{_kind(given)}; convert it, or leave out copy=False"
+        )
     values.flags.writeable = False
     return values
+
+
+def _kind(given: ArrayLike) -> str:
+    """The type of what is given, and of its entries where it is an array, for a message."""
+    if isinstance(given, np.ndarray):
+        return f"of type {given.dtype} in steps of {given.strides} bytes"
+    return f"of type {type(given).__name__}"
 
 
 def _refuse_lower(
@@ -139,10 +152,7 @@ def _refuse_lower(
 
 def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
     """vertices[r], its rows checked one by one; copied where the type is another."""
-    try:
-        rows = np.asarray(given)
-    except ValueError:
-        raise ShapeError(f"vertices[{r}] is ragged; give {r + 1} labels in each row") from None
+    rows = as_array(f"vertices[{r}]", given, f"give {r + 1} labels in each row")
     if rows.ndim != 2 or rows.shape[1] != r + 1 or rows.dtype.kind not in "iu":
         raise ShapeError(
             f"vertices[{r}] has shape {rows.shape} and type {rows.dtype}; "
@@ -174,23 +184,20 @@ def _disordered(r: int, rows: NDArray[np.integer], labels: NDArray[np.int64]) ->
 
 def _values(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
     """values[r] in float64, its entries checked one by one; copied where the type is another."""
-    values = _numbers(r, given, m)
+    values = as_float64(_numbers(r, given, m))
     _check_finite(r, values)
     return values
 
 
-def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[np.float64]:
-    """values[r] as an array of m numbers in float64; copied where the type is another."""
-    try:
-        values = np.asarray(given)
-    except ValueError:
-        raise ShapeError(f"values[{r}] is ragged; give one number for each simplex") from None
+def _numbers(r: int, given: ArrayLike, m: int) -> NDArray[Any]:
+    """values[r] as an array of m numbers of any type."""
+    values = as_numbers(f"values[{r}]", given, "give one number for each simplex")
     if values.shape != (m,) or values.dtype.kind not in "fiu":
         raise ShapeError(
             f"values[{r}] has shape {values.shape} and type {values.dtype} for {m} simplices; "
             f"give a float64 array of shape ({m},)"
         )
-    return np.require(values, np.float64, ["C", "A", "W", "E"])
+    return values
 
 
 def _check_finite(r: int, values: NDArray[np.float64]) -> None:

@@ -6,7 +6,6 @@ from tests.bad_inputs.graphs import GRAPHS
 from tests.bad_inputs.plane import OTHER_LOSSES, PLANE
 from tests.bad_inputs.polishing import POLISHING
 from tests.bad_inputs.searches import SEARCHES
-from tests.bad_inputs.spent import SPENT
 
 TABLES = (
     *convergences.CONVERGENCES,
@@ -18,7 +17,7 @@ TABLES = (
     *OTHER_LOSSES,
     *PLANE,
     *POLISHING,
-    *SPENT,
+    *efforts.SPENT,
     *SEARCHES,
     *neighbor_graphs.SYMMETRIES,
 )

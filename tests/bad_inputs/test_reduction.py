@@ -12,7 +12,6 @@ from reduction import (
     BarcodeError,
     BarEnds,
     CanonicalForm,
-    CapacityError,
     DataError,
     DimensionError,
     FieldError,
@@ -28,6 +27,7 @@ from reduction import (
 )
 from reduction import Ends as Points
 from reduction import FilteredComplex as Complex
+from tests.bad_inputs.filtrations import FILTRATIONS, POINTS, TRIANGLE
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -41,8 +41,6 @@ from tests.bad_inputs.table import (
     rows,
 )
 
-EDGE = ([[0], [1]], [[0, 1]])
-POINTS, TRIANGLE = [[0], [1], [2]], [[0, 1, 2]]
 BAR, PAIR = [[0, 1]], ([[0]], [[0, 1]])
 NO_PRIME = (4, 1, 0, -2, 9, 2**31, 2**61 - 1, 10**40, 2.0, "2", None, True, NAN)
 NO_INDEX = (*INSTEAD, -1, 9, 2**70, [0])
@@ -146,58 +144,7 @@ COMPLEXES = (
     Row("FilteredComplex", lambda _, v: Complex([POINTS, [[1, 2]]], v), FiltrationError,
         "(2,) has value 3.0 > 2.5 of (1, 2); raise each simplex to the maximum",
         ([[0, 0, 3], [2.5]],)),
-    Row("FilteredComplex.complete", lambda _, n: Complex.complete(n, [[0.0]]), DimensionError, ";",
-        (*INSTEAD, NAN, 0, -1)),
-    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, v), ShapeError,
-          f"values{piece}", bad)
-      for piece, bad in {
-          " must be a sequence": (5, None),
-          "[0] has shape (2,), but 3 vertices span 3 simplices of dim": ([[0, 0]],),
-          "[1] has shape (2,), but 3 vertices span 3 simplices of dim": ([[0] * 3, [1] * 2],),
-          "[0] ": ([[0, 0, "a"]], [[0, 0, [1, 2]]]),
-      }.items()),
-    Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), FiltrationError, "but ",
-        ([[0, NAN]], [[0, 5], [1]])),
-    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), DimensionError,
-          f"2 vertices span simplices of the dimensions 0..1, but values has {len(bad)} arrays; "
-          "give 1 to 2", (bad,))
-      for bad in ([], [[0, 0], [0], []])),
-    *(Row("FilteredComplex.rips", lambda _, v: Complex.rips(v, 1), error, piece, bad)
-      for error, piece, bad in (
-          (ShapeError, "give a float64 array of shape (n, n) for n >= 1 points",
-           (3.0, "x", None, [], [[0, 1, 2]], [["a"]], [[True]], np.zeros((2, 3)), np.eye(0))),
-          (ShapeError, "distances is ragged; give a square matrix", ([[0, 1], [1]],)),
-          (FiltrationError, "distances[0, 1] is 1.0 and distances[1, 0] is 2.0; give (d + d",
-           ([[0, 1], [2, 0]],)),
-          (FiltrationError, "from 0 on, but distances[0, 1] is -1.0 and", ([[0, -1], [-1, 0]],)),
-          (FiltrationError, "distances[0, 1] is nan and", ([[0, NAN], [NAN, 0]],)),
-          (FiltrationError, "the points 0 and 1 is inf; give a thr", ([[0, INF], [INF, 0]],)),
-          (FiltrationError, "0 from itself, but distances[0, 0] is 1.0", ([[1, 1], [1, 0]],)),
-          (FiltrationError, "0 from itself, but distances[1, 1] is 3.0", ([[0, 1], [1, 3]],)),
-      )),
-    *(Row("FilteredComplex.rips",
-          lambda _, v, t=threshold: Complex.rips([[0, 1], [1, 0]], v, threshold=t),
-          DimensionError, "2 vertices span simplices of the dimensions 0..1, but dim is",
-          (*INSTEAD, 2, -1, 1.0))
-      for threshold in (None, 1)),
-    Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0]], 0, threshold=v), OptionError,
-        "threshold is", (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
-    Row("FilteredComplex.rips", lambda _, v: Complex.rips(np.ones(v) - np.eye(*v), 9),
-        CapacityError, "GB of memory", ((500, 500),)),
-    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, [[0, 0], [1]], v),
-        DimensionError, "2 vertices span simplices of the dimensions 0..1, but dim is",
-        (*INSTEAD, 5, -1, 1.0)),
-    *(Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, v, 1), ShapeError, piece, bad)
-      for piece, bad in {
-          "give two arrays, of the vertices and of the edges": (3, None),
-          "vertices has 1 arrays and values 1; give two of each": ([[[0]]],),
-      }.items()),
-    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, [[0] * 3, [1]], 2), ShapeError,
-        "vertices[1] has shape (1, 3)", ([POINTS, TRIANGLE],)),
-    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
-        "values[0][1] is nan", ([[0, NAN], [1]],)),
-    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
-        "(1,) has value 2.0 > 1.0 of (0, 1)", ([[0, 2], [1]],)),
+    *FILTRATIONS,
     *(Row("FilteredComplex.from_simplices", lambda _, v: Complex.from_simplices(v), ShapeError,
           piece, bad)
       for piece, bad in {
@@ -261,7 +208,7 @@ BARCODES = (
           (ShapeError, "have shape (3, 1)", (([[2], [1], [0]], [[-1, -1], [1, 2], [0, 1]]),)),
           (ShapeError, "have shape (1, 1) and type float64 for 1 bars; give an integer array of",
            (([[0.5]], [[0, 1]]),)),
-          (ShapeError, "are ragged", (([[0], [1, 2]], [[0, 1]]),)),
+          (ShapeError, "is ragged", (([[0], [1, 2]], [[0, 1]]),)),
           (BarcodeError, "is [-1] for the bar [0.0, 1.0]; give asc", (([[-1]], [[0, 1]]),)),
           (BarcodeError, "is [1, 0] for the bar [0.0, 1.0]; give asc", (([[0]], [[1, 0]]),)),
           (BarcodeError, "is [-1, -1] for the bar [0.0, 1.0]; give asc", (([[0]], [[-1, -1]]),)),

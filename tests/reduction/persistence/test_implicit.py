@@ -1,7 +1,6 @@
 """Complete complexes: every shortcut of their engine against GUDHI and reduced matrices."""
 
 from math import comb
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -195,20 +194,6 @@ def test_one_missing_simplex_makes_a_list() -> None:
     )
     assert not isinstance(short.vertices, Complete)
     assert len(short.vertices) == 3
-
-
-def test_values_are_copied_unless_nobody_writes_to_them(tmp_path: Path) -> None:
-    values = [np.zeros(4), np.ones(6)]
-    values[1].flags.writeable = False
-    complex = FilteredComplex.complete(4, values)
-    assert not np.shares_memory(complex.values[0], values[0])
-    assert np.shares_memory(complex.values[1], values[1])
-    mapped = np.memmap(tmp_path / "values", np.float64, "w+", shape=(6,))
-    mapped[:] = 1
-    complex = FilteredComplex.complete(4, [np.zeros(4), mapped])
-    assert np.shares_memory(complex.values[1], mapped)
-    assert not complex.values[1].flags.writeable
-    assert complex.barcode()[0].tolist() == [[0, 1]] * 3 + [[0, np.inf]]
 
 
 def test_values_in_strides_or_of_other_types_are_copied() -> None:

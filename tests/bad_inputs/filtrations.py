@@ -1,0 +1,79 @@
+"""Bad inputs of complete, Vietoris-Rips and clique complexes, for the table of `reduction`."""
+
+import numpy as np
+
+from reduction import CapacityError, DimensionError, FiltrationError, OptionError, ShapeError
+from reduction import FilteredComplex as Complex
+from tests.bad_inputs.table import INF, INSTEAD, NAN, UNSURE, Row
+
+EDGE = ([[0], [1]], [[0, 1]])
+POINTS, TRIANGLE = [[0], [1], [2]], [[0, 1, 2]]
+
+FILTRATIONS = (
+    Row("FilteredComplex.complete", lambda _, n: Complex.complete(n, [[0.0]]), DimensionError, ";",
+        (*INSTEAD, NAN, 0, -1)),
+    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, v), ShapeError,
+          f"values{piece}", bad)
+      for piece, bad in {
+          " must be a sequence": (5, None),
+          "[0] has shape (2,), but 3 vertices span 3 simplices of dim": ([[0, 0]],),
+          "[1] has shape (2,), but 3 vertices span 3 simplices of dim": ([[0] * 3, [1] * 2],),
+          "[0] ": ([[0, 0, "a"]], [[0, 0, [1, 2]]]),
+      }.items()),
+    Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), FiltrationError, "but ",
+        ([[0, NAN]], [[0, 5], [1]])),
+    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(2, v), DimensionError,
+          f"2 vertices span simplices of the dimensions 0..1, but values has {len(bad)} arrays; "
+          "give 1 to 2", (bad,))
+      for bad in ([], [[0, 0], [0], []])),
+    Row("FilteredComplex.complete", lambda _, v: Complex.complete(1, [[0]], copy=v), OptionError,
+        "copy must be True or False", UNSURE),
+    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, [v]), ShapeError, piece,
+          (bad,))
+      for piece, bad in {
+          "2 of values[0], a masked array, are masked; fill or": np.ma.masked_less([0, 1, 2], 2),
+          "but values[0] has 9007199254740993; subtract": [0.5, 2**53 + 1, 0],
+      }.items()),
+    *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, [v], copy=False),
+          ShapeError, f"but values[0] is of type {piece}; convert it, or leave out copy=False",
+          (bad,))
+      for piece, bad in {
+          "list": [0.0] * 3, "int64 in steps of (8,) bytes": np.zeros(3, int),
+      }.items()),
+    *(Row("FilteredComplex.rips", lambda _, v: Complex.rips(v, 1), error, piece, bad)
+      for error, piece, bad in (
+          (ShapeError, "give a float64 array of shape (n, n) for n >= 1 points",
+           (3.0, "x", None, [], [[0, 1, 2]], [["a"]], [[True]], np.zeros((2, 3)), np.eye(0))),
+          (ShapeError, "distances is ragged; give a square matrix", ([[0, 1], [1]],)),
+          (FiltrationError, "distances[0, 1] is 1.0 and distances[1, 0] is 2.0; give (d + d",
+           ([[0, 1], [2, 0]],)),
+          (FiltrationError, "from 0 on, but distances[0, 1] is -1.0 and", ([[0, -1], [-1, 0]],)),
+          (FiltrationError, "distances[0, 1] is nan and", ([[0, NAN], [NAN, 0]],)),
+          (FiltrationError, "the points 0 and 1 is inf; give a thr", ([[0, INF], [INF, 0]],)),
+          (FiltrationError, "0 from itself, but distances[0, 0] is 1.0", ([[1, 1], [1, 0]],)),
+          (FiltrationError, "0 from itself, but distances[1, 1] is 3.0", ([[0, 1], [1, 3]],)),
+      )),
+    *(Row("FilteredComplex.rips",
+          lambda _, v, t=threshold: Complex.rips([[0, 1], [1, 0]], v, threshold=t),
+          DimensionError, "2 vertices span simplices of the dimensions 0..1, but dim is",
+          (*INSTEAD, 2, -1, 1.0))
+      for threshold in (None, 1)),
+    Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0]], 0, threshold=v), OptionError,
+        "threshold is", (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
+    Row("FilteredComplex.rips", lambda _, v: Complex.rips(np.ones(v) - np.eye(*v), 9),
+        CapacityError, "GB of memory", ((500, 500),)),
+    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, [[0, 0], [1]], v),
+        DimensionError, "2 vertices span simplices of the dimensions 0..1, but dim is",
+        (*INSTEAD, 5, -1, 1.0)),
+    *(Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, v, 1), ShapeError, piece, bad)
+      for piece, bad in {
+          "give two arrays, of the vertices and of the edges": (3, None),
+          "vertices has 1 arrays and values 1; give two of each": ([[[0]]],),
+      }.items()),
+    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(v, [[0] * 3, [1]], 2), ShapeError,
+        "vertices[1] has shape (1, 3)", ([POINTS, TRIANGLE],)),
+    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
+        "values[0][1] is nan", ([[0, NAN], [1]],)),
+    Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
+        "(1,) has value 2.0 > 1.0 of (0, 1)", ([[0, 2], [1]],)),
+)  # fmt: skip
