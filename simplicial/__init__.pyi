@@ -3,8 +3,8 @@ from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
 from simplicial.construction.polishing import Polish, polish
 from simplicial.construction.spent import Spent
+from simplicial.critical_points.invariant_losses import invariant
 from simplicial.critical_points.optimize_results import from_optimize_result
-from simplicial.critical_points.rigid_motions import RigidMotions, invariant
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
@@ -39,6 +39,7 @@ from simplicial.reports.convergence_plot import plot_convergence
 from simplicial.reports.plots import plot_edge, plot_plane, plot_samples, plot_triangle
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 from simplicial.symmetries.atoms import AtomSymmetry
+from simplicial.symmetries.rigid_motions import RigidMotions
 from simplicial.symmetries.symmetry import Symmetry
 
 __all__ = [

@@ -21,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simplicial.symmetries.motions import Motions as Motions
+from simplicial.symmetries.symmetry import Symmetry
+
 Loss = Callable[[Tensor], Tensor]
 
 
@@ -138,31 +141,33 @@ class PenalisedLoss(DeclaredLoss):
         """Factor of the penalty, finite; 0 for a loss without."""
 
 
-class Motions(ABC):
-    """A continuous group of motions of points, such as translations and rotations of atoms."""
-
-    @abstractmethod
-    def tangents(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Directions (m, d, k) in which k motions carry points (m, d), of any length."""
-
-    @abstractmethod
-    def nearest(
-        self, points: NDArray[np.float64], target: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Points (m, d), each moved as near as can be to a target (d,)."""
-
-
 class SymmetricLoss(DeclaredLoss):
     """A loss that is invariant under continuous motions, so that no critical point is alone.
 
     Critical points are sought, and their Morse indices counted, across the motions; points that a
-    motion carries into each other are one.
+    motion carries into each other are one. Points that are copies of one another by a discrete
+    symmetry are one for `simplicial.distinct` and `simplicial.nearest_copies`.
     """
 
     @property
     @abstractmethod
-    def motions(self) -> Motions:
-        """The motions."""
+    def motions(self) -> Motions | None:
+        """The motions; None: there are none."""
+
+    @property
+    def symmetry(self) -> Symmetry | None:
+        """The symmetry whose images of a point are its copies; None: none is declared."""
+        return None
+
+
+def motions_of(loss: Loss) -> Motions | None:
+    """The motions under which a loss says that it is invariant; None: it says so of none."""
+    return loss.motions if isinstance(loss, SymmetricLoss) else None
+
+
+def symmetry_of(loss: Loss) -> Symmetry | None:
+    """The symmetry by which a loss says that points are copies; None: it says so of none."""
+    return loss.symmetry if isinstance(loss, SymmetricLoss) else None
 
 
 class BoundedLoss(DeclaredLoss):

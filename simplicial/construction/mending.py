@@ -49,11 +49,13 @@ ITERATIONS = 30  # of the search for the critical point beside a highest point
 def mends(state: ConstructionState, optimizer: Optimizer) -> bool:
     """Whether simplices of the dimension under construction are mended.
 
-    They are not for another optimizer than `NudgedElastic`, and a loss with mini-batches or without
-    second derivatives by torch, or of more than `DENSE` variables.
+    They are not for another optimizer than `NudgedElastic`, or with `mend=False`, and a loss with
+    mini-batches or without second derivatives by torch, or of more than `DENSE` variables.
     """
     points, r = state.control_points, state.dim
-    if not isinstance(optimizer, NudgedElastic) or not r or points.shape[1] > DENSE:
+    if not isinstance(optimizer, NudgedElastic) or not optimizer.mend:
+        return False
+    if not r or points.shape[1] > DENSE:
         return False
     if isinstance(state.loss, StochasticLoss):
         return False

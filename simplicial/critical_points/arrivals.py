@@ -1,7 +1,7 @@
 """Critical points from the arrivals of a search: those of one index, each once, and what is left.
 
-Arrivals are one point where they are within a radius of each other, or where a motion brings them
-there under which the loss is invariant.
+Arrivals are one point where they are within a radius of each other, or where a motion or a discrete
+symmetry that the loss declares brings them there.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from simplicial.critical_points.eigenvector_following import Arrival
-from simplicial.loss import Motions
+from simplicial.loss import Loss, motions_of, symmetry_of
 from simplicial.minima import LeftOut, Search
 
 Floats = NDArray[np.float64]
@@ -34,9 +34,9 @@ class Distinct(NamedTuple):
 
 
 def distinct(
-    arrival: Arrival, index: int, diagonal: float, tolerance: float, motions: Motions | None
+    arrival: Arrival, index: int, diagonal: float, tolerance: float, loss: Loss
 ) -> Distinct:
-    """The critical points of a Morse index.
+    """The critical points of a Morse index, without copies by the symmetries that a loss declares.
 
     diagonal   of the box of the starts
     tolerance  of gradients, by which a point is uncertain
@@ -49,11 +49,11 @@ def distinct(
     spread = np.minimum(2 * tolerance / softest, WIDEST * diagonal)
     radius = MERGED * diagonal / 2 + spread
     scale = max(1.0, float(np.ptp(values)))
-    if motions is None:
+    if motions_of(loss) is None and symmetry_of(loss) is None:
         pairs = _close(points, radius)
     else:
         alike = UNALIKE * scale + float((tolerance * spread).max())
-        pairs = _carried(points, values, radius, alike, motions)
+        pairs = _carried(points, values, radius, alike, loss)
     links = coo_array((np.ones(len(pairs)), pairs.T), shape=(rows.size, rows.size))
     label = connected_components(links, directed=False)[1]
     _, first, counts = np.unique(label, return_index=True, return_counts=True)
@@ -100,17 +100,28 @@ def _close(points: Floats, radius: Floats) -> Ints:
     return pairs[near <= radius[pairs].sum(axis=1)]
 
 
-def _carried(
-    points: Floats, values: Floats, radius: Floats, alike: float, motions: Motions
-) -> Ints:
-    """Pairs (p, 2) of points that motions bring together: of each cluster, its first to all."""
+def distances(points: Floats, target: Floats, radius: Floats, loss: Loss) -> Floats:
+    """Distances (m,) of points (m, d) to a target (d,), each moved near it by the symmetries that a
+    loss declares: by motions, and where that does not bring it within a radius (m,), by copies.
+    """
+    motions, symmetry = motions_of(loss), symmetry_of(loss)
+    moved = points if motions is None else motions.nearest(points, target)
+    away = np.linalg.norm(moved - target, axis=1)
+    if symmetry is not None:
+        for row in np.flatnonzero(away > radius):
+            away[row] = np.linalg.norm(symmetry.nearest(moved[row], target) - target)
+    return away
+
+
+def _carried(points: Floats, values: Floats, radius: Floats, alike: float, loss: Loss) -> Ints:
+    """Pairs (p, 2) of points that symmetries bring together: of each cluster, its first to all."""
     pairs, left = [], np.ones(len(points), dtype=bool)
     for first in np.argsort(values, kind="stable"):
         if not left[first]:
             continue
         rows = np.flatnonzero(left & (np.abs(values - values[first]) <= alike))
-        away = np.linalg.norm(motions.nearest(points[rows], points[first]) - points[first], axis=1)
-        rows = rows[away <= radius[rows] + radius[first]]
+        within = radius[rows] + radius[first]
+        rows = rows[distances(points[rows], points[first], within, loss) <= within]
         left[rows] = left[first] = False
         pairs.append(np.stack([np.full(rows.size, first), rows], axis=1))
     return np.concatenate(pairs)

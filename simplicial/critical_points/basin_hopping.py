@@ -16,14 +16,13 @@ the chains; Boender & Rinnooy Kan, Math. Programming 37, 59 (1987), and Good, Bi
 Deviations: many chains at once; T and the step are adapted.
 """
 
-from collections.abc import Callable
 from dataclasses import fields
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simplicial.critical_points.arrivals import MERGED
 from simplicial.critical_points.eigenvector_following import Arrival
 from simplicial.minima import Search
 
@@ -37,36 +36,49 @@ FRESH = 0.25  # share of the starts that are uniform in the box
 UNSEEN = 0.01  # expected share of the basins not met
 
 
-def hop(
-    descend: Callable[[Floats], Arrival],
-    told: Callable[[Arrival], tuple[Search, Floats]],
-    corners: Floats,
-    count: tuple[int, int],
-    rng: np.random.Generator,
-) -> Arrival:
+class Searched(Protocol):
+    """A search for minima in a box."""
+
+    @property
+    def corners(self) -> Floats:
+        """Of the box, (2, d)."""
+        ...
+
+    def descend(self, starts: Floats) -> Arrival:
+        """From starts (m, d) to minima."""
+        ...
+
+    def told(self, arrival: Arrival) -> tuple[Search, Floats]:
+        """The outcomes of all arrivals so far, and the values of the distinct minima."""
+        ...
+
+    def came_back(self, points: Floats, before: Floats) -> NDArray[np.bool_]:
+        """Whether minima (m, d) are those from beside which they were sought, (m, d)."""
+        ...
+
+
+def hop(search: Searched, count: tuple[int, int], rng: np.random.Generator) -> Arrival:
     """All arrivals of basin hopping, in rounds of one start for each chain.
 
-    descend  from starts (m, d) to minima
-    told     the outcomes of all arrivals so far, and the values of the distinct minima
-    corners  (2, d) of the box
-    count    of uniform starts before, and of all starts at most
+    count  of uniform starts before, and of all starts at most
     """
-    width, (first, most) = corners[1] - corners[0], count
-    arrivals = descend(rng.uniform(*corners, size=(min(first, most), len(width))))
+    corners, (first, most) = search.corners, count
+    width = corners[1] - corners[0]
+    arrivals = search.descend(rng.uniform(*corners, size=(min(first, most), len(width))))
     chains, step = min(len(arrivals.values), CHAINS * len(width)), STEP
     at = arrivals.points[:chains].numpy().copy()
     values = np.where(arrivals.morse == 0, arrivals.values, np.inf)[:chains]
     while (left := most - len(arrivals.values)) > 0:
-        search, heights = told(arrivals)
-        if not expects_more(search):
+        outcome, heights = search.told(arrivals)
+        if not expects_more(outcome):
             break
         uniform = rng.uniform(*corners, size=at.shape)
         moved = at + step * width * rng.uniform(-1, 1, size=at.shape)
         fresh = (rng.random(chains) < FRESH) | np.isinf(values)
         chances = rng.random(chains)
-        arrival = descend(np.where(fresh[:, None], uniform, moved)[:left])
+        arrival = search.descend(np.where(fresh[:, None], uniform, moved)[:left])
         there, now = arrival.points.numpy(), len(arrival.values)
-        back = np.linalg.norm(there - at[:now], axis=1) <= MERGED * np.linalg.norm(width)
+        back = search.came_back(there, at[:now])
         share = back[~fresh[:now]].mean() if (~fresh[:now]).any() else 0.5
         step = float(np.clip(step * (GROWTH if share > 0.5 else 1 / GROWTH), SHORTEST, LONGEST))
         rise = np.where(arrival.morse == 0, arrival.values, np.inf) - values[:now]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simplicial.loss import Loss, Motions, SymmetricLoss
+from simplicial.loss import Loss, Motions, motions_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,7 +88,8 @@ class Invariance:
     @classmethod
     def of(cls, loss: Loss) -> "Invariance | None":
         """That which a loss declares, if it does."""
-        return cls(loss.motions) if isinstance(loss, SymmetricLoss) else None
+        motions = motions_of(loss)
+        return None if motions is None else cls(motions)
 
     def held(self, points: Floats, model: SecondOrder) -> Floats:
         """The span of the tangents."""

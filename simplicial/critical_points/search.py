@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from reduction import OptionError
 from reduction.memory import require
 from reduction.validation import as_float, as_integer, short_repr
-from simplicial.critical_points.arrivals import Distinct, distinct, outcomes
+from simplicial.critical_points.arrivals import MERGED, Distinct, distances, distinct, outcomes
 from simplicial.critical_points.basin_hopping import hop
 from simplicial.critical_points.eigenvector_following import Arrival, follow
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.errors import LossError, LossWarning, SearchError
 from simplicial.evaluation import check_callable, gradient
-from simplicial.loss import BoundedLoss, Loss, Motions, ParametrizedLoss, SymmetricLoss
+from simplicial.loss import BoundedLoss, Loss, Motions, ParametrizedLoss, motions_of
 from simplicial.minima import Minima, Search, check_minima
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ def find_minima(
     dim      number of variables d; None: that of a `simplicial.loss.BoundedLoss`
     box      (2, d) or (2,), lowest and highest coordinates: the domain. No point outside it is
              returned, and minima on its walls are found: there the loss falls outwards, and
-             `Minima.walls` tells. None, and for a `SymmetricLoss`: no walls, and starts in this
+             `Minima.walls` tells. None, and for a loss with motions: no walls, and starts in this
              box, or in the `domain` of a BoundedLoss, or in [-5, 5] in each coordinate; minima
              outside it count if a start runs there
     starts   None: 100 d, and at least 20 n; of basin hopping at most ten times as many
@@ -80,7 +80,7 @@ def find_minima(
         return problem.minima(problem.from_starts(problem.starts(n, starts), seed), n)
     count = problem.starts(n, None), problem.starts(n, starts, HOPS)
     rng = np.random.default_rng(as_integer("seed", seed, 0))
-    return problem.minima(hop(problem.descend, problem.told, problem.corners, count, rng), n)
+    return problem.minima(hop(problem, count, rng), n)
 
 
 def find_critical_points(
@@ -178,13 +178,13 @@ class _Problem:
                 "gradient_tolerance must be positive and finite, or None, got "
                 f"{short_repr(tolerance)}: give the norm up to which a gradient may be noise"
             )
-        walled = box is not None and not isinstance(loss, SymmetricLoss)
+        walled = box is not None and motions_of(loss) is None
         return cls(loss, index, corners, walled, noise)
 
     @property
     def motions(self) -> Motions | None:
         """Those under which the loss is invariant."""
-        return self.loss.motions if isinstance(self.loss, SymmetricLoss) else None
+        return motions_of(self.loss)
 
     @property
     def diagonal(self) -> float:
@@ -225,7 +225,13 @@ class _Problem:
 
     def distinct(self, arrival: Arrival) -> Distinct:
         """The points found."""
-        return distinct(arrival, self.index, self.diagonal, self.tolerance, self.motions)
+        return distinct(arrival, self.index, self.diagonal, self.tolerance, self.loss)
+
+    def came_back(self, points: Floats, before: Floats) -> NDArray[np.bool_]:
+        """Whether points (m, d) are those from beside which they were sought, (m, d)."""
+        radius = np.array([MERGED * self.diagonal])
+        pairs = zip(points[:, None], before, strict=True)
+        return np.array([distances(*pair, radius, self.loss)[0] <= radius[0] for pair in pairs])
 
     def told(self, arrival: Arrival) -> tuple[Search, Floats]:
         """Outcomes, and the values of the points found."""

@@ -16,17 +16,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import ShapeError
-from reduction.validation import short_repr
+from reduction.validation import as_bool, short_repr
 from simplicial.errors import LossError
 from simplicial.functions.array_loss import EPS, ArrayLoss, as_precision
 from simplicial.functions.outputs import Floats, as_floats, called
+from simplicial.loss import SymmetricLoss
+from simplicial.symmetries.atoms import AtomSymmetry
+from simplicial.symmetries.motions import Motions
+from simplicial.symmetries.rigid_motions import RigidMotions
 
 SCALE = 1.0  # Å, over which energies vary
 
 REMEDY = "see the calculator's message, or seek elsewhere: atoms may be too close together"
 
 
-def from_ase(atoms: Any, *, precision: float = EPS) -> "AseLoss":
+def from_ase(atoms: Any, *, precision: float = EPS, invariant: bool = True) -> "AseLoss":
     """The potential energy of atoms as a loss on their positions, by the calculator they have.
 
     atoms      an `ase.Atoms` with a calculator of energies and forces; copied, the calculator is
@@ -35,10 +39,16 @@ def from_ase(atoms: Any, *, precision: float = EPS) -> "AseLoss":
     precision  relative error of energies (eV) and forces (eV/Å): 2.2e-16 for formulas; 1e-6, say,
                for density functionals. Second derivatives are central differences of forces of step
                precision^(1/3) Å, 6e-6 Å by default and 0.01 Å for 1e-6, right to precision^(2/3)
+    invariant  whether the energy is that of atoms in free space, so that the loss declares what
+               holds of `RigidMotions` and `AtomSymmetry` for these atoms; False, in external
+               fields: nothing
     returns    a loss of points (batch, d), d = 3 for each atom that is free, in Å; values in eV
-    The energy of free atoms does not change in translations and rotations, so none of its minima is
-    isolated: hold atoms. Raises LossError for what are no such atoms, and in a call where the
-    calculator fails, OptionError for a precision out of range.
+    Of atoms none of which is held translations, rotations, mirrors and exchanges of one element's
+    atoms are declared; where a direction is periodic translations and exchanges, where atoms are
+    held exchanges of those that are free. Not declared are rotations about a periodic direction or
+    about one or two atoms that are held, and symmetries of a crystal. Searches check what is
+    declared. Raises LossError for what are no such atoms, and in a call where the calculator fails,
+    OptionError for a precision out of range, or where invariant is neither True nor False.
     """
     try:
         from ase import Atoms
@@ -63,22 +73,25 @@ def from_ase(atoms: Any, *, precision: float = EPS) -> "AseLoss":
             f"a calculator must have energy and forces, {type(atoms.calc).__name__} has "
             f"{', '.join(has) or 'neither'}: choose another"
         )
-    return AseLoss(atoms.copy(), atoms.calc, _free(atoms), as_precision(precision))
+    invariant = as_bool("invariant", invariant)
+    return AseLoss(atoms.copy(), atoms.calc, _free(atoms), as_precision(precision), invariant)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AseLoss(ArrayLoss):
+class AseLoss(ArrayLoss, SymmetricLoss):
     """The energy of atoms at positions: what `from_ase` returns.
 
     start       ase.Atoms, whose held coordinates all points share; without calculator
     calculator  of ASE
     free        (d,) int64, the coordinates of a point among all 3 N, flattened
+    invariant   whether the energy is that of atoms in free space
     """
 
     start: Any
     calculator: Any
     free: NDArray[np.int64]
     precision: float
+    invariant: bool
     scale = SCALE
 
     def __repr__(self) -> str:
@@ -94,6 +107,27 @@ class AseLoss(ArrayLoss):
     def dim(self) -> int:
         """d, the number of coordinates of a point."""
         return len(self.free)
+
+    @property
+    def motions(self) -> Motions | None:
+        """Translations and rotations, or translations alone in a periodic cell; None where atoms
+        are held.
+        """
+        if not self.invariant or self.dim < 3 * len(self.start):
+            return None
+        return RigidMotions(rotations=not self.start.pbc.any())
+
+    @property
+    def symmetry(self) -> AtomSymmetry | None:
+        """Of free atoms that of free space; exchanges of like atoms where some are held, or a
+        direction is periodic; None where an atom is held in part.
+        """
+        atoms = np.unique(self.free // 3)
+        if not self.invariant or self.dim < 3 * len(atoms):
+            return None
+        symbols = [self.start.symbols[atom] for atom in atoms.tolist()]
+        is_free = len(atoms) == len(self.start) and not self.start.pbc.any()
+        return AtomSymmetry(symbols, rigid=is_free)
 
     def atoms(self, point: Any) -> Any:
         """The ase.Atoms of a point (d,), with the calculator. Raises ShapeError."""

@@ -19,6 +19,9 @@ from reduction import FilteredComplex, OptionError
 from reduction.validation import short_repr
 from simplicial.complex import LossComplex
 from simplicial.errors import LossError
+from simplicial.graphs.merge_forest import merge_forest
+from simplicial.graphs.transition_states import TransitionStates, states_on
+from simplicial.loss import symmetry_of
 from simplicial.minima import Minima, check_minima
 from simplicial.neighbor_graphs.edges import edges_of
 from simplicial.symmetries.symmetry import Symmetry
@@ -30,13 +33,14 @@ SAME_VALUE = 1e-6  # of the range of the values, or of one where there is none
 SAME_POINT = 1e-4  # distance to the nearest copy, over the size of the point about its mean
 
 
-def distinct(minima: Minima, symmetry: Symmetry) -> Minima:
+def distinct(minima: Minima, symmetry: Symmetry | None = None) -> Minima:
     """One of each minimum, that of the lowest number, without its copies by a symmetry.
 
+    symmetry  None: that which the loss declares (`simplicial.loss.SymmetricLoss`)
     Copies have the same value, to 1e-6 of the range of values, and the nearest copy of the one is
     at the other, to 1e-4 of its size about its mean. Raises OptionError.
     """
-    points = _checked(minima, symmetry)
+    points, symmetry = _checked(minima, symmetry)
     span = float(np.ptp(minima.values)) or max(1.0, float(np.abs(minima.values).max()))
     kept: list[int] = []
     for i, point in enumerate(points):
@@ -70,6 +74,27 @@ class Copies(NamedTuple):
                graph=copies.graph)`
         Raises OptionError for another complex.
         """
+        return self._quotient(built)[0]
+
+    def transition_states(self, built: LossComplex) -> TransitionStates:
+        """The transition states of the minima, all copies being one, at which basins meet.
+
+        built  as for `filtration`; with certificates (`certify=True`), or none is certified
+        Ends are numbers of minima; a state's point lies on the edge from the first to a copy.
+        Raises OptionError for another complex.
+        """
+        filtration, edges = self._quotient(built)
+        forest = merge_forest(filtration)
+        ends = forest.labels[forest.edges]
+        joined = np.array([edges[tuple(sorted(pair))] for pair in ends.tolist()], np.int64)
+        certified, points = states_on(built, joined.reshape(-1, 2))
+        own = Minima(self.minima.points[: len(forest.labels)], self.minima.loss)
+        return TransitionStates(own, forest.scores, ends, forest.heights.copy(), certified, points)
+
+    def _quotient(
+        self, built: LossComplex
+    ) -> tuple[FilteredComplex, dict[tuple[int, ...], list[int]]]:
+        """Its filtration, and for each of its edges the lowest one of the complex."""
         is_own = isinstance(built, LossComplex) and built.max_dim == 1
         if not is_own or not torch.equal(built.minima.points, self.minima.points):
             raise OptionError(
@@ -80,24 +105,31 @@ class Copies(NamedTuple):
         lowest: dict[tuple[int, ...], float] = {
             (i,): float(value) for i, value in enumerate(built.values[0][:n])
         }
-        edges = np.sort(self.labels[built.simplices[1].vertices], axis=1)
-        for edge, value in zip(map(tuple, edges.tolist()), built.values[1].tolist(), strict=True):
-            if edge[0] != edge[1] and np.isfinite(value):
-                ends = max(lowest[(v,)] for v in edge)  # a copy's value may differ by rounding
-                lowest[edge] = max(ends, min(lowest.get(edge, np.inf), value))
-        return FilteredComplex.from_simplices(lowest)
+        of: dict[tuple[int, ...], list[int]] = {}
+        rising = np.argsort(built.values[1], kind="stable")
+        edges = built.simplices[1].vertices[rising].tolist()
+        for edge, value in zip(edges, built.values[1][rising].tolist(), strict=True):
+            ends = tuple(sorted(self.labels[edge].tolist()))
+            if ends[0] != ends[1] and ends not in of and np.isfinite(value):
+                # a copy's value may differ by rounding
+                lowest[ends] = max(value, *(lowest[(v,)] for v in ends))
+                of[ends] = edge
+        return FilteredComplex.from_simplices(lowest), of
 
 
 def nearest_copies(
-    minima: Minima, symmetry: Symmetry, pairs: Sequence[tuple[int, int]] | Ints | None = None
+    minima: Minima,
+    symmetry: Symmetry | None = None,
+    pairs: Sequence[tuple[int, int]] | Ints | None = None,
 ) -> Copies:
     """Edges from each minimum to the copy of another that is nearest to it.
 
-    pairs  (m, 2) of minima to join, as the graph of `build_complex`; None: all
+    symmetry  None: that which the loss declares (`simplicial.loss.SymmetricLoss`)
+    pairs     (m, 2) of minima to join, as the graph of `build_complex`; None: all
     Raises OptionError, LossError for a loss that has another value at a copy, by more than 1e-6 of
     the range of values.
     """
-    points = _checked(minima, symmetry)
+    points, symmetry = _checked(minima, symmetry)
     n = len(points)
     joined = np.argwhere(np.triu(np.ones((n, n), dtype=bool), k=1))
     if pairs is not None:
@@ -135,12 +167,18 @@ def _check_values(found: Floats, values: Floats, labels: list[int]) -> None:
         )
 
 
-def _checked(minima: Minima, symmetry: Symmetry) -> Floats:
-    """The points (n, d). Raises OptionError."""
+def _checked(minima: Minima, symmetry: Symmetry | None) -> tuple[Floats, Symmetry]:
+    """The points (n, d), and the symmetry or that of the loss. Raises OptionError."""
     check_minima(minima)
+    symmetry = symmetry_of(minima.loss) if symmetry is None else symmetry
+    if symmetry is None:
+        raise OptionError(
+            "copies are those by a symmetry, this loss declares none: pass one such as "
+            "AtomSymmetry([0] * 7)"
+        )
     if not isinstance(symmetry, Symmetry):
         raise OptionError(
             f"symmetry must be a Symmetry such as AtomSymmetry([0] * 7), got "
             f"{short_repr(symmetry)}: pass one"
         )
-    return minima.points.double().cpu().numpy()
+    return minima.points.double().cpu().numpy(), symmetry

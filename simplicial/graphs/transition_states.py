@@ -154,13 +154,13 @@ def transition_states(complex: LossComplex) -> TransitionStates:
         )
     forest = merge_forest(complex.filtration)
     ends = forest.labels[forest.edges]
-    certified, points = _states(complex, ends)
+    certified, points = states_on(complex, ends)
     return TransitionStates(
         complex.minima, forest.scores, ends, forest.heights.copy(), certified, points
     )
 
 
-def _states(complex: LossComplex, ends: Ints) -> tuple[NDArray[np.bool_], Floats]:
+def states_on(complex: LossComplex, ends: Ints) -> tuple[NDArray[np.bool_], Floats]:
     """Whether the highest point of each edge (m, 2) is certified, and where it is, (m, d)."""
     certified = np.zeros(len(ends), dtype=bool)
     points = np.empty((len(ends), complex.minima.points.shape[1]))

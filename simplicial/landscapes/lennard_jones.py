@@ -2,9 +2,9 @@
 
 Energies are in units of the depth of a pair, lengths in those at which its energy is 0. A point is
 the coordinates of n atoms in space, atom by atom, d = 3 n. The energy is invariant under
-translations, rotations, reflections and permutations, so that no minimum is non-degenerate or
-alone: one copy of each is listed. Of up to seven atoms they are known (Hoare & Pal 1971): compact
-shapes, made here by capping faces of smaller ones, and relaxed.
+translations, rotations, reflections and permutations, which the landscape declares, so that no
+minimum is alone: one copy of each is listed. Of up to seven atoms they are known (Hoare & Pal
+1971): compact shapes, made here by capping faces of smaller ones, and relaxed.
 Source: Hoare & Pal, Adv. Phys. 20, 161 (1971), on shapes; Wales & Doye, J. Phys. Chem. A 101, 5111
 (1997), and the Cambridge Cluster Database, for the lowest energies.
 """
@@ -20,6 +20,9 @@ from torch import Tensor
 from reduction.validation import as_integer
 from simplicial.errors import SearchError
 from simplicial.landscapes.truth.landscape import CriticalPoints, Landscape, on_points
+from simplicial.loss import SymmetricLoss
+from simplicial.symmetries.atoms import AtomSymmetry
+from simplicial.symmetries.rigid_motions import RigidMotions
 
 LOWEST = {
     2: -1.0,
@@ -71,7 +74,21 @@ SHAPES: dict[int, tuple[tuple[Array, Faces], ...]] = {
 }
 
 
-def lennard_jones(atoms: int = 7) -> Landscape:
+class Cluster(Landscape, SymmetricLoss):
+    """The energy of a cluster of like atoms, the same for all its copies."""
+
+    @property
+    def motions(self) -> RigidMotions:
+        """Translations and rotations."""
+        return RigidMotions()
+
+    @property
+    def symmetry(self) -> AtomSymmetry:
+        """Rigid motions, mirrors, and exchanges of atoms."""
+        return AtomSymmetry([0] * (self.dim // 3))
+
+
+def lennard_jones(atoms: int = 7) -> Cluster:
     """The energy of a cluster in R^(3 atoms), in a cube around it.
 
     atoms  2 or more
@@ -98,7 +115,7 @@ def lennard_jones(atoms: int = 7) -> Landscape:
         return CriticalPoints(points, on_points(_energy, points), indices)
 
     domain = np.outer([-reach, reach], np.ones(3 * atoms))
-    return Landscape("lennard-jones", domain, _energy, stratum, None)
+    return Cluster("lennard-jones", domain, _energy, stratum, None)
 
 
 def relaxed(positions: Array) -> Array:

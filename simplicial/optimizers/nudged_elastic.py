@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from reduction import OptionError
-from reduction.validation import as_integer, is_number, short_repr
+from reduction.validation import as_bool, as_integer, is_number, short_repr
 from simplicial.loss import Loss, StochasticLoss
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.edgewise import Edgewise
@@ -42,6 +42,9 @@ class NudgedElastic(Optimizer):
               harmonic filling and from its lowest ruled filling, each only while it is above its
               faces
     longest   step of a control point, over the spacing of the mesh
+    mend      whether simplices that end bars, and are at no critical point, are lowered once more,
+              by second derivatives; False saves their cost, dozens of gradients for each atom that
+              moves where a calculator has no second derivatives of its own
     Raises OptionError for other numbers. Takes the loss's exact values and gradients, never random
     estimates; nothing here is random. A simplex's result does not depend on those beside it, but
     for rounding. Sources: Jonsson, Mills & Jacobsen 1998; Henkelman &
@@ -53,10 +56,12 @@ class NudgedElastic(Optimizer):
     segments: int = 12
     steps: int = 200
     longest: float = 0.5
+    mend: bool = True
 
     def __post_init__(self) -> None:
         as_integer("segments", self.segments, 2)
         as_integer("steps", self.steps, 1)
+        as_bool("mend", self.mend)
         if not (is_number(self.longest) and 0 < self.longest <= 1):
             raise OptionError(
                 "longest must be a share of the mesh's spacing above 0 and at most 1, got "

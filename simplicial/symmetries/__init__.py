@@ -1,1 +1,1 @@
-"""Discrete symmetries of losses: points that are copies of one another."""
+"""Symmetries of losses: continuous motions, and points that are copies of one another."""

@@ -1,12 +1,13 @@
 """Atoms in space: configurations that differ by a rigid motion, a mirror, or by the names of like
 atoms are copies of one another.
 
-The nearest copy is sought from many rotations. A frame of the target, its centre and two atoms, is
-laid on the same of each ordered pair of atoms of the configuration, also mirrored; from there the
-assignment of like atoms (SciPy's linear_sum_assignment) and the best rotation (Kabsch 1976, "A
-solution for the best rotation to relate two sets of vectors") are found in turn until nothing
-changes. Of configurations that are copies one of the frames is exact, so that they are always found
-out; of others the nearest of all ends is taken, which may not be the nearest there is.
+Without rigid motions the nearest copy is an assignment of like atoms. With them it is sought from
+many rotations. A frame of the target, its centre and two atoms, is laid on the same of each ordered
+pair of atoms of the configuration, also mirrored; from there the assignment of like atoms (SciPy's
+linear_sum_assignment) and the best rotation (Kabsch 1976, "A solution for the best rotation to
+relate two sets of vectors") are found in turn until nothing changes. Of configurations that are
+copies one of the frames is exact, so that they are always found out; of others the nearest of all
+ends is taken, which may not be the nearest there is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from simplicial.symmetries.symmetry import Symmetry
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FRAMES = 2_000  # pairs of atoms that are tried at most, those at the radii of the target's first
+FRAMES = 2_000  # pairs of atoms that are tried at most, those most alike to the target's first
 COPY = 1e-10  # distance over the size of the target at which nothing can be nearer
 ROUNDS = 50  # of assignment and rotation; a few are enough
 
@@ -34,11 +35,14 @@ class AtomSymmetry(Symmetry):
 
     species  (N,) labels: atoms of one label are alike
     mirrors  whether mirror images are copies, as the energies of atoms have it
+    rigid    whether translations and rotations make copies; False, of atoms in a field or beside
+             others that are held: names of like atoms alone do, and mirrors are left out
     Raises OptionError for no atoms.
     """
 
     species: Sequence[str | int]
     mirrors: bool = True
+    rigid: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.species, Sequence) or not len(self.species):
@@ -47,6 +51,7 @@ class AtomSymmetry(Symmetry):
             )
         object.__setattr__(self, "species", tuple(self.species))
         as_bool("mirrors", self.mirrors)
+        as_bool("rigid", self.rigid)
 
     def nearest(self, point: Floats, target: Floats) -> Floats:
         """The copy (3 N,) of a point that was found nearest to a target (3 N,).
@@ -54,6 +59,8 @@ class AtomSymmetry(Symmetry):
         Raises ShapeError for points of other sizes.
         """
         moving, fixed = self._positions(point), self._positions(target)
+        if not self.rigid:
+            return moving[self._assigned(moving, fixed)].ravel()
         middle = fixed.mean(axis=0)
         x, y = moving - moving.mean(axis=0), fixed - middle
         best, least = x, np.inf
@@ -85,7 +92,9 @@ class AtomSymmetry(Symmetry):
         like = np.array([self.species[i] == self.species[first] for i in range(len(x))])
         pairs = pairs[like[pairs[:, 0]]]
         radii, wanted = np.linalg.norm(x, axis=1), np.linalg.norm(y[[first, second]], axis=1)
+        apart = np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=1)
         off = np.abs(radii[pairs] - wanted).sum(axis=1)
+        off += np.abs(apart - np.linalg.norm(y[first] - y[second]))  # 0 if x is a copy of y
         for a, b in pairs[np.argsort(off, kind="stable")[:FRAMES]].tolist():
             frame = _frame(x[a], x[b])
             yield target @ frame.T
@@ -94,22 +103,27 @@ class AtomSymmetry(Symmetry):
 
     def _settled(self, x: Floats, y: Floats) -> tuple[Floats, float]:
         """Positions with the best names and rotation from here on, and their distance to y."""
-        from scipy.optimize import linear_sum_assignment
-        from scipy.spatial.distance import cdist
-
-        names = np.array([self.species.index(label) for label in self.species])
-        unlike = names[:, None] != names[None]
         before = np.inf
         for _ in range(ROUNDS):
-            cost = cdist(y, x, "sqeuclidean")
-            far = 1.0 + len(x) * cost.max()
-            x = x[linear_sum_assignment(np.where(unlike, far, cost))[1]]
+            x = x[self._assigned(x, y)]
             x = x @ _kabsch(x, y).T
             distance = float(np.linalg.norm(x - y))
             if distance >= before * (1 - 1e-12):
                 break
             before = distance
         return x, float(np.linalg.norm(x - y))
+
+    def _assigned(self, x: Floats, y: Floats) -> Ints:
+        """The atom of x (N, 3) for each of y, of like ones those whose squared distances are least
+        in sum.
+        """
+        from scipy.optimize import linear_sum_assignment
+        from scipy.spatial.distance import cdist
+
+        names = np.array([self.species.index(label) for label in self.species])
+        cost = cdist(y, x, "sqeuclidean")
+        far = 1.0 + len(x) * cost.max()
+        return linear_sum_assignment(np.where(names[:, None] != names, far, cost))[1]
 
 
 def _frame(a: Floats, b: Floats) -> Floats:

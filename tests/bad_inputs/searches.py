@@ -49,6 +49,8 @@ SEARCHES = (
         (5, None, 3, "rigid", RigidMotions, square)),
     Row("invariant", lambda _, v: invariant(v, RigidMotions()), LossError, "is a SymmetricLoss",
         (invariant(square, RigidMotions()),)),
+    Row("invariant", lambda _, v: invariant(square, RigidMotions(), v), OptionError,
+        "symmetry must be a Symmetry", (5, "atoms", RigidMotions())),
     Row("LeftOut", lambda g, v: Minima(g.minima.points, g.loss, v), OptionError, "search must be",
         ("left out", Search)),
 )  # fmt: skip

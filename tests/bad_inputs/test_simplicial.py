@@ -282,6 +282,7 @@ TRAINING = (
         "vertices must be", (5, "a", None, torch.zeros(2), np.zeros((2, 2)))),
     Row("NudgedElastic", lambda _, v: NudgedElastic(segments=v), OptionError, "segments must be",
         (*NO_COUNT, 1)),
+    Row("NudgedElastic", lambda _, v: NudgedElastic(mend=v), OptionError, "mend must be", UNSURE),
     Row("NudgedElastic", lambda _, v: NudgedElastic(longest=v), OptionError, "longest must be",
         (0, -0.1, 1.5, float("nan"), "1", None)),
     Row("NudgedElastic.most_steps", lambda _, v: NudgedElastic().most_steps(v), OptionError,

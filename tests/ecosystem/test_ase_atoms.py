@@ -14,7 +14,21 @@ from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms, FixBondLength, FixCartesian
 from torch import Tensor
 
-from simplicial import LossError, Minima, find_critical_points, from_ase, polish
+from reduction import OptionError
+from simplicial import (
+    AtomSymmetry,
+    LossError,
+    Minima,
+    NudgedElastic,
+    build_complex,
+    find_critical_points,
+    find_minima,
+    from_ase,
+    landscapes,
+    nearest_copies,
+    polish,
+)
+from simplicial.critical_points.eigenvector_following import follow
 from simplicial.evaluation import derivatives, evaluate, values_and_gradients
 
 pytestmark = pytest.mark.ecosystem
@@ -115,6 +129,59 @@ def test_losses_of_atoms_go_to_workers() -> None:
     point = loss.point(surface())[None]
     again = pickle.loads(pickle.dumps(loss))
     np.testing.assert_array_equal(evaluate(again, point).loss, evaluate(loss, point).loss)
+
+
+def argon(positions: np.ndarray, **options: Any) -> Atoms:
+    atoms = Atoms(f"Ar{len(positions)}", positions, **options)
+    atoms.calc = LennardJones(rc=1e3)
+    return atoms
+
+
+def test_free_atoms_declare_motions_and_copies() -> None:
+    """A triangle: one minimum, -3, in all its turned, mirrored and renamed copies."""
+    triangle = from_ase(argon(np.eye(3)))
+    assert triangle.symmetry == AtomSymmetry(["Ar"] * 3)
+    assert triangle.motions is not None
+    assert triangle.motions.tangents(np.arange(9.0)[None] ** 2).shape == (1, 9, 6)
+    minima = find_minima(triangle, dim=9, box=(-1.0, 1.0), starts=3)
+    np.testing.assert_allclose(minima.values, [-3.0], rtol=1e-9)
+    assert minima.search is not None
+    assert minima.search.degenerate == 0
+
+
+def test_of_atoms_in_cells_and_fields_what_still_holds_is_declared() -> None:
+    cell = from_ase(argon(np.eye(3), cell=[9, 9, 9], pbc=(True, True, False)))
+    assert cell.motions is not None
+    assert cell.motions.tangents(np.ones((1, 9))).shape == (1, 9, 3)  # no rotations
+    assert cell.symmetry == AtomSymmetry(["Ar"] * 3, rigid=False)
+    field = from_ase(argon(np.eye(3)), invariant=False)
+    assert field.motions is None
+    assert field.symmetry is None
+    atoms = Atoms("ArKrAr2", np.arange(12.0).reshape(4, 3), calculator=LennardJones())
+    atoms.set_constraint(FixAtoms([0]))
+    held = from_ase(atoms)
+    assert held.motions is None
+    assert held.symmetry == AtomSymmetry(["Kr", "Ar", "Ar"], rigid=False)
+    atoms.set_constraint(FixCartesian([0], mask=(True, False, False)))
+    assert from_ase(atoms).symmetry is None
+    with pytest.raises(OptionError, match="invariant must be True or False"):
+        from_ase(atoms, invariant=1)  # pyright: ignore[reportArgumentType]
+
+
+def test_transition_states_of_lj7_are_those_of_torch() -> None:
+    cluster = landscapes.lennard_jones(7)
+    loss = from_ase(argon(cluster.minima[0].reshape(7, 3)))
+    minima = Minima(torch.tensor(cluster.minima), cluster)
+    copies = nearest_copies(minima, pairs=[(0, 1)])
+    elastic = NudgedElastic(segments=16, steps=200, mend=False)
+    built = build_complex(copies.minima, 1, graph=copies.graph, optimizer=elastic, progress=False)
+    there = Minima(copies.minima.points, loss)
+    np.testing.assert_allclose(there.values, copies.minima.values, rtol=0, atol=1e-12)
+    top = torch.tensor(copies.transition_states(built).points)
+    found, known = (follow(f, top, 1, 0.1) for f in (loss, cluster))
+    assert found.morse.tolist() == known.morse.tolist() == [1]
+    np.testing.assert_allclose(found.values, known.values, rtol=0, atol=1e-10)
+    assert found.values[0] == pytest.approx(-15.44473, abs=1e-5)
 
 
 class Broken(Calculator):

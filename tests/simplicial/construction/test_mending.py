@@ -36,6 +36,14 @@ def ring(p: Tensor) -> Tensor:
     return (p.square().sum(dim=1) - 1) ** 2 + p[:, 1:].square().sum(dim=1) / 2
 
 
+def test_without_mending_a_path_stays_on_its_ridge() -> None:
+    """The straight path of the ring runs over its middle, 1, where 7/16 is possible."""
+    ends = [[-1.0, 0.0], [1.0, 0.0]]
+    left = build(ring, ends, optimizer=NudgedElastic(mend=False))
+    assert left.values[1][0] == pytest.approx(1.0, abs=1e-6)
+    assert build(ring, ends).values[1][0] == pytest.approx(7 / 16, abs=1e-6)
+
+
 def double_well(p: Tensor) -> Tensor:
     """All coordinates alike: corners of a cube are joined along its edges, over 1."""
     return ((p**2 - 1) ** 2).sum(dim=1)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
-from simplicial import LossError, RigidMotions, SearchError, find_minima, from_numpy
+from simplicial import LossError, RigidMotions, SearchError, find_minima, from_numpy, landscapes
 from simplicial import invariant as declared
 from simplicial.critical_points.eigenvector_following import follow
+from simplicial.critical_points.search import _Problem
 from simplicial.loss import BoundedLoss, DifferentiatedLoss, SymmetricLoss
 
 LJ7 = [-16.505384, -15.935043, -15.593211, -15.533060]  # Wales & Doye (1997) and others
@@ -78,6 +79,24 @@ def test_seven_atoms_have_four_energies() -> None:
     assert np.isnan(arrival.eigenvalues[:, -6:]).all()
     lowest = arrival.eigenvalues[arrival.morse == 0]
     assert (lowest[:, :15] > 0.1).all()
+
+
+def test_permuted_minima_are_one_where_the_loss_declares_it() -> None:
+    """Of five atoms there is one minimum, of six two: Hoare & Pal (1971)."""
+    for atoms in (5, 6):
+        landscape = landscapes.lennard_jones(atoms)
+        minima = find_minima(landscape, starts=20)
+        np.testing.assert_allclose(minima.values, landscape.stratum(0).values, atol=1e-9)
+        assert minima.search is not None
+        assert minima.search.duplicates == 20 - len(minima)
+
+
+def test_chains_come_back_to_their_minimum_by_a_motion() -> None:
+    points = landscapes.lennard_jones(6).minima
+    problem = _Problem.of(landscapes.lennard_jones(6), 0, None, None, None)
+    back = problem.came_back(np.concatenate([turned(points, 6), points]), np.tile(points, (2, 1)))
+    assert back.all()
+    assert not problem.came_back(points, points[::-1]).any()
 
 
 def test_without_the_declaration_the_error_says_that_six_eigenvalues_are_0() -> None:
@@ -187,6 +206,7 @@ def test_abilities_are_passed_on_and_pickled() -> None:
     copy = pickle.loads(pickle.dumps(declared(torch.sum, RigidMotions(2))))
     assert isinstance(copy, SymmetricLoss)
     assert not isinstance(copy, BoundedLoss)
+    assert copy.motions is not None
     assert copy.motions.tangents(np.ones((1, 4))).shape == (1, 4, 3)
 
 

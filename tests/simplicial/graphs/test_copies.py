@@ -17,6 +17,7 @@ from simplicial import (
     Symmetry,
     build_complex,
     distinct,
+    landscapes,
     nearest_copies,
 )
 
@@ -80,6 +81,25 @@ def test_lj7_merges_at_its_transition_states(arrivals: Minima) -> None:
         assert np.abs(found - end).min() < 1e-5
     straight = build_complex(minima, 1, optimizer=NudgedElastic(segments=16), progress=False)
     assert np.sort(straight.barcode()[0][:, 1])[:3].min() > ends.min() + 0.1
+
+
+def test_copies_have_certified_transition_states() -> None:
+    """One edge of each minimum of LJ7 to the lowest, as Tsai & Jordan (1993) have them."""
+    cluster = landscapes.lennard_jones(ATOMS)
+    assert isinstance(cluster.symmetry, AtomSymmetry)
+    minima = Minima(torch.tensor(cluster.minima), cluster)
+    copies = nearest_copies(minima, pairs=[(0, 1), (0, 2), (0, 3)])
+    elastic = NudgedElastic(segments=16, steps=400)
+    built = build_complex(
+        copies.minima, 1, graph=copies.graph, optimizer=elastic, certify=True, progress=False
+    )
+    states = copies.transition_states(built)
+    assert states.certified.all()
+    assert [tuple(sorted(ends)) for ends in states.ends.tolist()] == [(0, 1), (0, 2), (0, 3)]
+    np.testing.assert_allclose(states.values, (-15.44473, -15.31986, -15.28342), atol=1e-5)
+    newton = transition_states(torch.tensor(states.points))
+    np.testing.assert_allclose(newton, states.values, rtol=0, atol=1e-10)
+    np.testing.assert_array_equal(states.minima.values, minima.values)
 
 
 def transition_states(points: Tensor) -> np.ndarray:

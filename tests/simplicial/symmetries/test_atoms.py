@@ -42,6 +42,14 @@ def test_unlike_atoms_keep_their_places() -> None:
     assert np.linalg.norm(found - there.ravel()) > 0.1
 
 
+def test_beside_atoms_that_are_held_copies_differ_by_names_alone() -> None:
+    there = atoms(5, 4)
+    names = ["Cu", "Au", "Cu", "Cu", "Au"]
+    moved = there[[3, 4, 0, 2, 1]] + 0.01
+    found = AtomSymmetry(names, rigid=False).nearest(moved.ravel(), there.ravel())
+    np.testing.assert_allclose(found, there.ravel() + 0.01, atol=1e-12)
+
+
 def test_a_mirror_image_is_no_copy_without_mirrors() -> None:
     there = atoms(8, 3)
     mirrored = (there * [1, 1, -1]).ravel()
