@@ -172,6 +172,7 @@ def build_complex(
             folder.clear_checkpoints()
     found = certificates(state, progress=progress) if certify else None
     parts = state.layout.simplices, state.control_points, state.interiors, found, spent
+    simplex_map = state.layout.simplices[0].simplex_map  # mending may have divided it
     return LossComplex(minima, simplex_map, resolution, *parts)
 
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from simplicial.evaluation import evaluate
 from simplicial.loss import Evaluation, Loss, ValueAndGradient
+from simplicial.maps.control_points import lay_out
+from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.maxima import Maxima
 from simplicial.optimizers.base import OptimisationProblem
@@ -96,6 +98,23 @@ class Chunk:
         moved = self.control_points.clone()
         moved[self.problem.inside] = points.to(moved)
         return replace(self, control_points=moved)
+
+    def along(self, points: Tensor) -> Self:
+        """The chunk of one simplex with other control points (k, d) inside it; of an edge they may
+        be more or fewer, and its map has as many segments.
+        """
+        if len(points) == self.own:
+            return self.with_inside(points)
+        old, ends = self.problem.simplices, self.problem.inside.start
+        assert len(self) == old.dim == 1, "other simplices are meshes"
+        simplices = lay_out(2, 1, Edgewise(len(points) + 1)).simplices[1]
+        problem = replace(
+            self.problem,
+            simplices=replace(simplices, vertices=old.vertices),
+            inside=slice(ends, ends + len(points)),
+        )
+        controls = torch.cat([self.control_points[:ends], points.to(self.control_points)])
+        return replace(self, control_points=controls, problem=problem)
 
     def start(self) -> Self | None:
         """The simplices as they are before training; None of those that are not trained at all."""

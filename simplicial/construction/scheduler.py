@@ -15,7 +15,7 @@ from reduction import DataError
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.construction.executors import by_workers, cut
 from simplicial.construction.finishing import finish
-from simplicial.construction.mending import lowered, mends, with_lower
+from simplicial.construction.mending import mended, mends, warn_unsettled, with_lower
 from simplicial.construction.serialization import (
     MENDED,
     TOGETHER,
@@ -28,7 +28,9 @@ from simplicial.construction.serialization import (
 from simplicial.construction.state import ConstructionState
 from simplicial.display import dimension_name, progress_bar
 from simplicial.maps.control_points import straight
+from simplicial.maps.edgewise import Edgewise
 from simplicial.optimizers.base import OptimisationProblem, Optimizer
+from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.run_folder.checkpoint import Checkpoint
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record
@@ -97,32 +99,50 @@ class Scheduler:
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
         result = every.part(order)
-        return state.finish_dimension(self._mended(state, result) if trains else result)
+        state, result = self._mended(state, result) if trains else (state, result)
+        return state.finish_dimension(result)
 
-    def _mended(self, state: ConstructionState, result: ChunkResult) -> ChunkResult:
-        """The results of a dimension, those lowered that end bars at no critical point; the folder
-        keeps them, and that all were looked at.
+    def _mended(
+        self, state: ConstructionState, result: ChunkResult
+    ) -> tuple[ConstructionState, ChunkResult]:
+        """The state and the results of a dimension, simplices lowered that end bars at no critical
+        point; the folder keeps them, and that all were looked at.
         """
         r, folder, name = state.dim, self.folder, mended_name(state.dim)
-        is_done = folder is not None and folder.get(MENDED, r) is not None
-        if folder is not None and is_done:
+        done = None if folder is None else folder.get(MENDED, r)
+        if folder is not None and done is not None:
+            unsettled = np.array(done.values.get("unsettled", []), np.int64)
+            if "segments" in done.values:
+                state = state.with_segments(done.values["segments"], result)
             records = {number: folder.get(name, number) for number in folder.numbers(name)}
             for number, record in records.items():
                 assert record is not None, "its file was just listed"
                 one = from_record(record, state, number, folder)
                 result = with_lower(state, result, number, one)
-            return result
+            warn_unsettled(state, unsettled, done.values.get("needs", 0))
+            return state, result
         if not mends(state, self.optimizer):
-            return result
-        before = result
-        for number, lower in lowered(state, self.optimizer, before).items():
-            result = with_lower(state, result, number, lower)
-            if folder is not None:
-                record = to_record(lower, state.simplices.vertices[number])
-                folder.put(name, number, record)
+            return state, result
+        before = state.simplices.simplex_map
+        state, result, numbers, unsettled, needs = mended(state, self._optimizer(state), result)
         if folder is not None:
-            folder.put(MENDED, r, Record({}, {}))
-        return result
+            for number in numbers.tolist():
+                one = state.result_of(number, result)
+                folder.put(name, number, to_record(one, state.simplices.vertices[number]))
+            values = {"unsettled": unsettled.tolist(), "needs": needs}
+            if (after := state.simplices.simplex_map) != before:
+                assert isinstance(after, Edgewise), "the map of elastic simplices"
+                values["segments"] = after.segments
+            folder.put(MENDED, r, Record({}, values))
+        warn_unsettled(state, unsettled, needs)
+        return state, result
+
+    def _optimizer(self, state: ConstructionState) -> Optimizer:
+        """The optimizer, of as many segments as simplices have, which mending may have raised."""
+        simplex_map = state.simplices.simplex_map
+        if isinstance(self.optimizer, NudgedElastic) and isinstance(simplex_map, Edgewise):
+            return replace(self.optimizer, segments=simplex_map.segments)
+        return self.optimizer
 
     def train_with_faces(self, state: ConstructionState, max_dim: int) -> ConstructionState:
         """The state in which all control points are trained, by an optimizer that moves faces: all
@@ -191,9 +211,10 @@ class Scheduler:
         if not parts:
             return
         state, steps = job.state, 0
+        optimizer = self._optimizer(state)
         if job.trains:
             first = job.chunk(parts[0])
-            steps = self.optimizer.step_count(state.loss, first.control_points, first.problem)
+            steps = optimizer.step_count(state.loss, first.control_points, first.problem)
         title, points = job.title, sum(map(len, parts)) * state.lattice_size
         total = steps * len(parts)
         with (
@@ -209,9 +230,9 @@ class Scheduler:
                 chunks = map(job.chunk, parts)
                 if self.executor is None:
                     for which, chunk in zip(parts, chunks, strict=True):
-                        yield which, finish(state.loss, self.optimizer, chunk, up.update, grow)
+                        yield which, finish(state.loss, optimizer, chunk, up.update, grow)
                     return
-                calls = ((state.loss, self.optimizer, chunk) for chunk in chunks)
+                calls = ((state.loss, optimizer, chunk) for chunk in chunks)
                 for row, result in by_workers(self.executor, finish, calls):
                     up.update(steps)
                     bar.update(len(parts[row]) * state.lattice_size)

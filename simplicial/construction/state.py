@@ -7,6 +7,7 @@ are added (`add_results`), and `finish_dimension` gives the state in which f is 
 
 import warnings
 from dataclasses import dataclass, replace
+from math import comb
 from typing import Self
 
 import numpy as np
@@ -19,7 +20,9 @@ from simplicial.display import dimension_name
 from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss, ValueAndGradient
-from simplicial.maps.control_points import Layout, Simplices, straight
+from simplicial.maps.control_points import Layout, Simplices, lay_out, straight
+from simplicial.maps.edgewise import Edgewise
+from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import interior_lattice
 from simplicial.maxima.maxima import Interior, Maxima, filtration_values, maximum_over_facets
 from simplicial.minima import Minima
@@ -180,6 +183,48 @@ class ConstructionState:
             self.at_controls.values[rows] = result.at_points.values
             gradients = result.at_points.gradients.to(self.control_points)
             self.at_controls.gradients[at] = gradients
+
+    def with_segments(self, segments: int, result: ChunkResult) -> Self:
+        """The state of edges under construction in whose complex all simplices have `segments`
+        segments, a multiple of those of before: edges are the maps that they were.
+
+        result  of the edges, of which the finite ones have the loss at their new control points
+        """
+        edges, dim = self.simplices, len(self.layout.simplices) - 1
+        if edges.simplex_map == Edgewise(segments):
+            return self
+        n, t = len(self.values[0]), Edgewise(segments).control_points(1)
+        is_complete = len(edges.vertices) == comb(n, 2)
+        graph = None if is_complete else edges.vertices
+        layout = lay_out(n, dim, Edgewise(segments), graph)
+        points = straight(self.control_points[:n], layout)
+        for old, new in zip(edges.controls, layout.simplices[1].controls, strict=True):
+            path = self.control_points[torch.as_tensor(old)]
+            points[torch.as_tensor(new)] = interpolate(path, edges.simplex_map, t)
+        points[:n] = self.control_points[:n]
+        finer = replace(self, layout=layout, control_points=points)
+        if self.at_controls is None:
+            return finer
+        values, slopes = np.full(len(points), np.nan), torch.empty_like(points)
+        finite = layout.simplices[1].controls[result.failed == ""]
+        for rows in (np.arange(n), np.setdiff1d(finite, np.arange(n))):
+            at, memory = torch.as_tensor(rows, device=points.device), self.options.memory
+            values[rows], slopes[at] = values_and_gradients(self.loss, points[at], memory)
+        return replace(finer, at_controls=ValueAndGradient(values, slopes))
+
+    def result_of(self, number: int, result: ChunkResult) -> ChunkResult:
+        """The result of one simplex under construction, with its points.
+
+        result  of all of them, without
+        """
+        one, r = result.part(np.array([number])), self.dim
+        own = (self.layout.starts[r + 1] - self.layout.starts[r]) // len(self.simplices.vertices)
+        rows = self.layout.starts[r] + number * own + np.arange(own)
+        at, found = torch.as_tensor(rows, device=self.control_points.device), None
+        if self.at_controls is not None:
+            slopes = self.at_controls.gradients[at].cpu()
+            found = ValueAndGradient(self.at_controls.values[rows][None], slopes[None])
+        return replace(one, points=self.control_points[at].cpu()[None], at_points=found)
 
     def finish_dimension(self, result: ChunkResult) -> Self:
         """The state in which all simplices have their results, in their order.

@@ -22,7 +22,7 @@ from torch import Tensor
 from simplicial.critical_points.descents import same
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.lowered_maps import CriticalPoint
-from simplicial.critical_points.ways_down import LATTICE, Ways, ways_down
+from simplicial.critical_points.ways_down import Ways, is_below, ways_down
 from simplicial.evaluation import evaluate
 from simplicial.loss import Loss
 
@@ -34,6 +34,7 @@ HIGHEST = 8  # local maxima, at most, from which saddles are sought
 ITERATIONS = 30  # of eigenvector following
 LEASH = 5.0  # distance from the start, over the reach, at which a search is given up
 GAPS = 16  # that are closed, at most
+LATTICE = 24  # parts of a straight line, between which the loss is taken
 SAME_MINIMUM = 1e-3  # distance over the reach at which ends are one minimum
 
 
@@ -73,7 +74,8 @@ class Passes:
         between  another path between two minima
         """
         for path in paths:
-            self.add(path, below)
+            if self._joined() is None:
+                self.add(path, below)
         tried: set[tuple[int, int]] = set()
         for _ in range(GAPS):
             if (found := self._joined()) is not None or (gap := self._gap(tried)) is None:
@@ -111,7 +113,7 @@ class Passes:
                 return number
             if number < 2 and apart <= self.reach:
                 top = max(float(evaluate(self.loss, known[None]).loss[0]), level)
-                if _is_below(self.loss, known, minimum, top):
+                if is_below(self.loss, known, minimum, top, LATTICE):
                     return number
         self.minima.append(minimum)
         return len(self.minima) - 1
@@ -186,21 +188,36 @@ def _level(way: tuple[Ways, int, int]) -> float:
     return way[0].saddle.value
 
 
-def with_segments(loss: Loss, chain: Chain, segments: int, tolerance: float) -> Tensor | None:
-    """The chain with as many pieces (segments + 1, d); None where it needs more of them."""
-    level = chain.level + tolerance
+class Lines(NamedTuple):
+    """Straight lines nowhere above a level, by the loss between their parts."""
+
+    loss: Loss
+    level: float
+    parts: int
+
+    def are_below(self, start: Tensor, end: Tensor) -> bool:
+        """Whether the line between two points (d,) is one."""
+        return is_below(self.loss, start, end, self.level, self.parts)
+
+
+def polyline(chain: Chain, segments: int, lines: Lines) -> Tensor:
+    """The chain as a polyline (k, d) of such lines: of a number of pieces at most, or of the fewest
+    that were found where it needs more of them.
+    """
     keep = {0, len(chain.points) - 1}
     for number, (low, high) in enumerate(pairwise(chain.anchors)):
         rows = list(range(low, high + 1))
         if number % 2 == 0:  # upwards: begun at the saddle all the same
             rows.reverse()
-        keep |= set(_fewest(loss, chain.points, rows, level))
+        keep |= set(_fewest(lines, chain.points, rows))
     kept = sorted(keep)
     points = chain.points[torch.as_tensor(kept)]
-    points = _without_needless(loss, points, level) if len(points) > segments + 1 else points
-    if len(points) > segments + 1:
-        return None
-    while len(points) < segments + 1:  # the same path, its longest pieces halved
+    return _without_needless(lines, points) if len(points) > segments + 1 else points
+
+
+def halved(points: Tensor, segments: int) -> Tensor:
+    """The polyline (k, d) on more pieces (segments + 1, d), its longest ones halved."""
+    while len(points) < segments + 1:
         at = int((points[1:] - points[:-1]).norm(dim=1).argmax())
         points = torch.cat(
             [points[: at + 1], points[at : at + 2].mean(0, keepdim=True), points[at + 1 :]]
@@ -208,36 +225,29 @@ def with_segments(loss: Loss, chain: Chain, segments: int, tolerance: float) -> 
     return points
 
 
-def _fewest(loss: Loss, points: Tensor, rows: list[int], level: float) -> list[int]:
+def _fewest(lines: Lines, points: Tensor, rows: list[int]) -> list[int]:
     """Rows of a descent at which straight lines begin and end, each as long as it may be."""
     kept, at = [rows[0]], 0
     while at < len(rows) - 1:
         good, step = at + 1, 2
-        while at + step < len(rows) and _is_below(
-            loss, points[rows[at]], points[rows[at + step]], level
-        ):
+        while at + step < len(rows) and lines.are_below(points[rows[at]], points[rows[at + step]]):
             good, step = at + step, 2 * step
         bad = min(at + step, len(rows))
         while bad - good > 1:
             middle = (good + bad) // 2
-            below = _is_below(loss, points[rows[at]], points[rows[middle]], level)
+            below = lines.are_below(points[rows[at]], points[rows[middle]])
             good, bad = (middle, bad) if below else (good, middle)
         at = good
         kept.append(rows[at])
     return kept
 
 
-def _without_needless(loss: Loss, points: Tensor, level: float) -> Tensor:
+def _without_needless(lines: Lines, points: Tensor) -> Tensor:
     """Without the corners that a straight line may leave out."""
     at = 1
     while at < len(points) - 1:
-        if _is_below(loss, points[at - 1], points[at + 1], level):
+        if lines.are_below(points[at - 1], points[at + 1]):
             points = torch.cat([points[:at], points[at + 1 :]])
         else:
             at += 1
     return points
-
-
-def _is_below(loss: Loss, start: Tensor, end: Tensor, level: float) -> bool:
-    share = torch.arange(1, 2 * LATTICE, device=start.device).to(start)[:, None] / (2 * LATTICE)
-    return bool((evaluate(loss, start + share * (end - start)).loss <= level).all())

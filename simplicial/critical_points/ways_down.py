@@ -24,7 +24,7 @@ from simplicial.loss import Loss
 
 Floats = NDArray[np.float64]
 
-LATTICE = 12  # points on a step at which the loss is taken
+LATTICE = 12  # parts of a step, between which the loss is taken
 HALVINGS = 30  # of a step, until it is given up
 STEPS = 200  # of a way, at most
 NEAR = 1e-6  # length of Newton's step over the reach at which a way has arrived
@@ -118,11 +118,26 @@ def _longest(loss: Loss, model: DenseModel, start: Tensor, bounds: _Bounds) -> _
     for _ in range(HALVINGS):
         step = model.step(np.zeros(1, np.int64), np.array([radius])).vectors[0]
         end = start + torch.as_tensor(step).to(start)
-        values = _on_line(loss, start, end)
-        if values.max() <= bounds.level and values[-1] < bounds.value:
-            return _Step(end, float(values[-1]), radius)
+        value = float(evaluate(loss, end[None]).loss[0])
+        if value < bounds.value and is_below(loss, start, end, bounds.level, LATTICE):
+            return _Step(end, value, radius)
         radius = min(radius, float(np.linalg.norm(step))) / 2
     return None
+
+
+def is_below(loss: Loss, start: Tensor, end: Tensor, level: float, parts: int) -> bool:
+    """Whether the loss is nowhere above a level between the parts of a straight line (d,), (d,).
+
+    The middle comes first, then the quarters, and so on: a line that is not below takes few points.
+    """
+    left, step = np.arange(1, parts), parts // 2
+    while left.size:
+        now = left[left % step == 0]
+        share = torch.as_tensor(now / parts, device=start.device).to(start)[:, None]
+        if not (evaluate(loss, start + share * (end - start)).loss <= level).all():
+            return False
+        left, step = np.setdiff1d(left, now), max(1, step // 2)
+    return True
 
 
 def _on_line(loss: Loss, start: Tensor, end: Tensor) -> Floats:

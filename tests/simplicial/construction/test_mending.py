@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simplicial import LossComplex, Minima, NudgedElastic, build_complex
+from simplicial import Edgewise, LossComplex, LossWarning, Minima, NudgedElastic, build_complex
 from simplicial.reports.status import RunStatus
 
 Loss = Callable[[Tensor], Tensor]
@@ -279,3 +279,38 @@ def test_what_was_lowered_is_stored_and_goes_on(tmp_path: Path) -> None:
     status = RunStatus.read(folder)
     for a, b in zip(status.values, alone.values, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_segments_are_added_where_a_path_needs_them() -> None:
+    """Twelve are too few for any path over 1 through the bends of y = 2 sin 5x."""
+    loss, ends = winding(2, 5, 100, 0)
+    built = build(loss, ends)
+    assert built.simplex_map == Edgewise(24)
+    assert built.values[1][0] == pytest.approx(1, abs=1e-6)
+    assert densest(built, loss) == pytest.approx(1, abs=1e-6)
+
+
+def test_edges_and_triangles_beside_one_that_needs_more_segments(tmp_path: Path) -> None:
+    """They are divided too; with a folder the build ends with the same bits, and reads them."""
+    loss, ends = winding(2, 5, 100, 0)
+    points = [*ends, [2.0, 2 * float(np.sin(10))]]  # the third is high up, at 9
+    alone = build(loss, points, 2)
+    assert alone.simplex_map == Edgewise(24)
+    assert alone.control_points.shape == (3 + 3 * 23 + 23 * 22 // 2, 2)
+    ending = np.sort(alone.values[1])[:2]  # the third edge ends no bar
+    assert ending == pytest.approx([1, 9], abs=1e-6)
+    for _ in range(2):
+        stored = build(loss, points, 2, store=tmp_path / "run")
+        assert torch.equal(stored.control_points, alone.control_points)
+        for a, b in zip(stored.values, alone.values, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_an_edge_that_ends_at_no_pass_is_told(tmp_path: Path) -> None:
+    """In a complex with triangles segments are doubled at most; also when it is read again."""
+    loss, ends = winding(2, 5, 100, 0)
+    points = [*ends, [0.0, 60.0]]
+    few = NudgedElastic(segments=6, steps=20)
+    for _ in range(2):
+        with pytest.warns(LossWarning, match=r"bars at no pass.*first \(0, 1\).*segments=1[3-9]"):
+            build(loss, points, 2, optimizer=few, store=tmp_path / "run")
