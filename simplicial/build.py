@@ -130,7 +130,8 @@ def build_complex(
     smaller steps, and is missing from the filtration where that does not help; with trainable
     sides, training that does not stay finite raises LossError. Warns likewise of simplices whose
     largest loss is higher after training than before: each keeps its start, the inner control
-    points that it had before; and of those whose refined maxima the budget ended.
+    points that it had before; of those whose refined maxima the budget ended; and of edges that
+    end bars at no pass, as far as was found, so that their values may be too high.
     Source: sections 3 and 4, Algorithms 1 and 2. Deviations: all simplices of a dimension are
     trained together; where sides are trainable all are evaluated when all are trained, since
     trainable sides move faces; the refined maximum and the certificates are this library's.
@@ -172,8 +173,7 @@ def build_complex(
             folder.clear_checkpoints()
     found = certificates(state, progress=progress) if certify else None
     parts = state.layout.simplices, state.control_points, state.interiors, found, spent
-    simplex_map = state.layout.simplices[0].simplex_map  # mending may have divided it
-    return LossComplex(minima, simplex_map, resolution, *parts)
+    return LossComplex(minima, state.simplex_map, resolution, *parts)
 
 
 def with_loss(

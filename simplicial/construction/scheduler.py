@@ -123,14 +123,14 @@ class Scheduler:
             return state, result
         if not mends(state, self.optimizer):
             return state, result
-        before = state.simplices.simplex_map
+        before = state.simplex_map
         state, result, numbers, unsettled, needs = mended(state, self._optimizer(state), result)
         if folder is not None:
             for number in numbers.tolist():
                 one = state.result_of(number, result)
                 folder.put(name, number, to_record(one, state.simplices.vertices[number]))
             values = {"unsettled": unsettled.tolist(), "needs": needs}
-            if (after := state.simplices.simplex_map) != before:
+            if (after := state.simplex_map) != before:
                 assert isinstance(after, Edgewise), "the map of elastic simplices"
                 values["segments"] = after.segments
             folder.put(MENDED, r, Record({}, values))
@@ -139,7 +139,7 @@ class Scheduler:
 
     def _optimizer(self, state: ConstructionState) -> Optimizer:
         """The optimizer, of as many segments as simplices have, which mending may have raised."""
-        simplex_map = state.simplices.simplex_map
+        simplex_map = state.simplex_map
         if isinstance(self.optimizer, NudgedElastic) and isinstance(simplex_map, Edgewise):
             return replace(self.optimizer, segments=simplex_map.segments)
         return self.optimizer

@@ -20,6 +20,7 @@ from simplicial.display import dimension_name
 from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss, ValueAndGradient
+from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Layout, Simplices, lay_out, straight
 from simplicial.maps.edgewise import Edgewise
 from simplicial.maps.interpolation import interpolate
@@ -94,6 +95,11 @@ class ConstructionState:
     def dim(self) -> int:
         """The dimension under construction."""
         return len(self.values)
+
+    @property
+    def simplex_map(self) -> SimplexMap:
+        """The subdivision of all simplices."""
+        return self.layout.simplices[0].simplex_map
 
     @property
     def simplices(self) -> Simplices:

@@ -37,7 +37,8 @@ from simplicial.run_folder.checkpoint import SavedStages
 class NudgedElastic(Optimizer):
     """Simplices of every r >= 1 that are lowered across themselves and kept even along.
 
-    segments  to an edge: its simplices have the map `Edgewise(segments)`
+    segments  to an edge: its simplices have the map `Edgewise(segments)`; a build whose edges need
+              more of them has a multiple (`simplicial.construction.mending`)
     steps     of one relaxation, at most; an edge has one, a simplex of r >= 2 up to two: from its
               harmonic filling and from its lowest ruled filling, each only while it is above its
               faces

@@ -51,20 +51,21 @@ def test_bits_do_not_depend_on_what_points_come_together() -> None:
 
 
 def test_numpy_jax_and_torch_have_the_same_barcode() -> None:
-    """Himmelblau's function, from the search for minima to certified ends."""
+    """Himmelblau's function, from the search for minima to certified ends, in both indices."""
 
     def bars(f: Loss) -> Any:
         minima = find_minima(f, dim=2)
-        built = build_complex(minima, 1, optimizer=NudgedElastic(), certify=True, progress=False)
+        built = build_complex(minima, 2, optimizer=NudgedElastic(), certify=True, progress=False)
         ends = built.barcode().ends(0)
         assert ends is not None
         assert ends.deaths.certified.sum() == 3
-        return np.sort(built.barcode()[0], axis=0)  # all are born at 0
+        return [np.sort(built.barcode()[0], axis=0), built.barcode()[1]]  # minima: all at 0
 
     expected = bars(in_torch)
-    assert len(expected) == 4
+    assert [len(of) for of in expected] == [4, 3]
     for loss in (from_jax(in_jax), from_numpy(himmelblau.value, himmelblau.gradient)):
-        np.testing.assert_allclose(bars(loss), expected, rtol=0, atol=1e-9)
+        for ours, theirs in zip(bars(loss), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
 def test_single_precision_is_refused_by_a_sentence() -> None:

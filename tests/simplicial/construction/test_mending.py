@@ -3,20 +3,29 @@
 Barriers are computed by hand: the functions below are made for that.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from simplicial import Edgewise, LossComplex, LossWarning, Minima, NudgedElastic, build_complex
 from simplicial.reports.status import RunStatus
-
-Loss = Callable[[Tensor], Tensor]
+from tests.simplicial.ridges import (
+    C3_BARRIER,
+    PEAK,
+    Loss,
+    c3,
+    c3_wells,
+    coupled,
+    double_well,
+    peak,
+    ring,
+    tilted_ring,
+    winding,
+)
 
 
 def build(loss: Loss, points: Any, max_dim: int = 1, **options: Any) -> LossComplex:
@@ -31,11 +40,6 @@ def densest(built: LossComplex, loss: Loss) -> float:
     return float(loss(built[(0, 1)](np.stack([1 - s, s], axis=1))).max())
 
 
-def ring(p: Tensor) -> Tensor:
-    """Minima (-1, 0) and (1, 0); at x = 0 the lowest value, y^2 = 3/4, is 7/16."""
-    return (p.square().sum(dim=1) - 1) ** 2 + p[:, 1:].square().sum(dim=1) / 2
-
-
 def test_without_mending_a_path_stays_on_its_ridge() -> None:
     """The straight path of the ring runs over its middle, 1, where 7/16 is possible."""
     ends = [[-1.0, 0.0], [1.0, 0.0]]
@@ -44,29 +48,7 @@ def test_without_mending_a_path_stays_on_its_ridge() -> None:
     assert build(ring, ends).values[1][0] == pytest.approx(7 / 16, abs=1e-6)
 
 
-def double_well(p: Tensor) -> Tensor:
-    """All coordinates alike: corners of a cube are joined along its edges, over 1."""
-    return ((p**2 - 1) ** 2).sum(dim=1)
-
-
-def peak(p: Tensor) -> Tensor:
-    """A peak on the straight line between two wells.
-
-    At x = 0 it is 1 + u + 2 exp(-u / 0.3), u = y^2, lowest at u = 0.3 log(20/3).
-    """
-    return (p[:, 0] ** 2 - 1) ** 2 + p[:, 1] ** 2 + 2 * torch.exp(-p.square().sum(dim=1) / 0.3)
-
-
-def coupled(p: Tensor) -> Tensor:
-    """Wells at (1, 1) and (-1, -1) alone, joined past two wells that are higher.
-
-    In s = x + y and d = x - y it is even in both: the straight path is on the ridge d = 0.
-    """
-    return ((p**2 - 1) ** 2).sum(dim=1) - 0.2 * p[:, 0] * p[:, 1]
-
-
 CORNERS = [([[-1.0] * d, [1.0] * d], 1.0) for d in (2, 3, 4, 5)]
-U = 0.3 * np.log(20 / 3)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +56,8 @@ U = 0.3 * np.log(20 / 3)
     [
         (ring, [[-1.0, 0.0], [1.0, 0.0]], 7 / 16),
         (ring, [[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], 7 / 16),
-        (peak, [[-1.0433248802995412, 0.0], [1.0433248802995412, 0.0]], 1 + U + 0.3),
-        (peak, [[-1.0, 0.0], [1.0, 0.0]], 1 + U + 0.3),
+        (peak, [[-1.0433248802995412, 0.0], [1.0433248802995412, 0.0]], PEAK),
+        (peak, [[-1.0, 0.0], [1.0, 0.0]], PEAK),
         *[(double_well, points, barrier) for points, barrier in CORNERS],
     ],
 )
@@ -104,34 +86,9 @@ def test_coupled_wells() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_landscapes_with_a_planted_symmetric_ridge(seed: int) -> None:
-    """A ring tilted by c y^2, in turned coordinates of 2 to 5 variables, the others quadratic.
-
-    At x = 0 it is (y^2 - 1)^2 + c y^2, lowest at y^2 = 1 - c/2, where it is c - c^2/4.
-    """
-    rng = np.random.default_rng(seed)
-    d, c = int(rng.integers(2, 6)), float(rng.uniform(0.1, 1.2))
-    turn = torch.as_tensor(np.linalg.qr(rng.standard_normal((d, d)))[0])
-    stiff = torch.as_tensor(rng.uniform(0.5, 20, d - 2))
-
-    def loss(p: Tensor) -> Tensor:
-        q = p @ turn
-        planar = (q[:, :2].square().sum(dim=1) - 1) ** 2 + c * q[:, 1] ** 2
-        return planar + (stiff * q[:, 2:] ** 2).sum(dim=1)
-
-    ends = np.zeros((2, d))
-    ends[:, 0] = -1, 1
-    built = build(loss, ends @ turn.numpy().T)
-    assert built.values[1][0] == pytest.approx(c - c**2 / 4, abs=1e-6)
-
-
-def winding(a: float, b: float, k: float, c: float) -> tuple[Loss, list[list[float]]]:
-    """A valley y = a sin(b x + c) between two wells, over 1 at x = 0."""
-
-    def loss(p: Tensor) -> Tensor:
-        x, y = p[:, 0], p[:, 1]
-        return (x**2 - 1) ** 2 + k / 2 * (y - a * torch.sin(b * x + c)) ** 2
-
-    return loss, [[x, a * float(np.sin(b * x + c))] for x in (-1.0, 1.0)]
+    loss, ends, barrier = tilted_ring(seed)
+    built = build(loss, ends)
+    assert built.values[1][0] == pytest.approx(barrier, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -151,31 +108,6 @@ def test_more_steps_in_a_winding_valley_are_no_worse(steps: int) -> None:
     assert built.values[1][0] == pytest.approx(1, abs=1e-6)
 
 
-def c3(p: Tensor) -> Tensor:
-    """Three wells around a peak, which in space can be passed above and below."""
-    x, y = p[:, 0], p[:, 1]
-    flat = x**2 + y**2
-    wells = (flat - 1) ** 2 + 1 - 0.8 * (x**3 - 3 * x * y**2)
-    z = p[:, 2] if p.shape[1] > 2 else torch.zeros_like(x)
-    return wells + z**2 + 2 * torch.exp(-(flat + z**2) / 0.25)
-
-
-def c3_wells(d: int) -> NDArray[np.float64]:
-    """Minima by bisection of the slope on the ray y = 0."""
-
-    def slope(x: float) -> float:
-        return 4 * x * (x**2 - 1) - 2.4 * x**2 - 16 * x * np.exp(-4 * x**2)
-
-    low, high = 1.0, 2.0
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    angles = 2 * np.pi / 3 * np.arange(3)
-    wells = np.zeros((3, d))
-    wells[:, 0], wells[:, 1] = low * np.cos(angles), low * np.sin(angles)
-    return wells
-
-
 def test_a_triangle_on_a_plane_of_symmetry_leaves_it() -> None:
     """In the plane it ends at the peak, 2 + 2; in space at u = z^2 of 2 + u + 2 exp(-4 u), lowest.
 
@@ -184,7 +116,8 @@ def test_a_triangle_on_a_plane_of_symmetry_leaves_it() -> None:
     plane, space = build(c3, c3_wells(2), 2), build(c3, c3_wells(3), 2)
     assert plane.values[2][0] == pytest.approx(4, abs=1e-5)
     assert space.values[2][0] == pytest.approx(2.25 + np.log(8) / 4, abs=1e-5)
-    np.testing.assert_allclose(space.values[1], plane.values[1], rtol=0, atol=1e-6)
+    for built in (plane, space):
+        np.testing.assert_allclose(built.values[1], C3_BARRIER, rtol=0, atol=1e-6)
 
 
 def test_diagonals_that_end_no_bar_stay_as_they_are() -> None:
