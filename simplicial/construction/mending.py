@@ -121,8 +121,8 @@ def mended(state: ConstructionState, optimizer: Optimizer, result: ChunkResult) 
                 open_ends[number] = found.needs
     unsettled = [n for n in ending if n in open_ends]
     needs = max((open_ends[n] for n in unsettled), default=0)
-    which = (np.array(sorted(some), np.int64) for some in (numbers, unsettled))
-    return Mended(state, result, *which, needs)
+    which = [np.array(sorted(some), np.int64) for some in (numbers, unsettled)]
+    return Mended(state, result, which[0], which[1], needs)
 
 
 def warn_unsettled(state: ConstructionState, unsettled: Ints, segments: int) -> None:

@@ -5,12 +5,12 @@ Each path is between two minima, and its barrier is known by hand (`tests.simpli
 - elastic: `build_complex` with all its defaults. Gradients are points where the gradient was taken,
   a product of the Hessian and a vector counting as one more; values are points where only the loss
   was.
-- ASE: `ase.mep.NEB(climb=True, method="improvedtangent")`, otherwise with its defaults, on 12, 24 and 48 segments (11, 23 and
-  47 images), by `ase.optimize.FIRE` with its defaults. A force call gives energy and forces of one
-  image. *ends* is where ASE's usual criterion, fmax=0.05, is met; *to 1e-3* and *to 1e-6* are the
-  calls after which the highest image stays so near to the barrier until the run ends, by fmax=1e-4
-  or after 300, 200 and 150 steps. Where symmetry holds a straight band on the ridge, it begins
-  with its images moved by random numbers of deviation 0.01, seed 0, as its users do.
+- ASE: `ase.mep.NEB(climb=True, method="improvedtangent")`, otherwise with its defaults, on 12, 24
+  and 48 segments, by `ase.optimize.FIRE` with its defaults. A force call gives energy and forces of
+  one image. *ends* is where ASE's usual criterion, fmax=0.05, is met; *to 1e-3* and *to 1e-6* are
+  the calls after which the highest image stays so near to the barrier until the run ends, by
+  fmax=1e-4 or after 300, 200 and 150 steps. Where symmetry holds a straight band on the ridge, it
+  begins with its images moved by random numbers of deviation 0.01, seed 0, as its users do.
 
 Minima are known to both, and not counted.
 
