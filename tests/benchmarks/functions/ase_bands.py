@@ -1,6 +1,6 @@
 """Barriers in winding valleys and off ridges of symmetry, beside ASE's climbing-image bands.
 
-Each path is between two minima, and its barrier is known by hand (`tests.simplicial.ridges`).
+Each path is between two minima, and its barrier is known by hand (`tests.oracles.ridges`).
 
 - elastic: `build_complex` with all its defaults. Gradients are points where the gradient was taken,
   a product of the Hessian and a vector counting as one more; values are points where only the loss
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from simplicial import Minima, build_complex, configure_process
 from tests.benchmarks.paths import Counter
-from tests.simplicial.ridges import (
+from tests.oracles.ridges import (
     C3_BARRIER,
     PEAK,
     Loss,

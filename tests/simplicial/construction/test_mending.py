@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simplicial import Edgewise, LossComplex, LossWarning, Minima, NudgedElastic, build_complex
 from simplicial.reports.status import RunStatus
-from tests.simplicial.ridges import (
+from tests.oracles.ridges import (
     C3_BARRIER,
     PEAK,
     Loss,
