@@ -1,6 +1,12 @@
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.bounds import Bounds
-from reduction.barcodes.distances import bottleneck, w_inf, wasserstein
+from reduction.barcodes.distances import (
+    Matching,
+    bottleneck,
+    optimal_matching,
+    w_inf,
+    wasserstein,
+)
 from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.barcodes.simplex_pairs import Pairs
 from reduction.complex import FilteredComplex
@@ -33,11 +39,13 @@ __all__ = [
     "FieldError",
     "FilteredComplex",
     "FiltrationError",
+    "Matching",
     "OptionError",
     "Pairs",
     "ShapeError",
     "TopologyError",
     "bottleneck",
+    "optimal_matching",
     "plot_barcode",
     "plot_diagram",
     "w_inf",

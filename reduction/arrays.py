@@ -24,7 +24,7 @@ def as_array(name: str, given: Any, remedy: str) -> NDArray[Any]:
     """
     if hasattr(given, "detach"):  # a tensor of torch; NumPy has no bfloat16
         given = given.detach().cpu()
-        given = given.double() if given.is_floating_point() else given
+        given = given.float() if given.is_floating_point() and given.element_size() < 4 else given
     masked = int(np.ma.count_masked(given)) if np.ma.isMaskedArray(given) else 0
     if masked:
         raise ShapeError(

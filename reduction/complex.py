@@ -9,7 +9,7 @@ them is total: by value, then dimension, then colexicographic position. Nothing 
 of the input.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import comb
@@ -82,6 +82,8 @@ class FilteredComplex:
                 f"the vertices are 0..n-1 for a whole number n, but n is {short_repr(n)}; round it"
             )
         count = length_of("values", values, "give one array for every dimension")
+        if n < 1:
+            raise DimensionError(f"a complex has a vertex, but n is {n}; give n >= 1")
         if not 1 <= count <= n:
             raise DimensionError(
                 f"{n} vertices span simplices of the dimensions 0..{n - 1}, "
@@ -99,20 +101,31 @@ class FilteredComplex:
 
     @classmethod
     def rips(
-        cls, distances: ArrayLike, dim: int, *, threshold: float | None = None
+        cls,
+        distances: Any,
+        dim: int,
+        *,
+        threshold: float | None = None,
+        metric: "str | Callable[..., float] | None" = None,
     ) -> "FilteredComplex":
         """The Vietoris-Rips complex of n points up to a dimension.
 
-        distances  (n, n), symmetric, not negative, 0 on the diagonal; inf only with a threshold
-        dim        0..n - 1
-        threshold  of the longest edge, inclusive; without one all simplices are there, and nothing
-                   but their values is kept
+        distances  (n, n), symmetric, not negative, 0 on the diagonal; inf where there is no edge.
+                   Or edges, all others missing: a matrix of scipy.sparse, whose stored entries are
+                   edges, or a pair of ends (m, 2) and lengths (m,). With a metric: points (n, d)
+        dim        from 0 on; no simplex is above dimension n - 1
+        threshold  of the longest edge, inclusive; inf for all edges. By default the enclosing
+                   radius, where a list up to it takes less memory than the values of all simplices
+                   or some distances are inf, and no threshold otherwise; no bar depends on it but
+                   those of length zero, and those of index dim
+        metric     of points, by name or a function, as of scipy.spatial.distance.pdist
 
-        The value of a simplex is its longest edge; vertices, labelled 0..n-1, are at 0. Raises
-        ShapeError, FiltrationError, OptionError, DimensionError, CapacityError. Source: Bauer
-        (2021), "Ripser", section 2.
+        The value of a simplex is its longest edge; vertices, labelled 0..n-1, are at 0. Where all
+        simplices are there, nothing but their values is kept. Distances may be off by rounding, see
+        `reduction.filtrations.distance_matrix`. Raises ShapeError, FiltrationError, OptionError,
+        DimensionError, CapacityError. Source: Bauer (2021), "Ripser", section 2.
         """
-        return cls._of(rips_filtration(distances, dim, threshold))
+        return cls._of(rips_filtration(distances, dim, threshold, metric))
 
     @classmethod
     def cliques(
@@ -122,7 +135,7 @@ class FilteredComplex:
 
         vertices  the graph: (n, 1) labels of vertices and (m, 2) of edges, ascending in each row
         values    (n,) of the vertices and (m,) of the edges, none below those of its vertices
-        dim       0..n - 1
+        dim       from 0 on; no simplex is above dimension n - 1
 
         A simplex is a set of vertices joined pairwise; its value is that of its highest edge.
         Raises ShapeError, FiltrationError, DimensionError, CapacityError. Source: Boissonnat &
@@ -230,10 +243,10 @@ class FilteredComplex:
 
         field      a prime below 2**31
         keep_zero  report bars of length zero too
-        max_index  the highest index reported, by default dim - 1. Index dim is left out because no
-                   simplex of the complex could end its bars; ask for it where the complex is all
-                   of the space, as a triangulated sphere is: there every bar of index dim is
-                   essential. A complex of vertices alone reports nothing by default.
+        max_index  the highest index reported, by default dim - 1, and 0 of vertices alone. Index
+                   dim is left out because no simplex of the complex could end its bars; ask for it
+                   where the complex is all of the space, as a triangulated sphere is: there every
+                   bar of index dim is essential
         lower      for each dimension (m_r,), in the order of `values`: lower bounds of values that
                    may still fall; the barcode then has lowest deaths and errors, see
                    `Barcode.error`. Chains are reduced for it, in the memory of `cycle`
@@ -241,7 +254,7 @@ class FilteredComplex:
         bounds of other shapes, or above the values.
         """
         keep_zero = as_bool("keep_zero", keep_zero)
-        top = self.dim - 1 if max_index is None else max_index
+        top = max(self.dim - 1, 0) if max_index is None else max_index
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)
         p = prime(field)

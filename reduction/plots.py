@@ -23,6 +23,7 @@ LIGHT = 0.35  # opacity of what further work could take away from a bar
 
 DASHES = (0, (2, 1))  # of a bar with an end that is not certified, or repeated
 
+WIDEST = 1e300  # range of bars in a picture
 RESOLVED = 0.01  # share of the width below which two points look like one, and a bar like none
 
 
@@ -160,6 +161,11 @@ def _limits(barcode: Barcode) -> tuple[float, float]:
     if not ends.size:
         return 0.0, 1.0
     low, high = float(ends.min()), float(ends.max())
+    if high - low > WIDEST:
+        raise OptionError(
+            f"a picture is drawn in float64, but bars extend from {low:.6g} to {high:.6g}: divide "
+            "their values by a power of ten"
+        )
     # a single value still gets an interval, on which its digits can be read
     margin = 0.08 * (high - low) or 0.1 * abs(high) or 0.5
     return low - margin, high + margin

@@ -30,7 +30,7 @@ def compiled_kernels() -> Path:
     Numba's own key has neither NUMBA_BOUNDSCHECK, so that kernels compiled without the checks would
     be run as if they had them, nor the sources of the functions that a kernel calls.
     """
-    sources = sorted((ROOT / "reduction" / "kernels").glob("*.py"))
+    sources = sorted((ROOT / "reduction" / "kernels").rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     checked = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
     return ROOT / ".cache" / "numba" / f"{digest}-{'checked' if checked else 'plain'}"

@@ -328,8 +328,8 @@ class Barcode:
     def _index(self, r: int) -> int:
         if not is_whole(r) or not 0 <= r < len(self):
             reported = f"0..{len(self) - 1}" if len(self) else "none"
-            raise DimensionError(
-                f"index {r!r} is not reported (reported: {reported}); ask for one of these, "
-                "or for a barcode with a higher max_index"
-            )
+            remedy = "ask for one of these"
+            if is_whole(r) and r >= len(self):
+                remedy += f", or take a complex of dimension {r + 1} or more"
+            raise DimensionError(f"index {r!r} is not reported (reported: {reported}); {remedy}")
         return r

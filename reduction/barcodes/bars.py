@@ -1,5 +1,7 @@
 """Arrays of bars: (m, 2) float64, birth and death, inf for essential classes."""
 
+import sys
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,6 +13,11 @@ Bars = NDArray[np.float64]
 
 def checked_bars(given: ArrayLike, name: str = "bars") -> Bars:
     """A copy of `given` as bars; an empty sequence is no bars. Raises ShapeError, BarcodeError."""
+    if hasattr(given, "bars"):  # a barcode
+        raise ShapeError(
+            f"bars are those of one index, but {name} is a {type(given).__name__}; "
+            "give barcode[r] of an index r"
+        )
     bars = as_numbers(name, given, "give a birth and a death in each row")
     if bars.shape == (0,):
         return np.empty((0, 2))
@@ -35,6 +42,12 @@ def finite_bars(bars: Bars) -> Bars:
     return bars[np.isfinite(bars[:, 1])]
 
 
+def bar_lengths(bars: Bars) -> NDArray[np.float64]:
+    """The lengths of bars, (m,); inf where one is beyond the largest float64, too."""
+    with np.errstate(over="ignore"):
+        return bars[:, 1] - bars[:, 0]
+
+
 def essential_births(bars: Bars) -> NDArray[np.float64]:
     """The births of the bars that never end, (m'',)."""
     return bars[np.isinf(bars[:, 1]), 0]
@@ -42,4 +55,5 @@ def essential_births(bars: Bars) -> NDArray[np.float64]:
 
 def as_text(value: float, scale: float, digits: int = 6) -> str:
     """Significant digits; 0 for what is rounding error beside numbers of size `scale`."""
-    return f"{value if abs(value) > 1e-12 * scale else 0.0:.{digits}g}"
+    negligible = 1e-12 * min(scale, sys.float_info.max)
+    return f"{value if abs(value) > negligible else 0.0:.{digits}g}"

@@ -106,6 +106,7 @@ def frozen(deaths: Floats) -> Floats:
     return deaths
 
 
+@np.errstate(over="ignore")
 def error_bound(
     filtration: Filtration, r: int, pairing: Pairing, lower: Sequence[Floats], p: int
 ) -> float:

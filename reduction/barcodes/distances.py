@@ -13,15 +13,21 @@ Source: eq. 4 of the paper; Edelsbrunner & Harer (2010), VIII.2 and VIII.4.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
+from reduction.barcodes.bars import Bars, bar_lengths, checked_bars, essential_births, finite_bars
+from reduction.barcodes.bottleneck import joined_covers, least_cover
 from reduction.errors import BarcodeError
+from reduction.memory import require
 from reduction.validation import as_integer, is_number, short_repr
 
 Floats = NDArray[np.float64]
+
+LARGEST = 2.0**1020  # size of values whose lengths are within float64
+AT_ONCE = 1 << 22  # lengths of a table
 
 
 def w_inf(bars: ArrayLike, *, essential: int = 0) -> float:
@@ -38,106 +44,201 @@ def w_inf(bars: ArrayLike, *, essential: int = 0) -> float:
     return float(_to_diagonal(finite_bars(checked), 2.0).max(initial=0.0))
 
 
+class Matching(NamedTuple):
+    """A matching of two barcodes of the least distance.
+
+    distance  bottleneck or Wasserstein
+    pairs     (k, 2) int64, every bar once: its row in a and in b, -1 for the diagonal
+    lengths   (k,) of the pairs, in the ground norm
+    """
+
+    distance: float
+    pairs: NDArray[np.int64]
+    lengths: Floats
+
+
 def bottleneck(a: ArrayLike, b: ArrayLike, *, norm: float = math.inf) -> float:
     """The bottleneck distance of bars a (m, 2) and b (n, 2), exact: one of their lengths.
 
     norm  p >= 1 of the ground norm. inf where the numbers of essential bars differ.
-    Raises ShapeError, BarcodeError.
-
-    A length is enough if every bar farther than it from the diagonal has a partner within it. By
-    the theorem of Mendelsohn & Dulmage (1958) these may be sought for each side alone: a matching
-    that covers the far bars of a, and one that covers those of b, contain one that covers both.
+    Memory is some 300 bytes for each bar, see `reduction.barcodes.bottleneck`. Raises ShapeError,
+    BarcodeError.
     """
-    finite_a, finite_b, between = _checked(a, b, norm)
-    if between is None:
-        return math.inf
-    to_a, to_b = _to_diagonal(finite_a, norm), _to_diagonal(finite_b, norm)
-    lengths = _lengths(finite_a, finite_b, norm)
-    enough = max(to_a.max(initial=0.0), to_b.max(initial=0.0))  # all to the diagonal
-    candidates = np.unique(np.concatenate([[0.0], to_a, to_b, lengths[lengths < enough]]))
-    low, high = 0, candidates.size - 1
-    while low < high:
-        middle = (low + high) // 2
-        within = lengths <= candidates[middle]
-        far_a, far_b = to_a > candidates[middle], to_b > candidates[middle]
-        if _covers(within[far_a]) and _covers(within.T[far_b]):
-            high = middle
-        else:
-            low = middle + 1
-    return float(max(candidates[low], between.max(initial=0.0)))
+    given = _checked(a, b, norm)
+    return _bottleneck(given)[0] if given.comparable else math.inf
 
 
 def wasserstein(a: ArrayLike, b: ArrayLike, q: float, *, norm: float = math.inf) -> float:
     """The q-Wasserstein distance of bars a (m, 2) and b (n, 2): (sum of lengths^q)^(1/q).
 
     q >= 1 (inf: the bottleneck distance), norm p >= 1 of the ground norm. inf where the numbers of
-    essential bars differ. Raises ShapeError, BarcodeError.
+    essential bars differ. Exact but for rounding; for q < inf a table of the distances is made,
+    16 m n bytes. Raises ShapeError, BarcodeError, CapacityError.
     """
-    if not (is_number(q) and q >= 1):
+    q, given = _exponent(q), _checked(a, b, norm)
+    return _optimum(given, q)[0] if given.comparable else math.inf
+
+
+def optimal_matching(
+    a: ArrayLike, b: ArrayLike, q: float = math.inf, *, norm: float = math.inf
+) -> Matching:
+    """A matching of bars a (m, 2) and b (n, 2) whose lengths have the least q-norm.
+
+    q >= 1: the q-Wasserstein distance; inf, by default, the bottleneck distance. There may be
+    others of the same distance. Essential bars are matched in the order of their births. Raises
+    ShapeError, CapacityError; BarcodeError where their numbers differ.
+    """
+    q, given = _exponent(q), _checked(a, b, norm)
+    if not given.comparable:
         raise BarcodeError(
-            f"a Wasserstein distance has q >= 1, but q is {short_repr(q)}; give 1, 2 or math.inf"
+            f"essential bars are matched with each other, but a has {len(given.births_a)} and b "
+            f"{len(given.births_b)}; compare the finite ones alone"
         )
-    if q == math.inf:
-        return bottleneck(a, b, norm=norm)
-    finite_a, finite_b, between = _checked(a, b, norm)
-    unit = bottleneck(a, b, norm=norm)
-    if between is None or unit == 0:
-        return unit
+    distance, partners = _optimum(given, q)
+    kept = partners >= 0
+    rest = np.setdiff1d(np.arange(len(given.rows_b)), partners[kept])
+    beside = np.column_stack([given.births_a, given.births_b])
+    pairs = np.concatenate(
+        [
+            np.column_stack(
+                [given.rows_a, np.where(kept, given.rows_b[partners], -1)]
+                if len(given.rows_b)
+                else [given.rows_a, partners]
+            ),
+            np.column_stack([np.full(rest.size, -1), given.rows_b[rest]]),
+            beside,
+        ]
+    )
+    to_a, to_b = given.to_a.copy(), given.to_b[rest]
+    to_a[kept] = _pair_lengths(given.a[kept], given.b[partners[kept]], norm)
+    lengths = np.concatenate([to_a, to_b, given.between]) * given.unit
+    return Matching(distance, pairs, lengths)
+
+
+class _Given(NamedTuple):
+    """Two barcodes, their values in a unit in which no length is beyond float64."""
+
+    a: Bars  # (m, 2) that end
+    b: Bars  # (n, 2)
+    rows_a: NDArray[np.int64]  # (m,) where they stand in what was given
+    rows_b: NDArray[np.int64]
+    to_a: Floats  # (m,) to the diagonal
+    to_b: Floats
+    births_a: NDArray[np.int64]  # rows of the essential bars, by birth
+    births_b: NDArray[np.int64]
+    between: Floats  # lengths between these, where they are as many
+    norm: float
+    unit: float
+
+    @property
+    def comparable(self) -> bool:
+        """Whether both have as many essential bars."""
+        return len(self.births_a) == len(self.births_b)
+
+
+def _bottleneck(given: _Given) -> tuple[float, NDArray[np.int64]]:
+    """The bottleneck distance, and the partners (m,) of the bars of a."""
+    cover_a = least_cover(given.a, given.to_a, given.b, given.norm, 0.0)
+    cover_b = least_cover(given.b, given.to_b, given.a, given.norm, cover_a.length)
+    length = max(cover_b.length, float(given.between.max(initial=0.0)))
+    return length * given.unit, joined_covers(cover_a, cover_b)
+
+
+def _optimum(given: _Given, q: float) -> tuple[float, NDArray[np.int64]]:
+    """The least q-norm of a matching, and the partners (m,) of the bars of a."""
+    distance, partners = _bottleneck(given)
+    if q == math.inf or distance == 0:
+        return distance, partners
     # In units of W_inf the optimum lies between 1 and the number n of edges. So powers need not
     # overflow or vanish, and what exceeds n is used by no optimal matching, however far it is.
-    n = len(finite_a) + len(finite_b)
-    to_a, to_b, lengths, between = (
-        np.minimum(x / unit, limit ** (1 / q)) ** q
-        for x, limit in (
-            (_to_diagonal(finite_a, norm), n + 1),
-            (_to_diagonal(finite_b, norm), n + 1),
-            (_lengths(finite_a, finite_b, norm), 2 * (n + 1)),
-            (between, 1),
-        )
+    n, longest = len(given.a) + len(given.b), distance / given.unit
+    require(
+        16 * len(given.a) * len(given.b),
+        f"a table of {len(given.a)} x {len(given.b)} lengths",
+        "give q=math.inf, which needs none, or leave out the shortest bars",
+    )
+    to_a, to_b, between = (
+        np.minimum(x / longest, limit ** (1 / q)) ** q
+        for x, limit in ((given.to_a, n + 1), (given.to_b, n + 1), (given.between, 1))
     )
     from scipy.optimize import linear_sum_assignment
 
-    gains = np.minimum(lengths - to_a[:, None] - to_b, 0.0)
+    lengths, gains = (np.empty((len(given.a), len(given.b))) for _ in range(2))
+    for some in np.array_split(np.arange(len(given.a)), 1 + lengths.size // AT_ONCE):
+        rows = _lengths(given.a[some], given.b, given.norm)
+        lengths[some] = np.minimum(rows / longest, (2 * (n + 1)) ** (1 / q)) ** q
+        gains[some] = np.minimum(lengths[some] - to_a[some, None] - to_b, 0.0)
     rows, columns = linear_sum_assignment(gains)
     used = gains[rows, columns] < 0
     rows, columns = rows[used], columns[used]
     # summed from the lengths, since the gains have lost digits: equal barcodes are at distance 0.0
     total = [lengths[rows, columns], np.delete(to_a, rows), np.delete(to_b, columns), between]
-    return float(unit * math.fsum(np.concatenate(total)) ** (1 / q))
+    partners = np.full(len(given.a), -1)
+    partners[rows] = columns
+    return float(distance * math.fsum(np.concatenate(total)) ** (1 / q)), partners
 
 
-def _checked(a: ArrayLike, b: ArrayLike, norm: float) -> tuple[Bars, Bars, Floats | None]:
-    """Finite bars of both, and lengths between essential ones: None if their numbers differ."""
+def _exponent(q: float) -> float:
+    if not (is_number(q) and q >= 1):
+        raise BarcodeError(
+            f"a Wasserstein distance has q >= 1, but q is {short_repr(q)}; give 1, 2 or math.inf"
+        )
+    return q
+
+
+def _checked(a: ArrayLike, b: ArrayLike, norm: float) -> _Given:
+    """Both barcodes, checked."""
     if not (is_number(norm) and norm >= 1):
         raise BarcodeError(
             f"a p-norm has p >= 1, but norm is {short_repr(norm)}; give 1, 2 or math.inf"
         )
     a, b = checked_bars(a, "a"), checked_bars(b, "b")
-    births_a, births_b = np.sort(essential_births(a)), np.sort(essential_births(b))
-    between = np.abs(births_a - births_b) if births_a.size == births_b.size else None
-    return finite_bars(a), finite_bars(b), between
+    values = np.concatenate([np.zeros(1), a.ravel(), b.ravel()])
+    unit = 4.0 if np.abs(values[np.isfinite(values)]).max() > LARGEST else 1.0
+    a, b = a / unit, b / unit
+    ends_a, ends_b = np.isfinite(a[:, 1]), np.isfinite(b[:, 1])
+    births_a, births_b = (
+        np.flatnonzero(~ends)[np.argsort(bars[~ends, 0], kind="stable")]
+        for bars, ends in ((a, ends_a), (b, ends_b))
+    )
+    same = births_a.size == births_b.size
+    between = np.abs(a[births_a, 0] - b[births_b, 0]) if same else np.empty(0)
+    return _Given(
+        a[ends_a],
+        b[ends_b],
+        np.flatnonzero(ends_a),
+        np.flatnonzero(ends_b),
+        _to_diagonal(a[ends_a], norm),
+        _to_diagonal(b[ends_b], norm),
+        births_a,
+        births_b,
+        between,
+        norm,
+        unit,
+    )
 
 
 def _to_diagonal(bars: Bars, norm: float) -> Floats:
     """(m,) distances to the diagonal; for norm 2 exactly the (d - b)/sqrt(2) of eq. 4."""
-    return (bars[:, 1] - bars[:, 0]) / 2 ** (1 - 1 / norm)
+    lengths = bar_lengths(bars)
+    halves = bars[:, 1] / 2 - bars[:, 0] / 2  # of lengths beyond float64
+    with np.errstate(over="ignore"):
+        return np.where(lengths < np.inf, lengths / 2 ** (1 - 1 / norm), halves * 2 ** (1 / norm))
 
 
 def _lengths(a: Bars, b: Bars, norm: float) -> Floats:
     """(m, n) distances between the bars of a and of b."""
-    births = np.abs(a[:, None, 0] - b[None, :, 0])
-    deaths = np.abs(a[:, None, 1] - b[None, :, 1])
+    return _norms(a[:, None, 0] - b[None, :, 0], a[:, None, 1] - b[None, :, 1], norm)
+
+
+def _pair_lengths(a: Bars, b: Bars, norm: float) -> Floats:
+    """(k,) distances between the bars of a and of b, row by row."""
+    return _norms(a[:, 0] - b[:, 0], a[:, 1] - b[:, 1], norm)
+
+
+def _norms(births: Floats, deaths: Floats, norm: float) -> Floats:
+    """The p-norms of differences."""
+    births, deaths = np.abs(births), np.abs(deaths)
     longer, shorter = np.maximum(births, deaths), np.minimum(births, deaths)
     ratio = np.divide(shorter, longer, out=np.zeros_like(longer), where=longer > 0)
     return longer * (1 + ratio**norm) ** (1 / norm)  # as it stands this holds for norm = inf too
-
-
-def _covers(within: NDArray[np.bool_]) -> bool:
-    """Whether all rows can be matched at once, each with its own column where `within`."""
-    if not within.size:
-        return not len(within)
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
-    matched = maximum_bipartite_matching(csr_array(within), perm_type="column")
-    return bool((matched >= 0).all())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reduction.barcodes.bars import Bars, as_text, finite_bars
+from reduction.barcodes.bars import Bars, as_text, bar_lengths, finite_bars
 from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, uncertified
@@ -73,7 +73,7 @@ class Summary(NamedTuple):
 def summary(r: int, bars: Bars) -> Summary:
     """The summary of the bars of index r."""
     finite = finite_bars(bars)
-    longest = f"{np.diff(finite).max():.6g}" if len(finite) else "-"
+    longest = f"{bar_lengths(finite).max():.6g}" if len(finite) else "-"
     distance = w_inf(bars, essential=1 if r == 0 else 0)
     return Summary(len(bars), len(bars) - len(finite), longest, distance)
 
@@ -111,7 +111,9 @@ def _rows(
     precision: tuple[float, int],
 ) -> list[str]:
     """A header, and one line for each bar of an index; values of a size and digits of them."""
-    longest = float(np.diff(finite_bars(bars)).max(initial=0.0))  # beside which lengths may vanish
+    longest = float(
+        bar_lengths(finite_bars(bars)).max(initial=0.0)
+    )  # beside which lengths may vanish
     marks = np.where(uncertified(bars, ends), "?", " " if ends else "")
     marks[repeated] = "!"
     middle = _critical(bars, ends) if ends else [""] * (len(bars) + 1)
@@ -153,8 +155,8 @@ def _precision(bars: Sequence[Bars]) -> tuple[float, int]:
     values = np.concatenate([np.zeros((0, 2)), *bars])
     values = values[np.isfinite(values)]
     scale = float(np.abs(values).max(initial=0.0))
-    spread = float(np.ptp(values)) if values.size else 0.0
-    return scale, min(15, 6 + int(np.log10(scale / spread))) if spread else 6
+    spread = float(values.max()) - float(values.min()) if values.size else 0.0
+    return scale, min(15, 6 + int(np.log10(scale / spread))) if 0 < spread < np.inf else 6
 
 
 def _critical(bars: Bars, ends: BarEnds) -> list[str]:

@@ -16,24 +16,26 @@ from reduction.kernels.simplex_tree import Cliques, Level, count_children, fill_
 from reduction.memory import require
 from reduction.validation import is_whole
 
+HIGHEST = 63  # a simplex of a higher dimension has more than 2**64 faces
 
-def check_dimension(dim: int, n: int) -> None:
-    """Raise DimensionError unless n vertices may span simplices of this dimension."""
-    if not (is_whole(dim) and 0 <= dim < n):
+
+def check_dimension(dim: int) -> None:
+    """Raise DimensionError unless simplices of this dimension may be listed."""
+    if not (is_whole(dim) and 0 <= dim <= HIGHEST):
         raise DimensionError(
-            f"{n} vertices span simplices of the dimensions 0..{n - 1}, but dim is {dim!r}; "
+            f"a complex is made up to one of the dimensions 0..{HIGHEST}, but dim is {dim!r}; "
             "give one of these"
         )
 
 
 def clique_filtration(graph: Filtration, dim: int) -> Filtration:
-    """All cliques of a graph up to a dimension; a dimension without any is empty.
+    """All cliques of a graph up to a dimension, at most 63; one without any is empty.
 
     An r-simplex takes 12 r + 20 bytes, and 8 more while they are made. Raises DimensionError,
     CapacityError.
     """
     vertices = vertex_level(graph.values[0].size)
-    check_dimension(dim, graph.values[0].size)
+    check_dimension(dim)
     found = graph.simplices.facets(1).astype(vertices.facets.dtype)
     levels = [vertices, level(found, found[:, 1], vertices)]
     made = [Cliques(graph.simplices[r], graph.values[r], levels[r]) for r in (0, 1)]

@@ -80,7 +80,7 @@ def listed_or_complete(
     for array in (*simplices, *values, *facets):
         array.flags.writeable = False
     n = len(simplices[0])
-    if all(len(rows) == comb(n, r + 1) for r, rows in enumerate(simplices)):
+    if len(simplices) <= n and all(len(rows) == comb(n, r + 1) for r, rows in enumerate(simplices)):
         return Filtration(Complete(simplices[0][:, 0], len(simplices) - 1), tuple(values))
     return Filtration(Listed(tuple(simplices), tuple(facets)), tuple(values))
 
@@ -153,6 +153,8 @@ def _refuse_lower(
 def _labels(r: int, given: ArrayLike) -> NDArray[np.int64]:
     """vertices[r], its rows checked one by one; copied where the type is another."""
     rows = as_array(f"vertices[{r}]", given, f"give {r + 1} labels in each row")
+    if rows.shape == (0,):
+        return np.empty((0, r + 1), np.int64)
     if rows.ndim != 2 or rows.shape[1] != r + 1 or rows.dtype.kind not in "iu":
         raise ShapeError(
             f"vertices[{r}] has shape {rows.shape} and type {rows.dtype}; "

@@ -1,19 +1,31 @@
 """Vietoris-Rips complexes: the cliques of points, each at the length of its longest edge.
 
-Points are at 0. Without a threshold all simplices are there, and none is listed: values are written
-row by row (`kernels.rows`). With one it is the clique complex of the edges up to the threshold.
+Points are at 0. Where all points are at finite distances, all simplices may be there, and none is
+listed: values are written row by row (`kernels.rows`). Up to a threshold, or where some distances
+are inf, it is the clique complex of the edges.
 
-Source: Vietoris (1927); Bauer (2021), "Ripser", section 2.
+The enclosing radius is the least distance from some point within which all others lie. From there
+on the complex is a cone with that point as its apex, so nothing begins or ends but bars of length
+zero: as a threshold it changes no other bar of an index below the top dimension.
+
+Source: Vietoris (1927); Bauer (2021), "Ripser", section 2, and for the radius its implementation.
 """
 
 from math import comb
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from reduction.errors import FiltrationError, OptionError, ShapeError
+from reduction.errors import OptionError
 from reduction.filtrations.cliques import check_dimension, clique_filtration
+from reduction.filtrations.distance_matrix import (
+    Edges,
+    distance_matrix,
+    distances_of,
+    graph,
+    is_graph,
+)
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete, Listed
 from reduction.kernels.rows import longest_edges
@@ -21,32 +33,66 @@ from reduction.memory import require
 from reduction.threads import spread, top_bounds
 from reduction.validation import is_number
 
-Number = TypeVar("Number", np.int64, np.float64)
+LISTED, KEPT = 12, 28  # bytes of a clique in a list: for each of its dimensions, and beside
 
 
-def rips_filtration(distances: ArrayLike, dim: int, threshold: float | None) -> Filtration:
-    """The filtration of distances (n, n). Raises the errors of `FilteredComplex.rips`."""
-    matrix = _distances(distances)
-    highest = np.inf if threshold is None else _threshold(threshold)
-    check_dimension(dim, len(matrix))
+def rips_filtration(
+    distances: Any, dim: int, threshold: float | None, metric: Any = None
+) -> Filtration:
+    """The filtration of distances. Raises the errors of `FilteredComplex.rips`."""
+    highest = None if threshold is None else _threshold(threshold)
+    check_dimension(dim)
+    if metric is None and is_graph(distances):
+        edges = graph(distances)
+        return clique_filtration(_graph(edges, np.inf if highest is None else highest), dim)
+    matrix = distance_matrix(distances if metric is None else distances_of(distances, metric))
     longest = matrix.max()
-    if longest > highest:
-        return clique_filtration(_graph(matrix, highest), dim)
-    if longest == np.inf:
-        i, j = np.argwhere(matrix == np.inf)[0]
-        raise FiltrationError(
-            f"values are finite, but the distance of the points {i} and {j} is inf; "
-            "give a threshold"
-        )
+    if highest is None:
+        radius = float(matrix.max(axis=1).min())
+        listed = longest == np.inf or _list_is_shorter(matrix <= radius, dim)
+        highest = radius if listed else np.inf
+    if longest > highest or longest == np.inf or dim >= len(matrix):
+        return clique_filtration(_graph(_edges(matrix, highest), highest), dim)
     return _all_simplices(matrix, dim)
+
+
+def _list_is_shorter(joined: NDArray[np.bool_], dim: int) -> bool:
+    """Whether the cliques of a graph (n, n), in a list, take less memory than all values do.
+
+    From edges and triangles at most so many cliques can be made of them, whatever the graph is:
+    with C(x, 3) triangles C(x, r + 1) of dimension r (Lovász's form of the Kruskal-Katona theorem).
+    """
+    n = len(joined)
+    near = joined.astype(np.float32) - np.eye(n, dtype=np.float32)
+    cliques = [float(n), float(near.sum(dtype=np.float64)) / 2]
+    if dim >= 2:
+        cliques.append(float(((near @ near) * near).sum(dtype=np.float64)) / 6)
+    while len(cliques) <= dim:
+        r = len(cliques)
+        cliques.append(cliques[-1] * max(_inverse(cliques[2]) - r, 0.0) / (r + 1))
+    size = sum((LISTED * r + KEPT) * count for r, count in enumerate(cliques[: dim + 1]))
+    return size < 8 * sum(comb(n, r + 1) for r in range(dim + 1))
+
+
+def _inverse(triangles: float) -> float:
+    """The x >= 2 with x (x - 1) (x - 2) / 6 triangles."""
+    low, high = 2.0, 3.0 + 2 * triangles ** (1 / 3)
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = middle * (middle - 1) * (middle - 2) / 6 < triangles
+        low, high = (middle, high) if below else (low, middle)
+    return high
 
 
 def _all_simplices(distances: NDArray[np.float64], dim: int) -> Filtration:
     """All simplices up to a dimension, in as many threads as there are cores."""
     n = len(distances)
+    radius = distances.max(axis=1).min()
     require(
         8 * sum(comb(n, r + 1) for r in range(dim + 1)),
         f"the values of all simplices on {n} points up to dimension {dim}",
+        f"give a threshold (from the enclosing radius {radius:.6g} on no bar depends on it), "
+        "take fewer points or a lower dimension",
     )
     simplices = Complete(_read_only(np.arange(n)), dim)
     binomials, values = simplices.binomials(), [_read_only(np.zeros(n))]
@@ -61,50 +107,28 @@ def _all_simplices(distances: NDArray[np.float64], dim: int) -> Filtration:
     return Filtration(simplices, tuple(values))
 
 
-def _graph(distances: NDArray[np.float64], threshold: float) -> Filtration:
-    """The points, and their edges up to the threshold, in colexicographic order."""
-    above, below = np.nonzero(np.tril(distances <= threshold, -1))
-    edges, ends = np.column_stack([below, above]), np.column_stack([above, below])
-    points = np.arange(len(distances))[:, None]
-    values = (np.zeros(len(points)), distances[above, below])
-    for array in (points, edges, ends, *values):
+def _edges(distances: NDArray[np.float64], threshold: float) -> Edges:
+    """The edges up to the threshold, in colexicographic order."""
+    near = np.tril(distances <= threshold, -1) & (distances < np.inf)
+    above, below = np.nonzero(near)
+    return Edges(len(distances), np.column_stack([below, above]), distances[above, below])
+
+
+def _graph(edges: Edges, threshold: float) -> Filtration:
+    """The points, and their edges up to the threshold, which are in colexicographic order."""
+    short = edges.lengths <= threshold
+    ends, lengths = edges.ends[short], edges.lengths[short]
+    points = np.arange(edges.n)[:, None]
+    facets = np.ascontiguousarray(ends[:, ::-1])
+    values = (np.zeros(edges.n), lengths)
+    for array in (points, ends, facets, *values):
         array.flags.writeable = False
-    return Filtration(Listed((points, edges), (np.zeros_like(points), ends)), values)
+    return Filtration(Listed((points, ends), (np.zeros_like(points), facets)), values)
 
 
-def _read_only(array: NDArray[Number]) -> NDArray[Number]:
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     array.flags.writeable = False
     return array
-
-
-def _distances(given: ArrayLike) -> NDArray[np.float64]:
-    """The distances in float64, checked."""
-    try:
-        matrix = np.asarray(given)
-    except ValueError:
-        raise ShapeError("distances is ragged; give a square matrix") from None
-    n = len(matrix) if matrix.ndim else 0
-    if matrix.shape != (n, n) or n == 0 or matrix.dtype.kind not in "fiu":
-        raise ShapeError(
-            f"distances has shape {matrix.shape} and type {matrix.dtype}; "
-            "give a float64 array of shape (n, n) for n >= 1 points"
-        )
-    matrix = np.require(matrix, np.float64, ["C", "A", "W", "E"])
-    _refuse(~(matrix >= 0), matrix, "distances are numbers from 0 on", "correct it")
-    _refuse(matrix != matrix.T, matrix, "distances are symmetric", "give (d + d.T) / 2")
-    _refuse(
-        np.diag(np.diag(matrix) != 0), matrix, "a point is at distance 0 from itself", "set it to 0"
-    )
-    return matrix
-
-
-def _refuse(wrong: NDArray[np.bool_], matrix: NDArray[np.float64], rule: str, remedy: str) -> None:
-    if wrong.any():
-        i, j = np.argwhere(wrong)[0]
-        entries = f"distances[{i}, {j}] is {matrix[i, j]}"
-        if i != j:
-            entries += f" and distances[{j}, {i}] is {matrix[j, i]}"
-        raise FiltrationError(f"{rule}, but {entries}; {remedy}")
 
 
 def _threshold(given: float) -> float:

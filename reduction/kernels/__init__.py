@@ -16,4 +16,5 @@ they validate, print and raise nothing.
     cursors, heap     reduction of short columns: cursors into coboundaries, in a heap
     blocks, residues  reduction of long columns, block by block of residues
     boundary_columns  boundary columns reduced on request where the pairs are known
+    planar            points of the plane, as bars are: a k-d tree, and matchings by it
 """

@@ -4,7 +4,8 @@ Numba takes longer to import than all else here together, so importing kernels l
 the first call of a kernel it and the kernels that it calls are given to Numba.
 """
 
-from functools import update_wrapper
+import os
+from functools import cache, update_wrapper
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -47,11 +48,32 @@ class Kernel:
 def _njit(function: Any, options: dict[str, Any]) -> Any:
     import numba
 
+    _guard_forks()
     compiler: Any = numba
     try:
         return compiler.njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # Numba finds no folder to write to: each process compiles anew
         return compiler.njit(nogil=True, **options)(function)
+
+
+@cache
+def _guard_forks() -> None:
+    """Let a fork wait for compilations: in the child no thread is left to free their locks."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    from numba.core.compiler_lock import global_compiler_lock
+
+    numbas: Any = global_compiler_lock
+
+    def acquire() -> None:
+        LOCK.acquire()
+        numbas.acquire()
+
+    def release() -> None:
+        numbas.release()
+        LOCK.release()
+
+    os.register_at_fork(before=acquire, after_in_parent=release, after_in_child=release)
 
 
 def _deferred(function: Function, **options: Any) -> Function:

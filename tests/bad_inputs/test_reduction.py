@@ -20,6 +20,7 @@ from reduction import (
     Pairs,
     ShapeError,
     bottleneck,
+    optimal_matching,
     plot_barcode,
     plot_diagram,
     w_inf,
@@ -235,6 +236,8 @@ BARCODES = (
       for name in ("__getitem__", "pairs", "ends", "finite", "essential", "w_inf", "repeated",
                    "bounds", "error")),
     Row("Barcode.__getitem__", lambda _, v: Complex([[[0]]], [[0]]).barcode()[v], DimensionError,
+        "(reported: 0..0); ask for one of these, or take a complex of dimension 2 or more", (1,)),
+    Row("Barcode.__getitem__", lambda _, v: Bars([], [], 2)[v], DimensionError,
         "index 0 is not reported (reported: none)", (0,)),
     Row("Barcode.cycle", lambda g, v: g.barcode.cycle(v, 0), DimensionError, "is not reported",
         NO_INDEX),
@@ -279,6 +282,7 @@ DISTANCES = (
           ("bottleneck", "b", lambda _, v: bottleneck(BAR, v)),
           ("wasserstein", "a", lambda _, v: wasserstein(v, BAR, 1)),
           ("w_inf", "bars", lambda _, v: w_inf(v)),
+          ("optimal_matching", "a", lambda _, v: optimal_matching(v, BAR, 1)),
       )
       for error, piece, bad in (
           (ShapeError, f"{given} has shape", (5, None, "ab", [[0j, 1]], [["0", "1"]])),
@@ -296,7 +300,10 @@ DISTANCES = (
           ("bottleneck", lambda _, v: bottleneck(BAR, BAR, norm=v), "p >= 1, but norm is"),
           ("wasserstein", lambda _, v: wasserstein(BAR, BAR, 1, norm=v), "p >= 1, but norm is"),
           ("wasserstein", lambda _, v: wasserstein(BAR, BAR, v), "q >= 1, but q is"),
+          ("optimal_matching", lambda _, v: optimal_matching(BAR, BAR, v), "q >= 1, but q is"),
       )),
+    Row("optimal_matching", lambda _, v: optimal_matching(BAR, v), BarcodeError,
+        "but a has 0 and b 1; compare the finite ones alone", ([[0, INF]],)),
     Row("w_inf", lambda _, v: w_inf(BAR, essential=v), OptionError, "essential must be",
         (*INSTEAD, -1, NAN, 1.0)),
 )  # fmt: skip
@@ -331,7 +338,7 @@ FILES_AND_PICTURES = (
 
 TABLE = (*COMPLEXES, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
 
-HANDED = {"Bounds", "Chain", "Barcode.located"}
+HANDED = {"Matching", "Bounds", "Chain", "Barcode.located"}
 """What the library makes, and hands out: nothing is asked of who calls it."""
 
 

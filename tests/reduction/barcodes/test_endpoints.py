@@ -11,7 +11,6 @@ from reduction import (
     BarcodeError,
     DimensionError,
     Ends,
-    FilteredComplex,
     ShapeError,
     TopologyError,
 )
@@ -202,6 +201,6 @@ def test_there_are_ends_for_every_index(kept: int) -> None:
 
 
 def test_a_barcode_of_no_index_has_no_ends() -> None:
-    empty = FilteredComplex([[[0]]], [[0]]).barcode()
+    empty = Barcode([], [], 2)
     assert repr(empty.with_ends([])) == repr(empty)
     assert empty.with_ends([]).table() == empty.table()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reduction import CapacityError, FilteredComplex, FiltrationError
+from reduction import CapacityError, FilteredComplex
 from reduction.filtrations.simplices import Complete, Listed
 from tests.oracles.cliques import cliques
 from tests.reduction.complete import assert_as_expected
@@ -36,11 +36,12 @@ def test_simplices_are_as_high_as_their_longest_edge(
 ) -> None:
     distances = random_distances(n, seed, levels)
     lengths = sorted(set(distances.ravel().tolist()))
-    threshold = data.draw(st.sampled_from([None, np.inf, *lengths, *np.add(lengths, 0.01)]))
-    dim = data.draw(st.integers(0, min(4, n - 1)))
-    highest = np.inf if threshold is None else threshold
+    threshold = data.draw(st.sampled_from([np.inf, *lengths, *np.add(lengths, 0.01)]))
+    dim = data.draw(st.integers(0, 4))
     edges = {
-        (i, j): distances[i, j] for i, j in combinations(range(n), 2) if distances[i, j] <= highest
+        (i, j): distances[i, j]
+        for i, j in combinations(range(n), 2)
+        if distances[i, j] <= threshold
     }
     expected = cliques(np.arange(n), np.zeros(n), edges, dim)
     complex = FilteredComplex.rips(distances, dim, threshold=threshold)
@@ -75,13 +76,18 @@ def test_the_corners_of_a_square() -> None:
     assert FilteredComplex.rips([[0]], 0).counts == (1,)
 
 
-def test_points_that_never_meet_are_at_distance_inf() -> None:
-    apart = np.array([[0, 1, np.inf], [1, 0, np.inf], [np.inf, np.inf, 0]])
-    complex = FilteredComplex.rips(apart, 2, threshold=5)
-    assert complex.counts == (3, 1, 0)
-    for threshold in (None, np.inf):
-        with pytest.raises(FiltrationError, match="of the points 0 and 2 is inf; give a threshold"):
-            FilteredComplex.rips(apart, 1, threshold=threshold)
+@pytest.mark.parametrize("threshold", [None, 1.5])
+def test_dimensions_above_the_last_simplex_are_empty(threshold: float | None) -> None:
+    complex = FilteredComplex.rips(SQUARE, 5, threshold=threshold)
+    assert complex.dim == 5
+    assert complex.counts == ((4, 6, 4, 1, 0, 0) if threshold is None else (4, 4, 0, 0, 0, 0))
+    for field in FIELDS:
+        barcode = complex.barcode(field, max_index=5)
+        assert barcode[0].tolist() == [[0, 1]] * 3 + [[0, np.inf]]
+        assert barcode[1].tolist() == [[1, np.inf if threshold else 2]]
+        assert all(not len(barcode[r]) for r in range(2, 6))
+    assert complex.canonical_form().pairs(4).shape == (0, 2)
+    assert FilteredComplex.rips([[0]], 2).barcode()[0].tolist() == [[0, np.inf]]
 
 
 def test_distances_of_any_number_type_are_copied() -> None:
@@ -98,7 +104,7 @@ def test_more_simplices_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     distances = random_distances(12, 1, 0)
     monkeypatch.setattr("reduction.memory.available", lambda: 2000)
     with pytest.raises(
-        CapacityError, match=r"all simplices on 12 points up to dimension 2 needs .* GB"
+        CapacityError, match=r"12 points up to dimension 2 needs .* GB .* the enclosing radius 0\.8"
     ):
         FilteredComplex.rips(distances, 2)
     with pytest.raises(CapacityError, match=r"listing the \d+ cliques of dimension 2 needs"):

@@ -1,0 +1,1 @@
+"""Kernels for points of the plane, as bars are: a k-d tree, and matchings by it."""
