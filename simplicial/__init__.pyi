@@ -3,9 +3,11 @@ from simplicial.complex import LossComplex
 from simplicial.configuration import configure_process
 from simplicial.construction.polishing import Polish, polish
 from simplicial.construction.spent import Spent
-from simplicial.critical_points.invariant_losses import invariant
 from simplicial.critical_points.optimize_results import from_optimize_result
 from simplicial.critical_points.search import find_critical_points, find_minima, with_saddles
+from simplicial.domains.invariant_losses import invariant
+from simplicial.domains.periods import periodic
+from simplicial.domains.walls import in_box
 from simplicial.efforts import convergence
 from simplicial.errors import LossError, LossWarning, NotFiniteError, RunError, SearchError
 from simplicial.functions.ase_atoms import from_ase
@@ -13,6 +15,7 @@ from simplicial.functions.jax_function import from_jax
 from simplicial.functions.numpy_function import from_numpy
 from simplicial.graphs.copies import Copies, distinct, nearest_copies
 from simplicial.graphs.merge_forest import to_scores
+from simplicial.graphs.periodic_images import PeriodicImages, periodic_images
 from simplicial.graphs.transition_states import TransitionStates, transition_states
 from simplicial.loss import Evaluation, Loss
 from simplicial.maps.barycentric import Barycentric
@@ -63,6 +66,7 @@ __all__ = [
     "OptimisationProblem",
     "OptimisedSimplex",
     "Optimizer",
+    "PeriodicImages",
     "PlaneSamples",
     "Polish",
     "Recipe",
@@ -91,10 +95,13 @@ __all__ = [
     "from_numpy",
     "from_optimize_result",
     "garipov",
+    "in_box",
     "invariant",
     "linear",
     "nearest_copies",
     "nearest_neighbors",
+    "periodic",
+    "periodic_images",
     "plot_barrier_tree",
     "plot_convergence",
     "plot_edge",

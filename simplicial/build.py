@@ -25,6 +25,7 @@ from simplicial.construction.serialization import record_name
 from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.certificates import check_second_derivatives
 from simplicial.critical_points.search import with_saddles
+from simplicial.domains.images import check_images
 from simplicial.errors import NotFiniteError, RunError
 from simplicial.evaluation import evaluate
 from simplicial.loss import Loss
@@ -116,9 +117,10 @@ def build_complex(
                  the machine; certificates are sought after it. None of the three: the full build
     graph        a networkx graph of the minima 0 .. n - 1, or its edges (m, 2), as
                  `nearest_neighbors`, `within_radius`, `beta_skeleton` and `delaunay_graph` give
-                 them: simplices are the sets of minima that it joins pairwise. Bars of index 0 end
-                 no lower than by all simplices; in higher indices some may be missing, last longer,
-                 or never end. None: all sets
+                 them: simplices are the sets of minima that it joins pairwise; of a loss with
+                 periods that of `periodic_images`. Bars of index 0 end no lower than by all
+                 simplices; in higher indices some may be missing, last longer, or never end. None:
+                 all sets
     The same seed gives the same bits whatever the batch, the executor and its workers are, and
     whether the build went on from a store, if torch has as many threads
     (`torch.set_num_threads`; workers take as many as this process has), on one machine and its CPU.
@@ -149,7 +151,7 @@ def build_complex(
     )
     check_workers(executor, batch)
     began, limits = time.monotonic(), Limits.given(tolerance_of_bars, max_gradients, max_seconds)
-    _check_limits(limits, optimizer, graph, saddles=as_bool("saddles", saddles))
+    _check_limits(minima, limits, optimizer, graph, saddles=as_bool("saddles", saddles))
     if certify:
         check_second_derivatives(minima.loss, minima.points[0])
     minima = with_saddles(minima, seed=seed) if saddles else minima
@@ -221,11 +223,12 @@ def with_loss(
 
 
 def _check_limits(
-    limits: Limits | None, optimizer: Optimizer, graph: Any, *, saddles: bool
+    minima: Minima, limits: Limits | None, optimizer: Optimizer, graph: Any, *, saddles: bool
 ) -> None:
-    """Refuse limits with faces that move, and a graph with limits, or with vertices that it cannot
-    name. Raises OptionError.
+    """Refuse limits with faces that move, a graph with limits, or with vertices that it cannot
+    name, and periods without one. Raises OptionError.
     """
+    check_images(minima.periods, has_graph=graph is not None, moves_faces=optimizer.moves_faces)
     check_limits(limits, moves_faces=optimizer.moves_faces)
     if graph is not None and saddles:
         raise OptionError(

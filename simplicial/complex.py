@@ -133,8 +133,14 @@ class LossComplex:
         `w_inf` may be inf. Bars have lowest deaths, and each index an error, see `Barcode.error`:
         no simplex is lower than its highest vertex; an error is no less than what maxima may be too
         low by, inf where they were sampled, or a simplex is missing that bears on the index.
-        Raises FieldError for a field that is not prime.
+        Raises FieldError for a field that is not prime, OptionError for a loss with periods, of
+        which `periodic_images` has the barcode.
         """
+        if np.isfinite(self.minima.periods).any():
+            raise OptionError(
+                "images of a minimum are one in the barcode of a loss with periods, in this "
+                "complex they are many: take periodic_images(minima).filtration(complex).barcode()"
+            )
         barcode = self.filtration.barcode(field, keep_zero=keep_zero, lower=self._lower_bounds())
         barcode = barcode.with_bounds([self._bounds(barcode, r) for r in range(len(barcode))])
         if self.certificates is None:

@@ -5,11 +5,12 @@ by torch, each value depending on its own point alone. Everything else is option
 a base class: a loss over data may offer cheap random estimates for training (`StochasticLoss`) and
 a score beside the value (`ScoredLoss`), may compute its exact gradient itself
 (`DifferentiatedLoss`) and products with its Hessian (`TwiceDifferentiatedLoss`), may tell how much
-memory a point takes (`SizedLoss`) and in which box it is of interest (`BoundedLoss`), may turn the
+memory a point takes (`SizedLoss`) and in which box it is of interest (`BoundedLoss`), or is
+constant out of it (`WalledLoss`), may turn the
 parameters of a network into a point (`ParametrizedLoss`), may hold a penalty that recipes of
 training would count again (`PenalisedLoss`), and may be invariant under continuous motions
-(`SymmetricLoss`). A method of the same name in a class without the base class is the user's own,
-and never called.
+(`SymmetricLoss`) or have periods (`PeriodicLoss`). A method of the same name in a class without the
+base class is the user's own, and never called.
 """
 
 import importlib
@@ -170,6 +171,16 @@ def symmetry_of(loss: Loss) -> Symmetry | None:
     return loss.symmetry if isinstance(loss, SymmetricLoss) else None
 
 
+class PeriodicLoss(DeclaredLoss):
+    """A loss with periods in some coordinates: a function on a torus, or on a cylinder.
+
+    Critical points that differ by periods are one.
+    periods  (d,) float64, above 0, in units of the coordinates; inf in coordinates without a period
+    """
+
+    periods: NDArray[np.float64]
+
+
 class BoundedLoss(DeclaredLoss):
     """A loss that is of interest in a box, where searches for its critical points start.
 
@@ -182,6 +193,12 @@ class BoundedLoss(DeclaredLoss):
     @abstractmethod
     def dim(self) -> int:
         """d, the number of coordinates of a point."""
+
+
+class WalledLoss(BoundedLoss):
+    """A loss on a box, which is constant outwards of its walls: of what leaves the box the value is
+    that of the nearest point in it, so that sublevel sets are those in the box, up to a retraction.
+    """
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reduction import OptionError, ShapeError
 from reduction.validation import short_repr
+from simplicial.domains.periods import periods_of
 from simplicial.errors import LossError
 from simplicial.evaluation import check_callable, evaluate, values_and_gradients
 from simplicial.loss import Evaluation, Loss, ParametrizedLoss
@@ -177,9 +178,15 @@ class Minima:
         walls = np.zeros(points.shape, dtype=np.int8)
         if self.search is not None and self.search.box is not None:
             low, high = self.search.box
-            walls[points >= high] = 1
-            walls[points <= low] = -1
+            has_wall = np.isinf(self.periods)
+            walls[(points >= high) & has_wall] = 1
+            walls[(points <= low) & has_wall] = -1
         return walls
+
+    @property
+    def periods(self) -> NDArray[np.float64]:
+        """The periods (d,) of the loss, inf in coordinates without one. Raises OptionError."""
+        return periods_of(self.loss, self.points.shape[1])
 
     def gradient_norms(self, memory: int | str = MEMORY) -> NDArray[np.float64]:
         """Norms (n,) of the loss's exact gradients at the points, which are 0 at true minima.

@@ -40,6 +40,7 @@ def test_the_readmes_python_runs_from_top_to_bottom(tmp_path: Path) -> None:
         ("networks/data", 1),
         ("exact/sparse", 1),
         ("exact/atoms", 1),
+        ("exact/domains", 1),
         ("functions/numpy", 2),
         ("functions/jax", 1),
         ("functions/ase", 1),

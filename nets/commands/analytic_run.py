@@ -7,10 +7,11 @@ import numpy as np
 
 from nets.commands.analytic_settings import AnalyticSettings
 from nets.commands.result import echo_refinement, record, write
-from reduction import Barcode, bottleneck
+from reduction import Barcode, OptionError, bottleneck
 from reduction.barcodes.bars import as_text
-from simplicial import build_complex, find_minima, with_saddles
+from simplicial import build_complex, find_minima, periodic_images, with_saddles
 from simplicial.landscapes import Landscape, by_name
+from simplicial.loss import PeriodicLoss
 
 
 def compute(settings: AnalyticSettings) -> None:
@@ -18,17 +19,29 @@ def compute(settings: AnalyticSettings) -> None:
     began = time.perf_counter()
     settings.check()
     landscape = by_name(settings.name, settings.dim, settings.curved, seed=settings.function_seed)
+    if isinstance(landscape, PeriodicLoss) and settings.out is not None:
+        raise OptionError(
+            f"a folder shows every vertex as a minimum, of {landscape.name} some are images of "
+            "others: leave out --out"
+        )
     minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
     vertices = with_saddles(minima, seed=settings.seed) if settings.saddles else minima
-    max_dim = settings.top_dimension(landscape.dim, len(vertices))
+    images = periodic_images(vertices) if isinstance(landscape, PeriodicLoss) else None
+    points, graph = (vertices, None) if images is None else (images.minima, images.graph)
+    max_dim = settings.top_dimension(landscape.dim, len(points))
     recipe = settings.recipe(landscape, vertices.points)
-    loss_complex = build_complex(vertices, max_dim, **settings.build(recipe))
-    barcode = loss_complex.barcode(settings.field)
+    loss_complex = build_complex(points, max_dim, graph=graph, **settings.build(recipe))
+    if images is None:
+        barcode = loss_complex.barcode(settings.field)
+    else:
+        barcode = images.filtration(loss_complex).barcode(settings.field)
     click.echo(
         f"{landscape.name} in {landscape.dim} variables: {len(minima)} minima from {minima.search}"
     )
     if settings.saddles:
         click.echo(f"{len(vertices) - len(minima)} saddles as further vertices")
+    if images is not None:
+        click.echo(f"{len(points) - len(vertices)} images by periods, each one with its minimum")
     click.echo(f"{loss_complex.evaluations} evaluations of the loss to find the maxima")
     click.echo("\n" + barcode.table())
     echo_refinement(loss_complex)

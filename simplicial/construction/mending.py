@@ -140,7 +140,7 @@ def warn_unsettled(state: ConstructionState, unsettled: Ints, segments: int) -> 
 
 
 def _ending_bars(state: ConstructionState, result: ChunkResult) -> list[int]:
-    """The simplices under construction that end bars, the lowest first."""
+    """The simplices under construction that end bars, the lowest first; of translates the first."""
     own = np.maximum(result.maxima.values, state.face_maxima)
     parts = [
         (of.vertices[np.isfinite(values)], values[np.isfinite(values)])
@@ -150,18 +150,22 @@ def _ending_bars(state: ConstructionState, result: ChunkResult) -> list[int]:
     _, deaths = barcode.barcode(FIELD).pairs(state.dim - 1)
     number = {tuple(v): i for i, v in enumerate(state.simplices.vertices.tolist())}
     found = [number[tuple(death)] for death in deaths.tolist() if death[0] >= 0]
-    return sorted(found, key=lambda n: (own[n], n))
+    firsts = set(state.translates.first[found].tolist())
+    return sorted(firsts, key=lambda n: (own[n], n))
 
 
 def with_lower(
     state: ConstructionState, result: ChunkResult, number: int, lower: ChunkResult
 ) -> ChunkResult:
     """The results with another one of a simplex, whose points go to the state."""
-    which = np.array([number])
-    state.add_results(which, lower)
+    which = np.flatnonzero(state.translates.first == number)  # itself, and what is it elsewhere
+    state.add_results(np.array([number]), lower)
+    evaluations = np.where(which == number, lower.evaluations, result.evaluations[which])
+    every = lower.without_points().part(np.zeros(len(which), np.int64))
+    lower = replace(every, evaluations=evaluations)
     others = np.setdiff1d(np.arange(len(result.failed)), which)
     order = np.argsort(np.concatenate([others, which]))
-    return ChunkResult.joined([result.part(others), lower.without_points()]).part(order)
+    return ChunkResult.joined([result.part(others), lower]).part(order)
 
 
 class _Top(NamedTuple):

@@ -81,11 +81,14 @@ class Scheduler:
         """
         stored = self._stored(state)
         pieces = [(np.array([number]), result) for number, result in stored.items()]
-        lost = np.setdiff1d(np.flatnonzero(np.isposinf(state.face_maxima)), list(stored))
+        first = state.translates.first
+        copied = np.flatnonzero(first != np.arange(len(first))).tolist()
+        faceless = np.flatnonzero(np.isposinf(state.face_maxima))
+        lost = np.setdiff1d(faceless, [*stored, *copied])
         if len(lost):
             pieces.append((lost, without_faces(state, lost)))
         alone = self.folder is None and self.executor is None
-        done = [*stored, *lost.tolist()]
+        done = [*stored, *lost.tolist(), *copied]
         parts = cut(state.order(), self.batch, alone=alone, executor=self.executor, done=done)
         name = dimension_name(state.dim) if state.dim else "minima"
         for which, result in self.finished(
@@ -98,7 +101,7 @@ class Scheduler:
             store_gradient_norms(state, self.folder)
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
-        result = every.part(order)
+        result = state.of_all(every.part(order))
         state, result = self._mended(state, result) if trains else (state, result)
         return state.finish_dimension(result)
 

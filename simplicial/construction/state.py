@@ -17,6 +17,7 @@ from torch import Tensor
 
 from simplicial.construction.chunks import Chunk, ChunkResult
 from simplicial.display import dimension_name
+from simplicial.domains.images import Images, Translates
 from simplicial.errors import LossWarning, NotFiniteError
 from simplicial.evaluation import values_and_gradients
 from simplicial.loss import Loss, ValueAndGradient
@@ -56,6 +57,8 @@ class ConstructionState:
     interiors       of each finished dimension, vertices that were given excepted
     starts          (K, d) the control points before they were trained, where this was done with
                     their faces; None: each simplex is trained for itself
+    images          vertices that are images of one another by periods of the loss; None: it has
+                    none. Of simplices that are translates the first is finished for all
     """
 
     loss: Loss
@@ -67,6 +70,7 @@ class ConstructionState:
     error_bounds: tuple[Floats, ...] = ()
     interiors: tuple[Interior, ...] = ()
     starts: Tensor | None = None
+    images: Images | None = None
 
     @classmethod
     def of_points(cls, loss: Loss, points: Tensor, layout: Layout, options: BuildOptions) -> Self:
@@ -88,8 +92,9 @@ class ConstructionState:
             at_controls = ValueAndGradient(unknown, torch.empty_like(controls))
             at_vertices = values_and_gradients(loss, points, options.memory)
             at_controls.values[:n], at_controls.gradients[:n] = at_vertices
-        bounds = np.zeros(len(points))
-        return cls(loss, layout, controls, at_controls, options, (minima.values,), (bounds,))
+        images = Images.among(points.double().cpu().numpy(), minima.periods)
+        values, bounds = (minima.values,), (np.zeros(len(points)),)
+        return cls(loss, layout, controls, at_controls, options, values, bounds, images=images)
 
     @property
     def dim(self) -> int:
@@ -128,6 +133,14 @@ class ConstructionState:
     def at_lowest(self) -> NDArray[np.bool_]:
         """Whether the lowest minimum is a vertex of each simplex (m,) under construction."""
         return (self.simplices.vertices == self.lowest_vertex).any(axis=1)
+
+    @property
+    def translates(self) -> Translates:
+        """Of the simplices (m,) under construction; without images each is its own first."""
+        m, d = len(self.simplices.vertices), self.control_points.shape[1]
+        if self.images is None:
+            return Translates(np.arange(m), np.broadcast_to(0.0, (m, d)))
+        return self.images.translates(self.simplices.vertices)
 
     @property
     def lattice_size(self) -> int:
@@ -179,15 +192,23 @@ class ConstructionState:
         )
 
     def add_results(self, which: Ints, result: ChunkResult) -> None:
-        """Write control points inside simplices (m,), and the loss there, in place."""
-        own = result.points.shape[1]
-        rows = self.layout.starts[self.dim] + which[:, None] * own + np.arange(own)
+        """Write control points inside simplices (m,), and the loss there, in place; for the first
+        of translates those of all.
+        """
+        own, translates = result.points.shape[1], self.translates
+        order = np.argsort(which)
+        members = np.flatnonzero(np.isin(translates.first, which))
+        source = order[np.searchsorted(which[order], translates.first[members])]
+        rows = self.layout.starts[self.dim] + members[:, None] * own + np.arange(own)
         at = torch.as_tensor(rows, device=self.control_points.device)
-        self.control_points[at] = result.points.to(self.control_points)
+        self.control_points[at] = result.points[source].to(self.control_points)
+        if self.images is not None:
+            by = torch.as_tensor(translates.by[members]).to(self.control_points)
+            self.control_points[at] += by[:, None]
         if self.at_controls is not None:
             assert result.at_points is not None
-            self.at_controls.values[rows] = result.at_points.values
-            gradients = result.at_points.gradients.to(self.control_points)
+            self.at_controls.values[rows] = result.at_points.values[source]
+            gradients = result.at_points.gradients[source].to(self.control_points)
             self.at_controls.gradients[at] = gradients
 
     def with_segments(self, segments: int, result: ChunkResult) -> Self:
@@ -231,6 +252,15 @@ class ConstructionState:
             slopes = self.at_controls.gradients[at].cpu()
             found = ValueAndGradient(self.at_controls.values[rows][None], slopes[None])
         return replace(one, points=self.control_points[at].cpu()[None], at_points=found)
+
+    def of_all(self, result: ChunkResult) -> ChunkResult:
+        """Results of all simplices, from those of the first of translates, in their order."""
+        first = self.translates.first
+        firsts, inverse = np.unique(first, return_inverse=True)
+        if len(firsts) == len(first):
+            return result
+        every, is_own = result.part(inverse.reshape(-1)), first == np.arange(len(first))
+        return replace(every, evaluations=np.where(is_own, every.evaluations, 0))
 
     def finish_dimension(self, result: ChunkResult) -> Self:
         """The state in which all simplices have their results, in their order.

@@ -1,7 +1,7 @@
 """Critical points from the arrivals of a search: those of one index, each once, and what is left.
 
-Arrivals are one point where they are within a radius of each other, or where a motion or a discrete
-symmetry that the loss declares brings them there.
+Arrivals are one point where they are within a radius of each other, or where a motion, a discrete
+symmetry or the periods that the loss declares bring them there.
 """
 
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from simplicial.critical_points.eigenvector_following import Arrival
+from simplicial.domains.periods import Cell
 from simplicial.loss import Loss, motions_of, symmetry_of
 from simplicial.minima import LeftOut, Search
 
@@ -34,12 +35,19 @@ class Distinct(NamedTuple):
 
 
 def distinct(
-    arrival: Arrival, index: int, diagonal: float, tolerance: float, loss: Loss
+    arrival: Arrival,
+    index: int,
+    diagonal: float,
+    tolerance: float,
+    loss: Loss,
+    *,
+    cell: Cell | None = None,
 ) -> Distinct:
     """The critical points of a Morse index, without copies by the symmetries that a loss declares.
 
     diagonal   of the box of the starts
     tolerance  of gradients, by which a point is uncertain
+    cell       of the periods of the loss; None: it has none
     """
     rows = np.flatnonzero(arrival.morse == index)
     if not rows.size:
@@ -50,7 +58,7 @@ def distinct(
     radius = MERGED * diagonal / 2 + spread
     scale = max(1.0, float(np.ptp(values)))
     if motions_of(loss) is None and symmetry_of(loss) is None:
-        pairs = _close(points, radius)
+        pairs = _close(points if cell is None else cell.on_circles(points), radius)
     else:
         alike = UNALIKE * scale + float((tolerance * spread).max())
         pairs = _carried(points, values, radius, alike, loss)

@@ -41,7 +41,7 @@ class Constraints(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Walls:
-    """The walls of a box, (2, d) its lowest and highest corner."""
+    """The walls of a box, (2, d) its lowest and highest corner, infinite where there is no wall."""
 
     box: Floats
 
@@ -54,7 +54,7 @@ class Walls:
 
         points  (n, d), those of `rows` of the model
         """
-        width = self.box[1] - self.box[0]
+        width = np.where(np.isfinite(self.box).all(axis=0), self.box[1] - self.box[0], 0.0)
         curvature = np.abs(np.diagonal(model.hessians[rows], axis1=1, axis2=2))
         return self.leaves(points, -model.gradients[rows], ROUNDING * curvature * width)
 
@@ -74,7 +74,7 @@ class Walls:
     def within(self, points: Any) -> Any:
         """Points (m, d), a torch tensor, on the wall where they are beside it by rounding only."""
         low, high = (torch.tensor(corner).to(points) for corner in self.box)
-        near = ROUNDING * (high - low)
+        near = ROUNDING * (high - low)  # inf where there is no wall: no comparison with nan holds
         points = torch.where(points <= low + near, low, points)
         return torch.where(points >= high - near, high, points)
 

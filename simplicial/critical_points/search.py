@@ -7,7 +7,7 @@ functions of few variables: Hessians are dense, one for each start.
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from simplicial.critical_points.arrivals import MERGED, Distinct, distances, dis
 from simplicial.critical_points.basin_hopping import hop
 from simplicial.critical_points.eigenvector_following import Arrival, follow
 from simplicial.critical_points.quadratic_model import DENSE
-from simplicial.errors import LossError, LossWarning, SearchError
-from simplicial.evaluation import check_callable, gradient
-from simplicial.loss import BoundedLoss, Loss, Motions, ParametrizedLoss, motions_of
+from simplicial.critical_points.search_domain import Domain, check_invariance, check_periods
+from simplicial.errors import LossWarning, SearchError
+from simplicial.evaluation import check_callable
+from simplicial.loss import BoundedLoss, Loss, Motions, motions_of
 from simplicial.minima import Minima, Search, check_minima
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,6 @@ MARGIN = 0.5  # around the minima's box, of its longest edge, in which saddles a
 ITERATIONS = 100  # a start that has not arrived by then runs to infinity, or in a circle
 METHODS = ("starts", "basin hopping")
 HOPS = 10  # starts of basin hopping, at most, over those of the other method
-SLOPE = 1e-6  # along a motion, over the whole gradient, from which a loss is not invariant
 
 
 def find_minima(
@@ -54,7 +54,9 @@ def find_minima(
              returned, and minima on its walls are found: there the loss falls outwards, and
              `Minima.walls` tells. None, and for a loss with motions: no walls, and starts in this
              box, or in the `domain` of a BoundedLoss, or in [-5, 5] in each coordinate; minima
-             outside it count if a start runs there
+             outside it count if a start runs there. In a coordinate with a period
+             (`simplicial.periodic`) there are no walls, and the box is one period wide; points are
+             returned in it, images of one another once
     starts   None: 100 d, and at least 20 n; of basin hopping at most ten times as many
     seed     non-negative
     method   "starts", independent ones, or "basin hopping", after these, from beside minima already
@@ -135,7 +137,7 @@ def with_saddles(minima: Minima, *, starts: int | None = None, seed: int = 0) ->
         low, high = points.min(axis=0), points.max(axis=0)
         margin = MARGIN * (float((high - low).max()) or 1.0)
         box = np.stack([low - margin, high + margin])
-    problem = _Problem(minima.loss, 1, _corners(minima.loss, d, box), known is not None)
+    problem = _Problem(minima.loss, 1, Domain.of(minima.loss, d, box, walled=known is not None))
     saddles = problem.minima(problem.from_starts(problem.starts(None, starts), seed), None)
     return minima.joined(saddles)
 
@@ -151,17 +153,11 @@ def _index(index: int, d: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Problem:
-    """A search for critical points.
-
-    corners    (2, d) of the box of the starts
-    walled     whether that box has walls
-    tolerance  of gradients
-    """
+    """A search for critical points of a Morse index; the tolerance is of gradients."""
 
     loss: Loss
     index: int
-    corners: Floats
-    walled: bool
+    domain: Domain
     tolerance: float = 0.0
 
     @classmethod
@@ -170,30 +166,30 @@ class _Problem:
     ) -> "_Problem":
         """From a user's arguments, checked."""
         check_callable(loss)
-        corners = _corners(loss, dim, box)
-        index = _index(index, corners.shape[1])
+        walled = box is not None and motions_of(loss) is None
+        domain = Domain.of(loss, dim, box, walled=walled)
+        index = _index(index, domain.dim)
         noise = 0.0 if tolerance is None else as_float(tolerance)
         if not (0 < noise < np.inf or tolerance is None):
             raise OptionError(
                 "gradient_tolerance must be positive and finite, or None, got "
                 f"{short_repr(tolerance)}: give the norm up to which a gradient may be noise"
             )
-        walled = box is not None and motions_of(loss) is None
-        return cls(loss, index, corners, walled, noise)
+        return cls(loss, index, domain, noise)
+
+    @property
+    def corners(self) -> Floats:
+        """Of the box of the starts, (2, d)."""
+        return self.domain.corners
 
     @property
     def motions(self) -> Motions | None:
         """Those under which the loss is invariant."""
         return motions_of(self.loss)
 
-    @property
-    def diagonal(self) -> float:
-        """Of the box."""
-        return float(np.linalg.norm(self.corners[1] - self.corners[0]))
-
     def starts(self, n: int | None, starts: int | None, times: int = 1) -> int:
         """Number of starts. Raises OptionError, CapacityError."""
-        n, d = None if n is None else as_integer("n", n, 1), self.corners.shape[1]
+        n, d = None if n is None else as_integer("n", n, 1), self.domain.dim
         usual = times * max(100 * d, 20 * (n or 0))
         count = usual if starts is None else as_integer("starts", starts, 1)
         require(8 * count * d, f"a search from {count} starts in {d} variables")
@@ -202,34 +198,40 @@ class _Problem:
     def from_starts(self, count: int, seed: int) -> Arrival:
         """Arrivals from uniform random starts."""
         rng = np.random.default_rng(as_integer("seed", seed, 0))
-        return self.descend(rng.uniform(*self.corners, size=(count, self.corners.shape[1])))
+        return self.descend(rng.uniform(*self.domain.corners, size=(count, self.domain.dim)))
 
     def descend(self, starts: Floats) -> Arrival:
         """Arrivals from starts (s, d), which are moved into the box if it has walls."""
-        box, iterations = None, ITERATIONS
-        if self.walled:  # each may be met, one after the other
-            box, iterations = self.corners, ITERATIONS + starts.shape[1]
+        box, iterations, cell = self.domain.walls, ITERATIONS, self.domain.cell
+        if box is not None:  # each may be met, one after the other
+            iterations = ITERATIONS + starts.shape[1]
             starts = np.clip(starts, *box)
         begin = torch.as_tensor(starts)
         if self.motions is not None:
-            _check_invariance(self.loss, begin, self.motions)
-        return follow(
+            check_invariance(self.loss, begin, self.motions)
+        if cell is not None:
+            check_periods(self.loss, begin, cell)
+        arrival = follow(
             self.loss,
             begin,
             self.index,
-            REACH * self.diagonal,
+            REACH * self.domain.diagonal,
             iterations,
             box=box,
             gradient_tolerance=self.tolerance,
         )
+        if cell is None:
+            return arrival
+        return replace(arrival, points=torch.as_tensor(cell.within(arrival.points.numpy())))
 
     def distinct(self, arrival: Arrival) -> Distinct:
         """The points found."""
-        return distinct(arrival, self.index, self.diagonal, self.tolerance, self.loss)
+        cell, diagonal = self.domain.cell, self.domain.diagonal
+        return distinct(arrival, self.index, diagonal, self.tolerance, self.loss, cell=cell)
 
     def came_back(self, points: Floats, before: Floats) -> NDArray[np.bool_]:
         """Whether points (m, d) are those from beside which they were sought, (m, d)."""
-        radius = np.array([MERGED * self.diagonal])
+        radius = np.array([MERGED * self.domain.diagonal])
         pairs = zip(points[:, None], before, strict=True)
         return np.array([distances(*pair, radius, self.loss)[0] <= radius[0] for pair in pairs])
 
@@ -248,8 +250,8 @@ class _Problem:
                 f"a search needs a start that arrives at a {kind}, none did: {search}"
                 f"{_reason(arrival)}: give another box, or more starts"
             )
-        if self.walled:
-            low, high = (tuple(corner.tolist()) for corner in self.corners)
+        if self.domain.walls is not None:
+            low, high = (tuple(corner.tolist()) for corner in self.domain.corners)
             search = replace(search, box=(low, high))
         if self.index == 0:
             _warn(search)
@@ -292,53 +294,3 @@ def _reason(arrival: Arrival) -> str:
         norm = float(np.nanmin(arrival.gradient_norms[failed]))
         return f"; the smallest gradient of a failure is {norm:.2g}, see gradient_tolerance"
     return ""
-
-
-def _check_invariance(loss: Loss, points: torch.Tensor, motions: Motions) -> None:
-    """Raise LossError where a loss is not invariant under the motions that it declares."""
-    slopes = gradient(loss, points).double().numpy()
-    norms = np.linalg.norm(slopes, axis=1)
-    known = np.isfinite(norms) & (norms > 0)
-    tangents = motions.tangents(points.numpy()[known])
-    lengths = np.linalg.norm(tangents, axis=1)
-    along = np.abs(np.einsum("md,mdk->mk", slopes[known], tangents))
-    along /= np.maximum(lengths, np.finfo(np.float64).tiny) * norms[known, None]
-    if along.size and along.max() > SLOPE:
-        motion = int(np.argmax(along.max(axis=0)))
-        raise LossError(
-            "a loss must be invariant under the motions that it declares, along motion "
-            f"{motion} it has {along.max():.2g} of its slope: declare others, or none"
-        )
-
-
-def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.float64]:
-    if dim is None and isinstance(loss, BoundedLoss | ParametrizedLoss):
-        dim = loss.dim
-    if dim is None:
-        raise OptionError(
-            "a search needs the number of variables, which this loss does not tell: give dim=d"
-        )
-    dim = as_integer("dim", dim, 1)
-    if dim > DENSE:
-        raise OptionError(
-            f"a search writes out Hessians, so it takes at most {DENSE} variables, got {dim}: "
-            "follow single starts by simplicial.critical_points.eigenvector_following.follow"
-        )
-    own = loss.domain if isinstance(loss, BoundedLoss) else (-5.0, 5.0)
-    given = own if box is None else box
-    try:
-        corners = np.asarray(given)
-    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor that requires a gradient
-        corners = np.empty(0)
-    if corners.dtype.kind in "fiu" and corners.shape in ((2,), (2, dim)):
-        columns = corners[:, None] if corners.ndim == 1 else corners
-        corners = np.broadcast_to(columns.astype(np.float64), (2, dim))
-    finite = corners.shape == (2, dim) and np.isfinite(corners).all()
-    with np.errstate(over="ignore"):
-        finite = finite and np.isfinite(corners[1] - corners[0]).all()
-    if not (finite and (corners[0] < corners[1]).all()):
-        raise OptionError(
-            f"a box must be (2, {dim}) or (2,), finite, lowest coordinates before highest, got "
-            f"{short_repr(given)}: give (low, high)"
-        )
-    return corners

@@ -122,6 +122,8 @@ def _longest(loss: Loss, model: DenseModel, start: Tensor, bounds: _Bounds) -> _
         if value < bounds.value and is_below(loss, start, end, bounds.level, LATTICE):
             return _Step(end, value, radius)
         radius = min(radius, float(np.linalg.norm(step))) / 2
+        if not radius:  # the loss has no slope there, as beyond a wall
+            return None
     return None
 
 

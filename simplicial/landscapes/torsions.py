@@ -16,26 +16,26 @@ import torch
 from torch import Tensor
 
 from simplicial.landscapes.truth.exhaustive_search import Sought, searched
-from simplicial.landscapes.truth.landscape import Landscape
+from simplicial.landscapes.truth.landscape import PeriodicLandscape
 
 TERMS = (1.522, -0.315, 3.207)  # V1, V2, V3
 COUPLING = 0.8  # without it all that is exchanged by (a, b) -> (-a, b) would be a tie
 BEGIN = -0.5  # of a period without critical points on its boundary
 
 
-def torsions() -> Landscape:
+def torsions() -> PeriodicLandscape:
     """The potential of two torsions, one period of which is its domain [-0.5, 2 pi - 0.5]^2.
 
-    Each critical point is listed once. No bars are stated, those of the torus differ from those of
-    the plane.
+    Each critical point is listed once. No bars are stated.
     """
     domain = np.outer([BEGIN, BEGIN + 2 * pi], np.ones(2))
-    return Landscape(
+    return PeriodicLandscape(
         name="torsions",
         domain=domain,
         formula=_energy,
         stratum=searched("torsions", _energy, domain, Sought(euler=0)),
         bars=None,
+        periods=np.full(2, 2 * pi),
     )
 
 

@@ -6,6 +6,7 @@ import torch
 
 from reduction import DimensionError, OptionError, ShapeError
 from simplicial import (
+    Algorithm1,
     AtomSymmetry,
     Minima,
     beta_skeleton,
@@ -14,6 +15,8 @@ from simplicial import (
     distinct,
     nearest_copies,
     nearest_neighbors,
+    periodic,
+    periodic_images,
     within_radius,
 )
 from tests.bad_inputs.table import INF, NAN, NO_COUNT, UNSURE, Row
@@ -57,6 +60,8 @@ NEIGHBOR_GRAPHS = (
 )  # fmt: skip
 
 PAIR = AtomSymmetry([0, 0])
+WAVE = Minima(torch.ones(1, 2), periodic(lambda x: x.cos().sum(dim=1), [2 * np.pi] * 2))
+OUT_OF_ORDER = Minima(torch.tensor([[1.0, 2.0], [1.0, 2.0 - 2 * np.pi]]), WAVE.loss)
 ATOMS = Minima(torch.arange(12.0).reshape(2, 6) ** 2, lambda x: x[:, 0] * 0)
 
 SYMMETRIES = (
@@ -79,6 +84,25 @@ SYMMETRIES = (
       for name, make in {"distinct": distinct, "nearest_copies": nearest_copies}.items()),
     Row("nearest_copies", lambda _, v: nearest_copies(ATOMS, PAIR, v), OptionError,
         "joins two of the minima 0 .. 1", ([(0, 2)], [(1, 1)])),
+    Row("periodic_images", lambda _, v: periodic_images(v), OptionError, "must be a Minima",
+        (5, None, Minima, torch.zeros(2, 2))),
+    Row("periodic_images", lambda _, v: periodic_images(v), OptionError, "a loss with periods",
+        (ATOMS,)),
+    Row("periodic_images", lambda _, v: periodic_images(WAVE, v), OptionError, "a rule is a",
+        (5, "delaunay", [(0, 1)])),
+    Row("periodic_images", lambda _, v: periodic_images(WAVE, lambda near: v), OptionError,
+        "joins two of the minima 0 .. 8", ([(0, 9)], [(1, 1)])),
+    Row("PeriodicImages.filtration", lambda _, v: periodic_images(WAVE).filtration(v), OptionError,
+        "that of these images", (5, None, "complex")),
+    Row("PeriodicImages.filtration", lambda g, _: periodic_images(WAVE).filtration(g.complex),
+        OptionError, "that of these images"),
+    Row("build_complex", lambda _, v: build_complex(WAVE, 1, graph=v), OptionError,
+        "call images = periodic_images", (None,)),
+    Row("build_complex", lambda _, v: build_complex(v.minima, 1, graph=v.graph,
+        optimizer=Algorithm1(sides="trainable")), OptionError, "images of a simplex move",
+        (periodic_images(WAVE),)),
+    Row("build_complex", lambda _, v: build_complex(v, 1, graph=[(0, 1)]), OptionError,
+        "images of one point follow one another", (OUT_OF_ORDER,)),
     Row("Copies.filtration", lambda g, v: nearest_copies(ATOMS, PAIR).filtration(v), OptionError,
         "that of these copies", (5, None, "complex")),
     Row("Copies.filtration", lambda g, _: nearest_copies(ATOMS, PAIR).filtration(g.complex),

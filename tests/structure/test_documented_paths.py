@@ -17,6 +17,7 @@ NAMES = {
     "simplicial.landscapes": "double_well himmelblau",
     "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss "
     "TwiceDifferentiatedLoss SizedLoss ParametrizedLoss PenalisedLoss SymmetricLoss Motions "
+    "PeriodicLoss WalledLoss "
     "Evaluation evaluate values_and_gradients gradient",
     "simplicial.newton": "follow",
     "simplicial.recipe": "EXACT Recipe constant garipov tenths",

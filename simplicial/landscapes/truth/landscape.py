@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction.errors import ShapeError
-from simplicial.loss import BoundedLoss
+from simplicial.loss import BoundedLoss, PeriodicLoss
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -123,6 +123,20 @@ class Landscape(BoundedLoss):
         if self.bars is None:
             return None
         return tuple(_ordered(self.bars(index)) for index in range(self.dim))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PeriodicLandscape(Landscape, PeriodicLoss):
+    """One on a torus, or on a cylinder, of which the domain is a cell.
+
+    periods  (d,) float64, inf in coordinates without one
+    """
+
+    periods: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        super(PeriodicLandscape, self).__post_init__()
+        object.__setattr__(self, "periods", _frozen(np.array(self.periods, dtype=np.float64)))
 
 
 def on_points(
