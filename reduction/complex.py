@@ -32,6 +32,7 @@ from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
 from reduction.persistence.cohomology import pairings
 from reduction.persistence.fields import prime
+from reduction.threads import limited
 from reduction.validation import as_bool, is_whole, length_of, short_repr
 
 if TYPE_CHECKING:  # loaded where they are used
@@ -238,6 +239,7 @@ class FilteredComplex:
         keep_zero: bool = False,
         max_index: int | None = None,
         lower: Sequence[ArrayLike] | None = None,
+        threads: int | None = None,
     ) -> Barcode:
         """The bars of every index 0..max_index, with coefficients in Z/field.
 
@@ -250,6 +252,8 @@ class FilteredComplex:
         lower      for each dimension (m_r,), in the order of `values`: lower bounds of values that
                    may still fall; the barcode then has lowest deaths and errors, see
                    `Barcode.error`. Chains are reduced for it, in the memory of `cycle`
+        threads    at least 1; by default that of the environment variable REDUCTION_THREADS, or of
+                   the cores. Bars do not depend on it
         Raises FieldError, DimensionError, OptionError; ShapeError and FiltrationError for lower
         bounds of other shapes, or above the values.
         """
@@ -258,9 +262,10 @@ class FilteredComplex:
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)
         p = prime(field)
-        pairs = pairings(self._filtration, p, top)
         least = None if lower is None else self._lower_bounds(lower)
-        return barcode_of_pairs(self._filtration, pairs, p, keep_zero=keep_zero, lower=least)
+        with limited(threads):
+            pairs = pairings(self._filtration, p, top)
+            return barcode_of_pairs(self._filtration, pairs, p, keep_zero=keep_zero, lower=least)
 
     def canonical_form(self, field: int = 2) -> CanonicalForm:
         """A basis of the chains in which the boundary operator over Z/field is a matching.

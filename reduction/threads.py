@@ -1,19 +1,53 @@
-"""Work in threads: kernels hold no lock, so that Python's threads run on all cores."""
+"""Work in threads: kernels hold no lock, so that Python's threads run on all cores.
+
+There are as many as cores, unless the environment variable REDUCTION_THREADS or `limited` says
+another number.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import TypeVar
 
+from reduction.errors import OptionError
+from reduction.validation import as_integer
+
 Result = TypeVar("Result")
+
+VARIABLE = "REDUCTION_THREADS"
+_LIMIT: ContextVar[int | None] = ContextVar("threads", default=None)
 
 FEWEST = 1 << 18  # simplices of a pass for which a second thread pays
 FEWEST_COLUMNS = 1 << 12  # simplices taken one by one, for which it does
 
 
+@contextmanager
+def limited(threads: int | None) -> Generator[None]:
+    """A number of threads in this block; None leaves it as it is. Raises OptionError."""
+    before = _LIMIT.get() if threads is None else as_integer("threads", threads, 1)
+    token = _LIMIT.set(before)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
 def cores() -> int:
-    """The number of cores that this process may use."""
+    """The number of threads: as limited, or of the environment, or of the cores of this process.
+
+    Raises OptionError for an environment variable that is no number.
+    """
+    if (limit := _LIMIT.get()) is not None:
+        return limit
+    if given := os.environ.get(VARIABLE, ""):
+        if not (given.isdecimal() and int(given) >= 1):
+            raise OptionError(
+                f"{VARIABLE} is a number of threads from 1 on, but it is {given!r}: unset it"
+            )
+        return int(given)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -186,6 +186,8 @@ COMPLEXES = (
         "in Z/p for a prime p < 2**31, but field is", NO_PRIME),
     Row("FilteredComplex.barcode", lambda g, v: g.complex.barcode(keep_zero=v), OptionError,
         "keep_zero must be True or False", UNSURE),
+    Row("FilteredComplex.barcode", lambda g, v: g.complex.barcode(threads=v), OptionError,
+        "threads must be a whole number of at least 1", (0.5, "1", True, 0, -1, NAN)),
     Row("FilteredComplex.canonical_form", lambda g, v: g.complex.canonical_form(v), FieldError,
         "field is", NO_PRIME),
 )  # fmt: skip
