@@ -6,11 +6,13 @@ Free is what the system has, and no more than the limits of this process leave: 
 
 import math
 import sys
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from reduction.errors import CapacityError
 
 GROUPS = Path("/sys/fs/cgroup")
+UNLIMITED = 2**60
 V2 = ("memory.max", "memory.current", "inactive_file")  # limit, usage, and of it reclaimable
 V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
@@ -26,9 +28,8 @@ def available() -> int:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
             free.append(limit - psutil.Process().memory_info().vms)
-    own = Path("/proc/self/cgroup")
-    if own.exists():
-        free.extend(left_by_groups(GROUPS, own.read_text()))
+    if sys.platform == "linux" and GROUPS.is_dir():
+        free.extend(left_by_groups(GROUPS, _read("/proc/self/cgroup")))
     return max(0, min(free))
 
 
@@ -39,29 +40,44 @@ def left_by_groups(root: Path, own: str) -> list[int]:
     may be the root, whatever name it has outside. Source: the kernel's cgroup-v2.rst and
     cgroup-v1/memory.rst.
     """
-    left: list[int] = []
+    return [left for group in _groups(root, own) if (left := _left(*group)) is not None]
+
+
+@lru_cache(maxsize=8)
+def _groups(root: Path, own: str) -> tuple[tuple[str, str, str, str], ...]:
+    """The files of limit, usage and statistics of each group, and the name of what is reclaimable.
+
+    Kept, since memory is asked for often; what the files say is read each time.
+    """
+    found: list[tuple[str, str, str, str]] = []
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
-        base, names = (root / "memory", V1) if controllers else (root, V2)
+        base, (limit, usage, reclaimable) = (root / "memory", V1) if controllers else (root, V2)
         inside = PurePosixPath(path).relative_to("/")
-        for folder in {base, *(base / part for part in (inside, *inside.parents))}:
-            left.extend(_left(folder, *names))
-    return left
+        for folder in sorted({base, *(base / part for part in (inside, *inside.parents))}):
+            if (folder / limit).exists():
+                files = (str(folder / name) for name in (limit, usage, "memory.stat"))
+                found.append((*files, reclaimable))
+    return tuple(found)
 
 
-def _left(folder: Path, limit: str, usage: str, reclaimable: str) -> list[int]:
-    """Bytes that the limit of one group leaves; none where it has no limit."""
+def _left(limit: str, usage: str, statistics: str, reclaimable: str) -> int | None:
+    """Bytes that the limit of one group leaves; None where it has no limit."""
     try:
-        most = (folder / limit).read_text().strip()
-        if most == "max":
-            return []
-        used = int((folder / usage).read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return [int(most) - used + int(stat.get(reclaimable, 0))]
-    except (OSError, ValueError):  # there is no such group here, or it may not be read
-        return []
+        most = _read(limit).strip()
+        if most == "max" or int(most) >= UNLIMITED:
+            return None
+        stat = dict(line.split() for line in _read(statistics).splitlines())
+        return int(most) - int(_read(usage)) + int(stat.get(reclaimable, 0))
+    except (OSError, ValueError):  # the group is gone, or may not be read
+        return None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def resident() -> int:

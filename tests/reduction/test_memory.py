@@ -62,10 +62,13 @@ def test_limits_of_control_groups_count(tmp_path: Path) -> None:
     group(tmp_path / "job", second, (1000, 700, 100))
     group(tmp_path / "job/step", second, ("max", 600, 50))
     assert left_by_groups(tmp_path, "0::/job/step") == [400]
+    group(tmp_path / "job", second, (1000, 800, 100))
+    assert left_by_groups(tmp_path, "0::/job/step") == [300]
     assert left_by_groups(tmp_path, "0::/elsewhere") == []
     group(tmp_path, second, (2000, 900, 0))
-    assert sorted(left_by_groups(tmp_path, "0::/job/step")) == [400, 1100]
+    assert sorted(left_by_groups(tmp_path, "0::/job")) == [300, 1100]
     assert left_by_groups(tmp_path, "0::/outside/of/the/container") == [1100]
     first = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    group(tmp_path / "memory", first, (9223372036854771712, 400, 30))
     group(tmp_path / "memory/job", first, (500, 400, 30))
     assert left_by_groups(tmp_path, "3:cpu:/job\n4:memory:/job") == [130]
