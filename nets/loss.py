@@ -42,7 +42,7 @@ from simplicial.loss import (
     PenalisedLoss,
     ScoredLoss,
     SizedLoss,
-    StochasticLoss,
+    SupervisedLoss,
 )
 from simplicial.options import usable_device
 
@@ -51,7 +51,7 @@ ON_CUDA = 1024  # the same on a device that takes more at once
 
 
 class NetworkLoss(
-    StochasticLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss, PenalisedLoss
+    SupervisedLoss, ScoredLoss, DifferentiatedLoss, SizedLoss, ParametrizedLoss, PenalisedLoss
 ):
     """The loss of an unmodified `nn.Module` on a fixed data set, on flat parameter vectors.
 
@@ -240,17 +240,20 @@ class NetworkLoss(
         weights it is divided by those of the mini-batch; one without any weight gives 0 in place
         of 0/0. Raises DataError where batch norm would meet a batch of one example.
         """
+        return self._mini_batches(batch_size, rng, mismatched=False)
+
+    def mismatched(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+        """The mini-batches of `estimates`, each example with the target of another, at random."""
+        return self._mini_batches(batch_size, rng, mismatched=True)
+
+    def _mini_batches(
+        self, batch_size: int, rng: np.random.Generator, *, mismatched: bool
+    ) -> Iterator[Loss]:
         n, batch_size = len(self), as_integer("batch_size", batch_size, 1)
-        if not isinstance(rng, np.random.Generator):
-            raise OptionError(
-                f"rng must be a numpy.random.Generator, got {short_repr(rng)}: pass "
-                "numpy.random.default_rng(0), say"
-            )
         if 1 in (batch_size, n % batch_size):
             self._check_alone(batch_size)
-        order = torch.as_tensor(rng.permutation(n), device=self.device)
-        for batch in order.split(batch_size):
-            seed, examples = int(rng.integers(2**63)), self._examples.take(batch)
+        for examples in self._examples.mini_batches(batch_size, rng, mismatched=mismatched):
+            seed = int(rng.integers(2**63))
             weighs = self._model.totals(examples.targets).weight
             yield self._estimate(examples if weighs else None, seed)
 

@@ -35,10 +35,10 @@ from simplicial.optimizers.base import Stage as Stage
 from simplicial.optimizers.nudged_elastic import NudgedElastic
 from simplicial.optimizers.recipe import EXACT, Recipe, constant, garipov, linear
 from simplicial.optimizers.stochastic_minimax import StochasticMinimax
-from simplicial.plane import PlaneSamples, sample_plane
 from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence import Convergence
 from simplicial.reports.convergence_plot import plot_convergence
+from simplicial.reports.plane import PlaneSamples, sample_plane
 from simplicial.reports.plots import plot_edge, plot_plane, plot_samples, plot_triangle
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 from simplicial.symmetries.atoms import AtomSymmetry

@@ -67,6 +67,14 @@ class StochasticLoss(DeclaredLoss):
         """One pass over the data in random order: a differentiable estimate for each mini-batch."""
 
 
+class SupervisedLoss(StochasticLoss):
+    """A loss of outputs on examples and their targets."""
+
+    @abstractmethod
+    def mismatched(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
+        """The mini-batches of `estimates`, each example with the target of another one."""
+
+
 class ScoredLoss(DeclaredLoss):
     """A loss that also knows the share of its examples that a point classifies correctly."""
 

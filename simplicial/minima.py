@@ -16,6 +16,7 @@ from simplicial.errors import LossError
 from simplicial.evaluation import check_callable, evaluate, values_and_gradients
 from simplicial.loss import Evaluation, Loss, ParametrizedLoss
 from simplicial.options import MEMORY, byte_count
+from simplicial.vertex_checks import VertexChecks, check_vertices
 
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 
@@ -196,6 +197,18 @@ class Minima:
         """
         gradients = values_and_gradients(self.loss, self.points, byte_count(memory)).gradients
         return np.array([float(gradient.double().norm()) for gradient in gradients])
+
+    def checks(self, memory: int | str = MEMORY) -> VertexChecks:
+        """Signs that points are no minima, or networks that have learnt nothing.
+
+        memory  bytes, or "4GB", for a batch of points
+        Takes an exact gradient at each point, and those of up to 32 mini-batches or of three points
+        on a straight line. Computed anew at each call. Raises LossError as `gradient_norms` does.
+        """
+        memory = byte_count(memory)
+        gradients = values_and_gradients(self.loss, self.points, memory).gradients.double().cpu()
+        gradients[torch.as_tensor(self.walls) * gradients < 0] = 0.0
+        return check_vertices(self.loss, self.points, gradients.norm(dim=1).numpy(), memory)
 
     def joined(self, other: "Minima") -> "Minima":
         """These points and those of `other`, such as saddles, of which nothing is evaluated again.

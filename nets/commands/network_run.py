@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from nets.commands.dry_run import plan
@@ -37,7 +37,7 @@ from simplicial import (
     polish,
 )
 from simplicial.configuration import torch_threads
-from simplicial.evaluation import evaluate, gradient_fits
+from simplicial.evaluation import evaluate
 from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.folder import RunFolder
 
@@ -185,18 +185,20 @@ def _compute(
         )
     loss_complex = build_complex(minima, settings.max_dim, **settings.build, **work)
     found = _convergence(minima, settings, work)
-    barcode, norms = loss_complex.barcode(settings.field), _norms(minima, loss, memory)
+    barcode, status = loss_complex.barcode(settings.field), RunStatus.read(settings.out)
     scores = None if test is None else evaluate(test, minima.points, memory).accuracy
     examples = f"{inputs.data.size} {inputs.data.noun}"
-    rows = _rows(minima, loss.weight_decay, scores, norms)
-    _print(f"{settings.network} on {examples}", loss_complex, barcode, rows)
+    rows = _rows(minima, loss.weight_decay, scores, status)
+    _print(f"{settings.network} on {examples}", loss_complex, barcode, rows, status.checks.remark)
     if found is not None:
         click.echo(f"\nconvergence, {found.table()}")
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
-    known = None if norms is None else np.asarray(norms).tolist()
-    written |= {"minima": {"loss": minima.values.tolist(), "gradient_norm": known}}
-    written |= {"worsened": [list(simplex) for simplex in RunStatus.read(settings.out).worsened]}
+    gradients = {"gradient_norm": status.checks.norms, "gradient_scale": status.checks.scales}
+    known = {name: _known(values) for name, values in gradients.items()}
+    known |= {"remark": status.checks.remark}
+    written |= {"minima": {"loss": minima.values.tolist(), **known}}
+    written |= {"worsened": [list(simplex) for simplex in status.worsened]}
     write(
         settings.out,
         loss_complex,
@@ -220,9 +222,9 @@ def _convergence(
     return convergence(minima, settings.max_dim, settings.effort, **options)
 
 
-def _norms(minima: Minima, loss: NetworkLoss, memory: int) -> ArrayLike | None:
-    """Norms (n,) of the gradients at the minima; None where a gradient does not fit into memory."""
-    return minima.gradient_norms(memory) if gradient_fits(loss, memory) else None
+def _known(values: NDArray[np.float64]) -> list[float] | None:
+    """Numbers at the minima; None where they are not known: a gradient may not fit into memory."""
+    return None if np.isnan(values).any() else values.tolist()
 
 
 Rows = dict[str, ArrayLike | None]
@@ -232,7 +234,7 @@ def _rows(
     minima: Minima,
     weight_decay: float,
     test_accuracy: ArrayLike | None,
-    norms: ArrayLike | None,
+    status: RunStatus,
 ) -> Rows:
     """Numbers of the minima by name, (n,) each; None: unknown.
 
@@ -243,19 +245,27 @@ def _rows(
     if weight_decay:
         rows["penalty in it"] = Penalty(weight_decay).values(minima.points).cpu().numpy()
     rows |= {"accuracy": minima.accuracy, "test accuracy": test_accuracy}
-    return rows | {"gradient norm": norms}
+    return rows | {
+        "gradient norm": _known(status.checks.norms),
+        "over its noise": _known(status.checks.ratios),
+    }
 
 
-def _print(networks: str, loss_complex: LossComplex, barcode: Barcode, rows: Rows) -> None:
+def _print(
+    networks: str, loss_complex: LossComplex, barcode: Barcode, rows: Rows, remark: str | None
+) -> None:
     """Numbers of the minima, barcodes, and eq. 3, which the paper's Table 1a reports.
 
     networks  of which family or factory, on which data
+    remark   what is to be said of vertices that are no minima
     """
     click.echo(f"{len(loss_complex.minima)} minima of {networks}")
     for name, values in rows.items():
         span = "unknown" if values is None else f"{np.min(values):.6g} to {np.max(values):.6g}"
         click.echo(f"{name:14} {span}")
     click.echo("\n" + barcode.table())
+    if remark is not None:
+        click.echo(f"\n{remark}")
     echo_refinement(loss_complex)
     if loss_complex.max_dim >= 2:
         bars = loss_complex.triplet_barcode()

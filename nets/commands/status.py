@@ -37,5 +37,7 @@ def status(folder: Path, field: int | None) -> None:
         )
     if barcode is not None:
         click.echo("\n" + barcode.table())
+    if run.checks.remark is not None:
+        click.echo(f"\n{run.checks.remark}")
     if run.convergence is not None:
         click.echo(f"\nconvergence, {run.convergence.table()}")

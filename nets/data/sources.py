@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree
 
 from nets.data.mapped_files import MappedTensor
 from nets.data.trees import Examples, Tree, count, mapped, rows, tensors_of
+from reduction import OptionError
+from reduction.validation import short_repr
 
 SCANNED = 2**23  # bytes, about, of a part that is looked through
 ON_DEVICE = 0.5  # share of a CUDA device's free memory that data may take as a whole
@@ -51,6 +54,27 @@ class ExampleSource(ABC):
         """
         for first, last in spans(len(self), -(-len(self) // at_once)):
             yield self.between(first, last)
+
+    def mini_batches(
+        self, size: int, rng: np.random.Generator, *, mismatched: bool = False
+    ) -> Iterator[Examples]:
+        """All examples in random order, in mini-batches of `size`, the last one of what is left.
+
+        mismatched  each example has the target of the one before it, in that order
+        Raises OptionError for what is no random generator.
+        """
+        if not isinstance(rng, np.random.Generator):
+            raise OptionError(
+                f"rng must be a numpy.random.Generator, got {short_repr(rng)}: pass "
+                "numpy.random.default_rng(0), say"
+            )
+        order = torch.as_tensor(rng.permutation(len(self)), device=self.device)
+        before = order.roll(1)
+        for chosen, others in zip(order.split(size), before.split(size), strict=True):
+            examples = self.take(chosen)
+            if mismatched:
+                examples = examples._replace(targets=self.take(others).targets)
+            yield examples
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from simplicial.construction.serialization import (
     from_record,
     mended_name,
     record_name,
-    store_gradient_norms,
+    store_checks,
     to_record,
 )
 from simplicial.construction.state import ConstructionState
@@ -98,7 +98,7 @@ class Scheduler:
             self._store(state, which, result)
             pieces.append((which, result.without_points()))
         if self.folder is not None and state.dim == 1:  # edges are stored, so a run has begun
-            store_gradient_norms(state, self.folder)
+            store_checks(state, self.folder)
         order = np.argsort(np.concatenate([which for which, _ in pieces]))
         every = ChunkResult.joined([result for _, result in pieces])
         result = state.of_all(every.part(order))

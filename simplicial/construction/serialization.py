@@ -16,8 +16,9 @@ from simplicial.loss import DifferentiatedLoss, Evaluation, ValueAndGradient
 from simplicial.maxima.maxima import Maxima
 from simplicial.run_folder.folder import RunFolder
 from simplicial.run_folder.records import Record, Records, write_json
+from simplicial.vertex_checks import check_vertices
 
-NORMS = "gradient-norms.json"  # of those at the vertices, in a run folder
+CHECKS = "vertex-checks.json"  # in a run folder
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
 MENDED = "mended"  # records that say that a dimension was looked at, by the dimension
 
@@ -73,27 +74,25 @@ def to_record(one: ChunkResult, vertices: NDArray[np.int64]) -> Record:
     return Record(tensors, values)
 
 
-def store_gradient_norms(state: ConstructionState, folder: RunFolder) -> None:
-    """Store the norms of the loss's exact gradients at the vertices, once.
+def store_checks(state: ConstructionState, folder: RunFolder) -> None:
+    """Store the checks of the vertices, once.
 
-    Where none are wanted of the loss, for a `DifferentiatedLoss` only, since others may have none,
-    and not where one does not fit into memory.
+    Where no gradients are wanted of the loss, for a `DifferentiatedLoss` only, since others may
+    have none, and not where one does not fit into memory.
     """
-    path = folder.folder / NORMS
+    path = folder.folder / CHECKS
     if path.is_file():
         return
-    vertices = slice(len(state.values[0]))
+    memory, points = state.options.memory, state.control_points[: len(state.values[0])]
     if state.at_controls is not None:
-        gradients = state.at_controls.gradients[vertices]
-    elif isinstance(state.loss, DifferentiatedLoss) and gradient_fits(
-        state.loss, memory := state.options.memory
-    ):
-        points = state.control_points[vertices]
+        gradients = state.at_controls.gradients[: len(points)]
+    elif isinstance(state.loss, DifferentiatedLoss) and gradient_fits(state.loss, memory):
         gradients = values_and_gradients(state.loss, points, memory).gradients
     else:
         return
-    norms = [float(gradient.double().norm()) for gradient in gradients]
-    write_json(path, {"gradient_norms": norms})
+    norms = np.array([float(gradient.double().norm()) for gradient in gradients])
+    found = check_vertices(state.loss, points, norms, memory)._asdict()
+    write_json(path, {k: [null_if_infinite(x) for x in v.tolist()] for k, v in found.items()})
 
 
 def from_record(

@@ -91,6 +91,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         exhausted={_name(list(simplex)): f"{b:.3g}" for simplex, b in status.exhausted.items()},
         loss=_loss(status),
         minima=_minima(status),
+        remark=status.checks.remark,
         is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
@@ -111,10 +112,15 @@ def _loss(status: RunStatus) -> str | None:
     return PENALTIES[status.settings["run"].get("objective", "plain")]
 
 
-def _minima(status: RunStatus) -> list[tuple[str, str]]:
-    """Loss and gradient norm of each minimum, where both are known."""
-    rows = zip(status.values[0].tolist(), status.norms.tolist(), strict=True)
-    return [(f"{loss:.6g}", f"{norm:.3g}") for loss, norm in rows if loss == loss and norm == norm]
+def _minima(status: RunStatus) -> list[tuple[str, ...]]:
+    """Loss, norm of the gradient and its scale of each minimum, where loss and norm are known."""
+    values, checks = status.values[0].tolist(), status.checks
+    rows = zip(values, checks.norms.tolist(), checks.scales.tolist(), strict=True)
+    return [
+        (f"{loss:.6g}", f"{norm:.3g}", "" if scale != scale else f"{scale:.3g}")
+        for loss, norm, scale in rows
+        if loss == loss and norm == norm
+    ]
 
 
 def _result_pictures(result: Path, field: int | None) -> list[_Picture]:

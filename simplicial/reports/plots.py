@@ -13,7 +13,7 @@ from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import evaluate
 from simplicial.maps.base import Floats, coordinates
 from simplicial.maps.lattice import lattice
-from simplicial.plane import PlaneSamples
+from simplicial.reports.plane import PlaneSamples
 from simplicial.simplex import OptimisedSimplex, Samples
 
 if TYPE_CHECKING:

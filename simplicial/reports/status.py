@@ -19,7 +19,7 @@ from reduction.filtrations.colex import complete_simplices
 from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
 from simplicial.construction.measured_dimension import FIELD
 from simplicial.construction.serialization import (
-    NORMS,
+    CHECKS,
     TOGETHER,
     mended_name,
     record_name,
@@ -34,6 +34,7 @@ from simplicial.reports.convergence import CONVERGENCE, Convergence
 from simplicial.reports.partial_bounds import with_partial_bounds
 from simplicial.run_folder.folder import BEGUN, LOCK
 from simplicial.run_folder.records import Records, read_json
+from simplicial.vertex_checks import VertexChecks
 
 SETTINGS = ("run", "minima", "polish", "complex")  # names of settings, in the order of a run
 RECORDS = "records"  # of a command's run, in its folder
@@ -75,7 +76,7 @@ class RunStatus:
     exhausted   what maxima may be too low by whose refinement the budget ended, by simplex
     error_bounds  for each dimension (m_r,) what the maxima of finished simplices may be too low by;
                 inf of sampled ones
-    norms       (n,) of the loss's gradients at the minima; NaN where they are not known
+    checks      of the minima; NaN where they are not known
     convergence W_inf at the efforts that are finished; None where efforts are not compared
     anytime     progress of an anytime build; None of another, and before one has measured anything
     """
@@ -89,7 +90,7 @@ class RunStatus:
     worsened: tuple[tuple[int, ...], ...]
     exhausted: dict[tuple[int, ...], float]
     error_bounds: tuple[Floats, ...]
-    norms: Floats
+    checks: VertexChecks
     convergence: Convergence | None
     anytime: AnytimeProgress | None
 
@@ -129,7 +130,7 @@ class RunStatus:
             settings,
             dimensions,
             *found,
-            _norms(records, n),
+            _checks(records, n),
             Convergence.load(path) if path.is_file() else None,
             anytime,
         )
@@ -234,10 +235,11 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
         ) from None
 
 
-def _norms(records: Records, n: int) -> Floats:
-    """Norms of gradients at the minima; NaN before they are stored, and in older runs."""
-    found = (read_json(records.folder / NORMS) or {}).get("gradient_norms", [])
-    return np.array(found, np.float64) if len(found) == n else np.full(n, np.nan)
+def _checks(records: Records, n: int) -> VertexChecks:
+    """The checks of the minima; unknown before they are stored, and in older runs."""
+    found = read_json(records.folder / CHECKS) or {}
+    parts = [np.array(found.get(name, []), np.float64) for name in VertexChecks._fields]
+    return VertexChecks(*parts) if all(len(v) == n for v in parts) else VertexChecks.unknown(n)
 
 
 def _simplices(

@@ -2,7 +2,7 @@
 
     lock                       held while a process works on the folder
     begun                      its time is when a process last took the folder up
-    gradient-norms.json        of the loss at the vertices, once edges are finished
+    vertex-checks.json         signs that vertices are no minima, once edges are finished
     unfinished/NAME/           checkpoint of a chunk (`simplicial.run_folder.checkpoint`)
 
 Settings and records are described in `simplicial.run_folder.records`.

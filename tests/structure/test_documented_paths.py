@@ -15,11 +15,12 @@ NAMES = {
     "nets.symmetry": "Axis PermutationGroup permutation_groups permuted align",
     "reduction.plots": "COLOURS",
     "simplicial.landscapes": "double_well himmelblau",
-    "simplicial.loss": "Loss StochasticLoss ScoredLoss DifferentiatedLoss "
+    "simplicial.loss": "Loss StochasticLoss SupervisedLoss ScoredLoss DifferentiatedLoss "
     "TwiceDifferentiatedLoss SizedLoss ParametrizedLoss PenalisedLoss SymmetricLoss Motions "
     "PeriodicLoss WalledLoss "
     "Evaluation evaluate values_and_gradients gradient",
     "simplicial.newton": "follow",
+    "simplicial.vertex_checks": "VertexChecks",
     "simplicial.recipe": "EXACT Recipe constant garipov tenths",
 }
 

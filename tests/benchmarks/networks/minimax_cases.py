@@ -70,9 +70,9 @@ def _fashion(images: int, size: int = 28) -> Callable[[], ImageData]:
 
 def _resnet(*, shortcuts: bool) -> Case:
     recipe = RESNET.changed(epochs=60)
-    budgets = (2_000, 8_000)
+    budgets = (240, 1_200, 4_800)  # 10, 50 and 200 epochs
     network = lambda: ResNet(1, 20, shortcuts=shortcuts)  # noqa: E731
-    return Case(network, _fashion(5_000, 12), 5e-4, recipe, 3, False, budgets, (48, 12))
+    return Case(network, _fashion(3_000, 8), 5e-4, recipe, 3, False, budgets, (48, 12))
 
 
 CASES = {

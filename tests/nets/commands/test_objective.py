@@ -54,11 +54,11 @@ def test_the_penalised_loss_is_reported_everywhere_as_what_it_is(tmp_path: Path)
     assert (low, high) == pytest.approx((penalties.min(), penalties.max()), rel=1e-4)
     assert lines[5].startswith("gradient norm  ")
     status = RunStatus.read(tmp_path)
-    np.testing.assert_allclose(status.norms, norms, rtol=1e-4)
+    np.testing.assert_allclose(status.checks.norms, norms, rtol=1e-4)
     write_page(status, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "The loss holds the penalty" in page
-    assert f"<td>{losses[1]:.6g}</td><td>{status.norms[1]:.3g}</td>" in page
+    assert f"<td>{losses[1]:.6g}</td><td>{status.checks.norms[1]:.3g}</td>" in page
 
 
 def test_the_plain_loss_is_trained_by_the_recipes_weight_decay_and_reported_without(
@@ -92,7 +92,7 @@ def test_polished_minima_reach_the_norm_asked_for_on_the_loss_of_the_run(
     succeed("run", *options, "--out", tmp_path)
     norms = plain_numbers(tmp_path, 0.1, ())[1]
     assert 1e-5 < max(norms) < 2.01e-3
-    np.testing.assert_allclose(RunStatus.read(tmp_path).norms, norms, rtol=0.02)
+    np.testing.assert_allclose(RunStatus.read(tmp_path).checks.norms, norms, rtol=0.02)
     again = succeed("run", *options, "--out", tmp_path)  # from its records
     assert f"{max(record_of(tmp_path)['minima']['gradient_norm']):.6g}" in again.stdout
     polished = json.loads((tmp_path / "records" / "polish.settings.json").read_text("utf-8"))
@@ -173,8 +173,8 @@ def test_norms_of_gradients_that_do_not_fit_into_memory_are_unknown(
 
     monkeypatch.setattr(NetworkLoss, "point_bytes", huge)
     said = succeed("run", *FEW, "--sampled", "--out", tmp_path / "sampled").stdout
-    assert "\ngradient norm  unknown\n" in said
+    assert "\ngradient norm  unknown\nover its noise unknown\n" in said
     assert record_of(tmp_path / "sampled")["minima"]["gradient_norm"] is None
-    assert np.isnan(RunStatus.read(tmp_path / "sampled").norms).all()
+    assert np.isnan(RunStatus.read(tmp_path / "sampled").checks.norms).all()
     refused = invoke("run", *FEW, "--out", tmp_path / "refined")
     assert "control points and the exact gradient of a network, 1e+03 GB" in refused.stderr

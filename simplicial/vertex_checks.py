@@ -1,0 +1,140 @@
+"""Cheap signs that vertices are no minima, or networks that have learnt nothing.
+
+Between such points optimised simplices need not climb, and W_inf is 0 on them whatever the loss is.
+"""
+
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reduction import DataError
+from simplicial.evaluation import evaluate, values_and_gradients
+from simplicial.loss import Loss, StochasticLoss, SupervisedLoss
+from simplicial.options import MEMORY
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BATCH, BATCHES = 128, 32  # examples in a mini-batch, and mini-batches at most
+BETWEEN = (0.25, 0.5, 0.75)  # of the way to the next point
+GUESSING = 0.95  # of the loss of a guess: what is above has learnt nothing
+
+
+class VertexChecks(NamedTuple):
+    """Gradients and losses at vertices, beside what they would be at points of no interest.
+
+    norms    (n,) of the loss's gradients, but for coordinates on a wall where it falls outwards
+    scales   (n,) what such a norm is below near a minimum. Of a loss with two mini-batches of 128
+             examples or more: the standard deviation of their gradients; above it, at a
+             signal-to-noise ratio over 1, one mini-batch tells where the loss falls, as early in
+             training. Of another: half the root mean square of the norms on the straight line to
+             the next vertex; NaN of one vertex
+    losses   (n,) by mini-batches, of a loss of outputs and targets; else NaN
+    guesses  (n,) likewise, with the targets of other examples: what a network that ignores its
+             inputs would have
+    These are signs, and no proofs: SGD ends at a ratio far below 1, and so may a plateau.
+    Source: McCandlish, Kaplan, Amodei & OpenAI, arXiv:1812.06162 (2018), for the noise scale.
+    """
+
+    norms: Floats
+    scales: Floats
+    losses: Floats
+    guesses: Floats
+
+    @classmethod
+    def unknown(cls, n: int) -> "VertexChecks":
+        """Nothing is known of n vertices."""
+        return cls(*(np.full(n, np.nan) for _ in cls._fields))
+
+    @property
+    def ratios(self) -> Floats:
+        """Norms over scales (n,), NaN where a scale is 0 or not known."""
+        nothing = np.full(len(self.norms), np.nan)
+        return np.divide(self.norms, self.scales, out=nothing, where=self.scales > 0)
+
+    @property
+    def sloping(self) -> Ints:
+        """Vertices whose gradient is larger than its scale."""
+        return np.flatnonzero(self.norms > self.scales)
+
+    @property
+    def guessing(self) -> Ints:
+        """Vertices whose loss is no lower than that of guessing, by a twentieth of it."""
+        return np.flatnonzero(self.losses > self.guesses - (1 - GUESSING) * np.abs(self.guesses))
+
+    @property
+    def remark(self) -> str | None:
+        """Sentences on the vertices that are `sloping` or `guessing`; None: there are none."""
+        parts, n = [], len(self.norms)
+        if len(found := self.sloping):
+            norm, scale = self.norms[found[0]], self.scales[found[0]]
+            size = f"the gradient at {found[0]} is {norm:.3g}, near a minimum below {scale:.3g}"
+            parts.append(f"{len(found)} of {n} are no minima ({size})")
+        if len(found := self.guessing):
+            loss, guess = self.losses[found[0]], self.guesses[found[0]]
+            size = f"the loss at {found[0]} is {loss:.3g}, with targets of others {guess:.3g}"
+            parts.append(f"{len(found)} of {n} are no better than guessing ({size})")
+        if not parts:
+            return None
+        return (
+            f"of the vertices {' and '.join(parts)}: between such points simplices need not climb, "
+            "so a small W_inf does not say that the loss is near to convex; train longer, or polish"
+        )
+
+
+def check_vertices(
+    loss: Loss, points: Tensor, norms: Floats, memory: int = MEMORY, seed: int = 0
+) -> VertexChecks:
+    """The checks of points (n, d).
+
+    norms   (n,) of the gradients there
+    memory  bytes for a batch of points
+    seed    of the mini-batches
+    Only norms are known where the data have no such mini-batches: a last one of one example, with
+    batch norm. Raises LossError for a loss that torch cannot differentiate.
+    """
+    try:
+        scales = _scales(loss, points, memory, seed)
+        if not isinstance(loss, SupervisedLoss):
+            return VertexChecks.unknown(len(points))._replace(norms=norms, scales=scales)
+        losses, guesses = (
+            np.mean([evaluate(each, points, memory).loss for each in islice(part, BATCHES)], axis=0)
+            for part in (
+                loss.estimates(BATCH, np.random.default_rng(seed)),
+                loss.mismatched(BATCH, np.random.default_rng(seed)),
+            )
+        )
+    except DataError:
+        return VertexChecks.unknown(len(points))._replace(norms=norms)
+    return VertexChecks(norms, scales, losses, guesses)
+
+
+def _scales(loss: Loss, points: Tensor, memory: int, seed: int) -> Floats:
+    noise = _noise(loss, points, memory, seed) if isinstance(loss, StochasticLoss) else None
+    if noise is not None:
+        return noise
+    if len(points) == 1:
+        return np.full(1, np.nan)
+    following = points.roll(-1, dims=0)
+    between = [points.lerp(following, t) for t in BETWEEN]
+    gradients = [values_and_gradients(loss, at, memory).gradients.double() for at in between]
+    squares = torch.stack([each.square().sum(dim=1) for each in gradients])
+    return 0.5 * squares.mean(dim=0).sqrt().cpu().numpy()
+
+
+def _noise(loss: StochasticLoss, points: Tensor, memory: int, seed: int) -> Floats | None:
+    """The standard deviation of a mini-batch's gradient; None of a single mini-batch."""
+    count, total = 0, torch.zeros_like(points)
+    squares = torch.zeros(len(points), dtype=torch.float64, device=points.device)
+    for estimate in islice(loss.estimates(BATCH, np.random.default_rng(seed)), BATCHES):
+        gradients = values_and_gradients(estimate, points, memory).gradients
+        squares += gradients.double().square().sum(dim=1)
+        total, count = total + gradients, count + 1
+    if count < 2:
+        return None
+    variance = (squares - total.double().square().sum(dim=1) / count) / (count - 1)
+    return variance.clamp(min=0).sqrt().cpu().numpy()
