@@ -58,8 +58,8 @@ def _groups(root: Path, own: str) -> tuple[tuple[str, str, str, str], ...]:
         inside = PurePosixPath(path).relative_to("/")
         for folder in sorted({base, *(base / part for part in (inside, *inside.parents))}):
             if (folder / limit).exists():
-                files = (str(folder / name) for name in (limit, usage, "memory.stat"))
-                found.append((*files, reclaimable))
+                files = [str(folder / name) for name in (limit, usage, "memory.stat")]
+                found.append((files[0], files[1], files[2], reclaimable))
     return tuple(found)
 
 

@@ -109,11 +109,16 @@ class ReducedBoundary:
 
     def cycle(self, simplex: int) -> Terms:
         """The column of V of an r-simplex that is no death, 1 there; only where V is kept."""
-        boundary = self.boundaries(np.array([simplex]))[0]
-        self.given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
-        self._reduce(self._columns.size - 1)
-        found = self._column(-1).chain
-        self._reduced.used[0] = self._reduced.begin[-1]  # no other column needs it
+        return self.cycles(np.array([simplex]))[0]
+
+    def cycles(self, simplices: NDArray[np.int64]) -> list[Terms]:
+        """The same of many."""
+        found: list[Terms] = []
+        for simplex, boundary in zip(simplices, self.boundaries(simplices), strict=True):
+            self.given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
+            self._reduce(self._columns.size - 1)
+            found.append(self._column(-1).chain)
+            self._reduced.used[0] = self._reduced.begin[-1]  # no other column needs it
         return found
 
     def last_deaths(self, order: NDArray[np.int64]) -> "LastDeaths":

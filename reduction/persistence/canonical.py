@@ -123,8 +123,8 @@ def canonical_form(filtration: Filtration, field: int) -> CanonicalForm:
         chains: dict[int, Terms] = {}
         for birth, death in zip(above.births.tolist(), above.deaths.tolist(), strict=False):
             below[birth], chains[death] = reduced.ending(birth)
-        for simplex in paired[r].births[paired[r].deaths.size :].tolist():
-            chains[simplex] = reduced.cycle(simplex)
+        essential = paired[r].births[paired[r].deaths.size :]
+        chains |= zip(essential.tolist(), reduced.cycles(essential), strict=True)
         if r:
             bases.append(_matrix(below, rank[r - 1]))
         below = chains
