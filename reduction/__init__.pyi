@@ -9,6 +9,7 @@ from reduction.barcodes.distances import (
 )
 from reduction.barcodes.endpoints import BarEnds, Ends
 from reduction.barcodes.simplex_pairs import Pairs
+from reduction.chain_complex import ChainComplex
 from reduction.complex import FilteredComplex
 from reduction.errors import (
     BarcodeError,
@@ -33,6 +34,7 @@ __all__ = [
     "CanonicalForm",
     "CapacityError",
     "Chain",
+    "ChainComplex",
     "DataError",
     "DimensionError",
     "Ends",

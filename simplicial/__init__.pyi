@@ -23,6 +23,8 @@ from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices
 from simplicial.maps.edgewise import Edgewise
 from simplicial.minima import LeftOut, Minima, Search
+from simplicial.morse.all_critical_points import find_all_critical_points
+from simplicial.morse.morse_complex import MorseComplex, morse_complex
 from simplicial.neighbor_graphs.rules import (
     beta_skeleton,
     delaunay_graph,
@@ -61,6 +63,7 @@ __all__ = [
     "LossWarning",
     "Maximum",
     "Minima",
+    "MorseComplex",
     "NotFiniteError",
     "NudgedElastic",
     "OptimisationProblem",
@@ -88,6 +91,7 @@ __all__ = [
     "convergence",
     "delaunay_graph",
     "distinct",
+    "find_all_critical_points",
     "find_critical_points",
     "find_minima",
     "from_ase",
@@ -98,6 +102,7 @@ __all__ = [
     "in_box",
     "invariant",
     "linear",
+    "morse_complex",
     "nearest_copies",
     "nearest_neighbors",
     "periodic",

@@ -14,7 +14,7 @@ from reduction.barcodes.bounds import Bounds, checked_bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
 from reduction.barcodes.repeated import check_repeated, repeated_ends
-from reduction.barcodes.simplex_pairs import Located, Pairs, checked_pairs
+from reduction.barcodes.simplex_pairs import Located, Pairs, checked_pairs, named_pairs
 from reduction.barcodes.text_table import table
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.files import refusing
@@ -92,7 +92,7 @@ class Barcode:
         bars: Sequence[Bars],
         pairs: Sequence[Located],
         field: int,
-        cycles: Cycles,
+        cycles: Cycles | None,
         bounds: Sequence[Bounds],
     ) -> "Barcode":
         """A barcode from bars in order and the positions of their simplices, not checked."""
@@ -117,15 +117,7 @@ class Barcode:
                 [(birth, math.inf if death is None else death) for birth, death in record.bars]
                 for record in records
             ]
-            pairs = [
-                (
-                    np.array(record.births, np.int64).reshape(-1, r + 1),
-                    np.array([row or [-1] * (r + 2) for row in record.deaths], np.int64).reshape(
-                        -1, r + 2
-                    ),
-                )
-                for r, record in enumerate(records)
-            ]
+            pairs = [named_pairs(r, each.births, each.deaths) for r, each in enumerate(records)]
             ends = [record.ends for record in records if record.ends is not None]
             bounds = [record.bounds for record in records if record.bounds is not None]
             if ends:
@@ -250,14 +242,15 @@ class Barcode:
         to 48 for each term of the columns that were reduced.
 
         Raises DimensionError; BarcodeError for a bar that there is not, and for a barcode that no
-        complex gave, made by hand or loaded; CapacityError.
+        complex of simplices gave, made by hand or loaded; CapacityError.
         Source: Čufar & Virk (2023), see `reduction.persistence.boundary_reduction`.
         """
         located, bars = self._pairs[self._index(r)], len(self[r])
         if self._cycles is None or not isinstance(located, Located):
             raise BarcodeError(
-                "cycles consist of simplices of a complex, but this barcode was loaded or made by "
-                "hand and has none; ask the barcode that `FilteredComplex.barcode` gives"
+                "cycles consist of simplices of a complex, but this barcode was loaded, or made by "
+                "hand or of a ChainComplex, and has none; ask the barcode that "
+                "`FilteredComplex.barcode` gives"
             )
         if not is_whole(i) or not 0 <= i < bars:
             numbered = f"0..{bars - 1}" if bars else "none"

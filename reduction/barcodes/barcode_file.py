@@ -1,7 +1,8 @@
 """The file of a barcode: JSON of bars, birth and death simplices, critical points, and bounds.
 
 Version 1 has no critical points of births and deaths, version 2 has them for every index; version 3
-has bounds for every index, and critical points for every one or for none. Where some critical
+has bounds for every index, and critical points for every one or for none. A generator of a chain
+complex stands as one number, its position, where a simplex has its labels. Where some critical
 points end another bar already, it says which: that follows from the rest, and may be left out, as
 may the checksum by whoever writes one by hand.
 """
@@ -43,8 +44,10 @@ class IndexRecord(NamedTuple):
     """The bars of index r as they stand in a file: None, in JSON null, where nothing ends a bar."""
 
     bars: list[tuple[float, float | None]]
-    births: list[list[int]]  # r + 1 vertex labels of the simplex that begins each bar
-    deaths: list[list[int] | None]  # r + 2 labels of the simplex that ends it
+    births: list[
+        list[int]
+    ]  # r + 1 vertex labels of the simplex that begins each bar; or one number
+    deaths: list[list[int] | None]  # r + 2 labels of the simplex that ends it; or one number
     ends: BarEnds | None  # of every index, or of none
     bounds: Bounds | None  # likewise
     repeated: list[list[bool] | None]  # births, deaths that `repeated_ends` marks; None: unsaid
@@ -80,8 +83,12 @@ def read_barcode(content: bytes) -> tuple[int, list[IndexRecord]]:
             (finite_number(birth), None if death is None else finite_number(death))
             for birth, death in as_list(record["bars"])
         ]
-        births = [_labels(row, r + 1) for row in as_list(record["births"])]
-        deaths = [row if row is None else _labels(row, r + 2) for row in as_list(record["deaths"])]
+        births, deaths = as_list(record["births"]), as_list(record["deaths"])
+        named = [row for row in (*(births if r else ()), *deaths) if row is not None]
+        is_generator = {len(row) for row in named} == {1}
+        widths = (1, 1) if is_generator else (r + 1, r + 2)
+        births = [_labels(row, widths[0]) for row in births]
+        deaths = [row if row is None else _labels(row, widths[1]) for row in deaths]
         ends, bounds, repeated = None, None, []
         if "ends" in record:
             ends = BarEnds(*(_ends(record["ends"][side]) for side in BarEnds._fields))

@@ -1,4 +1,7 @@
-"""The simplices that begin and end the bars of one index: by vertex labels, or by position."""
+"""The simplices that begin and end the bars of one index: by vertex labels, or by position.
+
+A generator of a chain complex has no vertices: its position is all that names it.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,23 +17,35 @@ from reduction.validation import length_of
 
 
 class Pairs(NamedTuple):
-    """Birth and death simplices of the bars of one index r, row by row, as vertex labels."""
+    """Birth and death simplices of the bars of one index r, row by row, as vertex labels.
+
+    Of a chain complex the positions of generators, of degrees r and r + 1: both arrays are (m, 1).
+    """
 
     births: NDArray[np.int64]  # (m, r+1)
     deaths: NDArray[np.int64]  # (m, r+2), -1 throughout for essential bars
 
 
+class Generators:
+    """The generators of a chain complex, named by their positions."""
+
+    def rows(self, _r: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(k, 1): the names of generators at (k,) positions."""
+        return positions[:, None].copy()
+
+
 class Located(NamedTuple):
     """Birth and death simplices by their positions; rows of labels are made on demand."""
 
-    simplices: Simplices
+    simplices: Simplices | Generators
     r: int
     births: NDArray[np.int64]  # (m,) positions in dimension r
     deaths: NDArray[np.int64]  # (m,) positions in dimension r + 1, -1 for essential bars
 
     def pairs(self) -> Pairs:
         """The simplices as vertex labels, read-only."""
-        deaths = np.full((self.deaths.size, self.r + 2), -1)
+        width = 1 if isinstance(self.simplices, Generators) else self.r + 2
+        deaths = np.full((self.deaths.size, width), -1)
         ends = self.deaths >= 0
         if ends.any():
             deaths[ends] = self.simplices.rows(self.r + 1, self.deaths[ends])
@@ -48,8 +63,13 @@ def checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
     births, deaths = pair
     checked: list[NDArray[np.int64]] = []
     essential = np.isinf(bars[:, 1])
-    for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2)):
-        rows = as_array(f"the array of {name} of index {r}", given, f"give {width} labels each")
+    named = [
+        as_array(f"the array of {name} of index {r}", given, f"give {width} labels each")
+        for name, given, width in (("births", births, r + 1), ("deaths", deaths, r + 2))
+    ]
+    is_generator = named[1].shape[1:] == (1,)  # not a simplex's labels
+    widths = (1, 1) if is_generator else (r + 1, r + 2)
+    for name, rows, width in zip(("births", "deaths"), named, widths, strict=True):
         if rows.shape != (len(bars), width) or rows.dtype.kind != "i":
             raise ShapeError(
                 f"{name} of index {r} have shape {rows.shape} and type {rows.dtype} "
@@ -68,6 +88,18 @@ def checked_pairs(r: int, pair: Sequence[ArrayLike], bars: Bars) -> Pairs:
         _check_distinct(name, r, rows[rows[:, 0] >= 0])
         checked.append(rows.astype(np.int64))
     return Pairs(*checked)
+
+
+def named_pairs(r: int, births: Sequence[list[int]], deaths: Sequence[list[int] | None]) -> Pairs:
+    """The pairs of index r from rows of names, None where nothing ends a bar; not checked."""
+    width = next((len(row) for row in deaths if row is not None), r + 2)
+    if r and births:
+        width = len(births[0]) + (len(births[0]) > 1)
+    rows = [row if row is not None else [-1] * width for row in deaths]
+    return Pairs(
+        np.array(births, np.int64).reshape(-1, max(width - 1, 1)),
+        np.array(rows, np.int64).reshape(-1, width),
+    )
 
 
 def _check_distinct(name: str, r: int, simplices: NDArray[np.int64]) -> None:

@@ -89,7 +89,15 @@ def _pair(
     left = matrix.stop > matrix.start[:-1]
     pair_apparent(facets, rank_above, rank, matrix, left)
     youngest_first = order[left[order]][::-1]
-    matrix = _reduce(matrix, youngest_first)
+    return paired(reduced(matrix, youngest_first), above, cleared)
+
+
+def paired(matrix: Matrix, above: NDArray[np.int64], cleared: NDArray[np.bool_]) -> Pairing:
+    """The pairs of a reduced matrix.
+
+    above    (M,) filtration order of its rows
+    cleared  (m,) of its columns those that end a class of the index below
+    """
     deaths = np.flatnonzero(matrix.owner >= 0)
     births = matrix.owner[deaths].astype(np.int64)
     essential = ~cleared
@@ -115,13 +123,13 @@ def _coboundary(
     return matrix
 
 
-def _reduce(matrix: Matrix, order: NDArray[np.int64]) -> Matrix:
-    """Reduce the columns of the simplices `order`, in that order."""
+def reduced(matrix: Matrix, order: NDArray[np.int64]) -> Matrix:
+    """The matrix with its columns `order` reduced, in that order: the youngest first."""
     bits = no_bits(matrix.owner.size)
     residues = np.zeros(matrix.owner.size if matrix.p > 2 else 0, np.int32)
-    reduced = reduce_columns(0, order, matrix, bits, residues)
-    while reduced < order.size:
+    done = reduce_columns(0, order, matrix, bits, residues)
+    while done < order.size:
         rows, multiples = enlarged(matrix.rows, matrix.multiples)
         matrix = matrix._replace(rows=rows, multiples=multiples)
-        reduced = reduce_columns(reduced, order, matrix, bits, residues)
+        done = reduce_columns(done, order, matrix, bits, residues)
     return matrix

@@ -3,16 +3,19 @@
 import torch
 from torch import Tensor
 
-from reduction import OptionError
+from reduction import FieldError, OptionError, ShapeError
 from simplicial import (
     LossError,
     Minima,
     RigidMotions,
     Search,
+    SearchError,
+    find_all_critical_points,
     find_critical_points,
     find_minima,
     in_box,
     invariant,
+    morse_complex,
     periodic,
 )
 from tests.bad_inputs.table import INF, INSTEAD, NAN, UNSURE, Row
@@ -71,6 +74,29 @@ SEARCHES = (
     Row("in_box", lambda _, v: in_box(square, v), OptionError, "a box must be (2, d), finite",
         ([], 5.0, (0.0, 1.0), [[0.0, 1.0], [1.0, 1.0]], [[0.0], [NAN]], [[-INF], [0.0]], "box",
          None, [[0.0], [1.0, 2.0]], [[1.0], [0.0]])),
+    Row("find_all_critical_points", lambda _, v: find_all_critical_points(square, dim=v),
+        OptionError, "dim", (0.5, "1", True, 0)),
+    Row("find_all_critical_points", lambda _, v: find_all_critical_points(square, dim=1, starts=v),
+        OptionError, "starts must", (0.5, "1", True, 0)),
+    Row("morse_complex", lambda _, v: morse_complex(v, [[0.0]]), LossError, "callable",
+        (5, None, "loss", torch.nn.Linear)),
+    Row("morse_complex", lambda _, v: morse_complex(square, v), ShapeError,
+        "critical points must be (m, d), finite, or what a search returns, got",
+        (5, None, "points", [], [0.0], [[0.0], [0.0, 1.0]], [[NAN]], [["a"]], [[]])),
+    Row("morse_complex", lambda _, v: morse_complex(square, [[0.0]], box=v), OptionError,
+        "a box must be (2, 1) or (2,), finite", (5, "box", (1, 0), (0, INF), [[0, 1]], (0, 1, 2))),
+    Row("morse_complex", lambda _, v: morse_complex(square, [[0.0]], max_index=v), OptionError,
+        "max_index must be one of 0..1 in 1 variables, got", (0.5, "1", True, -1, 2)),
+    Row("morse_complex", lambda _, v: morse_complex(square, [[0.0]], progress=v), OptionError,
+        "progress must be True or False", UNSURE),
+    Row("morse_complex", lambda _, v: morse_complex(square, v), SearchError, "leave one of them",
+        ([[0.0], [0.0]],)),
+    Row("morse_complex", lambda _, v: morse_complex(square, [v] * 2, box=(0, 1)), SearchError, ":",
+        ([0.5, 0.5],)),
+    Row("MorseComplex.barcode", lambda _, v: morse_complex(square, [[0.0]]).barcode(v), FieldError,
+        "field is", (4, 1, None)),
+    Row("MorseComplex.barcode", lambda _, v: morse_complex(square, [[0.0]]).barcode(keep_zero=v),
+        OptionError, "keep_zero must be True or False", UNSURE),
     Row("LeftOut", lambda g, v: Minima(g.minima.points, g.loss, v), OptionError, "search must be",
         ("left out", Search)),
 )  # fmt: skip

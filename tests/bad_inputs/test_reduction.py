@@ -12,6 +12,7 @@ from reduction import (
     BarcodeError,
     BarEnds,
     CanonicalForm,
+    ChainComplex,
     DataError,
     DimensionError,
     FieldError,
@@ -207,7 +208,7 @@ BARCODES = (
     *(Row("Barcode", lambda _, v: barred(v), error, f" of index 0 {piece}", bad)
       for error, piece, bad in (
           (ShapeError, "have shape", (Pairs(1, 2), (None, None), ([["a"]], [[0, 1]]),  # pyright: ignore
-                                      ([[True]], [[0, 1]]), ([[0]], [[0]]))),
+                                      ([[True]], [[0, 1]]), ([[0]], [[0, 1, 2]]))),
           (ShapeError, "have shape (3, 1)", (([[2], [1], [0]], [[-1, -1], [1, 2], [0, 1]]),)),
           (ShapeError, "have shape (1, 1) and type float64 for 1 bars; give an integer array of",
            (([[0.5]], [[0, 1]]),)),
@@ -338,7 +339,37 @@ FILES_AND_PICTURES = (
         NO_AXES),
 )  # fmt: skip
 
-TABLE = (*COMPLEXES, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
+CHAINS = (
+    *(Row("ChainComplex", lambda _, v: ChainComplex(*v), error, piece, bad)
+      for error, piece, bad in (
+          (ShapeError, "boundaries must be a sequence", ((5, [[0]]),)),
+          (ShapeError, "values must be a sequence", (([], None),)),
+          (ShapeError, "values of one degree more than matrices, but 0 and 0", (([], []),)),
+          (ShapeError, "values of one degree more than matrices, but 1 and 1", (([[[0]]], [[0]]),)),
+          (ShapeError, "values[0] is ragged; give one number", (([], [[0, [1]]]),)),
+          (ShapeError, "values[0] has shape (1, 1) and type int64; give one", (([], [[[0]]]),)),
+          (ShapeError, "values[0] has shape (1,) and type bool; give one", (([], [[True]]),)),
+          (FiltrationError, "values[0][1] is nan; leave out", (([], [[0, NAN]]),)),
+          (ShapeError, "boundaries[0] has shape (1, 2) and type int64 for 1 and 1 of them",
+           (([[[0, 0]]], [[0], [1]]),)),
+          (ShapeError, "boundaries[0] has shape (1, 1) and type float64",
+           (([[[0.0]]], [[0], [1]]),)),
+          (ShapeError, "boundaries[0] has shape", (([None], [[0], [1]]), (["a"], [[0], [1]]))),
+          (ShapeError, "has one of 2147483648; scale", (([[[2**31]]], [[0], [1]]),)),
+          (FiltrationError, "generator 0 of degree 0 has value 2.0 > 1.0 of generator 1 of degree "
+           "1; give", (([[[0, -1]]], [[2], [1, 1]]),)),
+          (FiltrationError, "that of generator 0 of degree 2 has -1 times generator 0 of degree 0",
+           (([[[-1]], [[1]]], [[0], [1], [2]]),)),
+      )),
+    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(v), FieldError,
+        "field is", NO_PRIME),
+    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(keep_zero=v),
+        OptionError, "keep_zero must be True or False", UNSURE),
+    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(max_index=v),
+        DimensionError, "is one of 0..0, but max_index is", (0.5, "1", True, -1, 1)),
+)  # fmt: skip
+
+TABLE = (*COMPLEXES, *CHAINS, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
 
 HANDED = {"Matching", "Bounds", "Chain", "Barcode.located"}
 """What the library makes, and hands out: nothing is asked of who calls it."""

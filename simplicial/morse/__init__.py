@@ -1,0 +1,1 @@
+"""The Morse complex of a smooth function: critical points, and gradient-flow lines between them."""
