@@ -2,18 +2,21 @@
 
 Rounds of `find_critical_points` for every index, each from twice as many starts and another seed as
 the one before, end when two in succession find as many points of each index and their signs
-(-1)^index add up to 1, the Euler characteristic of R^d and of a box, as Morse theory asks where
-sublevel sets are bounded. Two points of opposite signs, both missed twice, go unnoticed.
+(-1)^index add up to the Euler characteristic, 1 of R^d and of a box, 0 with a period, as Morse
+theory asks where sublevel sets are bounded. Two points of opposite signs, both missed twice, go
+unnoticed.
 """
 
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from reduction.validation import as_integer
 from simplicial.critical_points.search import find_critical_points, find_minima
+from simplicial.domains.periods import periods_of
 from simplicial.errors import LossWarning, SearchError
 from simplicial.loss import Loss
 from simplicial.minima import Minima
@@ -38,6 +41,7 @@ def find_all_critical_points(
     minima = _quiet(find_minima, loss, dim=dim, box=box, starts=starts, seed=seed)
     d = minima.points.shape[1]
     count = 100 * d if starts is None else as_integer("starts", starts, 1)
+    euler = 0 if np.isfinite(periods_of(loss, d)).any() else 1
     before: list[int] = []
     total = 0
     for k in range(ROUNDS):
@@ -46,13 +50,13 @@ def find_all_critical_points(
         found = others if k else [minima, *others]
         counts = [0 if points is None else len(points) for points in found]
         total = sum((-1) ** r * number for r, number in enumerate(counts))
-        if counts == before and total == 1:
+        if counts == before and total == euler:
             return [points for points in found if points is not None]
         before = counts
     raise SearchError(
-        f"two searches in succession must find as many critical points, with signs that add up to "
-        f"1, the last found {', '.join(map(str, before))} of indices 0..{d}, which give {total}: "
-        "give more starts, or a box on whose walls the search can hold"
+        "two searches in succession must find as many critical points, with signs that add up to "
+        f"{euler}, the last found {', '.join(map(str, before))} of indices 0..{d}, which give "
+        f"{total}: give more starts, or a box on whose walls the search can hold"
     )
 
 

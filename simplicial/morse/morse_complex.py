@@ -26,9 +26,10 @@ from reduction import Barcode, BarEnds, ChainComplex, Ends, OptionError, ShapeEr
 from reduction.validation import as_bool, is_whole, short_repr
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.display import progress_bar
-from simplicial.errors import SearchError
+from simplicial.domains.periods import periods_of
+from simplicial.errors import LossError, SearchError
 from simplicial.evaluation import check_callable
-from simplicial.loss import Loss
+from simplicial.loss import Loss, WalledLoss
 from simplicial.minima import Minima
 from simplicial.morse.circles import Levels, second_boundary
 from simplicial.morse.domain import Domain, Floats
@@ -115,7 +116,8 @@ def morse_complex(
                none are used
     box        (2, d) or (2,), lowest and highest coordinates: the domain, a closed box. Critical
                points on its walls are those of a search in the box, of the loss along the walls
-               where it falls outwards. None: R^d, in which sublevel sets must be bounded
+               where it falls outwards. None: R^d, in which sublevel sets must be bounded. In a
+               coordinate with a period (`simplicial.periodic`) there are no walls
     max_index  the highest index of bars; None: d for d <= 3, else 1. Flow lines between points of
                indices 2 < r < d are not counted, so above three variables it is 0 or 1
     progress   a bar on stderr for work of more than two seconds
@@ -126,11 +128,17 @@ def morse_complex(
     Computed in float64 on the CPU. Source: see `simplicial.morse.morse_complex`.
     """
     check_callable(loss)
+    if isinstance(loss, WalledLoss):
+        raise LossError(
+            "a Morse complex takes a loss that goes on beyond its box, and the box, got a "
+            f"{type(loss).__name__}: give the loss without walls, and box="
+        )
     progress = as_bool("progress", progress)
     given = _given(critical_points)
     d = given.shape[1]
     top = _top(max_index, d)
-    domain = Domain(_walls(box, d), np.full(d, np.inf))
+    periods = periods_of(loss, d)
+    domain = Domain(np.where(np.isinf(periods), _walls(box, d), [[-np.inf], [np.inf]]), periods)
     found = generators(loss, given, domain)
     degrees = min(d, top + 1)
     rows = [found.of_index(r) for r in range(degrees + 1)]

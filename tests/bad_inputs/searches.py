@@ -80,6 +80,8 @@ SEARCHES = (
         OptionError, "starts must", (0.5, "1", True, 0)),
     Row("morse_complex", lambda _, v: morse_complex(v, [[0.0]]), LossError, "callable",
         (5, None, "loss", torch.nn.Linear)),
+    Row("morse_complex", lambda _, v: morse_complex(v, [[0.0]]), LossError,
+        "give the loss without walls", (in_box(square, [[0.0], [1.0]]),)),
     Row("morse_complex", lambda _, v: morse_complex(square, v), ShapeError,
         "critical points must be (m, d), finite, or what a search returns, got",
         (5, None, "points", [], [0.0], [[0.0], [0.0, 1.0]], [[NAN]], [["a"]], [[]])),

@@ -100,6 +100,23 @@ def test_walls_through_which_a_function_falls_hold_critical_points() -> None:
         assert len(long) > 10
 
 
+def test_two_torsions_have_the_barcode_of_a_periodic_grid_on_the_torus() -> None:
+    landscape = by_name("torsions")
+    found = morse_complex(landscape, landscape.critical_points.points)
+    count = 400
+    axis = np.arange(count) * 2 * np.pi / count
+    vertices = torch.tensor(np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1))
+    values = landscape(vertices.reshape(-1, 2)).numpy().reshape(count, count)
+    cubes = gudhi.PeriodicCubicalComplex(vertices=values, periodic_dimensions=[True, True])
+    cubes.compute_persistence(homology_coeff_field=3, min_persistence=0)
+    for field in (2, 3):
+        barcode = found.barcode(field)
+        assert [len(barcode.essential(r)) for r in range(3)] == [1, 2, 1]
+        for r, bars in enumerate(barcode):
+            true = np.asarray(cubes.persistence_intervals_in_dimension(r)).reshape(-1, 2)
+            assert gudhi.bottleneck_distance(bars, true, 0) < 0.02  # cells of 0.016, slopes of 5
+
+
 @pytest.mark.parametrize("seed", [401])
 def test_random_mixtures_have_the_barcodes_of_a_grid(seed: int) -> None:
     loss, box = mixture(seed), np.array([[-3.2, -3.2], [3.2, 3.2]])
