@@ -32,8 +32,8 @@ class ChainComplex:
     """A filtered chain complex over the integers.
 
     boundaries  for each degree r = 1..dim a matrix (m_{r-1}, m_r), dense or of scipy.sparse, of
-                whole numbers: column j is the boundary of the j-th generator of degree r. Kept as
-                read-only `csc_array`s of int64
+                whole numbers: column j is the boundary of the j-th generator of degree r. Kept as a
+                read-only `csc_array` of int64
     values      for each degree r = 0..dim (m_r,): filtration values; kept as read-only float64
     Raises ShapeError (shapes, number types), FiltrationError (values that are not finite, a
     boundary of a boundary that is not 0, a value above that of a generator in whose boundary it
