@@ -42,7 +42,9 @@ def as_array(name: str, given: Any, remedy: str) -> NDArray[Any]:
 
 
 def as_numbers(name: str, given: Any, remedy: str) -> NDArray[Any]:
-    """The same of numbers. Raises ShapeError for whole numbers that float64 rounds, too."""
+    """`given` as an array, see `as_array`. Raises ShapeError, also for whole numbers that float64
+    rounds.
+    """
     array = as_array(name, given, remedy)
     _refuse_rounded(name, given, array)
     return array
@@ -75,9 +77,10 @@ def is_constant(array: NDArray[Any]) -> bool:
 def _refuse_rounded(name: str, given: Any, array: NDArray[Any]) -> None:
     """Raise ShapeError for a whole number that is rounded in float64."""
     lost = np.empty(0)
-    if array.dtype.kind in "iu" and (np.abs(array.ravel()).max(initial=0) > EXACT).any():
-        with np.errstate(invalid="ignore"):  # beyond 2**63: it comes back as another number
-            lost = array[array.astype(np.float64).astype(array.dtype) != array]
+    if array.dtype.kind in "iu" and np.abs(array).max(initial=0) > EXACT:
+        rounded = array.astype(np.float64)
+        beyond = rounded >= 2.0 ** (63 if array.dtype.kind == "i" else 64)  # rounded up, no integer
+        lost = array[beyond | (np.where(beyond, 0, rounded).astype(array.dtype) != array)]
     elif array.dtype.kind == "f" and isinstance(given, list | tuple) and array.size:
         large = np.asarray(given, object)[np.isfinite(array) & (np.abs(array) >= EXACT)]
         lost = np.array([x for x in large if is_whole(x) and int(x) != int(float(x))], object)

@@ -24,7 +24,7 @@ from reduction.validation import as_bool, is_whole, length_of
 if TYPE_CHECKING:  # loaded where it is used
     from scipy import sparse
 
-LARGEST = 2**31  # coefficients are below it, so that products of two matrices stay below 2**63
+LARGEST = 2**31  # coefficients are below it, so that products of two of them stay below 2**62
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -35,9 +35,9 @@ class ChainComplex:
                 whole numbers: column j is the boundary of the j-th generator of degree r. Kept as a
                 read-only `csc_array` of int64
     values      for each degree r = 0..dim (m_r,): filtration values; kept as read-only float64
-    Raises ShapeError (shapes, number types), FiltrationError (values that are not finite, a
-    boundary of a boundary that is not 0, a value above that of a generator in whose boundary it
-    is).
+    Raises ShapeError (shapes, number types, coefficients that are too large), FiltrationError
+    (values that are not finite, a boundary of a boundary that is not 0, a value above that of a
+    generator in whose boundary it is).
     """
 
     boundaries: "tuple[sparse.csc_array, ...]"
@@ -168,6 +168,13 @@ def _check_monotone(
 
 
 def _check_square(r: int, below: "sparse.csc_array", matrix: "sparse.csc_array") -> None:
+    sizes: Any = abs(below).astype(np.float64) @ abs(matrix).astype(np.float64)
+    if (largest := sizes.data.max(initial=0.0)) >= 2.0**62:
+        raise ShapeError(
+            "the boundary of a boundary is computed in int64, but coefficients of "
+            f"boundaries[{r - 2}] times those of boundaries[{r - 1}] may add up to {largest:.3g}; "
+            "scale the generators, so that they stay below 2**62"
+        )
     product: Any = below @ matrix
     square = product.tocoo()
     wrong = square.data != 0

@@ -45,7 +45,8 @@ def cores() -> int:
     if given := os.environ.get(VARIABLE, ""):
         if not (given.isdecimal() and int(given) >= 1):
             raise OptionError(
-                f"{VARIABLE} is a number of threads from 1 on, but it is {given!r}: unset it"
+                f"{VARIABLE} is a number of threads from 1 on, but it is {given!r}: give one, or "
+                "unset it"
             )
         return int(given)
     if hasattr(os, "sched_getaffinity"):

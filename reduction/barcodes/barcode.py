@@ -323,6 +323,7 @@ class Barcode:
             reported = f"0..{len(self) - 1}" if len(self) else "none"
             remedy = "ask for one of these"
             if is_whole(r) and r >= len(self):
-                remedy += f", or take a complex of dimension {r + 1} or more"
+                remedy += f", or take barcode(max_index={r}) of a complex of dimension {r + 1} "
+                remedy += "or more"
             raise DimensionError(f"index {r!r} is not reported (reported: {reported}); {remedy}")
         return r

@@ -57,6 +57,8 @@ def least_cover(a: Bars, to_diagonal: Floats, b: Bars, norm: float, least: float
         else:
             low = float(next_length(norm, rows, unvisited))
         step = low + (high - low) / 2 if found else min(1.25 * low, high)
+        if found and step >= high:  # neighbouring numbers, whose middle is rounded up
+            step = low
     return Cover(high, best)
 
 
@@ -66,17 +68,12 @@ def joined_covers(a: Cover, b: Cover) -> Positions:
     A bar of b that a's cover leaves out gets the partner that b's cover gives it; that partner's
     former one the one that it has there, and so on, until the path ends.
     """
-    partners, others = a.partners.copy(), np.full(b.partners.size, -1)
-    matched = np.flatnonzero(partners >= 0)
-    others[partners[matched]] = matched
-    for j in np.flatnonzero((others < 0) & (b.partners >= 0)).tolist():
+    partners, left_out = a.partners.copy(), b.partners >= 0
+    left_out[partners[partners >= 0]] = False
+    for j in np.flatnonzero(left_out).tolist():
         while j >= 0 and b.partners[j] >= 0:
             i = int(b.partners[j])
-            before = int(partners[i])
-            partners[i], others[j] = j, i
-            j = before
-        if j >= 0:
-            others[j] = -1
+            j, partners[i] = int(partners[i]), j
     return partners
 
 

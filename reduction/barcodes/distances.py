@@ -73,7 +73,7 @@ def wasserstein(a: ArrayLike, b: ArrayLike, q: float, *, norm: float = math.inf)
 
     q >= 1 (inf: the bottleneck distance), norm p >= 1 of the ground norm. inf where the numbers of
     essential bars differ. Exact but for rounding; for q < inf a table of the distances is made,
-    16 m n bytes. Raises ShapeError, BarcodeError, CapacityError.
+    16 m n bytes, or 24 m n where m > n. Raises ShapeError, BarcodeError, CapacityError.
     """
     q, given = _exponent(q), _checked(a, b, norm)
     return _optimum(given, q)[0] if given.comparable else math.inf
@@ -152,8 +152,9 @@ def _optimum(given: _Given, q: float) -> tuple[float, NDArray[np.int64]]:
     # In units of W_inf the optimum lies between 1 and the number n of edges. So powers need not
     # overflow or vanish, and what exceeds n is used by no optimal matching, however far it is.
     n, longest = len(given.a) + len(given.b), distance / given.unit
+    tables = 2 if len(given.a) <= len(given.b) else 3  # SciPy transposes a tall one in a copy
     require(
-        16 * len(given.a) * len(given.b),
+        8 * tables * len(given.a) * len(given.b),
         f"a table of {len(given.a)} x {len(given.b)} lengths",
         "give q=math.inf, which needs none, or leave out the shortest bars",
     )

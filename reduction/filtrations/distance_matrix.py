@@ -1,9 +1,10 @@
 """Distances of points as they are given: a matrix, points and a metric, or the edges of a graph.
 
 Libraries compute distances in floating point, many by way of |x|^2 + |y|^2 - 2 x.y, whose error is
-some roundings of the longest squared distance L^2. So two numbers for one distance are one where
-their squares differ by no more than 64 eps L^2, eps of the type of the numbers: they are averaged,
-and a number from -8 sqrt(eps) L to 0, or on the diagonal to 8 sqrt(eps) L, is 0.
+some roundings of the longest squared distance L^2. So a number from -8 sqrt(eps) L to 0, or on the
+diagonal to 8 sqrt(eps) L, is 0, eps of the type of the numbers but at most that of float32; and two
+numbers for one distance are one where their squares differ by no more than 64 eps L^2: they are
+averaged. 8 sqrt(eps) is 1.2e-7 for float64, 2.8e-3 for float32 and shorter types.
 """
 
 from typing import Any, NamedTuple
@@ -36,8 +37,17 @@ def is_graph(given: Any) -> bool:
     return (
         isinstance(given, tuple)
         and len(given) == 2
-        and len(np.shape(given[1])) == 1 != len(np.shape(given[0]))
+        and _dimensions(given[0]) != 1
+        and _dimensions(given[1]) in (1, None)
     )
+
+
+def _dimensions(given: Any) -> int | None:
+    """The number of dimensions of what may be an array; None of ragged rows."""
+    try:
+        return len(np.shape(given))
+    except ValueError:
+        return None
 
 
 def graph(given: Any) -> Edges:
@@ -73,7 +83,7 @@ def graph(given: Any) -> Edges:
 
 def distances_of(points: ArrayLike, metric: Any) -> Floats:
     """(n, n): distances of points (n, d), by a metric of SciPy's pdist. Raises ShapeError,
-    OptionError, CapacityError.
+    FiltrationError, OptionError, CapacityError.
     """
     if not (isinstance(metric, str) or callable(metric)):
         raise OptionError(
@@ -93,12 +103,20 @@ def distances_of(points: ArrayLike, metric: Any) -> Floats:
     between: Any = pdist
     require(12 * len(given) ** 2, f"the distances of {len(given)} points")
     try:
-        return squareform(between(given, metric))
+        distances = squareform(between(given, metric))
     except ValueError as error:
         raise OptionError(
             f"points of shape {given.shape} have no distances by metric={short_repr(metric)}: "
             f"{first_line(error)}; give another, as 'euclidean', or none with a matrix of distances"
         ) from None
+    missing = np.argwhere(np.isnan(given))
+    if len(missing) and np.isnan(distances).any():  # a function may do without
+        i, j = missing[0]
+        raise FiltrationError(
+            f"coordinates are numbers, but points[{i}, {j}] is nan; correct it, or leave the point "
+            "out"
+        )
+    return distances
 
 
 def distance_matrix(given: ArrayLike) -> Floats:
@@ -106,50 +124,56 @@ def distance_matrix(given: ArrayLike) -> Floats:
 
     Raises ShapeError, FiltrationError.
     """
-    remedy = "give a square matrix"
-    matrix = as_numbers("distances", given, remedy)
+    matrix = as_numbers("distances", given, "give a square matrix")
     n = len(matrix) if matrix.ndim else 0
     if matrix.shape != (n, n) or n == 0 or matrix.dtype.kind not in "fiu":
-        cure = "give a float64 array of shape (n, n) for n >= 1 points"
+        remedy = "give a float64 array of shape (n, n) for n >= 1 points"
         if matrix.ndim == 2 and matrix.size:
-            cure += ", or metric='euclidean' with their coordinates"
+            remedy += ", or metric='euclidean' with their coordinates"
         elif matrix.ndim == 1 and matrix.size:
-            cure += ", as scipy.spatial.distance.squareform makes of a condensed one"
-        raise ShapeError(f"distances has shape {matrix.shape} and type {matrix.dtype}; {cure}")
-    small = _small(matrix)
+            remedy += ", as scipy.spatial.distance.squareform makes of a condensed one"
+        raise ShapeError(f"distances has shape {matrix.shape} and type {matrix.dtype}; {remedy}")
+    tolerance = _tolerance(matrix)
     matrix = as_float64(matrix)
-    _refuse(~(matrix >= -small), matrix, "distances are numbers from 0 on", "correct it")
+    _refuse(~(matrix >= -tolerance), matrix, "distances are numbers from 0 on", "correct it")
+    if (matrix < 0).any():
+        matrix = np.maximum(matrix, 0.0)
     if not np.array_equal(matrix, matrix.T):
-        matrix = _symmetric(matrix, small)
-    far = np.diag(np.diag(matrix) > small)
+        matrix = _symmetric(matrix, tolerance)
+    far = np.diag(np.diag(matrix) > tolerance)
     remedy = "set it to 0, or give metric='euclidean' with coordinates"
     _refuse(far, matrix, "a point is at distance 0 from itself", remedy)
-    if (matrix < 0).any() or np.diag(matrix).any():
-        matrix = np.maximum(matrix, 0.0)
+    if np.diag(matrix).any():
+        matrix = matrix.copy()
         np.fill_diagonal(matrix, 0.0)
     return matrix
 
 
-def _small(numbers: NDArray[Any]) -> float:
-    """The largest distance that may be 0: 8 sqrt(eps) of the longest; 0 of whole numbers."""
+def _tolerance(numbers: NDArray[Any]) -> float:
+    """The largest distance that may be 0: 8 sqrt(eps) of the longest; 0 of whole numbers.
+
+    eps is at most that of float32: that of float16 would be a quarter of the longest distance.
+    """
     if numbers.dtype.kind != "f":
         return 0.0
     longest = np.max(np.abs(numbers), where=np.isfinite(numbers), initial=0.0)
-    return float((ROUNDINGS * np.finfo(numbers.dtype).eps) ** 0.5 * np.float64(longest))
+    eps = min(np.finfo(numbers.dtype).eps, np.finfo(np.float32).eps)
+    return float((ROUNDINGS * np.float64(eps)) ** 0.5 * np.float64(longest))
 
 
-def _same(a: Floats, b: Floats, small: float) -> NDArray[np.bool_]:
+def _same(a: Floats, b: Floats, tolerance: float) -> NDArray[np.bool_]:
     """Whether two numbers are one distance, but for rounding."""
-    if not small:
+    if not tolerance:
         return a == b
     with np.errstate(invalid="ignore"):  # of two infinities, which are equal
-        return (a == b) | (np.abs(a / small - b / small) * (a / small + b / small) <= 1)
+        x, y = a / tolerance, b / tolerance
+        return (a == b) | (np.abs(x - y) * (x + y) <= 1)
 
 
-def _symmetric(matrix: Floats, small: float) -> Floats:
+def _symmetric(matrix: Floats, tolerance: float) -> Floats:
     """The mean of a matrix and its transpose, which are one but for rounding."""
     other = matrix.T
-    wrong = ~_same(matrix, other, small)
+    wrong = ~_same(matrix, other, tolerance)
     if wrong.any():
         i, j = np.argwhere(wrong)[0]
         longest = np.max(matrix, where=np.isfinite(matrix), initial=0.0)
@@ -185,9 +209,9 @@ def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def _once(n: int, ends: NDArray[np.int64], numbers: NDArray[Any]) -> Edges:
     """Each edge once, in one direction; those of length inf are none."""
-    small, lengths = _small(numbers), as_float64(numbers)
+    tolerance, lengths = _tolerance(numbers), as_float64(numbers)
     loops = ends[:, 0] == ends[:, 1]
-    wrong = ~(lengths >= -small) | (loops & ~(lengths <= small))
+    wrong = ~(lengths >= -tolerance) | (loops & ~(lengths <= tolerance))
     if wrong.any():
         k = int(np.argmax(wrong))
         raise FiltrationError(
@@ -202,7 +226,7 @@ def _once(n: int, ends: NDArray[np.int64], numbers: NDArray[Any]) -> Edges:
     begin = np.flatnonzero(first)
     last = np.append(begin[1:], len(ends)) - 1
     shortest, longest = lengths[begin], lengths[last]
-    wrong = ~_same(shortest, longest, small)
+    wrong = ~_same(shortest, longest, tolerance)
     if wrong.any():
         k = int(np.argmax(wrong))
         raise FiltrationError(

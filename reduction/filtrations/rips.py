@@ -135,6 +135,6 @@ def _threshold(given: float) -> float:
     if not (is_number(given) and given >= 0):
         raise OptionError(
             f"a threshold is a number from 0 on, where the points are, but threshold is {given!r}; "
-            "give one, or None for all simplices"
+            "give one, inf for all edges, or leave it out"
         )
     return float(given)

@@ -33,6 +33,8 @@ FILTRATIONS = (
       for piece, bad in {
           "2 of values[0], a masked array, are masked; fill or": np.ma.masked_less([0, 1, 2], 2),
           "but values[0] has 9007199254740993; subtract": [0.5, 2**53 + 1, 0],
+          "but values[0] has 9223372036854775807; subtract": [0, 2**63 - 1, 0],
+          "but values[0] has 18446744073709551615; subtract": [0, 2**64 - 1, 0],
       }.items()),
     *(Row("FilteredComplex.complete", lambda _, v: Complex.complete(3, [v], copy=False),
           ShapeError, f"but values[0] is of type {piece}; convert it, or leave out copy=False",
@@ -44,7 +46,12 @@ FILTRATIONS = (
       for error, piece, bad in (
           (ShapeError, "give a float64 array of shape (n, n) for n >= 1 points",
            (3.0, "x", None, [], [[0, 1, 2]], [["a"]], [[True]], np.zeros((2, 3)), np.eye(0))),
-          (ShapeError, "distances is ragged; give a square matrix", ([[0, 1], [1]],)),
+          (ShapeError, "distances is ragged; give a square matrix",
+           ([[0, 1], [1]], ([0, 1], [1, [2]]))),
+          (ShapeError, "distances[0] is ragged; give two labels in each row",
+           (([[0, 1], [1]], [1.0, 2.0]),)),
+          (ShapeError, "distances[1] is ragged; give one length for each edge",
+           (([[0, 1], [1, 2]], [1.0, [2.0]]),)),
           (FiltrationError, "distances[0, 1] is 1.0 and distances[1, 0] is 2.0; correct one",
            ([[0, 1], [2, 0]],)),
           (FiltrationError, "from 0 on, but distances[0, 1] is -1.0; ", ([[0, -1], [-1, 0]],)),
@@ -59,7 +66,8 @@ FILTRATIONS = (
           (*INSTEAD, 64, 2**70, -1, 1.0))
       for threshold in (None, 1)),
     Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0]], 0, threshold=v), OptionError,
-        "threshold is", (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
+        "; give one, inf for all edges, or leave it out",
+        (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
     Row("FilteredComplex.rips", lambda _, v: Complex.rips(np.ones(v) - np.eye(*v), 9),
         CapacityError, "GB of memory", ((500, 500),)),
     Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, [[0, 0], [1]], v),

@@ -239,7 +239,8 @@ BARCODES = (
       for name in ("__getitem__", "pairs", "ends", "finite", "essential", "w_inf", "repeated",
                    "bounds", "error")),
     Row("Barcode.__getitem__", lambda _, v: Complex([[[0]]], [[0]]).barcode()[v], DimensionError,
-        "(reported: 0..0); ask for one of these, or take a complex of dimension 2 or more", (1,)),
+        "(reported: 0..0); ask for one of these, or take barcode(max_index=1) of a complex of "
+        "dimension 2 or more", (1,)),
     Row("Barcode.__getitem__", lambda _, v: Bars([], [], 2)[v], DimensionError,
         "index 0 is not reported (reported: none)", (0,)),
     Row("Barcode.cycle", lambda g, v: g.barcode.cycle(v, 0), DimensionError, "is not reported",
@@ -356,6 +357,8 @@ CHAINS = (
            (([[[0.0]]], [[0], [1]]),)),
           (ShapeError, "boundaries[0] has shape", (([None], [[0], [1]]), (["a"], [[0], [1]]))),
           (ShapeError, "has one of 2147483648; scale", (([[[2**31]]], [[0], [1]]),)),
+          (ShapeError, "coefficients of boundaries[0] times those of boundaries[1] may add up to "
+           "1.84e+19; scale", (([[[2**30] * 16], [[2**30]] * 16], [[0], [1] * 16, [2]]),)),
           (FiltrationError, "generator 0 of degree 0 has value 2.0 > 1.0 of generator 1 of degree "
            "1; give", (([[[0, -1]]], [[2], [1, 1]]),)),
           (FiltrationError, "that of generator 0 of degree 2 has -1 times generator 0 of degree 0",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reduction import Barcode, ChainComplex, FilteredComplex
+from reduction import Barcode, ChainComplex, FilteredComplex, FiltrationError
 
 FIELDS = (2, 3, 5, 2**31 - 1)
 
@@ -95,6 +95,16 @@ def test_bars_name_generators_and_a_file_keeps_them(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded[r], found[r])
         for rows, others in zip(loaded.pairs(r), found.pairs(r), strict=True):
             assert rows.tolist() == others.tolist()
+
+
+@pytest.mark.parametrize("size", [2**15, 2**30 + 2**29])
+def test_large_coefficients_are_checked_exactly(size: int) -> None:
+    """Sums below 2**62 are computed; the largest coefficients may be met by zeros alone."""
+    values = [[0.0], [1.0] * 2, [2.0]]
+    chains = ChainComplex([[[size, size]], [[size // 2], [-size // 2]]], values)
+    assert len(chains.barcode(3).essential(0)) == (size % 3 == 0)
+    with pytest.raises(FiltrationError, match=f"degree 2 has {size**2} times generator 0"):
+        ChainComplex([[[size, size]], [[size // 2], [size // 2]]], values)
 
 
 def test_matrices_are_copied_and_read_only() -> None:

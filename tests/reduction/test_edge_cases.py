@@ -98,8 +98,12 @@ def test_dimensions_above_the_last_clique_are_empty() -> None:
 
 def test_cures_are_of_use() -> None:
     barcode = FilteredComplex.complete(3, [[0.0] * 3, [1.0] * 3]).barcode()
-    with pytest.raises(DimensionError, match="or take a complex of dimension 2 or more"):
+    with pytest.raises(DimensionError, match=r"or take barcode\(max_index=1\) of a complex of dim"):
         barcode[1]
+    solid = FilteredComplex.complete(4, [[0.0] * 4, [1.0] * 6, [2.0] * 4, [3.0]])
+    with pytest.raises(DimensionError, match=r"or take barcode\(max_index=1\) of a complex of dim"):
+        solid.barcode(max_index=0)[1]
+    assert solid.barcode(max_index=1)[1].shape == (3, 2)
     given: Any = barcode
     for call in (
         lambda: bottleneck(given, [[0, 1]]),

@@ -33,7 +33,7 @@ def test_an_environment_variable_that_is_no_number_is_refused(
     given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDUCTION_THREADS", given)
-    with pytest.raises(OptionError, match=f"from 1 on, but it is '{given}': unset it"):
+    with pytest.raises(OptionError, match=f"from 1 on, but it is '{given}': give one, or unset it"):
         cores()
 
 

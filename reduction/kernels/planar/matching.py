@@ -141,12 +141,15 @@ def next_length(norm: Float, rows: Rows, unvisited: Tree) -> Float:
 
 @njit_step
 def matched_length(norm: Float, rows: Rows, others: Floats) -> Float:
-    """The longest of the pairs, and of the rows that are matched with the diagonal."""
+    """The longest of the pairs, and of the rows that are matched with the diagonal.
+
+    Of a matching by `match_far`: a row that has a partner is nearer to it than to the diagonal.
+    """
     longest = 0.0
     for i in range(rows.column.size):
         j, length = rows.column[i], rows.to_diagonal[i]
         if j >= 0:
             x, y = rows.points[i, 0] - others[j, 0], rows.points[i, 1] - others[j, 1]
-            length = min(length, p_length(x, y, norm))
+            length = p_length(x, y, norm)
         longest = max(longest, length)
     return longest

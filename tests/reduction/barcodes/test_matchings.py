@@ -2,6 +2,7 @@
 
 import math
 import resource
+from itertools import permutations
 
 import gudhi.hera
 import numpy as np
@@ -56,6 +57,23 @@ def test_large_barcodes_agree_with_hera(kind: str) -> None:
     assert bottleneck(a, b) == gudhi.hera.bottleneck_distance(a, b, 0.0)
 
 
+def test_lengths_one_rounding_apart_are_told_apart() -> None:
+    """A bisection between neighbouring numbers ends: their middle is one of them."""
+    ulp = 2.0**-52
+    a, b = [[0.0, 100.0]] * 3, [[1.0, 100.0], [1 + ulp, 100.0], [-1 - 2 * ulp, 100.0]]
+    assert bottleneck(a, b) == bottleneck(b, a) == 1 + 2 * ulp
+    rng = np.random.default_rng(59)
+    for _ in range(400):
+        begin = ulp * rng.integers(0, 4, 4)
+        other = rng.choice([-1, 1], 4) * (1 + ulp * rng.integers(0, 6, 4))
+        short = 1 + ulp * float(rng.integers(0, 6))  # half the length of a bar without a partner
+        table = np.abs(begin[:, None] - other)
+        best = min(max(table[range(4), order]) for order in permutations(range(4)))
+        a = [*([x, 100.0] for x in begin), [0.0, 2 * short]]
+        b = [[x, 100.0] for x in other]
+        assert bottleneck(a, b) == bottleneck(b, a) == max(best, short)
+
+
 def test_no_table_is_made_for_the_bottleneck_distance() -> None:
     rng = np.random.default_rng(5)
     begin = rng.random((2, 12000))
@@ -73,3 +91,13 @@ def test_a_table_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(CapacityError, match="a table of 4 x 5 lengths needs"):
         wasserstein(a, b, 1)
     assert bottleneck(a, b) == 1.0
+
+
+def test_a_table_with_more_rows_than_columns_is_counted_with_its_transpose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reduction.memory.available", lambda: 16 * 20)
+    a, b = [[0.0, 1.0]] * 4, [[0.0, 2.0]] * 5
+    assert wasserstein(a, b, 1) > 0
+    with pytest.raises(CapacityError, match=r"a table of 5 x 4 lengths needs 4\.8e-07 GB"):
+        wasserstein(b, a, 1)

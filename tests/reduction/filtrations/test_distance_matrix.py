@@ -94,6 +94,47 @@ def test_exact_distances_keep_their_bits() -> None:
     assert FilteredComplex.rips(huge, 1).values[1].tolist() == [1.7e308, 0.85e308, 1.7e308]
 
 
+def test_a_matrix_and_its_edges_have_the_same_values() -> None:
+    """Negative by rounding and asymmetric by rounding: 0 first, then the mean."""
+    rng = np.random.default_rng(12)
+    distances = distance.squareform(rng.random(45))
+    distances[0, 1] = distances[1, 0] = 1.0
+    distances += 4e-15 * rng.random((10, 10)) * (distances > 0)
+    distances[2, 3], distances[3, 2] = -1e-8, 4e-8
+    distances[4, 5], distances[5, 4] = -1e-8, -2e-8
+    ends = np.argwhere(~np.eye(10, dtype=bool))
+    matrix = FilteredComplex.rips(distances, 1, threshold=np.inf)
+    for given in (sparse.coo_array(distances), (ends, distances[ends[:, 0], ends[:, 1]])):
+        edges = FilteredComplex.rips(given, 1)
+        np.testing.assert_array_equal(edges.vertices[1], matrix.vertices[1])
+        np.testing.assert_array_equal(edges.values[1], matrix.values[1])
+    both = [matrix.vertices[1].tolist().index(ends) for ends in ([2, 3], [4, 5])]
+    assert matrix.values[1][both].tolist() == [2e-8, 0]
+
+
+@pytest.mark.parametrize("kind", ["NumPy, float16", "torch, float16", "torch, bfloat16"])
+@pytest.mark.parametrize("door", ["matrix", "edges"])
+def test_half_precision_is_judged_as_float32(kind: str, door: str) -> None:
+    def rips(number: float) -> FilteredComplex:
+        given = np.array([[0, number, 1], [number, 0, 1], [1, 1, 0]])
+        if door == "edges":
+            given = given[np.tril_indices(3, -1)]
+        name = kind.split()[-1]
+        numbers = (
+            given.astype(np.float16)
+            if kind.startswith("NumPy")
+            else torch.from_numpy(given).to(getattr(torch, name))
+        )
+        return FilteredComplex.rips(
+            ([[0, 1], [0, 2], [1, 2]], numbers) if door == "edges" else numbers, 1
+        )
+
+    assert rips(-0.0025).values[1].tolist() == [0, 1, 1]
+    for number in (-0.2, -0.01, -0.003):
+        with pytest.raises(FiltrationError, match=r"0, 1\W.* (is|has) -0\.|1, 0\W.* has -0\."):
+            rips(number)
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "chebyshev"])
 def test_points_have_the_distances_of_their_metric(metric: str) -> None:
     complex = FilteredComplex.rips(POINTS, 2, metric=metric)
@@ -104,6 +145,9 @@ def test_points_have_the_distances_of_their_metric(metric: str) -> None:
 def test_a_metric_may_be_a_function() -> None:
     complex = FilteredComplex.rips([[0], [2], [5]], 1, metric=lambda a, b: abs(a[0] - b[0]) ** 2)
     assert complex.values[1].tolist() == [4, 25, 9]
+    partly = [[0, np.nan], [2, 0], [5, 7]]
+    complex = FilteredComplex.rips(partly, 1, metric=lambda a, b: np.nanmax(np.abs(a - b)))
+    assert complex.values[1].tolist() == [2, 5, 7]
 
 
 # --- edges
@@ -199,6 +243,7 @@ def test_what_is_no_distance_has_a_sentence(given: Any, error: type[Exception], 
         (POINTS[0], "euclidean", ShapeError, r"points has shape \(5,\)"),
         (sparse.eye_array(3), "euclidean", OptionError, "edges have lengths already"),
         (np.zeros((3, 2)), "cosine", FiltrationError, r"distances\[0, 1\] is nan"),
+        ([[0, 1], [2, np.nan]], "euclidean", FiltrationError, r"points\[1, 1\] is nan; correct"),
     ],
 )
 def test_a_metric_that_is_none_has_a_sentence(
