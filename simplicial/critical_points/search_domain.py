@@ -10,6 +10,7 @@ from torch import Tensor
 from reduction import OptionError
 from reduction.validation import as_integer, short_repr
 from simplicial.critical_points.quadratic_model import DENSE
+from simplicial.domains.boxes import as_box
 from simplicial.domains.periods import Cell, periods_of
 from simplicial.errors import LossError
 from simplicial.evaluation import evaluate, gradient
@@ -136,23 +137,7 @@ def _corners(loss: Any, dim: int | None, box: ArrayLike | None) -> NDArray[np.fl
             f"a search writes out Hessians, so it takes at most {DENSE} variables, got {dim}: "
             "follow single starts by simplicial.critical_points.eigenvector_following.follow"
         )
-    given = _own_box(loss, dim) if box is None else box
-    try:
-        corners = np.asarray(given)
-    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor that requires a gradient
-        corners = np.empty(0)
-    if corners.dtype.kind in "fiu" and corners.shape in ((2,), (2, dim)):
-        columns = corners[:, None] if corners.ndim == 1 else corners
-        corners = np.broadcast_to(columns.astype(np.float64), (2, dim))
-    finite = corners.shape == (2, dim) and np.isfinite(corners).all()
-    with np.errstate(over="ignore"):
-        finite = finite and np.isfinite(corners[1] - corners[0]).all()
-    if not (finite and (corners[0] < corners[1]).all()):
-        raise OptionError(
-            f"a box must be (2, {dim}) or (2,), finite, lowest coordinates before highest, got "
-            f"{short_repr(given)}: give (low, high)"
-        )
-    return corners
+    return as_box(_own_box(loss, dim) if box is None else box, dim)
 
 
 def _own_box(loss: Any, dim: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Losses on a box, extended outwards of it by the value at the nearest point of the box.
+"""Losses on a box, extended beyond it by the value at the nearest point of the box.
 
 The nearest point is a retraction of space onto the box, and every sublevel set of the extension
 retracts with it onto that of the loss in the box: both have the same barcode.
@@ -11,11 +11,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from reduction import OptionError
-from reduction.validation import short_repr
+from simplicial.domains.boxes import as_box
 from simplicial.domains.declarations import Declared, declared
 from simplicial.evaluation import check_callable
-from simplicial.loss import Loss, WalledLoss
+from simplicial.loss import BoundedLoss, Loss, WalledLoss
 
 Floats = NDArray[np.float64]
 
@@ -48,23 +47,12 @@ def in_box(loss: Loss, box: ArrayLike) -> WalledLoss:
     """A loss on a box: its searches stay in it, and of a path that leaves it the nearest points in
     the box count.
 
-    box  (2, d) finite, lowest coordinates before highest
+    box  (2, d) finite, lowest coordinates before highest; of a BoundedLoss, with its d, or (2,)
     A gradient and a size in memory of its own are passed on; a loss with other abilities declares
     `simplicial.loss.WalledLoss` itself.
     Raises LossError for what is no loss, or one with other abilities, among them periods and
     motions, OptionError for another box.
     """
     check_callable(loss)
-    try:
-        corners = np.array(box)
-    except (TypeError, ValueError, RuntimeError):
-        corners = np.empty(0)
-    is_box = corners.dtype.kind in "fiu" and corners.ndim == 2 and len(corners) == 2
-    if not (is_box and np.isfinite(corners).all() and (corners[0] < corners[1]).all()):
-        raise OptionError(
-            "a box must be (2, d), finite, lowest coordinates before highest, got "
-            f"{short_repr(box)}: give [[low, ...], [high, ...]]"
-        )
-    corners = corners.astype(np.float64)
-    corners.flags.writeable = False
-    return declared(_Walled, loss, corners)
+    dim = loss.dim if isinstance(loss, BoundedLoss) else None
+    return declared(_Walled, loss, as_box(box, dim))

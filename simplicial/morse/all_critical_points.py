@@ -11,15 +11,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from reduction import OptionError
 from reduction.validation import as_integer
 from simplicial.critical_points.search import find_critical_points, find_minima
-from simplicial.domains.periods import periods_of
 from simplicial.errors import LossWarning, SearchError
-from simplicial.loss import Loss
+from simplicial.loss import Loss, motions_of
 from simplicial.minima import Minima
+from simplicial.morse.domain import Domain
 
 ROUNDS = 6
 
@@ -32,22 +32,36 @@ def find_all_critical_points(
     starts: int | None = None,
     seed: int = 0,
 ) -> list[Minima]:
-    """Non-degenerate critical points of all Morse indices, one `Minima` for each that has any.
+    """Non-degenerate critical points of all Morse indices, one `Minima` for each that has any,
+    ascending by index, so that positions in the list are not indices where one has none.
 
     starts  of the first round, for each index; None: 100 d
-    The other arguments are those of `find_critical_points`. Raises what it raises, and SearchError
-    where no two rounds agree.
+    The other arguments are those of `find_critical_points`. Raises what it raises, OptionError for
+    a loss with motions, whose critical points do not add up so, and SearchError where no two rounds
+    agree.
     """
+    if motions_of(loss) is not None:
+        raise OptionError(
+            "signs of critical points add up where each is isolated, those of "
+            f"{type(loss).__name__} move by the motions that it declares: search them by "
+            "find_critical_points, index by index"
+        )
     minima = _quiet(find_minima, loss, dim=dim, box=box, starts=starts, seed=seed)
     d = minima.points.shape[1]
     count = 100 * d if starts is None else as_integer("starts", starts, 1)
-    euler = 0 if np.isfinite(periods_of(loss, d)).any() else 1
+    euler = Domain.of(loss, d).euler_characteristic
     before: list[int] = []
-    total = 0
+    total, reason = 0, ""
     for k in range(ROUNDS):
+        reason = ""
         search = {"dim": d, "box": box, "starts": count * 2**k, "seed": seed + k}
-        others = [_of_index(loss, r, search) for r in range(0 if k else 1, d + 1)]
-        found = others if k else [minima, *others]
+        found: list[Minima | None] = [] if k else [minima]
+        for r in range(len(found), d + 1):
+            try:
+                found.append(_quiet(find_critical_points, loss, r, **search))
+            except SearchError as error:
+                found.append(None)
+                reason = f"; the last search of index {r} says: {error}"
         counts = [0 if points is None else len(points) for points in found]
         total = sum((-1) ** r * number for r, number in enumerate(counts))
         if counts == before and total == euler:
@@ -56,16 +70,8 @@ def find_all_critical_points(
     raise SearchError(
         "two searches in succession must find as many critical points, with signs that add up to "
         f"{euler}, the last found {', '.join(map(str, before))} of indices 0..{d}, which give "
-        f"{total}: give more starts, or a box on whose walls the search can hold"
+        f"{total}: give more starts, or a box on whose walls the search can hold{reason}"
     )
-
-
-def _of_index(loss: Loss, index: int, search: dict[str, Any]) -> Minima | None:
-    """Those of one index; None where there are none."""
-    try:
-        return _quiet(find_critical_points, loss, index, **search)
-    except SearchError:
-        return None
 
 
 def _quiet(search: Callable[..., Minima], *args: Any, **options: Any) -> Minima:

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from simplicial.domains.boxes import as_box
+from simplicial.domains.periods import Cell, periods_of
+from simplicial.loss import Loss
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,6 +26,20 @@ class Domain:
     walls: Floats
     periods: Floats
 
+    @classmethod
+    def of(cls, loss: Loss, dim: int, box: ArrayLike | None = None) -> "Domain":
+        """The domain of a loss: a box, or R^d, and in coordinates with a period circles.
+
+        Raises OptionError for what is no box, or one with walls in a coordinate with a period.
+        """
+        periods = periods_of(loss, dim)
+        walls = np.outer([-np.inf, np.inf], np.ones(dim))
+        if box is not None:
+            corners = as_box(box, dim)
+            corners = Cell(corners[0], periods).corners(corners, walls=True)
+            walls = np.where(np.isfinite(periods), walls, corners)
+        return cls(walls, periods)
+
     @property
     def dim(self) -> int:
         """d, the number of coordinates."""
@@ -35,6 +53,11 @@ class Domain:
             circles *= np.poly1d([1, 1])
         return tuple(int(c) for c in np.pad(circles.c, (0, self.dim))[: self.dim + 1])
 
+    @property
+    def euler_characteristic(self) -> int:
+        """The alternating sum of the Betti numbers: 0 with a period, else 1."""
+        return sum((-1) ** r * betti for r, betti in enumerate(self.betti_numbers))
+
     def displacement(self, begin: Floats, end: Floats) -> Floats:
         """The shortest way (..., d) from points to points, around the circles."""
         way = end - begin
@@ -47,10 +70,19 @@ class Domain:
 
     def at_walls(self, points: Floats) -> NDArray[np.int8]:
         """(b, d): -1 at the lowest wall, 1 at the highest, 0 elsewhere."""
+        low, high = self.walls[0] + self._tolerance, self.walls[1] - self._tolerance
+        return (points >= high).astype(np.int8) - (points <= low).astype(np.int8)
+
+    def is_outside(self, points: Floats) -> NDArray[np.bool_]:
+        """Whether each coordinate (b, d) is beyond a wall, and not at it."""
+        low, high = self.walls[0] - self._tolerance, self.walls[1] + self._tolerance
+        return (points < low) | (points > high)
+
+    @property
+    def _tolerance(self) -> Floats:
+        """Distance (d,) from a wall within which a coordinate is that of the wall."""
         extent = np.diff(self.walls, axis=0)[0]
-        slack = np.where(np.isfinite(extent), ON_WALL * extent, 0.0)
-        low, high = points <= self.walls[0] + slack, points >= self.walls[1] - slack
-        return high.astype(np.int8) - low.astype(np.int8)
+        return np.where(np.isfinite(extent), ON_WALL * extent, 0.0)
 
     def along(self, velocities: Floats, points: Floats) -> Floats:
         """Velocities (b, d) without what would lead through a wall at which points are."""

@@ -36,7 +36,7 @@ class Generators(NamedTuple):
     """Critical points in order of Morse index, then value, then coordinates.
 
     unstable  for each point (d, k), orthonormal directions in which the function falls: its
-              orientation. Those of index 0 and those of index d have none but the standard one
+              orientation. Index 0: none; index d: the standard one
     stable    for each point (d, c) orthonormal directions in its face in which it rises, and then
               the inward normals of the walls that hold it
     radii     (m,) of the balls
@@ -70,6 +70,7 @@ def generators(loss: Loss, given: Floats, domain: Domain) -> Generators:
     Raises SearchError for what is no critical point, is degenerate, lies outside of the walls or
     twice in the list, or on a wall through which the function does not fall.
     """
+    _check_inside(given, domain)
     walls = domain.at_walls(given)
     points = _polished(loss, domain.clipped(given), walls, domain)
     _check_distinct(points, given, domain)
@@ -94,6 +95,18 @@ def generators(loss: Loss, given: Floats, domain: Domain) -> Generators:
         tuple(_stable(models[i], walls[i]) for i in order),
         radii[order],
     )
+
+
+def _check_inside(given: Floats, domain: Domain) -> None:
+    outside = domain.is_outside(given)
+    if outside.any():
+        i, axis = np.argwhere(outside)[0]
+        low, high = domain.walls[:, axis]
+        raise SearchError(
+            f"critical points must lie within the walls, point {i} at {shown(given[i])} has "
+            f"coordinate {axis} outside of [{low:.6g}, {high:.6g}]: leave that point out, or give "
+            "a box that holds it"
+        )
 
 
 def _derivatives(loss: Loss, points: Floats) -> tuple[Floats, Floats, Floats]:

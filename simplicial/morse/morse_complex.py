@@ -26,7 +26,6 @@ from reduction import Barcode, BarEnds, ChainComplex, Ends, OptionError, ShapeEr
 from reduction.validation import as_bool, is_whole, short_repr
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.display import progress_bar
-from simplicial.domains.periods import periods_of
 from simplicial.errors import LossError, SearchError
 from simplicial.evaluation import check_callable
 from simplicial.loss import Loss, WalledLoss
@@ -117,7 +116,8 @@ def morse_complex(
     box        (2, d) or (2,), lowest and highest coordinates: the domain, a closed box. Critical
                points on its walls are those of a search in the box, of the loss along the walls
                where it falls outwards. None: R^d, in which sublevel sets must be bounded. In a
-               coordinate with a period (`simplicial.periodic`) there are no walls
+               coordinate with a period (`simplicial.periodic`) there are no walls, and the box
+               is one period wide
     max_index  the highest index of bars; None: d for d <= 3, else 1. Flow lines between points of
                indices 2 < r < d are not counted, so above three variables it is 0 or 1
     progress   a bar on stderr for work of more than two seconds
@@ -137,8 +137,7 @@ def morse_complex(
     given = _given(critical_points)
     d = given.shape[1]
     top = _top(max_index, d)
-    periods = periods_of(loss, d)
-    domain = Domain(np.where(np.isinf(periods), _walls(box, d), [[-np.inf], [np.inf]]), periods)
+    domain = Domain.of(loss, d, box)
     found = generators(loss, given, domain)
     degrees = min(d, top + 1)
     rows = [found.of_index(r) for r in range(degrees + 1)]
@@ -200,13 +199,12 @@ def _flow(loss: Loss, found: Generators, domain: Domain) -> Flow:
 
 def _check_signs(counts: list[int], domain: Domain) -> None:
     total = sum((-1) ** r * count for r, count in enumerate(counts))
-    euler = sum((-1) ** r * betti for r, betti in enumerate(domain.betti_numbers))
-    if total != euler:
+    if total != domain.euler_characteristic:
         raise SearchError(
-            f"the signs (-1)^index of all critical points must add up to {euler}, the Euler "
-            f"characteristic of the domain, those of {', '.join(map(str, counts))} points of "
-            f"indices 0..{len(counts) - 1} give {total}: add those that are missing, as "
-            "find_all_critical_points does"
+            "the signs (-1)^index of all critical points must add up to "
+            f"{domain.euler_characteristic}, the Euler characteristic of the domain, those of "
+            f"{', '.join(map(str, counts))} points of indices 0..{len(counts) - 1} give {total}: "
+            "add those that are missing, as find_all_critical_points does"
         )
 
 
@@ -255,20 +253,3 @@ def _top(max_index: int | None, d: int) -> int:
             "leave it out"
         )
     return int(max_index)
-
-
-def _walls(box: ArrayLike | None, d: int) -> Floats:
-    if box is None:
-        return np.outer([-np.inf, np.inf], np.ones(d))
-    try:
-        walls = np.asarray(box)
-        walls = walls[:, None] if walls.shape == (2,) else walls
-        walls = np.broadcast_to(walls, (2, d)).astype(np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        walls = np.zeros((2, d))
-    if not (np.isfinite(walls).all() and (walls[0] < walls[1]).all()):
-        raise OptionError(
-            f"a box must be (2, {d}) or (2,), finite, lowest coordinates before highest, got "
-            f"{short_repr(box)}: give (low, high)"
-        )
-    return walls

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction import OptionError
 from simplicial import (
     MorseComplex,
     NudgedElastic,
@@ -18,6 +19,7 @@ from simplicial import (
     find_critical_points,
     find_minima,
     morse_complex,
+    periodic,
 )
 from simplicial.landscapes import by_name
 from tests.benchmarks.certificates import truth
@@ -184,3 +186,41 @@ def test_a_saddle_in_a_box_has_its_minima_on_the_walls() -> None:
     assert found.barcode()[0].tolist() == [[-4.0, np.inf], [-1.0, 0.0]]
     with pytest.raises(SearchError, match="counts where the function falls outwards"):
         morse_complex(saddle, [[0.0, 0.0], [0.0, -1.0], [0.0, 2.0], [1.0, 0.0]], box=box)
+
+
+def test_a_point_beyond_a_wall_is_refused_and_not_moved_onto_it() -> None:
+    """Of a separable function the point on the wall would be critical along the wall."""
+
+    def tilted(x: Tensor) -> Tensor:
+        return x[:, 0].square() - x[:, 1]
+
+    box = np.array([[-1.0, 0.0], [1.0, 2.0]])
+    assert morse_complex(tilted, [[0.0, 2.0 + 1e-10]], box=box).points[0].tolist() == [[0.0, 2.0]]
+    refused = r"point 0 at \(0, 2.00001\) has coordinate 1 outside of \[0, 2\]"
+    with pytest.raises(SearchError, match=refused):
+        morse_complex(tilted, [[0.0, 2.00001]], box=box)
+
+
+def test_a_box_has_walls_in_coordinates_without_a_period_alone() -> None:
+    def well(x: Tensor) -> Tensor:
+        return -torch.cos(x[:, 0]) + x[:, 1].square()
+
+    loss = periodic(well, [2 * np.pi, np.inf])
+    points = [[0.0, 0.0], [np.pi, 0.0]]
+    for box in (None, [[-np.pi, -1.0], [np.pi, 1.0]]):
+        bars = morse_complex(loss, points, box=box).barcode()
+        assert [rows.tolist() for rows in bars] == [[[-1.0, np.inf]], [[1.0, np.inf]], []]
+    with pytest.raises(OptionError, match=r"coordinate 0 has the period .* the box \[-1, 1\]"):
+        morse_complex(loss, points, box=[[-1.0, -1.0], [1.0, 1.0]])
+
+
+@pytest.mark.filterwarnings("ignore:a start ended lower:simplicial.LossWarning")
+def test_a_search_that_does_not_end_says_why_it_finds_none_of_an_index() -> None:
+    """x^3 / 3 - x + y^2 has no maximum, and a saddle for its minimum: the signs give 0."""
+
+    def falling(x: Tensor) -> Tensor:
+        return x[:, 0].pow(3) / 3 - x[:, 0] + x[:, 1].square()
+
+    reason = r"found 1, 1, 0 of .* index 2 says: a search needs a start .* see gradient_tolerance"
+    with pytest.raises(SearchError, match=reason):
+        find_all_critical_points(falling, dim=2, starts=10)
