@@ -35,7 +35,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Rule = Callable[[Minima], Graph]
 
-SEEN = 0.87  # beta of the skeleton that stands for a triangulation in many coordinates
+TRIANGULATED = 2, 3  # numbers of coordinates in which the graph is a triangulation's
+BETA = 0.87  # beta of the skeleton that stands for a triangulation in many coordinates
 
 
 class PeriodicImages(NamedTuple):
@@ -77,10 +78,10 @@ class PeriodicImages(NamedTuple):
                 if np.isfinite(value):
                     lowest[simplex] = min(value, lowest.get(simplex, np.inf))
         glued = quotient(lowest)
-        self._check_torus(glued)
+        self._check_torus(glued, sum(map(len, built.missing)))
         return glued
 
-    def _check_torus(self, glued: FilteredComplex) -> None:
+    def _check_torus(self, glued: FilteredComplex, left_out: int) -> None:
         """Warn where the classes that never end are not those of the torus."""
         k = int(np.isfinite(self.minima.periods).sum())
         for r, bars in enumerate(glued.barcode()):
@@ -89,10 +90,26 @@ class PeriodicImages(NamedTuple):
                 warnings.warn(
                     f"with {k} periods there are {comb(k, r)} classes of index {r} that never end, "
                     f"this complex has {found}: bars of index {r} are missing or too long, so "
-                    "give periodic_images a rule with more edges, as delaunay_graph",
+                    f"{self._remedy(left_out)}",
                     LossWarning,
                     stacklevel=3,
                 )
+
+    def _remedy(self, left_out: int) -> str:
+        """A cure where classes of the torus are not seen, of a complex without some simplices."""
+        if left_out:
+            return (
+                "make the loss finite, or the optimizer's steps smaller, for "
+                f"{left_out} simplices that are left out as not finite"
+            )
+        if self.minima.points.shape[1] not in TRIANGULATED:
+            return "give periodic_images a rule with more edges, as beta_skeleton of a lower beta"
+        inside = np.flatnonzero(~self.shifts.any(axis=1))
+        seen = Evaluation(self.minima.values[inside], None)
+        cell = Minima(self.minima.points[torch.as_tensor(inside)], self.minima.loss, seen=seen)
+        if np.array_equal(self.graph, periodic_images(cell).graph):
+            return "add vertices, as with_saddles does"
+        return "leave out the rule of periodic_images, whose own is delaunay_graph"
 
 
 def periodic_images(minima: Minima, rule: Rule | None = None) -> PeriodicImages:
@@ -121,7 +138,7 @@ def periodic_images(minima: Minima, rule: Rule | None = None) -> PeriodicImages:
             f"a rule is a function that gives the graph of minima and images, got "
             f"{short_repr(rule)}: pass delaunay_graph, say"
         )
-    rule = rule or (delaunay_graph if d in (2, 3) else lambda near: beta_skeleton(near, SEEN))
+    rule = rule or (delaunay_graph if d in TRIANGULATED else lambda near: beta_skeleton(near, BETA))
     joined = _neighbors(minima, points, cell, rule)
     vertices, edges = _stars(len(points), d, joined)
     labels = np.array([label for label, _ in vertices])

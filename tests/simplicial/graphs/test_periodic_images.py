@@ -1,5 +1,6 @@
 """Barcodes of functions on tori and cylinders, beside those of GUDHI's periodic cubical complex."""
 
+import warnings
 from collections.abc import Callable
 from itertools import permutations
 from math import comb, inf, pi
@@ -195,8 +196,33 @@ def test_a_graph_that_does_not_go_around_says_so() -> None:
     images = periodic_images(minima, inside)
     assert len(images.minima) == len(minima)
     complex = build_complex(images.minima, 2, graph=images.graph, optimizer=ELASTIC, progress=False)
-    with pytest.warns(LossWarning, match="there are 2 classes of index 1 that never end"):
+    never = "there are 2 classes of index 1 that never end"
+    with pytest.warns(LossWarning, match=f"{never}.* leave out the rule of periodic_images"):
         images.filtration(complex)
+
+
+def test_classes_that_are_not_seen_have_a_remedy_for_each_cause() -> None:
+    """Edges on which the loss is not finite, and edges that the complex was not given."""
+    lowest = find_minima(periodic(two_wells, [TURN, TURN]), dim=2, starts=50)
+
+    def torn(x: Tensor) -> Tensor:
+        return torch.where(torch.cos(2 * x[:, 0]) < -0.9, torch.nan, two_wells(x))
+
+    apart = Minima(lowest.points, periodic(torn, [TURN, TURN]))
+    for minima, remedy in (
+        (apart, r"make the loss finite, .* for \d+ simplices that are left out"),
+        (lowest, "so add vertices, as with_saddles does"),
+    ):
+        images = periodic_images(minima)
+        around = images.labels[images.graph[:, 0]] == images.labels[images.graph[:, 1]]
+        graph = images.graph if minima is apart else images.graph[around]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LossWarning)
+            complex = build_complex(
+                images.minima, 1, graph=graph, optimizer=ELASTIC, progress=False
+            )
+        with pytest.warns(LossWarning, match=remedy):
+            images.filtration(complex)
 
 
 def test_a_run_goes_on_with_its_translates(tmp_path: Path) -> None:
