@@ -4,12 +4,12 @@ A loss is any callable that takes points `(batch, d)` and returns values `(batch
 by torch, each value depending on its own point alone. Everything else is optional, and declared by
 a base class: a loss over data may offer cheap random estimates for training (`StochasticLoss`) and
 a score beside the value (`ScoredLoss`), may compute its exact gradient itself
-(`DifferentiatedLoss`) and products with its Hessian (`TwiceDifferentiatedLoss`), may tell how much
-memory a point takes (`SizedLoss`) and in which box it is of interest (`BoundedLoss`), or is
-constant out of it (`WalledLoss`), may turn the
-parameters of a network into a point (`ParametrizedLoss`), may hold a penalty that recipes of
-training would count again (`PenalisedLoss`), and may be invariant under continuous motions
-(`SymmetricLoss`) or have periods (`PeriodicLoss`). A method of the same name in a class without the
+(`DifferentiatedLoss`) and products with its Hessian (`TwiceDifferentiatedLoss`), may state the
+memory that a point takes (`SizedLoss`) and the box in which searches start (`BoundedLoss`), and be
+constant outwards of its walls (`WalledLoss`), may turn the parameters of a network into a point
+(`ParametrizedLoss`), may hold a penalty that recipes of training would count again
+(`PenalisedLoss`), and may be invariant under continuous motions (`SymmetricLoss`) or have periods
+(`PeriodicLoss`). A method of the same name in a class without the
 base class is the user's own, and never called.
 """
 
@@ -190,7 +190,7 @@ class PeriodicLoss(DeclaredLoss):
 
 
 class BoundedLoss(DeclaredLoss):
-    """A loss that is of interest in a box, where searches for its critical points start.
+    """A loss with a box, in which searches for its critical points start.
 
     domain  (2, d) float64, lowest and highest corner
     """

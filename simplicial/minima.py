@@ -18,6 +18,7 @@ from simplicial.loss import Evaluation, Loss, ParametrizedLoss
 from simplicial.options import MEMORY, byte_count
 from simplicial.vertex_checks import VertexChecks, check_vertices
 
+LIKELY = 0.9  # probability that all points were met, from which a search does not mention it
 SAME = 1e-6  # distance over the spread of points below which two of them are one
 
 
@@ -117,6 +118,8 @@ class Search:
             text += f"; {self.once} of {self.found} points were met by one start only"
         if self.missing >= 1:
             text += f", so {self.missing:.0f} or more are missing"
+        elif self.found and self.complete < LIKELY:
+            text += f", all were met with probability {self.complete:.2g}"
         if self.left_out is not None and self.left_out.lowest:
             text += f"; the lowest left out: {self.left_out}"
         return text

@@ -3,13 +3,13 @@
 A relaxation that begins on a ridge of symmetry stays there, and one in a winding valley may end
 before it is at rest. The highest point of a simplex of dimension r then has further directions of
 negative curvature, beside r of its own, or it is no critical point at all. Simplices that end bars
-are looked at, since the others only cost: of edges those of the minimum spanning forest. One is
+are examined, since the others only cost: of edges those of the minimum spanning forest. One is
 pushed aside along its directions of negative curvature, in their span in a seeded direction, both
 ways, and relaxed again; an edge may also be replaced by a chain of passes (`pass_chains`). What is
-lower stays, by its refined maximum; then those are looked at that end bars now. Where a chain needs
+lower stays, by its refined maximum; then those are examined that end bars now. Where a chain needs
 more segments than edges have, the simplices of the whole complex are divided into as many times
 more: edges that are finished stay the maps that they are. An edge that ends a bar and is at no pass
-in the end has a value that may be too high, which a warning tells.
+in the end has a value that may be too high: a LossWarning names it.
 """
 
 import warnings
@@ -100,16 +100,16 @@ def mended(state: ConstructionState, optimizer: Optimizer, result: ChunkResult) 
     """
     assert isinstance(optimizer, NudgedElastic), "no other one mends"
     rough = set[int](np.flatnonzero(result.exhausted).tolist())
-    looked_at, numbers, open_ends = set(rough), set[int](), dict[int, int]()
+    examined, numbers, open_ends = set(rough), set[int](), dict[int, int]()
     most = optimizer.segments * FINER[0 if len(state.layout.simplices) == 2 else 1]
     with torch_threads(state.options.threads):
         while True:
             ending = _ending_bars(state, result)
-            left = [n for n in ending if n not in looked_at]
+            left = [n for n in ending if n not in examined]
             if not left:
                 break
             number = left[0]
-            looked_at.add(number)
+            examined.add(number)
             found = _Mending(state, optimizer, number, result, most).lower()
             if found.lower is not None:
                 numbers.add(number)

@@ -109,7 +109,7 @@ class Scheduler:
         self, state: ConstructionState, result: ChunkResult
     ) -> tuple[ConstructionState, ChunkResult]:
         """The state and the results of a dimension, simplices lowered that end bars at no critical
-        point; the folder keeps them, and that all were looked at.
+        point; the folder keeps them, and that all were examined.
         """
         r, folder, name = state.dim, self.folder, mended_name(state.dim)
         done = None if folder is None else folder.get(MENDED, r)

@@ -20,7 +20,7 @@ from simplicial.vertex_checks import check_vertices
 
 CHECKS = "vertex-checks.json"  # in a run folder
 TOGETHER = "trained-together"  # records of control points, by the dimension that moved last
-MENDED = "mended"  # records that say that a dimension was looked at, by the dimension
+MENDED = "mended"  # records that say that a dimension was examined, by the dimension
 
 
 def record_name(r: int, rung: int | None = None) -> str:

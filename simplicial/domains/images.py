@@ -36,7 +36,7 @@ class Images(NamedTuple):
     """Points by class.
 
     labels  (n,) ascending
-    shifts  (n, d) periods from the class's first point, ascending in a class
+    shifts  (n, d) in periods, from the first point of the class; ascending
     cell    of the periods
     """
 

@@ -4,10 +4,10 @@ flow, and where they cross the stable manifolds of points of index 1.
 A circle in the plane of the two directions in which f falls bounds a disc below f(p). The flow
 carries it down; as it passes the level of a point q of index 1, the circle runs through q once for
 each flow line from p to q. On that level f = f(q) is a cone near q, and the sign of u.(x - q), u
-the orientation of q, tells on which of its two halves a point x of the circle is: so each change of
-half between neighbours on the circle is a line, with the sign +1 from the negative to the
-positive half (the orientation of the disc is that of the outward radius and the circle). Past q
-the circle is cut there: each of its ends runs on down beside the line from q on that side.
+the orientation of q, says on which half x lies: so each change of half between neighbours on the
+circle is a line, with the sign +1 from the negative to the positive half (the orientation of the
+disc is that of the outward radius and the circle). Past q the circle is cut there: each of its ends
+runs on down beside the line from q on that side.
 
 The circle is known at finitely many points. Two neighbours need no point between them at the level
 of q if they are nearer to each other than half of their distance from q, or both within the ball

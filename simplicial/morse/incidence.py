@@ -8,9 +8,8 @@ that can be followed: 1, and the highest, d.
   or leave. With R^d oriented by its coordinates and q by its basis U, a line has the sign of
   det(velocity at q, U) (Audin & Damian 2014, "Morse Theory and Floer Homology", 3.3).
 
-A line that came a little off its way would change a generator by one of its own index that is
-lower (uphill: higher), if it were followed on past it: the barcode would be the same, as long as
-both matrices still compose to 0, which is checked (`morse_complex`).
+A line that strays a little only adds a lower generator of the same index (uphill: a higher one), so
+the barcode stays as long as the matrices still compose to 0, which `morse_complex` checks.
 """
 
 from typing import NamedTuple

@@ -122,8 +122,9 @@ def morse_complex(
                indices 2 < r < d are not counted, so above three variables it is 0 or 1
     progress   a bar on stderr for work of more than two seconds
     returns    MorseComplex
-    Raises SearchError, with the place, for what is no non-degenerate critical point, for points
-    that are missing as far as flow lines and homology tell, for lines that cannot be told apart;
+    Raises SearchError, with the place, for what is no non-degenerate critical point, or is beyond
+    a wall, for points that are missing as far as flow lines and homology show, for lines that
+    cannot be told apart;
     LossError for a loss that breaks its contract, OptionError and ShapeError for other arguments.
     Computed in float64 on the CPU. Source: see `simplicial.morse.morse_complex`.
     """

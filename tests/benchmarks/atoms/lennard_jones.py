@@ -131,7 +131,7 @@ def compared(minima: Minima, tops: torch.Tensor) -> None:
 
 def table(minima: Minima, states: TransitionStates, passes: NDArray[np.bool_]) -> None:
     """Print where the basin of each minimum ends."""
-    print("| minimum | energy | merges at | |\n|---|---|---|---|")
+    print("| minimum | energy | merges at | there |\n|---|---|---|---|")
     heights = minima.values + states.to_scores
     for i, (value, height) in enumerate(zip(minima.values, heights, strict=True)):
         end, note = "never", ""

@@ -116,6 +116,17 @@ def test_the_estimates_are_those_of_their_sources() -> None:
     assert searched(1, 1, once=1).missing == 0
 
 
+def test_a_search_says_how_likely_it_is_that_all_were_met() -> None:
+    """Of 200 arrivals at 18 points: 0.18, by the product of Boender and Rinnooy Kan."""
+    expected = math.prod((199 - i) / (199 + i) for i in range(1, 19))
+    assert f"{expected:.2g}" == "0.18"
+    assert str(searched(200, 18)).endswith("0 failures, all were met with probability 0.18")
+    once = searched(200, 18, once=1, twice=3)
+    assert str(once).endswith("by one start only, all were met with probability 0.18")
+    for other in (searched(200, 4), searched(200, 97, once=40, twice=28), searched(0, 0)):
+        assert "probability" not in str(other)
+
+
 def test_the_rule_goes_on_while_one_was_met_once_or_arrivals_are_few() -> None:
     assert expects_more(searched(0, 0))
     assert expects_more(searched(5000, 121, once=1))
