@@ -124,9 +124,9 @@ def morse_complex(
     returns    MorseComplex
     Raises SearchError, with the place, for what is no non-degenerate critical point, or is beyond
     a wall, for points that are missing as far as flow lines and homology show, for lines that
-    cannot be told apart;
-    LossError for a loss that breaks its contract, OptionError and ShapeError for other arguments.
-    Computed in float64 on the CPU. Source: see `simplicial.morse.morse_complex`.
+    cannot be told apart; LossError for a loss that breaks its contract, OptionError and ShapeError
+    for other arguments. Computed in float64 on the CPU.
+    Source: see `simplicial.morse.morse_complex`.
     """
     check_callable(loss)
     if isinstance(loss, WalledLoss):
