@@ -21,11 +21,11 @@ Ints = NDArray[np.int64]
 
 BATCH, BATCHES = 128, 32  # examples in a mini-batch, and mini-batches at most
 BETWEEN = (0.25, 0.5, 0.75)  # of the way to the next point
-GUESSING = 0.95  # of the loss of a guess: what is above has learnt nothing
+LEARNT = 0.05  # share of the loss with the targets of other examples that a network is below it
 
 
 class VertexChecks(NamedTuple):
-    """Gradients and losses at vertices, beside what they would be at points of no interest.
+    """Gradients and losses at vertices, beside what tells points of a slope and untrained networks.
 
     norms    (n,) of the loss's gradients, but for coordinates on a wall where it falls outwards
     scales   (n,) what such a norm is below near a minimum. Of a loss with two mini-batches of 128
@@ -34,8 +34,8 @@ class VertexChecks(NamedTuple):
              training. Of another: half the root mean square of the norms on the straight line to
              the next vertex; NaN of one vertex
     losses   (n,) by mini-batches, of a loss of outputs and targets; else NaN
-    guesses  (n,) likewise, with the targets of other examples: what a network that ignores its
-             inputs would have
+    shuffled (n,) likewise, of the same outputs with the targets of other examples: equal to
+             `losses` for a network that ignores its inputs, far above them for one that has learnt
     These are signs, and no proofs: SGD ends at a ratio far below 1, and so may a plateau.
     Source: McCandlish, Kaplan, Amodei & OpenAI, arXiv:1812.06162 (2018), for the noise scale.
     """
@@ -43,7 +43,7 @@ class VertexChecks(NamedTuple):
     norms: Floats
     scales: Floats
     losses: Floats
-    guesses: Floats
+    shuffled: Floats
 
     @classmethod
     def unknown(cls, n: int) -> "VertexChecks":
@@ -62,22 +62,22 @@ class VertexChecks(NamedTuple):
         return np.flatnonzero(self.norms > self.scales)
 
     @property
-    def guessing(self) -> Ints:
-        """Vertices whose loss is no lower than that of guessing, by a twentieth of it."""
-        return np.flatnonzero(self.losses > self.guesses - (1 - GUESSING) * np.abs(self.guesses))
+    def untrained(self) -> Ints:
+        """Vertices whose loss is not a twentieth lower than with the targets of other examples."""
+        return np.flatnonzero(self.losses > self.shuffled - LEARNT * np.abs(self.shuffled))
 
     @property
     def remark(self) -> str | None:
-        """Sentences on the vertices that are `sloping` or `guessing`; None: there are none."""
+        """Sentences on the vertices that are `sloping` or `untrained`; None: there are none."""
         parts, n = [], len(self.norms)
         if len(found := self.sloping):
             norm, scale = self.norms[found[0]], self.scales[found[0]]
             size = f"the gradient at {found[0]} is {norm:.3g}, near a minimum below {scale:.3g}"
             parts.append(f"{len(found)} of {n} are no minima ({size})")
-        if len(found := self.guessing):
-            loss, guess = self.losses[found[0]], self.guesses[found[0]]
-            size = f"the loss at {found[0]} is {loss:.3g}, with targets of others {guess:.3g}"
-            parts.append(f"{len(found)} of {n} are no better than guessing ({size})")
+        if len(found := self.untrained):
+            loss, other = self.losses[found[0]], self.shuffled[found[0]]
+            size = f"the loss at {found[0]} is {loss:.3g}, with shuffled targets {other:.3g}"
+            parts.append(f"{len(found)} of {n} have learnt next to nothing ({size})")
         if not parts:
             return None
         return (
@@ -101,7 +101,7 @@ def check_vertices(
         scales = _scales(loss, points, memory, seed)
         if not isinstance(loss, SupervisedLoss):
             return VertexChecks.unknown(len(points))._replace(norms=norms, scales=scales)
-        losses, guesses = (
+        losses, shuffled = (
             np.mean([evaluate(each, points, memory).loss for each in islice(part, BATCHES)], axis=0)
             for part in (
                 loss.estimates(BATCH, np.random.default_rng(seed)),
@@ -110,7 +110,7 @@ def check_vertices(
         )
     except DataError:
         return VertexChecks.unknown(len(points))._replace(norms=norms)
-    return VertexChecks(norms, scales, losses, guesses)
+    return VertexChecks(norms, scales, losses, shuffled)
 
 
 def _scales(loss: Loss, points: Tensor, memory: int, seed: int) -> Floats:

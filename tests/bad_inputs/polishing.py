@@ -45,4 +45,5 @@ POLISHING = (
         (10**12,)),
     Row("Minima.gradient_norms", lambda g, v: g.minima.gradient_norms(v), OptionError, "memory",
         (0, "a", None)),
+    Row("Minima.checks", lambda g, v: g.minima.checks(v), OptionError, "memory", (0, "a", None)),
 )  # fmt: skip

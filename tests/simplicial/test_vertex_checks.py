@@ -47,7 +47,7 @@ def test_the_scale_is_the_standard_deviation_of_mini_batches_gradients() -> None
     assert (
         "1 of 3 are no minima (the gradient at 2 is 5, near a minimum below 1.15)" in found.remark
     )
-    assert not len(found.guessing)
+    assert not len(found.untrained)
 
 
 def test_without_mini_batches_gradients_between_vertices_are_the_scale() -> None:
@@ -70,13 +70,13 @@ def test_one_vertex_without_mini_batches_has_no_scale() -> None:
 def test_untrained_and_random_networks_are_no_minima() -> None:
     assert untrained(1.0).checks().sloping.tolist() == [0, 1, 2]
     small = untrained(1e-3).checks()  # a plateau: the gradient is small, nothing was learnt
-    assert small.guessing.tolist() == [0, 1, 2]
+    assert small.untrained.tolist() == [0, 1, 2]
     digits = load_digits()
     loss = NetworkLoss(MLP(64), digits.train_inputs, digits.train_targets)
     fresh = train_minima(loss, 3, recipe=Recipe(epochs=0), seed=0, progress=False).checks()
-    assert fresh.sloping.tolist() == fresh.guessing.tolist() == [0, 1, 2]
+    assert fresh.sloping.tolist() == fresh.untrained.tolist() == [0, 1, 2]
     assert fresh.remark is not None
-    assert "3 of 3 are no better than guessing" in fresh.remark
+    assert "3 of 3 have learnt next to nothing" in fresh.remark
 
 
 def test_trained_networks_pass() -> None:
@@ -86,7 +86,7 @@ def test_trained_networks_pass() -> None:
     found = train_minima(loss, 3, recipe=recipe, seed=0, progress=False).checks()
     assert found.remark is None
     assert (found.ratios < 0.5).all()
-    assert (found.guesses > 5 * found.losses).all()  # confident, and wrong of others' targets
+    assert (found.shuffled > 5 * found.losses).all()  # confident, and wrong of others' targets
 
 
 def test_nothing_is_said_of_what_is_not_known() -> None:
