@@ -21,7 +21,7 @@ from simplicial.construction.anytime import RUNGS, AnytimeBuilder
 from simplicial.construction.certification import certificates
 from simplicial.construction.executors import check_workers
 from simplicial.construction.scheduler import Scheduler
-from simplicial.construction.serialization import record_name
+from simplicial.construction.serialization import record_name, store_checks
 from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.certificates import check_second_derivatives
 from simplicial.critical_points.search import with_saddles
@@ -172,6 +172,7 @@ def build_complex(
         while state.dim <= max_dim:
             state = scheduler.run(state, trains=not optimizer.moves_faces)
         if folder is not None:
+            store_checks(state, folder)  # of one vertex: else they are there
             folder.clear_checkpoints()
     found = certificates(state, progress=progress) if certify else None
     parts = state.layout.simplices, state.control_points, state.interiors, found, spent

@@ -3,6 +3,7 @@
 Between such points optimised simplices need not climb, and W_inf is 0 on them whatever the loss is.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -28,11 +29,11 @@ class VertexChecks(NamedTuple):
     """Gradients and losses at vertices, beside what tells points of a slope and untrained networks.
 
     norms    (n,) of the loss's gradients, but for coordinates on a wall where it falls outwards
-    scales   (n,) what such a norm is below near a minimum. Of a loss with two mini-batches of 128
-             examples or more: the standard deviation of their gradients; above it, at a
-             signal-to-noise ratio over 1, one mini-batch tells where the loss falls, as early in
-             training. Of another: half the root mean square of the norms on the straight line to
-             the next vertex; NaN of one vertex
+    scales   (n,) what such a norm is below near a minimum. Of a loss with three mini-batches of 128
+             examples or more: the standard deviation of their gradients, but for the last one's,
+             which may have few examples; above it, at a signal-to-noise ratio over 1, one
+             mini-batch tells where the loss falls, as early in training. Of another: half the root
+             mean square of the norms on the straight line to the next vertex; NaN of one vertex
     losses   (n,) by mini-batches, of a loss of outputs and targets; else NaN
     shuffled (n,) likewise, of the same outputs with the targets of other examples: equal to
              `losses` for a network that ignores its inputs, far above them for one that has learnt
@@ -102,7 +103,7 @@ def check_vertices(
         if not isinstance(loss, SupervisedLoss):
             return VertexChecks.unknown(len(points))._replace(norms=norms, scales=scales)
         losses, shuffled = (
-            np.mean([evaluate(each, points, memory).loss for each in islice(part, BATCHES)], axis=0)
+            np.mean([evaluate(each, points, memory).loss for each in _full(part)], axis=0)
             for part in (
                 loss.estimates(BATCH, np.random.default_rng(seed)),
                 loss.mismatched(BATCH, np.random.default_rng(seed)),
@@ -111,6 +112,12 @@ def check_vertices(
     except DataError:
         return VertexChecks.unknown(len(points))._replace(norms=norms)
     return VertexChecks(norms, scales, losses, shuffled)
+
+
+def _full(one_pass: Iterator[Loss]) -> list[Loss]:
+    """Up to `BATCHES` mini-batches, without the last one of the pass unless there is no other."""
+    found = list(islice(one_pass, BATCHES + 1))
+    return found[: max(1, len(found) - 1)]
 
 
 def _scales(loss: Loss, points: Tensor, memory: int, seed: int) -> Floats:
@@ -127,10 +134,10 @@ def _scales(loss: Loss, points: Tensor, memory: int, seed: int) -> Floats:
 
 
 def _noise(loss: StochasticLoss, points: Tensor, memory: int, seed: int) -> Floats | None:
-    """The standard deviation of a mini-batch's gradient; None of a single mini-batch."""
+    """The standard deviation of a mini-batch's gradient; None of a single full mini-batch."""
     count, total = 0, torch.zeros_like(points)
     squares = torch.zeros(len(points), dtype=torch.float64, device=points.device)
-    for estimate in islice(loss.estimates(BATCH, np.random.default_rng(seed)), BATCHES):
+    for estimate in _full(loss.estimates(BATCH, np.random.default_rng(seed))):
         gradients = values_and_gradients(estimate, points, memory).gradients
         squares += gradients.double().square().sum(dim=1)
         total, count = total + gradients, count + 1

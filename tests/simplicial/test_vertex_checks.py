@@ -1,22 +1,25 @@
 """Signs that vertices are no minima."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from nets import MLP, NetworkLoss, load_digits, train_minima
 from nets.recipes import DIGITS_MLP
-from simplicial import Loss, Minima, Recipe, find_minima
+from simplicial import Loss, Minima, Recipe, build_complex, find_minima
 from simplicial.loss import StochasticLoss
+from simplicial.reports.status import RunStatus
 from simplicial.vertex_checks import VertexChecks
 
 
 class NoisyBowl(StochasticLoss):
-    """|x|^2 / 2, of which mini-batch b is |x - c_b|^2 / 2; the c_b have mean 0 and norm 1."""
+    """|x|^2 / 2, of which mini-batch b is |x - c_b|^2 / 2; all c_b but the last have norm 1."""
 
-    centres = torch.eye(2, dtype=torch.float64).repeat(2, 1) * torch.tensor([[1], [1], [-1], [-1]])
+    centres = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1], [100, 100]], dtype=torch.float64)
 
     def __call__(self, points: Tensor) -> Tensor:
         return points.square().sum(dim=1) / 2
@@ -59,6 +62,26 @@ def test_without_mini_batches_gradients_between_vertices_are_the_scale() -> None
     slopes = (4 * line * (line**2 - 1)).norm(dim=1).square()  # of the first pair, and the second
     np.testing.assert_allclose(between.checks().scales, float(0.5 * slopes.mean().sqrt()))
     assert between.checks().sloping.tolist() == [1]
+
+
+@pytest.mark.parametrize("examples", [129, 140, 257, 385, 500])
+def test_a_last_mini_batch_of_few_examples_hides_nothing(examples: int) -> None:
+    digits = load_digits().subset(examples)
+    loss = NetworkLoss(MLP(64), digits.train_inputs, digits.train_targets)
+    fresh = train_minima(loss, 3, recipe=Recipe(epochs=0), seed=0, progress=False)
+    found = fresh.checks()
+    assert found.untrained.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.losses, fresh.values, rtol=0.03)
+    if examples > 2 * 128:  # two full ones, between which there is noise
+        assert (found.ratios > 0.9).all()
+
+
+def test_a_run_of_one_network_stores_its_checks(tmp_path: Path) -> None:
+    digits = load_digits()
+    loss = NetworkLoss(MLP(64), digits.train_inputs, digits.train_targets)
+    fresh = train_minima(loss, 1, recipe=Recipe(epochs=0), seed=0, progress=False)
+    build_complex(fresh, 1, store=tmp_path, progress=False, tolerance=None)
+    assert RunStatus.read(tmp_path).checks.untrained.tolist() == [0]
 
 
 def test_one_vertex_without_mini_batches_has_no_scale() -> None:
