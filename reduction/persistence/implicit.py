@@ -72,7 +72,8 @@ def implicit_pairings(
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
     m, edges = max(reduced, default=0), values[1].size if simplices.dim else 0
-    need = (RECORDED + STATE * (threads or cores())) * m
+    at_once = min(threads or cores(), simplices.n)  # a thread has a top vertex at least
+    need = (RECORDED + STATE * at_once) * m
     require(max(need, SORTED * edges), f"reducing {m} columns")
     result: list[Pairing] = []
     cleared = np.zeros(simplices.n, np.bool_)  # the r-simplices that are deaths of index r - 1
