@@ -137,6 +137,8 @@ def _matrix(r: int, given: Any, values: Sequence[NDArray[np.float64]]) -> "spars
             f"integer matrix of shape {shape}"
         )
     matrix: Any = sparse.csc_array(held, copy=True)
+    if matrix.dtype.itemsize < 8:  # few bits could not hold sums
+        matrix = matrix.astype(np.int64)
     matrix.sum_duplicates()
     sizes = np.abs(matrix.data.astype(np.float64))
     if (sizes >= LARGEST).any():

@@ -56,6 +56,8 @@ def graph(given: Any) -> Edges:
     """
     if hasattr(given, "tocoo"):
         matrix = given.tocoo(copy=True)
+        if matrix.data.dtype.kind in "iu":  # of which few bits could not hold sums
+            matrix = matrix.astype(np.int64)
         matrix.sum_duplicates()
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
             raise ShapeError(
@@ -219,6 +221,8 @@ def _once(n: int, ends: NDArray[np.int64], numbers: NDArray[Any]) -> Edges:
             f"{tuple(ends[k].tolist())} has {lengths[k]}; correct or remove it"
         )
     kept = ~loops & (lengths < np.inf)
+    if not kept.any():
+        return Edges(n, np.empty((0, 2), np.int64), np.empty(0))
     ends, lengths = np.sort(ends[kept], axis=1), np.maximum(lengths[kept], 0.0)
     order = np.lexsort((lengths, ends[:, 0], ends[:, 1]))
     ends, lengths = ends[order], lengths[order]

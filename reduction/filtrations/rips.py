@@ -33,6 +33,8 @@ from reduction.memory import require
 from reduction.threads import spread, top_bounds
 from reduction.validation import is_number
 
+POINT = 40  # bytes of a point of a graph: its number, its facet, its value, and a copy of two
+
 LISTED, KEPT = 12, 28  # bytes of a clique in a list: for each of its dimensions, and beside
 
 
@@ -118,6 +120,7 @@ def _graph(edges: Edges, threshold: float) -> Filtration:
     """The points, and their edges up to the threshold, which are in colexicographic order."""
     short = edges.lengths <= threshold
     ends, lengths = edges.ends[short], edges.lengths[short]
+    require(POINT * edges.n, f"a complex on {edges.n} points")
     points = np.arange(edges.n)[:, None]
     facets = np.ascontiguousarray(ends[:, ::-1])
     values = (np.zeros(edges.n), lengths)

@@ -107,6 +107,14 @@ def check_periods(loss: Loss, points: Tensor, cell: Cell) -> None:
             )
 
 
+def check_periods_near(loss: Loss, points: NDArray[np.float64], cell: Cell) -> None:
+    """Raise LossError likewise, at points (n, d) moved by random parts of the periods."""
+    on = cell.is_periodic
+    moved = points[np.arange(COMPARED) % len(points)].copy()
+    moved[:, on] += np.random.default_rng(0).random(moved[:, on].shape) * cell.periods[on]
+    check_periods(loss, torch.as_tensor(moved), cell)
+
+
 def check_invariance(loss: Loss, points: Tensor, motions: Motions) -> None:
     """Raise LossError where a loss is not invariant under the motions that it declares."""
     slopes = gradient(loss, points).double().numpy()

@@ -22,6 +22,7 @@ from reduction import FilteredComplex, OptionError
 from reduction.memory import require
 from reduction.validation import short_repr
 from simplicial.complex import LossComplex
+from simplicial.critical_points.search_domain import check_periods_near
 from simplicial.domains.images import classes
 from simplicial.domains.periods import Cell
 from simplicial.errors import LossWarning
@@ -120,7 +121,8 @@ def periodic_images(minima: Minima, rule: Rule | None = None) -> PeriodicImages:
             edges at the minima of the cell count, and their translates. None: `delaunay_graph` in
             two and three coordinates, else `beta_skeleton` with beta = 0.87
     Raises OptionError for a loss without periods, for points that are images of one another, and
-    where the rule does, CapacityError for too many images.
+    where the rule does, LossError for a loss that has not its periods, CapacityError for too many
+    images.
     """
     check_minima(minima)
     loss, d = minima.loss, minima.points.shape[1]
@@ -133,6 +135,7 @@ def periodic_images(minima: Minima, rule: Rule | None = None) -> PeriodicImages:
     cell = Cell(low, minima.periods)
     points = cell.within(minima.points.double().cpu().numpy())
     _check_distinct(points, cell)
+    check_periods_near(loss, points, cell)
     if not (rule is None or callable(rule)):
         raise OptionError(
             f"a rule is a function that gives the graph of minima and images, got "

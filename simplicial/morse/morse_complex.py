@@ -25,7 +25,9 @@ from numpy.typing import ArrayLike, NDArray
 from reduction import Barcode, BarEnds, ChainComplex, Ends, OptionError, ShapeError
 from reduction.validation import as_bool, is_whole, short_repr
 from simplicial.critical_points.quadratic_model import DENSE
+from simplicial.critical_points.search_domain import check_periods_near
 from simplicial.display import progress_bar
+from simplicial.domains.periods import Cell
 from simplicial.errors import LossError, SearchError
 from simplicial.evaluation import check_callable
 from simplicial.loss import Loss, WalledLoss
@@ -139,6 +141,8 @@ def morse_complex(
     d = given.shape[1]
     top = _top(max_index, d)
     domain = Domain.of(loss, d, box)
+    if (cell := Cell(given[0], domain.periods)).is_periodic.any():
+        check_periods_near(loss, given, cell)
     found = generators(loss, given, domain)
     degrees = min(d, top + 1)
     rows = [found.of_index(r) for r in range(degrees + 1)]

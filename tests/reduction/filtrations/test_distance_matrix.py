@@ -281,3 +281,29 @@ def test_a_list_up_to_the_enclosing_radius_is_taken_where_it_is_shorter() -> Non
     assert complex.counts == (30, 29, 0, 0)
     assert FilteredComplex.rips(star, 3, threshold=np.inf).counts == (30, 435, 4060, 27405)
     assert complex.barcode()[0].tolist() == [[0, 1]] * 29 + [[0, np.inf]]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        sparse.coo_array((3, 3)),
+        sparse.coo_array(([inf], ([0], [2])), shape=(3, 3)),
+        ([[0, 2]], [inf]),
+        ([[2, 2]], [0.0]),
+    ],
+)
+def test_points_without_edges_are_components(given: Any) -> None:
+    barcode = FilteredComplex.rips(given, 2).barcode()
+    np.testing.assert_array_equal(barcode[0], [[0, inf]] * 3)
+    assert len(barcode[1]) == 0
+
+
+def test_narrow_integers_do_not_wrap_around() -> None:
+    lengths = sparse.coo_array((np.array([200, 200], np.uint8), ([0, 0], [1, 1])), shape=(2, 2))
+    assert FilteredComplex.rips(lengths, 1).barcode()[0].tolist() == [[0, 400], [0, inf]]
+
+
+def test_a_graph_on_too_many_points_is_refused() -> None:
+    huge = sparse.coo_array(([1.0], ([0], [1])), shape=(10**12, 10**12))
+    with pytest.raises(CapacityError, match="a complex on 1000000000000 points"):
+        FilteredComplex.rips(huge, 1)

@@ -1,6 +1,7 @@
 """Losses on a box: searches stay in it, and complexes have the barcodes of the function in it."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -91,7 +92,9 @@ def test_what_ackleys_complex_lacks_is_what_the_search_says_it_left_out() -> Non
     assert expected[:, 0].min() < 0.01
     for vertices, lowest in ((minima, 2.57992756), (whole, 0.0)):
         graph = beta_skeleton(vertices)
-        complex = build_complex(vertices, 1, graph=graph, optimizer=ELASTIC, progress=False)
+        with warnings.catch_warnings():  # of edges that end at kinks, which are no passes
+            warnings.simplefilter("ignore", LossWarning)
+            complex = build_complex(vertices, 1, graph=graph, optimizer=ELASTIC, progress=False)
         found = long_bars(complex.barcode()[0], 0.02 * span)
         assert found[:, 0].min() == pytest.approx(lowest, abs=1e-6)
     # the grid has the cusp's slope of 2 over half a diagonal of its cells, 0.0045, too high
