@@ -67,10 +67,11 @@ def spread(function: Callable[[int, int], Result], bounds: list[int]) -> list[Re
 def top_bounds(n: int, r: int, simplices: int, threads: int | None = None) -> list[int]:
     """Bounds of ranges of top vertices r..n-1 with about as many r-simplices each, one a thread.
 
-    Few simplices are left to one thread, unless the number of threads is given.
+    Few simplices are left to one thread, unless the number of threads is given; none has no vertex.
     """
     if threads is None:
         threads = cores() if simplices >= FEWEST else 1
+    threads = min(threads, max(n - r, 1))
     inner = [r + round((n - r) * (k / threads) ** (1 / (r + 1))) for k in range(1, threads)]
     return [r, *inner, n]
 
@@ -79,4 +80,5 @@ def even_bounds(m: int, threads: int | None = None) -> list[int]:
     """Bounds of ranges of 0..m-1 of the same size, one a thread; few numbers are left to one."""
     if threads is None:
         threads = cores() if m >= FEWEST_COLUMNS else 1
+    threads = min(threads, max(m, 1))
     return [m * k // threads for k in range(threads + 1)]

@@ -72,7 +72,7 @@ def implicit_pairings(
     """
     reduced = [row.size for row in values[: min(max_index + 1, simplices.dim)]]
     m, edges = max(reduced, default=0), values[1].size if simplices.dim else 0
-    at_once = min(threads or cores(), simplices.n)  # a thread has a top vertex at least
+    at_once = min(threads or cores(), max(m, 1))
     need = (RECORDED + STATE * at_once) * m
     require(max(need, SORTED * edges), f"reducing {m} columns")
     result: list[Pairing] = []

@@ -14,7 +14,7 @@ from scipy.spatial import distance, distance_matrix
 from sklearn.metrics import pairwise
 from sklearn.neighbors import radius_neighbors_graph
 
-from reduction import FilteredComplex, FiltrationError, OptionError, ShapeError
+from reduction import CapacityError, FilteredComplex, FiltrationError, OptionError, ShapeError
 from tests.reduction.persistence.test_persistence import sorted_rows
 
 POINTS = np.random.default_rng(20240719).normal(size=(40, 5))
@@ -287,20 +287,20 @@ def test_a_list_up_to_the_enclosing_radius_is_taken_where_it_is_shorter() -> Non
     "given",
     [
         sparse.coo_array((3, 3)),
-        sparse.coo_array(([inf], ([0], [2])), shape=(3, 3)),
-        ([[0, 2]], [inf]),
+        sparse.coo_array(([np.inf], ([0], [2])), shape=(3, 3)),
+        ([[0, 2]], [np.inf]),
         ([[2, 2]], [0.0]),
     ],
 )
 def test_points_without_edges_are_components(given: Any) -> None:
     barcode = FilteredComplex.rips(given, 2).barcode()
-    np.testing.assert_array_equal(barcode[0], [[0, inf]] * 3)
+    np.testing.assert_array_equal(barcode[0], [[0, np.inf]] * 3)
     assert len(barcode[1]) == 0
 
 
 def test_narrow_integers_do_not_wrap_around() -> None:
     lengths = sparse.coo_array((np.array([200, 200], np.uint8), ([0, 0], [1, 1])), shape=(2, 2))
-    assert FilteredComplex.rips(lengths, 1).barcode()[0].tolist() == [[0, 400], [0, inf]]
+    assert FilteredComplex.rips(lengths, 1).barcode()[0].tolist() == [[0, 400], [0, np.inf]]
 
 
 def test_a_graph_on_too_many_points_is_refused() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from reduction import OptionError
 from simplicial import (
     LossComplex,
+    LossError,
     LossWarning,
     Minima,
     NudgedElastic,
@@ -23,6 +24,7 @@ from simplicial import (
     build_complex,
     delaunay_graph,
     find_minima,
+    morse_complex,
     periodic,
     periodic_images,
     with_saddles,
@@ -259,3 +261,14 @@ def test_betti_numbers_of_tori_are_those_of_a_glued_cube() -> None:
         bars = quotient(cells).barcode(max_index=d, keep_zero=False)
         essential = [int(np.isinf(of[:, 1]).sum()) for of in bars]
         assert essential == [comb(d, r) for r in range(d + 1)]
+
+
+def test_a_loss_that_has_not_its_periods_is_refused() -> None:
+    """cos(2x) has the period pi, and with a little of cos x that of 2 pi only."""
+    points = torch.tensor([[0.0], [2.9]], dtype=torch.float64)
+    minima = Minima(points, periodic(lambda x: -torch.cos(2 * x).sum(dim=1), [3.0]))
+    with pytest.raises(LossError, match="must have the periods that it declares, 3 in coordinate"):
+        periodic_images(minima)
+    half = periodic(lambda x: (torch.cos(2 * x) + 0.1 * torch.cos(x)).sum(dim=1), [torch.pi])
+    with pytest.raises(LossError, match="must have the periods that it declares, 3.14159 in"):
+        morse_complex(half, [[0.0], [float(np.arccos(-0.025))]], progress=False)
