@@ -270,5 +270,5 @@ def test_a_loss_that_has_not_its_periods_is_refused() -> None:
     with pytest.raises(LossError, match="must have the periods that it declares, 3 in coordinate"):
         periodic_images(minima)
     half = periodic(lambda x: (torch.cos(2 * x) + 0.1 * torch.cos(x)).sum(dim=1), [torch.pi])
-    with pytest.raises(LossError, match="must have the periods that it declares, 3.14159 in"):
+    with pytest.raises(LossError, match="must have the periods that it declares"):
         morse_complex(half, [[0.0], [float(np.arccos(-0.025))]], progress=False)
