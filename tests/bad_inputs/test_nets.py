@@ -186,6 +186,8 @@ LOSSES = (
         (5, "0", np.random)),
     Row("NetworkLoss.estimates", lambda g, v: estimate(g)(v), ShapeError, "takes points",
         (5, torch.zeros(27))),
+    Row("NetworkLoss.mismatched", lambda g, v: next(g.loss.mismatched(v, np.random.default_rng(0))),
+        OptionError, "batch_size must be", NO_COUNT),
     Row("NetworkLoss.flatten", lambda g, v: g.loss.flatten(v), DataError, "state",
         (5, None, nn.ReLU(), {}, {"a": 1}, {5: 1, "a": 2})),
     Row("NetworkLoss.flatten", lambda g, v: g.loss.flatten(entries(g, v)), DataError,
