@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from reduction import DimensionError, OptionError
 from reduction.files import digest
+from reduction.json_values import null_if_infinite
 from reduction.validation import as_bool, as_integer
 from simplicial.complex import LossComplex
 from simplicial.construction.anytime import RUNGS, AnytimeBuilder
@@ -26,8 +26,8 @@ from simplicial.construction.state import ConstructionState
 from simplicial.critical_points.certificates import check_second_derivatives
 from simplicial.critical_points.search import with_saddles
 from simplicial.domains.images import check_images
-from simplicial.errors import NotFiniteError, RunError
-from simplicial.evaluation import evaluate
+from simplicial.errors import RunError
+from simplicial.evaluation import evaluate, where_finite
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import (
@@ -175,8 +175,7 @@ def build_complex(
             store_checks(state, folder)  # of one vertex: else they are there
             folder.clear_checkpoints()
     found = certificates(state, progress=progress) if certify else None
-    parts = state.layout.simplices, state.control_points, state.interiors, found, spent
-    return LossComplex(minima, state.simplex_map, resolution, *parts)
+    return _measured(minima, state, found, spent)
 
 
 def with_loss(
@@ -219,8 +218,13 @@ def with_loss(
     scheduler = Scheduler(Algorithm1(), None, None, None, as_bool("progress", progress))
     while state.dim <= max_dim:
         state = scheduler.run(state, trains=False)
+    return _measured(minima, state)
+
+
+def _measured(minima: Minima, state: ConstructionState, *rest: Any) -> LossComplex:
+    """The complex of all simplices, and the rest of what it is made of."""
     parts = state.layout.simplices, state.control_points, state.interiors
-    return LossComplex(minima, built.simplex_map, resolution, *parts)
+    return LossComplex(minima, state.simplex_map, state.options.resolution, *parts, *rest)
 
 
 def _check_limits(
@@ -306,9 +310,10 @@ def _settings(
     n = len(points)
     ends = minima.points[[0, -1]], minima.points[[1 % n, -2 % n]]
     between = (ends[0] + ends[1]) / 2  # minima of two losses may have the same values
+    values = where_finite(lambda some: evaluate(minima.loss, some).loss, between)
     return {
         "minima": digest(points.numpy().tobytes()),
-        "values between the minima": [_value(minima.loss, point) for point in between],
+        "values between the minima": [null_if_infinite(value) for value in values.tolist()],
         "values at the minima": [float(value) for value in minima.values],
         "dtype": str(points.dtype),
         "device": str(minima.points.device),
@@ -324,14 +329,6 @@ def _settings(
         **({} if limits is None else {"efforts": list(RUNGS)}),
         **({} if shape.edges is None else {"edges": shape.edges.tolist()}),
     }
-
-
-def _value(loss: Loss, point: Tensor) -> float | None:
-    """The loss at a point (d,); None where it is not finite."""
-    try:
-        return float(evaluate(loss, point[None]).loss[0])
-    except NotFiniteError:
-        return None
 
 
 def check_build(n: int, max_dim: int, options: BuildOptions) -> None:

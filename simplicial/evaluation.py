@@ -34,6 +34,7 @@ from simplicial.loss import (
 from simplicial.options import MEMORY, byte_count
 
 Part = TypeVar("Part")
+Floats = NDArray[np.float64]
 POWER_STEPS = 30  # of the power iteration
 CPU_MEMORY = "can't allocate memory"  # what torch says of a CPU, by no class of its own
 NO_ARRAY = "requires grad"  # what torch says of a tensor that is to be an array, likewise
@@ -162,6 +163,20 @@ def values_and_gradients(loss: Loss, points: Tensor, memory: int = MEMORY) -> Va
     steepest = torch.linalg.vector_norm(gradients, torch.inf, dim=1)
     _check_finite(steepest.double().cpu().numpy(), points, "gradient")
     return ValueAndGradient(values, gradients)
+
+
+def where_finite(
+    compute: Callable[[Tensor], Floats], points: Tensor, shape: tuple[int, ...] = ()
+) -> Floats:
+    """What is computed of points (n, d), an array (n, *shape), NaN for those where it raises
+    NotFiniteError.
+    """
+    try:
+        return compute(points)
+    except NotFiniteError:
+        if len(points) == 1:
+            return np.full((1, *shape), np.nan)
+        return np.concatenate([where_finite(compute, one, shape) for one in points.split(1)])
 
 
 def gradient(loss: Loss, points: Tensor) -> Tensor:

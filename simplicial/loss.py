@@ -64,7 +64,10 @@ class StochasticLoss(DeclaredLoss):
 
     @abstractmethod
     def estimates(self, batch_size: int, rng: np.random.Generator) -> Iterator[Loss]:
-        """One pass over the data in random order: a differentiable estimate for each mini-batch."""
+        """One pass over the data in random order: a differentiable estimate for each mini-batch.
+
+        Of no more than batch_size examples; of all, where there are no more.
+        """
 
 
 class SupervisedLoss(StochasticLoss):

@@ -8,12 +8,11 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError
-from simplicial.evaluation import evaluate, values_and_gradients
+from simplicial.evaluation import evaluate, values_and_gradients, where_finite
 from simplicial.loss import Loss, StochasticLoss, SupervisedLoss
 from simplicial.options import MEMORY
 
@@ -33,7 +32,8 @@ class VertexChecks(NamedTuple):
              examples or more: the standard deviation of their gradients, but for the last one's,
              which may have few examples; above it, at a signal-to-noise ratio over 1, one
              mini-batch tells where the loss falls, as early in training. Of another: half the root
-             mean square of the norms on the straight line to the next vertex; NaN of one vertex
+             mean square of the norms on the straight line to the next vertex, where they are
+             finite; NaN where none is, and of one vertex
     losses   (n,) by mini-batches, of a loss of outputs and targets; else NaN
     shuffled (n,) likewise, of the same outputs with the targets of other examples: equal to
              `losses` for a network that ignores its inputs, far above them for one that has learnt
@@ -103,7 +103,7 @@ def check_vertices(
         if not isinstance(loss, SupervisedLoss):
             return VertexChecks.unknown(len(points))._replace(norms=norms, scales=scales)
         losses, shuffled = (
-            np.mean([evaluate(each, points, memory).loss for each in _full(part)], axis=0)
+            np.mean([_losses(each, points, memory) for each in _full(part)], axis=0)
             for part in (
                 loss.estimates(BATCH, np.random.default_rng(seed)),
                 loss.mismatched(BATCH, np.random.default_rng(seed)),
@@ -112,6 +112,11 @@ def check_vertices(
     except DataError:
         return VertexChecks.unknown(len(points))._replace(norms=norms)
     return VertexChecks(norms, scales, losses, shuffled)
+
+
+def _losses(loss: Loss, points: Tensor, memory: int) -> Floats:
+    """Losses (n,), NaN at points where they are not finite."""
+    return where_finite(lambda some: evaluate(loss, some, memory).loss, points)
 
 
 def _full(one_pass: Iterator[Loss]) -> list[Loss]:
@@ -128,20 +133,30 @@ def _scales(loss: Loss, points: Tensor, memory: int, seed: int) -> Floats:
         return np.full(1, np.nan)
     following = points.roll(-1, dims=0)
     between = [points.lerp(following, t) for t in BETWEEN]
-    gradients = [values_and_gradients(loss, at, memory).gradients.double() for at in between]
-    squares = torch.stack([each.square().sum(dim=1) for each in gradients])
-    return 0.5 * squares.mean(dim=0).sqrt().cpu().numpy()
+    squares = np.stack([_gradients(loss, at, memory) for at in between]) ** 2
+    some = np.isfinite(squares).all(axis=2)  # of the three points of each vertex
+    total = np.where(some, squares.sum(axis=2), 0.0).sum(axis=0)
+    unknown = np.full(len(points), np.nan)
+    return 0.5 * np.sqrt(np.divide(total, some.sum(axis=0), out=unknown, where=some.any(axis=0)))
 
 
 def _noise(loss: StochasticLoss, points: Tensor, memory: int, seed: int) -> Floats | None:
     """The standard deviation of a mini-batch's gradient; None of a single full mini-batch."""
-    count, total = 0, torch.zeros_like(points)
-    squares = torch.zeros(len(points), dtype=torch.float64, device=points.device)
+    count, total, squares = 0, np.zeros(points.shape), np.zeros(len(points))
     for estimate in _full(loss.estimates(BATCH, np.random.default_rng(seed))):
-        gradients = values_and_gradients(estimate, points, memory).gradients
-        squares += gradients.double().square().sum(dim=1)
+        gradients = _gradients(estimate, points, memory)
+        squares += (gradients**2).sum(axis=1)
         total, count = total + gradients, count + 1
     if count < 2:
         return None
-    variance = (squares - total.double().square().sum(dim=1) / count) / (count - 1)
-    return variance.clamp(min=0).sqrt().cpu().numpy()
+    variance = (squares - (total**2).sum(axis=1) / count) / (count - 1)
+    return np.sqrt(np.maximum(variance, 0))
+
+
+def _gradients(loss: Loss, points: Tensor, memory: int) -> Floats:
+    """Gradients (n, d), NaN at points where they are not finite."""
+
+    def compute(some: Tensor) -> Floats:
+        return values_and_gradients(loss, some, memory).gradients.double().cpu().numpy()
+
+    return where_finite(compute, points, tuple(points.shape[1:]))

@@ -13,7 +13,7 @@ from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.domains.boxes import as_box
 from simplicial.domains.periods import Cell, periods_of
 from simplicial.errors import LossError
-from simplicial.evaluation import evaluate, gradient
+from simplicial.evaluation import evaluate, gradient, where_finite
 from simplicial.loss import (
     BoundedLoss,
     Loss,
@@ -90,16 +90,27 @@ def _check_within(corners: Floats, domain: Floats) -> None:
 
 
 def check_periods(loss: Loss, points: Tensor, cell: Cell) -> None:
-    """Raise LossError where a loss has not the periods that it declares."""
+    """Raise LossError where a loss has not the periods that it declares.
+
+    Values that are not finite tell nothing, but for one that is not while its translate's is.
+    """
+
+    def values(at: Tensor) -> Floats:
+        return where_finite(lambda some: evaluate(loss, some).loss, at)
+
     some = points[:COMPARED]
-    here = evaluate(loss, some).loss
-    scale = max(float(np.ptp(here)), np.finfo(np.float64).eps * float(np.abs(here).max()))
+    here = values(some)
+    known = here[np.isfinite(here)]
+    if not len(known):
+        return
+    scale = max(float(np.ptp(known)), np.finfo(np.float64).eps * float(np.abs(known).max()))
     for i in np.flatnonzero(cell.is_periodic).tolist():
         shifts = np.zeros(some.shape, dtype=np.int64)
         shifts[:, i] = 1
-        there = evaluate(loss, torch.as_tensor(cell.moved(some.numpy(), shifts))).loss
-        worst = int(np.argmax(np.abs(there - here)))
-        if not np.abs(there - here)[worst] <= OFF * scale:
+        there = values(torch.as_tensor(cell.moved(some.numpy(), shifts)))
+        change = np.where(np.isnan(here) & np.isnan(there), 0, np.abs(there - here))
+        worst = int(np.argmax(change))  # NaN, if there is one
+        if not change[worst] <= OFF * scale:
             raise LossError(
                 f"a loss must have the periods that it declares, {cell.periods[i]:.6g} in "
                 f"coordinate {i} takes it from {here[worst]:.6g} to {there[worst]:.6g}: declare "

@@ -83,7 +83,7 @@ def test_exact_barcodes_are_within_the_error_at_every_moment(name: str, steps: l
 MOMENTS = {  # of a run, at least: after every chunk from that on which measures the last simplex
     "himmelblau": 20,
     "muller-brown": 11,
-    "six-hump-camel": 63,
+    "six-hump-camel": 60,
     "double-well": 17,
     "double-well in space": 3,
     "simplex-wells of a segment": 3,

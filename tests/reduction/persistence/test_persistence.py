@@ -116,10 +116,11 @@ def test_a_hollow_tetrahedron_has_an_essential_class_in_its_top_index() -> None:
     np.testing.assert_array_equal(sphere.barcode(max_index=2)[2], [[2, math.inf]])
 
 
-def test_vertices_alone_report_nothing_unless_asked() -> None:
+def test_vertices_alone_have_a_bar_each_which_never_ends() -> None:
     points = FilteredComplex([[[4], [2]]], [[1.0, 0.5]])
-    assert len(points.barcode()) == 0
-    np.testing.assert_array_equal(points.barcode(max_index=0)[0], [[0.5, math.inf], [1, math.inf]])
+    for barcode in (points.barcode(), points.barcode(max_index=0)):
+        assert len(barcode) == 1
+        np.testing.assert_array_equal(barcode[0], [[0.5, math.inf], [1, math.inf]])
 
 
 def test_zero_length_bars_are_dropped_unless_asked_for() -> None:
