@@ -58,6 +58,14 @@ def as_float64(array: NDArray[Any]) -> NDArray[np.float64]:
     return np.require(array, np.float64, ["C", "A", "W", "E"])
 
 
+def dimensions(given: Any) -> int | None:
+    """The number of dimensions of what may be an array; None of ragged rows."""
+    try:
+        return len(np.shape(given))
+    except ValueError:
+        return None
+
+
 def is_constant(array: NDArray[Any]) -> bool:
     """Whether neither the array nor the owner of its memory lets anybody write to it.
 

@@ -17,6 +17,7 @@ from reduction.arrays import as_array, as_numbers
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.compute import barcode_of_chains
 from reduction.errors import DimensionError, FiltrationError, ShapeError
+from reduction.filtrations.cubical import TOP_CELLS, cubical_cells
 from reduction.persistence.chain_pairs import chain_pairings
 from reduction.persistence.fields import prime
 from reduction.validation import as_bool, is_whole, length_of
@@ -57,8 +58,36 @@ class ChainComplex:
             _check_monotone(r, matrix, kept)
             if r > 1:
                 _check_square(r, matrices[r - 2], matrix)
-        object.__setattr__(self, "boundaries", matrices)
-        object.__setattr__(self, "values", kept)
+        self._hold(matrices, kept)
+
+    @classmethod
+    def cubical(
+        cls,
+        array: ArrayLike,
+        *,
+        values_on: str = TOP_CELLS,
+        superlevel: bool = False,
+        periodic: bool | Sequence[bool] = False,
+    ) -> "ChainComplex":
+        """The cubical complex of an image: the cells of a grid of 1 to 4 axes, filtered.
+
+        array       real numbers, finite; one for each pixel, voxel, ... of the image
+        values_on   "top cells": the numbers are those of top-dimensional cells, and a face is at
+                    the lowest of the cells around it, so pixels that touch at a corner are joined;
+                    "vertices": those of vertices, and a cell is at its highest vertex
+        superlevel  filter by -array: a bar (b, d) then is a class of the superlevel sets from the
+                    level -b down to -d
+        periodic    whether opposite ends of an axis are one, for all axes or for each
+
+        Bars name cells by position: those of degree r stand by the axes along which they extend, in
+        the order of itertools.combinations, and among equal ones in C order. The last index has no
+        bars but where all axes are periodic. Raises ShapeError, FiltrationError, OptionError,
+        CapacityError. Source: see `reduction.filtrations.cubical`.
+        """
+        cells = cubical_cells(array, values_on, superlevel=superlevel, periodic=periodic)
+        complex = object.__new__(cls)
+        complex._hold(cells.boundaries, cells.values)
+        return complex
 
     def __repr__(self) -> str:
         return f"ChainComplex(dim={self.dim}, counts={self.counts})"
@@ -101,6 +130,15 @@ class ChainComplex:
         found = chain_pairings(self.boundaries, self.values, p)[: top + 1]
         return barcode_of_chains(self.values, found, p, keep_zero=keep_zero)
 
+    def _hold(
+        self, boundaries: "Sequence[sparse.csc_array]", values: Sequence[NDArray[np.float64]]
+    ) -> None:
+        matrices = [part for d in boundaries for part in (d.data, d.indices, d.indptr)]
+        for array in (*matrices, *values):
+            array.flags.writeable = False
+        object.__setattr__(self, "boundaries", tuple(boundaries))
+        object.__setattr__(self, "values", tuple(values))
+
 
 def _values(r: int, given: ArrayLike) -> NDArray[np.float64]:
     """A read-only copy of values[r]."""
@@ -119,7 +157,6 @@ def _values(r: int, given: ArrayLike) -> NDArray[np.float64]:
         raise FiltrationError(
             f"values are finite, but values[{r}][{i}] is {values[i]}; leave out what never appears"
         )
-    values.flags.writeable = False
     return values
 
 
@@ -148,8 +185,6 @@ def _matrix(r: int, given: Any, values: Sequence[NDArray[np.float64]]) -> "spars
         )
     matrix = matrix.astype(np.int64)
     matrix.eliminate_zeros()
-    for array in (matrix.data, matrix.indices, matrix.indptr):
-        array.flags.writeable = False
     return matrix
 
 

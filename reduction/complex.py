@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction.arrays import as_numbers
 from reduction.barcodes.barcode import Barcode
+from reduction.barcodes.bounds import checked_lower
 from reduction.barcodes.compute import barcode_of_pairs
-from reduction.errors import DataError, DimensionError, FiltrationError, ShapeError
+from reduction.errors import DataError, DimensionError, ShapeError
 from reduction.files import check_arrays, check_tag, refusing, write_arrays
 from reduction.filtrations.cliques import clique_filtration
 from reduction.filtrations.filtration import Filtration, complete_filtration, filtration
+from reduction.filtrations.lower_star import freudenthal_filtration, lower_star_filtration
 from reduction.filtrations.rips import rips_filtration
 from reduction.filtrations.simplices import Simplices
 from reduction.persistence.boundary import boundary_matrix
@@ -113,7 +114,8 @@ class FilteredComplex:
 
         distances  (n, n), symmetric, not negative, 0 on the diagonal; inf where there is no edge.
                    Or edges, all others missing: a matrix of scipy.sparse, whose stored entries are
-                   edges, or a pair of ends (m, 2) and lengths (m,). With a metric: points (n, d)
+                   edges, those of one place added up, as SciPy does; or a pair of ends (m, 2) and
+                   lengths (m,). With a metric: points (n, d)
         dim        from 0 on; no simplex is above dimension n - 1
         threshold  of the longest edge, inclusive; inf for all edges. By default the enclosing
                    radius, where a list up to it takes less memory than the values of all simplices
@@ -152,6 +154,34 @@ class FilteredComplex:
                 f"values {counts[1]}; give two of each"
             )
         return cls._of(clique_filtration(filtration(vertices, values), dim))
+
+    @classmethod
+    def lower_star(cls, simplices: Any, vertex_values: ArrayLike) -> "FilteredComplex":
+        """The lower-star filtration of a function on the vertices of simplices, as of a mesh.
+
+        simplices      (m, r+1) integer labels, in any order; or a list of such arrays, for several
+                       dimensions. Faces that are not listed are added
+        vertex_values  (n,): the vertices are 0..n-1, all of them in the complex
+
+        The value of a simplex is that of its highest vertex; for upper stars give -vertex_values.
+        Raises ShapeError, FiltrationError, CapacityError. Source: Edelsbrunner & Harer (2010),
+        "Computational Topology", VI.3.
+        """
+        return cls._of(lower_star_filtration(simplices, vertex_values))
+
+    @classmethod
+    def freudenthal(cls, array: ArrayLike, *, superlevel: bool = False) -> "FilteredComplex":
+        """The lower-star filtration of numbers on a grid, in Freudenthal's triangulation.
+
+        array       real numbers, finite, on a grid of 1 to 4 axes; vertex i is array.ravel()[i]
+        superlevel  filter by -array: a bar (b, d) then is a class of the superlevel sets from the
+                    level -b down to -d
+
+        Each cube is cut along its diagonal from the lowest to the highest corner into d! simplices.
+        For cubes as they are see `ChainComplex.cubical`. Raises ShapeError, FiltrationError,
+        OptionError, CapacityError. Source: Kuhn (1960), "Some combinatorial lemmas in topology".
+        """
+        return cls._of(freudenthal_filtration(array, superlevel=superlevel))
 
     @classmethod
     def from_simplices(cls, simplices: Mapping[tuple[int, ...], float]) -> "FilteredComplex":
@@ -264,7 +294,7 @@ class FilteredComplex:
         if max_index is not None:
             self._check_dimension(max_index, lowest=0)
         p = prime(field)
-        least = None if lower is None else self._lower_bounds(lower)
+        least = None if lower is None else checked_lower(lower, self.values)
         with limited(threads):
             pairs = pairings(self._filtration, p, top)
             return barcode_of_pairs(self._filtration, pairs, p, keep_zero=keep_zero, lower=least)
@@ -317,31 +347,6 @@ class FilteredComplex:
     @property
     def _filtration(self) -> Filtration:
         return Filtration(self.vertices, self.values)
-
-    def _lower_bounds(self, given: Sequence[ArrayLike]) -> list[NDArray[np.float64]]:
-        """Lower bounds of the values of each dimension, checked."""
-        remedy = "give one array for every dimension"
-        if (count := length_of("lower", given, remedy)) != self.dim + 1:
-            raise ShapeError(
-                f"lower has {count} dimensions and the complex {self.dim + 1}; {remedy}"
-            )
-        lower: list[NDArray[np.float64]] = []
-        for r, (bounds, values) in enumerate(zip(given, self.values, strict=True)):
-            numbers = as_numbers(f"lower[{r}]", bounds, "give one number for each simplex")
-            if numbers.shape != values.shape or numbers.dtype.kind not in "fiu":
-                raise ShapeError(
-                    f"lower[{r}] has shape {numbers.shape} and type {numbers.dtype} for "
-                    f"{values.size} simplices; give one number for each, in the order of `values`"
-                )
-            lower.append(numbers.astype(np.float64))
-            above = ~(lower[r] <= values)
-            if above.any():
-                i = int(np.argmax(above))
-                raise FiltrationError(
-                    f"lower bounds are no higher than values, but lower[{r}][{i}] is "
-                    f"{lower[r][i]} and the value {values[i]}; give -inf where none is known"
-                )
-        return lower
 
     def _check_dimension(self, r: int, lowest: int) -> None:
         if not is_whole(r):

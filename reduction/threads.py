@@ -13,12 +13,14 @@ from itertools import pairwise
 from typing import TypeVar
 
 from reduction.errors import OptionError
-from reduction.validation import as_integer
+from reduction.validation import as_integer, short_repr
 
 Result = TypeVar("Result")
 
 VARIABLE = "REDUCTION_THREADS"
 _LIMIT: ContextVar[int | None] = ContextVar("threads", default=None)
+
+DIGITS = 9  # of the environment variable
 
 FEWEST = 1 << 18  # simplices of a pass for which a second thread pays
 FEWEST_COLUMNS = 1 << 12  # simplices taken one by one, for which it does
@@ -43,10 +45,10 @@ def cores() -> int:
     if (limit := _LIMIT.get()) is not None:
         return limit
     if given := os.environ.get(VARIABLE, ""):
-        if not (given.isdecimal() and int(given) >= 1):
+        if not (given.isdecimal() and len(given) <= DIGITS and int(given) >= 1):
             raise OptionError(
-                f"{VARIABLE} is a number of threads from 1 on, but it is {given!r}: give one, or "
-                "unset it"
+                f"{VARIABLE} is a number of threads from 1 on, of up to {DIGITS} digits, but it is "
+                f"{short_repr(given)}: give one, or unset it"
             )
         return int(given)
     if hasattr(os, "sched_getaffinity"):

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction.arrays import as_numbers
 from reduction.barcodes.bars import Bars
-from reduction.errors import BarcodeError, ShapeError
+from reduction.errors import BarcodeError, FiltrationError, ShapeError
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.simplices import Complete, Listed, Simplices
 from reduction.filtrations.sorting import filtration_order
@@ -206,3 +206,29 @@ def lowest_deaths(filtration: Filtration, r: int, p: int) -> Floats:
     births, deaths = pairings(lowest, p, r)[r]
     found[births[: deaths.size]] = highest[deaths]
     return found
+
+
+def checked_lower(
+    given: Sequence[ArrayLike], values: Sequence[NDArray[np.float64]]
+) -> list[NDArray[np.float64]]:
+    """Lower bounds of the values of each dimension. Raises ShapeError, FiltrationError."""
+    remedy = "give one array for every dimension"
+    if (count := length_of("lower", given, remedy)) != len(values):
+        raise ShapeError(f"lower has {count} dimensions and the complex {len(values)}; {remedy}")
+    lower: list[NDArray[np.float64]] = []
+    for r, (bounds, heights) in enumerate(zip(given, values, strict=True)):
+        numbers = as_numbers(f"lower[{r}]", bounds, "give one number for each simplex")
+        if numbers.shape != heights.shape or numbers.dtype.kind not in "fiu":
+            raise ShapeError(
+                f"lower[{r}] has shape {numbers.shape} and type {numbers.dtype} for "
+                f"{heights.size} simplices; give one number for each, in the order of `values`"
+            )
+        lower.append(numbers.astype(np.float64))
+        above = ~(lower[r] <= heights)
+        if above.any():
+            i = int(np.argmax(above))
+            raise FiltrationError(
+                f"lower bounds are no higher than values, but lower[{r}][{i}] is "
+                f"{lower[r][i]} and the value {heights[i]}; give -inf where none is known"
+            )
+    return lower

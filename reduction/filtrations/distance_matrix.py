@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reduction.arrays import as_array, as_float64, as_numbers
+from reduction.arrays import as_array, as_float64, as_numbers, dimensions
 from reduction.errors import FiltrationError, OptionError, ShapeError
 from reduction.memory import require
 from reduction.validation import first_line, short_repr
@@ -37,17 +37,9 @@ def is_graph(given: Any) -> bool:
     return (
         isinstance(given, tuple)
         and len(given) == 2
-        and _dimensions(given[0]) != 1
-        and _dimensions(given[1]) in (1, None)
+        and dimensions(given[0]) != 1
+        and dimensions(given[1]) in (1, None)
     )
-
-
-def _dimensions(given: Any) -> int | None:
-    """The number of dimensions of what may be an array; None of ragged rows."""
-    try:
-        return len(np.shape(given))
-    except ValueError:
-        return None
 
 
 def graph(given: Any) -> Edges:
@@ -106,11 +98,11 @@ def distances_of(points: ArrayLike, metric: Any) -> Floats:
     require(12 * len(given) ** 2, f"the distances of {len(given)} points")
     try:
         distances = squareform(between(given, metric))
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise OptionError(
             f"points of shape {given.shape} have no distances by metric={short_repr(metric)}: "
             f"{first_line(error)}; give another, as 'euclidean', or none with a matrix of distances"
-        ) from None
+        ) from error
     missing = np.argwhere(np.isnan(given))
     if len(missing) and np.isnan(distances).any():  # a function may do without
         i, j = missing[0]

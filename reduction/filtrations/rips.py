@@ -31,7 +31,7 @@ from reduction.filtrations.simplices import Complete, Listed
 from reduction.kernels.rows import longest_edges
 from reduction.memory import require
 from reduction.threads import spread, top_bounds
-from reduction.validation import is_number
+from reduction.validation import as_float, is_number, short_repr
 
 POINT = 40  # bytes of a point of a graph: its number, its facet, its value, and a copy of two
 
@@ -137,7 +137,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 def _threshold(given: float) -> float:
     if not (is_number(given) and given >= 0):
         raise OptionError(
-            f"a threshold is a number from 0 on, where the points are, but threshold is {given!r}; "
-            "give one, inf for all edges, or leave it out"
+            f"a threshold is a number from 0 on, where the points are, but threshold is "
+            f"{short_repr(given)}; give one, inf for all edges, or leave it out"
         )
-    return float(given)
+    return as_float(given)  # inf beyond the largest float

@@ -13,6 +13,7 @@ were, their buffers are doubled.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,9 @@ def explicit_pairings(
         _require(filtration.counts, r, p)
         above = filtration_order(filtration.values[r + 1])
         if r == 0:
-            pairing = components(filtration.simplices, filtration.values[0], above)
+            pairing = components(
+                partial(filtration.simplices.facets_of, 1), filtration.values[0], above
+            )
         else:
             facets = filtration.facets(r + 1)
             pairing = _pair(facets, order, above, cleared, p, clearing=clearing)

@@ -27,6 +27,7 @@ memory raise CapacityError.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,9 @@ def implicit_pairings(
         if r == simplices.dim:
             result.append(Pairing(np.flatnonzero(~cleared), np.empty(0, np.int64)))
         elif r == 0:
-            result.append(components(simplices, values[0], filtration_order(values[1])))
+            result.append(
+                components(partial(simplices.facets_of, 1), values[0], filtration_order(values[1]))
+            )
         else:
             d = coboundary(simplices, values, r, p, threads)
             result.append(_pair(d, cleared, step_limit if _fits(d) else np.inf, threads))

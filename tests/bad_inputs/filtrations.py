@@ -1,8 +1,15 @@
-"""Bad inputs of complete, Vietoris-Rips and clique complexes, for the table of `reduction`."""
+"""Bad inputs of filtrations, of simplices and of images, for the table of `reduction`."""
 
 import numpy as np
 
-from reduction import CapacityError, DimensionError, FiltrationError, OptionError, ShapeError
+from reduction import (
+    CapacityError,
+    ChainComplex,
+    DimensionError,
+    FiltrationError,
+    OptionError,
+    ShapeError,
+)
 from reduction import FilteredComplex as Complex
 from tests.bad_inputs.table import INF, INSTEAD, NAN, UNSURE, Row
 
@@ -67,7 +74,12 @@ FILTRATIONS = (
       for threshold in (None, 1)),
     Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0]], 0, threshold=v), OptionError,
         "; give one, inf for all edges, or leave it out",
-        (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True))),
+        (NAN, -1, -INF, "2", True, [1], 1j, np.complex128(1), np.bool_(True), -(10**400))),
+    Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0], [1]], 1, metric=v), OptionError,
+        "have no distances by metric=",
+        ("nope", "", float, dict, lambda a: 0, lambda a, b: 1j, lambda a, b: 10**400, max)),
+    Row("FilteredComplex.rips", lambda _, v: Complex.rips([[0], [1]], 1, metric=v), OptionError,
+        "a metric is one of scipy.spatial.distance.pdist, got", ({}, 3, True, [])),
     Row("FilteredComplex.rips", lambda _, v: Complex.rips(np.ones(v) - np.eye(*v), 9),
         CapacityError, "GB of memory", ((500, 500),)),
     Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, [[0, 0], [1]], v),
@@ -84,4 +96,54 @@ FILTRATIONS = (
         "values[0][1] is nan", ([[0, NAN], [1]],)),
     Row("FilteredComplex.cliques", lambda _, v: Complex.cliques(EDGE, v, 1), FiltrationError,
         "(1,) has value 2.0 > 1.0 of (0, 1)", ([[0, 2], [1]],)),
+)  # fmt: skip
+
+IMAGES = (
+    *(Row("FilteredComplex.lower_star", lambda _, v: Complex.lower_star(v, [0] * 3), error, piece,
+          bad)
+      for error, piece, bad in (
+          (ShapeError, "simplices is ragged; give the same number", ([[0, 1], [2]], [(0,), ()])),
+          (ShapeError, "simplices has shape", (3, None, "ab", [0, 1], [[0.0, 1.0]], [[]],
+                                               [[True, False]], [[[[0]]]])),
+          (ShapeError, "simplices[1] has shape (1, 1) and type float64", ([[[0, 1]], [[0.5]]],)),
+          (FiltrationError, "vertices are 0..2, one for each of vertex_values, but row 1 of "
+           "simplices is [1, 3]; relabel", ([[0, 1], [1, 3]],)),
+          (FiltrationError, "row 0 of simplices is [-1, 1]; relabel", ([[-1, 1]],)),
+          (FiltrationError, "row 0 of simplices[0] has those of [1, 1]",
+           ([[[1, 1]], [[0, 1, 2]]],)),
+      )),
+    Row("FilteredComplex.lower_star", lambda _, v: Complex.lower_star(v, [0] * 70), CapacityError,
+        "the faces of the simplices needs", (np.arange(70)[None],)),
+    *(Row("FilteredComplex.lower_star", lambda _, v: Complex.lower_star([[0, 1]], v), error, piece,
+          bad)
+      for error, piece, bad in (
+          (ShapeError, "vertex_values has shape", (3, None, "ab", [], [[0, 1]], ["a", "b"])),
+          (ShapeError, "vertex_values is ragged; give", ([0, [1]],)),
+          (FiltrationError, "values[0][1] is nan", ([0, NAN],)),
+          (FiltrationError, "vertices are 0..0, one for each", ([1.0],)),
+      )),
+    *(Row(name, call, error, piece, bad)
+      for name, call in (
+          ("FilteredComplex.freudenthal", lambda _, v: Complex.freudenthal(v)),
+          ("ChainComplex.cubical", lambda _, v: ChainComplex.cubical(v)),
+      )
+      for error, piece, bad in (
+          (ShapeError, "array has shape", (3, None, "ab", [], [[]], ["a"], [1j],
+                                           np.zeros((1, 2, 1, 2, 1)))),
+          (ShapeError, "array is ragged; give", ([0, [1]],)),
+          (ShapeError, "array, a masked array, are masked", (np.ma.masked_less([0, 1], 1),)),
+          (FiltrationError, "values are finite, but array[0, 1] is nan; replace", ([[0, NAN]],)),
+          (FiltrationError, "values are finite, but array[0] is inf; replace", ([INF],)),
+          (CapacityError, "take a smaller array", (np.broadcast_to(0.0, (10**5, 10**5)),)),
+      )),
+    Row("FilteredComplex.freudenthal", lambda _, v: Complex.freudenthal([0], superlevel=v),
+        OptionError, "superlevel must be True or False", UNSURE),
+    Row("ChainComplex.cubical", lambda _, v: ChainComplex.cubical([0], superlevel=v),
+        OptionError, "superlevel must be True or False", UNSURE),
+    Row("ChainComplex.cubical", lambda _, v: ChainComplex.cubical([0], values_on=v), OptionError,
+        "has values on 'top cells' or on 'vertices', but values_on is",
+        ("cells", "", None, 1, ["vertices"])),
+    Row("ChainComplex.cubical", lambda _, v: ChainComplex.cubical([[0, 1]], periodic=v),
+        OptionError, "an axis is periodic or not, but periodic is",
+        (None, 1, "yes", [True], [1, 0], [True, None])),
 )  # fmt: skip

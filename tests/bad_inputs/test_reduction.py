@@ -29,7 +29,7 @@ from reduction import (
 )
 from reduction import Ends as Points
 from reduction import FilteredComplex as Complex
-from tests.bad_inputs.filtrations import FILTRATIONS, POINTS, TRIANGLE
+from tests.bad_inputs.filtrations import FILTRATIONS, IMAGES, POINTS, TRIANGLE
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -372,7 +372,7 @@ CHAINS = (
         DimensionError, "is one of 0..0, but max_index is", (0.5, "1", True, -1, 1)),
 )  # fmt: skip
 
-TABLE = (*COMPLEXES, *CHAINS, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
+TABLE = (*COMPLEXES, *IMAGES, *CHAINS, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
 
 HANDED = {"Matching", "Bounds", "Chain", "Barcode.located"}
 """What the library makes, and hands out: nothing is asked of who calls it."""
