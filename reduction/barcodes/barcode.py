@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction.barcodes.barcode_file import VERSIONS, IndexRecord, read_barcode, write_barcode
-from reduction.barcodes.bars import Bars, checked_bars, essential_births, finite_bars
+from reduction.barcodes.bars import (
+    Bars,
+    checked_bars,
+    checked_weights,
+    essential_births,
+    finite_bars,
+    level_within,
+)
 from reduction.barcodes.bounds import Bounds, checked_bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
@@ -245,20 +252,41 @@ class Barcode:
         complex of simplices gave, made by hand or loaded; CapacityError.
         Source: Čufar & Virk (2023), see `reduction.persistence.boundary_reduction`.
         """
-        located, bars = self._pairs[self._index(r)], len(self[r])
-        if self._cycles is None or not isinstance(located, Located):
-            raise BarcodeError(
-                "cycles consist of simplices of a complex, but this barcode was loaded, or made by "
-                "hand or of a ChainComplex, and has none; ask the barcode that "
-                "`FilteredComplex.barcode` gives"
-            )
-        if not is_whole(i) or not 0 <= i < bars:
-            numbered = f"0..{bars - 1}" if bars else "none"
-            raise BarcodeError(
-                f"a bar is named by its row, but {i!r} is none of index {r} (rows: {numbered}); "
-                "take one of these"
-            )
-        return self._cycles.cycle(r, int(located.births[i]), int(located.deaths[i]))
+        cycles, birth, death = self._located(r, i, "cycles")
+        return cycles.cycle(r, birth, death)
+
+    def shortened(
+        self, r: int, i: int, *, level: float | None = None, weights: ArrayLike | None = None
+    ) -> Chain:
+        """A cycle in the homology class of `cycle(r, i)` at a level, and no heavier than it.
+
+        level    from the bar's birth, the default, to before its death: boundaries of simplices
+                 up to this value may be added
+        weights  (m_r,) finite, not negative, of the r-simplices in the order of the complex's
+                 `values`, as `values[1]` of a Rips complex for lengths; by default all are 1
+
+        No boundary of a single simplex makes it lighter; it need not be the lightest one. Raises
+        what `cycle` does, and BarcodeError for another level, ShapeError, OptionError for weights.
+        Source: see `reduction.persistence.shortening`.
+        """
+        cycles, birth, death = self._located(r, i, "cycles")
+        value = level_within(self[r][i], level)
+        heavy = checked_weights(weights, cycles.values[r].size)
+        return cycles.shortened(r, birth, death, value, heavy)
+
+    def cocycle(self, r: int, i: int) -> Chain:
+        """A representative cocycle of bar i of index r, `self[r][i]`, as an r-cochain.
+
+        Its coefficient is 1 at `self.pairs(r).births[i]`, its oldest simplex by (value, position).
+        Its coboundary vanishes on all simplices before the one that ends the bar, and not on that.
+        At any value, the cocycles of the bars of index r alive there, restricted to the sublevel
+        complex (those of length zero may be so for no value), are a basis of its cohomology.
+
+        All columns of an index are reduced at the first request, with the facets of all
+        (r+1)-simplices in memory, see `reduction.persistence.cocycles`. Raises what `cycle` does.
+        """
+        cycles, birth, _ = self._located(r, i, "cocycles")
+        return cycles.cocycle(r, birth)
 
     def finite(self, r: int) -> Bars:
         """The bars of index r that end, (m', 2). Raises DimensionError."""
@@ -317,6 +345,23 @@ class Barcode:
             ("_cycles", cycles),
         ):
             object.__setattr__(self, name, value)
+
+    def _located(self, r: int, i: int, kind: str) -> tuple[Cycles, int, int]:
+        """The complex's cycles, and the positions of the simplices of a bar; -1 for no death."""
+        located, bars = self._pairs[self._index(r)], len(self[r])
+        if self._cycles is None or not isinstance(located, Located):
+            raise BarcodeError(
+                f"{kind} consist of simplices of a complex, but this barcode was loaded, or made "
+                "by hand or of a ChainComplex, and has none; ask the barcode that "
+                "`FilteredComplex.barcode` gives"
+            )
+        if not is_whole(i) or not 0 <= i < bars:
+            numbered = f"0..{bars - 1}" if bars else "none"
+            raise BarcodeError(
+                f"a bar is named by its row, but {i!r} is none of index {r} (rows: {numbered}); "
+                "take one of these"
+            )
+        return self._cycles, int(located.births[i]), int(located.deaths[i])
 
     def _index(self, r: int) -> int:
         if not is_whole(r) or not 0 <= r < len(self):

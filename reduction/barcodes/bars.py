@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction.arrays import as_numbers
-from reduction.errors import BarcodeError, ShapeError
+from reduction.errors import BarcodeError, OptionError, ShapeError
+from reduction.validation import as_float, short_repr
 
 Bars = NDArray[np.float64]
 
@@ -57,3 +58,36 @@ def as_text(value: float, scale: float, digits: int = 6) -> str:
     """Significant digits; 0 for what is rounding error beside numbers of size `scale`."""
     negligible = 1e-12 * min(scale, sys.float_info.max)
     return f"{value if abs(value) > negligible else 0.0:.{digits}g}"
+
+
+def level_within(bar: NDArray[np.float64], level: float | None) -> float:
+    """A value at which a bar (2,) is alive; None: its birth. Raises BarcodeError."""
+    birth, death = bar.tolist()
+    value = birth if level is None else as_float(level)
+    if not birth <= value < death:
+        raise BarcodeError(
+            f"a class is there from its birth {birth} on and before its death {death}, but level "
+            f"is {short_repr(level)}; give one between them, and a bar that is not of length zero"
+        )
+    return value
+
+
+def checked_weights(given: ArrayLike | None, m: int) -> NDArray[np.float64]:
+    """Weights of m simplices; None: 1 each. Raises ShapeError, OptionError."""
+    if given is None:
+        return np.ones(m)
+    weights = as_numbers("weights", given, "give one number for each simplex")
+    if weights.shape != (m,) or weights.dtype.kind not in "fiu":
+        raise ShapeError(
+            f"weights has shape {weights.shape} and type {weights.dtype} for {m} simplices; give "
+            "one number for each, in the order of the complex's values"
+        )
+    weights = weights.astype(np.float64)
+    wrong = ~((weights >= 0) & (weights < np.inf))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise OptionError(
+            f"weights are finite and not negative, but weights[{i}] is {weights[i]}; raise or "
+            "replace it"
+        )
+    return weights

@@ -1,4 +1,4 @@
-"""Bad inputs of filtrations, of simplices and of images, for the table of `reduction`."""
+"""Bad inputs of filtrations and chain complexes, for the table of `reduction`."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from reduction import (
     CapacityError,
     ChainComplex,
     DimensionError,
+    FieldError,
     FiltrationError,
     OptionError,
     ShapeError,
@@ -14,6 +15,7 @@ from reduction import FilteredComplex as Complex
 from tests.bad_inputs.table import INF, INSTEAD, NAN, UNSURE, Row
 
 EDGE = ([[0], [1]], [[0, 1]])
+NO_PRIME = (4, 1, 0, -2, 9, 2**31, 2**61 - 1, 10**40, 2.0, "2", None, True, NAN)
 POINTS, TRIANGLE = [[0], [1], [2]], [[0, 1, 2]]
 
 FILTRATIONS = (
@@ -146,4 +148,36 @@ IMAGES = (
     Row("ChainComplex.cubical", lambda _, v: ChainComplex.cubical([[0, 1]], periodic=v),
         OptionError, "an axis is periodic or not, but periodic is",
         (None, 1, "yes", [True], [1, 0], [True, None])),
+)  # fmt: skip
+
+CHAINS = (
+    *(Row("ChainComplex", lambda _, v: ChainComplex(*v), error, piece, bad)
+      for error, piece, bad in (
+          (ShapeError, "boundaries must be a sequence", ((5, [[0]]),)),
+          (ShapeError, "values must be a sequence", (([], None),)),
+          (ShapeError, "values of one degree more than matrices, but 0 and 0", (([], []),)),
+          (ShapeError, "values of one degree more than matrices, but 1 and 1", (([[[0]]], [[0]]),)),
+          (ShapeError, "values[0] is ragged; give one number", (([], [[0, [1]]]),)),
+          (ShapeError, "values[0] has shape (1, 1) and type int64; give one", (([], [[[0]]]),)),
+          (ShapeError, "values[0] has shape (1,) and type bool; give one", (([], [[True]]),)),
+          (FiltrationError, "values[0][1] is nan; leave out", (([], [[0, NAN]]),)),
+          (ShapeError, "boundaries[0] has shape (1, 2) and type int64 for 1 and 1 of them",
+           (([[[0, 0]]], [[0], [1]]),)),
+          (ShapeError, "boundaries[0] has shape (1, 1) and type float64",
+           (([[[0.0]]], [[0], [1]]),)),
+          (ShapeError, "boundaries[0] has shape", (([None], [[0], [1]]), (["a"], [[0], [1]]))),
+          (ShapeError, "has one of 2147483648; scale", (([[[2**31]]], [[0], [1]]),)),
+          (ShapeError, "coefficients of boundaries[0] times those of boundaries[1] may add up to "
+           "1.84e+19; scale", (([[[2**30] * 16], [[2**30]] * 16], [[0], [1] * 16, [2]]),)),
+          (FiltrationError, "generator 0 of degree 0 has value 2.0 > 1.0 of generator 1 of degree "
+           "1; give", (([[[0, -1]]], [[2], [1, 1]]),)),
+          (FiltrationError, "that of generator 0 of degree 2 has -1 times generator 0 of degree 0",
+           (([[[-1]], [[1]]], [[0], [1], [2]]),)),
+      )),
+    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(v), FieldError,
+        "field is", NO_PRIME),
+    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(keep_zero=v),
+        OptionError, "keep_zero must be True or False", UNSURE),
+    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(max_index=v),
+        DimensionError, "is one of 0..0, but max_index is", (0.5, "1", True, -1, 1)),
 )  # fmt: skip

@@ -12,7 +12,6 @@ from reduction import (
     BarcodeError,
     BarEnds,
     CanonicalForm,
-    ChainComplex,
     DataError,
     DimensionError,
     FieldError,
@@ -29,7 +28,7 @@ from reduction import (
 )
 from reduction import Ends as Points
 from reduction import FilteredComplex as Complex
-from tests.bad_inputs.filtrations import FILTRATIONS, IMAGES, POINTS, TRIANGLE
+from tests.bad_inputs.filtrations import CHAINS, FILTRATIONS, IMAGES, NO_PRIME, POINTS, TRIANGLE
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -44,7 +43,6 @@ from tests.bad_inputs.table import (
 )
 
 BAR, PAIR = [[0, 1]], ([[0]], [[0, 1]])
-NO_PRIME = (4, 1, 0, -2, 9, 2**31, 2**61 - 1, 10**40, 2.0, "2", None, True, NAN)
 NO_INDEX = (*INSTEAD, -1, 9, 2**70, [0])
 
 
@@ -243,14 +241,28 @@ BARCODES = (
         "dimension 2 or more", (1,)),
     Row("Barcode.__getitem__", lambda _, v: Bars([], [], 2)[v], DimensionError,
         "index 0 is not reported (reported: none)", (0,)),
-    Row("Barcode.cycle", lambda g, v: g.barcode.cycle(v, 0), DimensionError, "is not reported",
-        NO_INDEX),
-    Row("Barcode.cycle", lambda g, v: g.barcode.cycle(0, v), BarcodeError,
-        "is none of index 0 (rows: 0..3)", (*NO_INDEX, 0.0, 99)),
+    *(Row(f"Barcode.{name}", lambda g, v, name=name: getattr(g.barcode, name)(v, 0), DimensionError,
+          "is not reported", NO_INDEX)
+      for name in ("cycle", "cocycle", "shortened")),
+    *(Row(f"Barcode.{name}", lambda g, v, name=name: getattr(g.barcode, name)(0, v), BarcodeError,
+          "is none of index 0 (rows: 0..3)", (*NO_INDEX, 0.0, 99))
+      for name in ("cycle", "cocycle", "shortened")),
     Row("Barcode.cycle", lambda _, v: Complex.complete(3, [[0] * 3, [1] * 3, [1]]).barcode()
         .cycle(1, v), BarcodeError, "0 is none of index 1 (rows: none)", (0,)),
-    Row("Barcode.cycle", lambda g, _: Bars.load(g.folder / "barcodes.json").cycle(0, 0),
-        BarcodeError, "was loaded"),
+    *(Row(f"Barcode.{name}", lambda g, _, name=name:
+          getattr(Bars.load(g.folder / "barcodes.json"), name)(0, 0), BarcodeError,
+          f"{kinds} consist of simplices of a complex, but this barcode was loaded")
+      for name, kinds in (("cycle", "cycles"), ("cocycle", "cocycles"), ("shortened", "cycles"))),
+    Row("Barcode.shortened", lambda g, v: g.barcode.shortened(1, 0, level=v), BarcodeError,
+        "from its birth 3.0 on and before its death 9.0, but level is",
+        (2, 9, NAN, INF, "4", True)),
+    Row("Barcode.shortened", lambda _, v: Complex.complete(2, [[0, 0], [0]]).barcode(keep_zero=True)
+        .shortened(0, 0, level=v), BarcodeError, "give one between them, and a bar that is not"),
+    Row("Barcode.shortened", lambda g, v: g.barcode.shortened(1, 0, weights=v), ShapeError,
+        "weights has shape", (3, [1], ["a"] * 6, [True] * 6)),
+    Row("Barcode.shortened", lambda g, v: g.barcode.shortened(1, 0, weights=v), OptionError,
+        "weights are finite and not negative, but weights[5] is",
+        ([0, 0, 0, 0, 0, -1], [0, 0, 0, 0, 0, NAN], [0, 0, 0, 0, 0, INF])),
     Row("Barcode.with_ends", lambda g, v: g.barcode.with_ends(v), ShapeError, "give ",
         (3, None, [], [1, 2], [(ends(), ends())] * 2)),
     Row("Barcode.with_bounds", lambda g, v: g.barcode.with_bounds(v), ShapeError, "give ",
@@ -338,38 +350,6 @@ FILES_AND_PICTURES = (
         NO_AXES),
     Row("plot_diagram", lambda g, v: plot_diagram(g.barcode, v), OptionError, "of type Axes",
         NO_AXES),
-)  # fmt: skip
-
-CHAINS = (
-    *(Row("ChainComplex", lambda _, v: ChainComplex(*v), error, piece, bad)
-      for error, piece, bad in (
-          (ShapeError, "boundaries must be a sequence", ((5, [[0]]),)),
-          (ShapeError, "values must be a sequence", (([], None),)),
-          (ShapeError, "values of one degree more than matrices, but 0 and 0", (([], []),)),
-          (ShapeError, "values of one degree more than matrices, but 1 and 1", (([[[0]]], [[0]]),)),
-          (ShapeError, "values[0] is ragged; give one number", (([], [[0, [1]]]),)),
-          (ShapeError, "values[0] has shape (1, 1) and type int64; give one", (([], [[[0]]]),)),
-          (ShapeError, "values[0] has shape (1,) and type bool; give one", (([], [[True]]),)),
-          (FiltrationError, "values[0][1] is nan; leave out", (([], [[0, NAN]]),)),
-          (ShapeError, "boundaries[0] has shape (1, 2) and type int64 for 1 and 1 of them",
-           (([[[0, 0]]], [[0], [1]]),)),
-          (ShapeError, "boundaries[0] has shape (1, 1) and type float64",
-           (([[[0.0]]], [[0], [1]]),)),
-          (ShapeError, "boundaries[0] has shape", (([None], [[0], [1]]), (["a"], [[0], [1]]))),
-          (ShapeError, "has one of 2147483648; scale", (([[[2**31]]], [[0], [1]]),)),
-          (ShapeError, "coefficients of boundaries[0] times those of boundaries[1] may add up to "
-           "1.84e+19; scale", (([[[2**30] * 16], [[2**30]] * 16], [[0], [1] * 16, [2]]),)),
-          (FiltrationError, "generator 0 of degree 0 has value 2.0 > 1.0 of generator 1 of degree "
-           "1; give", (([[[0, -1]]], [[2], [1, 1]]),)),
-          (FiltrationError, "that of generator 0 of degree 2 has -1 times generator 0 of degree 0",
-           (([[[-1]], [[1]]], [[0], [1], [2]]),)),
-      )),
-    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(v), FieldError,
-        "field is", NO_PRIME),
-    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(keep_zero=v),
-        OptionError, "keep_zero must be True or False", UNSURE),
-    Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(max_index=v),
-        DimensionError, "is one of 0..0, but max_index is", (0.5, "1", True, -1, 1)),
 )  # fmt: skip
 
 TABLE = (*COMPLEXES, *IMAGES, *CHAINS, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)

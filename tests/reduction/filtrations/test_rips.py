@@ -109,3 +109,8 @@ def test_more_simplices_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         FilteredComplex.rips(distances, 2)
     with pytest.raises(CapacityError, match=r"listing the \d+ cliques of dimension 2 needs"):
         FilteredComplex.rips(distances, 2, threshold=float(np.sort(distances.ravel())[-3]))
+
+
+def test_a_threshold_beyond_all_floats_is_none() -> None:
+    made = FilteredComplex.rips(SQUARE, 2, threshold=10**400)
+    assert made.counts == FilteredComplex.rips(SQUARE, 2, threshold=np.inf).counts == (4, 6, 4)
