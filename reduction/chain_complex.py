@@ -20,6 +20,7 @@ from reduction.errors import DimensionError, FiltrationError, ShapeError
 from reduction.filtrations.cubical import TOP_CELLS, cubical_cells
 from reduction.persistence.chain_pairs import chain_pairings
 from reduction.persistence.fields import prime
+from reduction.reprs import few
 from reduction.validation import as_bool, is_whole, length_of
 
 if TYPE_CHECKING:  # loaded where it is used
@@ -90,7 +91,7 @@ class ChainComplex:
         return complex
 
     def __repr__(self) -> str:
-        return f"ChainComplex(dim={self.dim}, counts={self.counts})"
+        return f"ChainComplex(dim={self.dim}, counts={few(self.counts)})"
 
     @property
     def dim(self) -> int:

@@ -33,6 +33,7 @@ from reduction.persistence.boundary import boundary_matrix
 from reduction.persistence.canonical import CanonicalForm, canonical_form
 from reduction.persistence.cohomology import pairings
 from reduction.persistence.fields import prime
+from reduction.reprs import few
 from reduction.threads import limited
 from reduction.validation import as_bool, is_whole, length_of, short_repr
 
@@ -230,7 +231,7 @@ class FilteredComplex:
         write_arrays(path, arrays)
 
     def __repr__(self) -> str:
-        return f"FilteredComplex(dim={self.dim}, counts={self.counts})"
+        return f"FilteredComplex(dim={self.dim}, counts={few(self.counts)})"
 
     def __len__(self) -> int:
         """The number of simplices, of all dimensions."""

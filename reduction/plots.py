@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.endpoints import uncertified
 from reduction.errors import OptionError
+from reduction.html_pieces import ON_ANY_PAGE
 from reduction.validation import short_repr
 
 if TYPE_CHECKING:  # loaded where it is used
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+COLOURS = (*ON_ANY_PAGE, "#000000", "#F0E442")
 
 LIGHT = 0.35  # opacity of what further work could take away from a bar
 

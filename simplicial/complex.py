@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import Barcode, DimensionError, FilteredComplex, OptionError
+from reduction.data_frames import data_frame
+from reduction.reprs import few, name_of
 from reduction.validation import is_whole, short_repr
 from simplicial.complex_file import Parts, read_complex, write_complex
 from simplicial.construction.spent import Spent
 from simplicial.critical_points.certificates import Certificates, with_certificates
+from simplicial.display import values_html
 from simplicial.loss import Loss
 from simplicial.maps.base import SimplexMap
 from simplicial.maps.control_points import Simplices, complete_counts
@@ -29,6 +32,9 @@ from simplicial.minima import Minima
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
 
 Floats = NDArray[np.float64]
+
+if TYPE_CHECKING:  # loaded where it is used
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +88,42 @@ class LossComplex:
         object.__setattr__(self, "maxima", maxima)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "filtration", _filtration(self.simplices, values))
+
+    def __repr__(self) -> str:
+        counts = few(map(len, self.values))
+        highest = few((values.max(initial=-np.inf) for values in self.values), ".6g")
+        shown = f"max_dim={self.max_dim}, {counts=!s}, {highest=!s}"
+        if any(np.isinf(values).any() for values in self.values):
+            shown += f", missing={sum(int(np.isinf(values).sum()) for values in self.values)}"
+        return f"LossComplex({shown}, of={name_of(self.minima.loss)})"
+
+    def _repr_html_(self) -> str:
+        n, d = self.minima.points.shape
+        title = f"LossComplex of {name_of(self.minima.loss)}: {n} vertices in {d} coordinates"
+        found = self.certificates
+        certified = None if found is None else [int(each.accepted.sum()) for each in found]
+        return values_html(title, self.values, self._highest_vertices(), certified)
+
+    def to_pandas(self, r: int = 1) -> "DataFrame":
+        """A row for each r-simplex, edges by default: its vertices, and its values.
+
+        vertex_0, ..., vertex_r  ascending
+        value                    in the filtration; inf where the loss is not finite on it
+        maximum, error_bound     the largest loss found on it, and what that may be too low by
+        highest_vertex           the loss there, below which no simplex is
+        Raises DimensionError for a dimension that the complex has not, OptionError where pandas
+        cannot be imported.
+        """
+        if not is_whole(r) or not 0 <= r <= self.max_dim:
+            raise DimensionError(
+                f"the simplices have dimensions 0 to {self.max_dim}, got {short_repr(r)}: ask for "
+                "one of these"
+            )
+        vertices = self.simplices[r].vertices
+        columns = {f"vertex_{i}": column for i, column in enumerate(vertices.T)}
+        columns |= {"value": self.values[r], "maximum": self.maxima[r]}
+        columns |= {"error_bound": self.error_bounds[r]}
+        return data_frame(columns | {"highest_vertex": self._highest_vertices()[r]})
 
     @property
     def max_dim(self) -> int:
@@ -216,6 +258,10 @@ class LossComplex:
             self._maximum(vertices, controls),
             self._samples(vertices),
         )
+
+    def _highest_vertices(self) -> list[Floats]:
+        """The loss at the highest vertex of each simplex, by dimension."""
+        return [self.values[0][of.vertices].max(axis=1) for of in self.simplices]
 
     def _lower_bounds(self) -> list[Floats]:
         """The highest vertex of each simplex of the filtration."""

@@ -1,10 +1,19 @@
-"""Progress bars, names of dimensions and lengths of time, as people read them."""
+"""Progress bars, names of dimensions, lengths of time and values of simplices, for people."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from reduction.html_pieces import Line, block, picture, remark, table
+from reduction.reprs import span
+
+Floats = NDArray[np.float64]
+
 DELAY = 2.0  # seconds before a progress bar appears
+DRAWN = 24  # simplices of a dimension in a picture, the lowest ones
 _NAMES = {0: "minima", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
@@ -27,3 +36,37 @@ def duration(seconds: float) -> str:
     if not hours:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if not days else f"{days} d {hours % 24} h"
+
+
+def values_html(
+    title: str,
+    values: Sequence[Floats],
+    lowest: Sequence[Floats],
+    certified: Sequence[int] | None,
+) -> str:
+    """Filtration values of the simplices of each dimension as HTML: a table and a picture.
+
+    values     for each dimension (m_r,), inf where the loss is not finite
+    lowest     for each dimension (m_r,), lower bounds: the highest vertices
+    certified  for each dimension the number of critical values; None: none were sought
+    """
+    header = ["simplices", "number", "largest loss on them", "missing"]
+    header += ["at critical points"] * (certified is not None)
+    rows, groups = list[list[str]](), list[tuple[str, list[Line]]]()
+    for r, (given, low) in enumerate(zip(values, lowest, strict=True)):
+        finite = np.isfinite(given)
+        missing = int((~finite).sum())
+        row = [dimension_name(r), str(len(given)), span(given[finite]), str(missing or "-")]
+        rows.append(row if certified is None else [*row, str(certified[r])])
+        order = np.argsort(given[finite], kind="stable")[:DRAWN]
+        pairs = zip(low[finite][order].tolist(), given[finite][order].tolist(), strict=True)
+        groups.append((dimension_name(r), [_line(*pair) for pair in pairs]))
+    said = "each line: from the highest vertex of a simplex to the largest loss on it"
+    if any(len(given) > DRAWN for given in values):
+        said += f"; the {DRAWN} lowest of each dimension"
+    drawn = picture(groups, "loss")
+    return block(title, table(header, rows), drawn, remark(said) if drawn else "")
+
+
+def _line(low: float, value: float) -> Line:
+    return Line(low, value, value, False, f"{low:.6g} to {value:.6g}")

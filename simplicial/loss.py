@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction.reprs import or_types, span
 from simplicial.symmetries.motions import Motions as Motions
 from simplicial.symmetries.symmetry import Symmetry
 
@@ -33,6 +34,13 @@ class Evaluation(NamedTuple):
 
     loss: NDArray[np.float64]
     accuracy: NDArray[np.float64] | None
+
+    @or_types
+    def __repr__(self) -> str:
+        shown = f"points={len(self.loss)}, loss={span(self.loss)}"
+        if self.accuracy is not None:
+            shown += f", accuracy={span(self.accuracy)}"
+        return f"Evaluation({shown})"
 
     @classmethod
     def joined(cls, parts: "list[Evaluation]") -> Self:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError, ShapeError
+from reduction.reprs import name_of, or_types, span
 from reduction.validation import short_repr
 from simplicial.domains.periods import periods_of
 from simplicial.errors import LossError
@@ -36,6 +37,10 @@ class LeftOut(NamedTuple):
     point: tuple[float, ...]
     kind: str
     lowest: bool
+
+    @or_types
+    def __repr__(self) -> str:
+        return f"LeftOut(value={self.value:.6g}, kind={self.kind!r}, lowest={self.lowest})"
 
     def __str__(self) -> str:
         shown = ", ".join(f"{x:.4g}" for x in self.point[:4])
@@ -69,6 +74,11 @@ class Search:
     twice: int = 0
     box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     left_out: LeftOut | None = None
+
+    def __repr__(self) -> str:
+        names = ("starts", "found", "duplicates", "others", "degenerate", "failures", "once")
+        counts = ", ".join(f"{name}={getattr(self, name)}" for name in names)
+        return f"Search({counts}, left_out={self.left_out!r})"
 
     @property
     def arrivals(self) -> int:
@@ -169,6 +179,15 @@ class Minima:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "points", points)
 
+    def __repr__(self) -> str:
+        dtype = str(self.points.dtype).removeprefix("torch.")
+        shown = (
+            f"n={len(self)}, dim={self.points.shape[1]}, dtype={dtype}, loss={span(self.values)}"
+        )
+        if self.accuracy is not None:
+            shown += f", accuracy={span(self.accuracy)}"
+        return f"Minima({shown}, of={name_of(self.loss)})"
+
     def __len__(self) -> int:
         return len(self.points)
 
@@ -230,7 +249,7 @@ class Minima:
         if self.loss is not other.loss:
             raise LossError(
                 "points that are joined must share their loss object, got "
-                f"{_name(self.loss)} and another {_name(other.loss)}: find both with one loss"
+                f"{name_of(self.loss)} and another {name_of(other.loss)}: find both with one loss"
             )
         new = _new_points(self.points, other.points.to(self.points))
         values = np.concatenate([self.values, other.values[new]])
@@ -309,10 +328,6 @@ def _new_points(old: Tensor, added: Tensor) -> NDArray[np.int64]:
     # by differences: the products of the quicker way do not tell close points apart
     apart = torch.cdist(added, old, compute_mode="donot_use_mm_for_euclid_dist")
     return (apart.amin(dim=1) > SAME * spread).nonzero()[:, 0].cpu().numpy()
-
-
-def _name(loss: Loss) -> str:
-    return getattr(loss, "__name__", type(loss).__name__)
 
 
 def _as_points(points: Any) -> Tensor:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction import ShapeError
+from reduction.reprs import few, name_of, or_types, span
 from reduction.validation import as_integer
 from simplicial.evaluation import check_callable, evaluate
 from simplicial.loss import Evaluation, Loss
@@ -29,6 +30,11 @@ class Maximum(NamedTuple):
     barycentric: NDArray[np.float64]
     point: Tensor
 
+    @or_types
+    def __repr__(self) -> str:
+        at = few(self.barycentric, ".4g")
+        return f"Maximum(value={self.value:.6g}, barycentric={at}, dim={len(self.point)})"
+
 
 class Samples(NamedTuple):
     """The lattice of a simplex, faces included, and the loss (and accuracy) that was found on it.
@@ -41,6 +47,13 @@ class Samples(NamedTuple):
     barycentric: NDArray[np.float64]
     loss: NDArray[np.float64]
     accuracy: NDArray[np.float64] | None
+
+    @or_types
+    def __repr__(self) -> str:
+        shown = f"points={len(self.loss)}, loss={span(self.loss)}"
+        if self.accuracy is not None:
+            shown += f", accuracy={span(self.accuracy)}"
+        return f"Samples({shown})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +76,13 @@ class OptimisedSimplex:
     loss: Loss
     maximum: Maximum
     samples: Samples | None
+
+    def __repr__(self) -> str:
+        at = few(self.maximum.barycentric, ".4g")
+        return (
+            f"OptimisedSimplex(vertices={few(self.vertices)}, maximum={self.maximum.value:.6g} at "
+            f"{at}, controls={tuple(self.controls.shape)}, of={name_of(self.loss)})"
+        )
 
     @property
     def dim(self) -> int:

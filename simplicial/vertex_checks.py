@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import DataError
+from reduction.reprs import or_types
 from simplicial.evaluation import evaluate, values_and_gradients, where_finite
 from simplicial.loss import Loss, StochasticLoss, SupervisedLoss
 from simplicial.options import MEMORY
@@ -45,6 +46,11 @@ class VertexChecks(NamedTuple):
     scales: Floats
     losses: Floats
     shuffled: Floats
+
+    @or_types
+    def __repr__(self) -> str:
+        sloping, untrained = len(self.sloping), len(self.untrained)
+        return f"VertexChecks(n={len(self.norms)}, {sloping=}, {untrained=})"
 
     @classmethod
     def unknown(cls, n: int) -> "VertexChecks":

@@ -52,6 +52,10 @@ class ImageData:
                 "resize one of the two"
             )
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.train_inputs)} training and {len(self.test_inputs)} test images"
+        return f"ImageData({self.name!r}, {counts} {self.shape}, {self.classes} classes)"
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one image."""

@@ -4,11 +4,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reduction.barcodes.bar_columns import bar_columns
 from reduction.barcodes.barcode_file import VERSIONS, IndexRecord, read_barcode, write_barcode
+from reduction.barcodes.barcode_html import barcode_html
 from reduction.barcodes.bars import (
     Bars,
     checked_bars,
@@ -22,12 +25,16 @@ from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, checked_ends
 from reduction.barcodes.repeated import check_repeated, repeated_ends
 from reduction.barcodes.simplex_pairs import Located, Pairs, checked_pairs, named_pairs
-from reduction.barcodes.text_table import table
+from reduction.barcodes.text_table import line, table
+from reduction.data_frames import data_frame
 from reduction.errors import BarcodeError, DimensionError, ShapeError
 from reduction.files import refusing
 from reduction.persistence.cycles import Chain, Cycles
 from reduction.persistence.fields import prime
 from reduction.validation import is_whole, length_of
+
+if TYPE_CHECKING:  # loaded where it is used
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -152,13 +159,7 @@ class Barcode:
         write_barcode(path, self.field, records)
 
     def __repr__(self) -> str:
-        shown = f"field={self.field}, counts={tuple(len(bars) for bars in self.bars)}"
-        if self._ends:
-            certified = sum(
-                int((ends.certified & ~self.repeated(r)).sum()) for r, ends in enumerate(self._ends)
-            )
-            shown += f", certified={certified}/{sum(np.isfinite(bars).sum() for bars in self)}"
-        return f"Barcode({shown})"
+        return line(self.field, self.bars, self._ends, self._bounds)
 
     def __len__(self) -> int:
         """The number of indices reported."""
@@ -310,8 +311,28 @@ class Barcode:
 
         Where there are ends, it marks those that are not certified, and those that are repeated.
         """
+        return table(self.field, *self._parts())
+
+    def to_pandas(self) -> "DataFrame":
+        """A row for each bar: index, birth, death, and what is known of them.
+
+        birth_simplex, death_simplex      tuples of labels; None where nothing ends a bar
+        lowest_death                      where there are bounds
+        birth_certified, death_certified  where there are ends, with birth_repeated and
+                                          death_repeated beside them
+        Raises OptionError where pandas cannot be imported.
+        """
+        return data_frame(bar_columns(*self._parts()))
+
+    def _repr_html_(self) -> str:
+        return barcode_html(self.field, *self._parts())
+
+    def _parts(
+        self,
+    ) -> tuple[Sequence[Bars], Sequence[Pairs], Sequence[BarEnds], Sequence[Bounds]]:
+        """Bars, pairs, ends and bounds of all indices; ends and bounds may be empty."""
         pairs = [self.pairs(r) for r in range(len(self))]
-        return table(self.field, self.bars, pairs, self._ends, self._bounds)
+        return self.bars, pairs, self._ends, self._bounds
 
     def _with(self, *, ends: tuple[BarEnds, ...], bounds: tuple[Bounds, ...]) -> "Barcode":
         """The same bars with these ends and bounds."""

@@ -39,6 +39,7 @@ from reduction.filtrations.sorting import filtration_order
 from reduction.persistence.boundary_reduction import ReducedBoundary
 from reduction.persistence.cohomology import pairings
 from reduction.persistence.pairs import Pairing
+from reduction.reprs import or_types
 from reduction.validation import length_of
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,10 @@ class Bounds(NamedTuple):
 
     lowest_deaths: Floats
     error: float
+
+    @or_types
+    def __repr__(self) -> str:
+        return f"Bounds(bars={len(self.lowest_deaths)}, error={self.error:.6g})"
 
     def taken(self, order: NDArray[np.int64]) -> "Bounds":
         """The bounds of the bars at the rows `order`, (m',) positions, in that order."""

@@ -22,6 +22,7 @@ from reduction.barcodes.bars import Bars, bar_lengths, checked_bars, essential_b
 from reduction.barcodes.bottleneck import joined_covers, least_cover
 from reduction.errors import BarcodeError
 from reduction.memory import require
+from reduction.reprs import or_types
 from reduction.validation import as_integer, is_number, short_repr
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,12 @@ class Matching(NamedTuple):
     distance: float
     pairs: NDArray[np.int64]
     lengths: Floats
+
+    @or_types
+    def __repr__(self) -> str:
+        matched = int((self.pairs >= 0).all(axis=1).sum())
+        to_diagonal = len(self.pairs) - matched
+        return f"Matching(distance={self.distance:.6g}, {matched=}, {to_diagonal=})"
 
 
 def bottleneck(a: ArrayLike, b: ArrayLike, *, norm: float = math.inf) -> float:

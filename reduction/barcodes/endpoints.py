@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from reduction.arrays import as_array
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
+from reduction.reprs import or_types
 from reduction.validation import length_of, short_repr
 
 LAYOUT = {  # name: number of axes, kinds of numbers taken, what they are kept as
@@ -65,6 +66,10 @@ class Ends:
         _check_found(self)
         _check_morse(self)
 
+    def __repr__(self) -> str:
+        counts = f"found={self.found.sum()}, certified={self.certified.sum()}"
+        return f"Ends(bars={len(self)}, dim={self.points.shape[1]}, {counts})"
+
     def __len__(self) -> int:
         """The number of bars."""
         return len(self.certified)
@@ -90,6 +95,12 @@ class BarEnds(NamedTuple):
 
     births: Ends
     deaths: Ends
+
+    @or_types
+    def __repr__(self) -> str:
+        births, deaths = (side.certified.sum() for side in self)
+        shown = f"certified_births={births}, certified_deaths={deaths}"
+        return f"BarEnds(bars={len(self.births)}, dim={self.births.points.shape[1]}, {shown})"
 
     @property
     def certified(self) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from reduction.arrays import as_array
 from reduction.barcodes.bars import Bars
 from reduction.errors import BarcodeError, ShapeError
 from reduction.filtrations.simplices import Simplices
+from reduction.reprs import or_types
 from reduction.validation import length_of
 
 
@@ -24,6 +25,11 @@ class Pairs(NamedTuple):
 
     births: NDArray[np.int64]  # (m, r+1)
     deaths: NDArray[np.int64]  # (m, r+2), -1 throughout for essential bars
+
+    @or_types
+    def __repr__(self) -> str:
+        shapes = f"births={self.births.shape}, deaths={self.deaths.shape}"
+        return f"Pairs(bars={len(self.births)}, {shapes})"
 
 
 class Generators:

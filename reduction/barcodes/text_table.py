@@ -12,6 +12,7 @@ from reduction.barcodes.bounds import Bounds
 from reduction.barcodes.distances import w_inf
 from reduction.barcodes.endpoints import BarEnds, Ends, uncertified
 from reduction.barcodes.repeated import repeated_ends
+from reduction.reprs import few
 
 Rows = NDArray[np.int64]
 
@@ -26,6 +27,25 @@ BOUNDS_LEGEND = (
     "lowest: the death, if the simplices one dimension higher were perfect; error: bound on the "
     "bottleneck distance, if all were"
 )
+
+
+def line(
+    field: int, bars: Sequence[Bars], ends: Sequence[BarEnds], bounds: Sequence[Bounds]
+) -> str:
+    """The repr of a barcode: the number of bars, the longest that ends, and the error, of each
+    index; of all, how many births and finite deaths are certified and not repeated.
+
+    ends, bounds  of each index, or empty
+    """
+    lengths = (bar_lengths(finite_bars(rows)).max(initial=0.0) for rows in bars)
+    shown = f"field={field}, counts={few(map(len, bars))}, longest={few(lengths, '.4g')}"
+    if bounds:
+        shown += f", errors={few((each.error for each in bounds), '.4g')}"
+    if ends:
+        pairs = zip(ends, repeated_ends(bars, ends), strict=True)
+        sure = sum(int((each.certified & ~marks).sum()) for each, marks in pairs)
+        shown += f", certified={sure}/{sum(int(np.isfinite(rows).sum()) for rows in bars)}"
+    return f"Barcode({shown})"
 
 
 def table(

@@ -28,6 +28,7 @@ from reduction.persistence.boundary_reduction import ReducedBoundary, Terms
 from reduction.persistence.cohomology import pairings
 from reduction.persistence.fields import prime
 from reduction.persistence.pairs import UNPAIRED, Pairing
+from reduction.reprs import few
 from reduction.validation import is_whole
 
 if TYPE_CHECKING:  # loaded where it is used
@@ -64,8 +65,7 @@ class CanonicalForm:
             array.flags.writeable = False
 
     def __repr__(self) -> str:
-        counts = tuple(ends.size for ends in self.ends)
-        return f"CanonicalForm(field={self.field}, counts={counts})"
+        return f"CanonicalForm(field={self.field}, counts={few(map(len, self.ends))})"
 
     def matching(self, r: int) -> "sparse.csc_array":
         """P_r, for r = 1..dim: (m_{r-1}, m_r) int64, 1 where a chain is the boundary of another.

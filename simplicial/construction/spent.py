@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction import OptionError
+from reduction.reprs import few
 from reduction.validation import as_float, is_whole, short_repr
 from simplicial.display import dimension_name
 
@@ -75,6 +76,13 @@ class Spent:
         object.__setattr__(self, "gradients", gradients)
         object.__setattr__(self, "efforts", efforts)
         object.__setattr__(self, "tolerance_of_bars", tolerance)
+
+    def __repr__(self) -> str:
+        trained = few(np.count_nonzero(efforts) for efforts in self.efforts)
+        return (
+            f"Spent(gradients={few(self.gradients)}, {trained=!s}, ended={self.ended!r}, "
+            f"tolerance_of_bars={self.tolerance_of_bars:g}, max_gradients={self.max_gradients})"
+        )
 
     def __str__(self) -> str:
         """One sentence."""

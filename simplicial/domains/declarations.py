@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reduction.reprs import name_of
 from simplicial.errors import LossError
 from simplicial.loss import (
     BoundedLoss,
@@ -31,6 +32,9 @@ class Declared(DeclaredLoss):
 
     def __init__(self, loss: Any, declared: Any) -> None:
         self.loss, self.declared = loss, declared
+
+    def __repr__(self) -> str:
+        return f"<loss {name_of(self.loss)}, {type(self).__name__.lower()}>"
 
     def __call__(self, points: Tensor) -> Tensor:
         """Its values (batch,) at points (batch, d)."""

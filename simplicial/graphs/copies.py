@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from reduction import FilteredComplex, OptionError
+from reduction.reprs import or_types
 from reduction.validation import short_repr
 from simplicial.complex import LossComplex
 from simplicial.errors import LossError
@@ -66,6 +67,11 @@ class Copies(NamedTuple):
     minima: Minima
     labels: Ints
     graph: Ints
+
+    @or_types
+    def __repr__(self) -> str:
+        n, edges = len(np.unique(self.labels)), len(self.graph)
+        return f"Copies(minima={n}, copies={len(self.labels) - n}, {edges=})"
 
     def filtration(self, built: LossComplex) -> FilteredComplex:
         """Minima and the lowest edge between each two of them, all copies being one.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reduction import FilteredComplex, OptionError
 from reduction.memory import require
+from reduction.reprs import or_types
 from reduction.validation import short_repr
 from simplicial.complex import LossComplex
 from simplicial.critical_points.search_domain import check_periods_near
@@ -53,6 +54,11 @@ class PeriodicImages(NamedTuple):
     labels: Ints
     shifts: Ints
     graph: Ints
+
+    @or_types
+    def __repr__(self) -> str:
+        n, edges = len(np.unique(self.labels)), len(self.graph)
+        return f"PeriodicImages(minima={n}, images={len(self.labels) - n}, {edges=})"
 
     def filtration(self, built: LossComplex) -> FilteredComplex:
         """The simplices of a complex, of which images are one.

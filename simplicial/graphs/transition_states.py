@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from reduction import OptionError
 from reduction.files import write
+from reduction.reprs import span
 from reduction.validation import as_bool, as_path, short_repr
 from simplicial.complex import LossComplex
 from simplicial.graphs.merge_forest import merge_forest
@@ -61,6 +62,11 @@ class TransitionStates:
     values: Floats
     certified: NDArray[np.bool_]
     points: Floats
+
+    def __repr__(self) -> str:
+        states, certified = len(self.values), int(self.certified.sum())
+        shown = f"minima={len(self.minima)}, {states=}, {certified=}, values={span(self.values)}"
+        return f"TransitionStates({shown})"
 
     def __post_init__(self) -> None:
         for name in ("to_scores", "ends", "values", "certified", "points"):

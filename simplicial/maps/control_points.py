@@ -30,6 +30,10 @@ class Simplices:
     controls: NDArray[np.int64]
     simplex_map: SimplexMap
 
+    def __repr__(self) -> str:
+        count, each = self.controls.shape
+        return f"Simplices(dim={self.dim}, count={count}, controls={each}, map={self.simplex_map})"
+
     @property
     def dim(self) -> int:
         """The dimension r."""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction import Barcode, BarEnds, ChainComplex, Ends, OptionError, ShapeError
+from reduction.reprs import few
 from reduction.validation import as_bool, is_whole, short_repr
 from simplicial.critical_points.quadratic_model import DENSE
 from simplicial.critical_points.search_domain import check_periods_near
@@ -66,7 +67,7 @@ class MorseComplex:
                 array.flags.writeable = False
 
     def __repr__(self) -> str:
-        return f"MorseComplex(dim={self.points[0].shape[1]}, counts={self.chains.counts})"
+        return f"MorseComplex(dim={self.points[0].shape[1]}, counts={few(self.chains.counts)})"
 
     @property
     def values(self) -> tuple[Floats, ...]:

@@ -49,6 +49,10 @@ class OptimisationProblem:
     checkpoint: Checkpoint | None = None
     refinement_budget: int | None = None
 
+    def __repr__(self) -> str:
+        free = self.inside.stop - (self.sides if self.face_maxima is None else self.inside).start
+        return f"OptimisationProblem({self.simplices}, free_points={free}, seed={self.seed})"
+
     def __getattr__(self, name: str) -> Any:
         """Fields by their former names, with a DeprecationWarning."""
         former = {"floor": "face_maxima", "seen": "at_faces", "memo": "checkpoint"}

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from reduction import OptionError
+from reduction.reprs import of_fields
 from reduction.validation import as_bool, as_float, as_integer, is_number, short_repr
 
 Schedule = Callable[[float], float]
@@ -93,6 +94,9 @@ class Recipe:
     nesterov: bool = False
     weight_decay: float = 1e-3
     schedule: Schedule = garipov
+
+    def __repr__(self) -> str:
+        return of_fields(self)
 
     def __post_init__(self) -> None:
         as_integer("epochs", self.epochs, 0)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reduction import OptionError
+from reduction.reprs import of_fields
 from reduction.validation import as_integer, is_number, short_repr
 from simplicial.evaluation import check_callable, evaluate, values_and_gradients
 from simplicial.loss import Loss, PenalisedLoss, StochasticLoss
@@ -78,6 +79,9 @@ class StochasticMinimax(Optimizer):
     weight_decay: float = 0.0
     schedule: Schedule = linear
     longest: float | None = None
+
+    def __repr__(self) -> str:
+        return of_fields(self)
 
     def __post_init__(self) -> None:
         as_integer("segments", self.segments, 2)

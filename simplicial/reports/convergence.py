@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction import Barcode, OptionError, ShapeError, w_inf
 from reduction.files import refusing
 from reduction.persistence.fields import prime
+from reduction.reprs import few
 from reduction.validation import as_integer, is_number, short_repr
 from simplicial.reports.convergence_file import (
     VERSION,
@@ -132,7 +133,7 @@ class Convergence:
         return len(self.efforts)
 
     def __repr__(self) -> str:
-        efforts = ", ".join(f"{effort:g}" for effort in self.efforts)
+        efforts = few(self.efforts, "g")
         return f"Convergence(efforts={efforts}, indices={self.w_inf.shape[1]}, field={self.field})"
 
     @classmethod

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from reduction import OptionError, ShapeError
 from reduction.files import write
+from reduction.reprs import span
 from reduction.validation import as_integer, is_number, short_repr
 from simplicial.errors import NotFiniteError
 from simplicial.evaluation import check_callable, evaluate
@@ -60,6 +61,12 @@ class PlaneSamples:
                     f"a plane has a {name} at each of {shape} points, got {short_repr(values)}: "
                     "take those of sample_plane"
                 )
+
+    def __repr__(self) -> str:
+        shown = f"grid={self.loss.shape}, dim={len(self.origin)}, loss={span(self.loss)}"
+        if self.accuracy is not None:
+            shown += f", accuracy={span(self.accuracy)}"
+        return f"PlaneSamples({shown})"
 
     def points(self, coordinates: Floats) -> Tensor:
         """Points of parameter space (n, d) at coordinates (n, 2). Raises ShapeError for others."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reduction import OptionError, ShapeError
+from reduction.reprs import few
 from reduction.validation import as_bool
 from simplicial.symmetries.symmetry import Symmetry
 
@@ -52,6 +53,10 @@ class AtomSymmetry(Symmetry):
         object.__setattr__(self, "species", tuple(self.species))
         as_bool("mirrors", self.mirrors)
         as_bool("rigid", self.rigid)
+
+    def __repr__(self) -> str:
+        atoms, species = len(self.species), few(dict.fromkeys(self.species), "")
+        return f"AtomSymmetry({atoms=}, {species=!s}, mirrors={self.mirrors}, rigid={self.rigid})"
 
     def nearest(self, point: Floats, target: Floats) -> Floats:
         """The copy (3 N,) of a point that was found nearest to a target (3 N,).

@@ -36,6 +36,10 @@ class RigidMotions(Motions):
                 "one of them in"
             )
 
+    def __repr__(self) -> str:
+        shown = f"translations={self.translations}, rotations={self.rotations}"
+        return f"RigidMotions(space={self.space}, {shown})"
+
     def tangents(self, points: Floats) -> Floats:
         """The translations along each axis, then the rotations in each plane of two axes."""
         atoms = self._atoms(points)

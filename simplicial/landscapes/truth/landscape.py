@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction.errors import ShapeError
+from reduction.reprs import few, span
 from simplicial.loss import BoundedLoss, PeriodicLoss
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -46,6 +47,11 @@ class CriticalPoints:
         order = np.lexsort((*self.points.T[::-1], self.values, self.indices))
         for name in ("points", "values", "indices"):
             object.__setattr__(self, name, _frozen(getattr(self, name)[order]))
+
+    def __repr__(self) -> str:
+        found, counts = np.unique(self.indices, return_counts=True)
+        shown = f"indices={few(found)}, counts={few(counts)}, values={span(self.values)}"
+        return f"CriticalPoints(dim={self.points.shape[1]}, {shown})"
 
     def __len__(self) -> int:
         return len(self.points)
@@ -81,6 +87,9 @@ class Landscape(BoundedLoss):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domain", _frozen(np.array(self.domain, dtype=np.float64)))
+
+    def __repr__(self) -> str:
+        return f"Landscape({self.name!r}, dim={self.dim})"
 
     def __call__(self, points: Tensor) -> Tensor:
         """Values (batch,) at points (batch, d), same dtype and device. Raises ShapeError."""

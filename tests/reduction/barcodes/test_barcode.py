@@ -36,7 +36,7 @@ def test_bars_are_reported_index_by_index() -> None:
     assert barcode.essential(0).tolist() == [0]
     assert barcode.essential(1).tolist() == []
     assert barcode.field == 2
-    assert repr(barcode) == "Barcode(field=2, counts=(3, 1))"
+    assert repr(barcode) == "Barcode(field=2, counts=(3, 1), longest=(4, 2.5))"
 
 
 def test_eq_4_is_the_longest_bar_over_the_root_of_two() -> None:

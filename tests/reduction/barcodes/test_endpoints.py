@@ -139,9 +139,9 @@ def test_with_ends_leaves_the_barcode_it_is_asked_of_alone() -> None:
     first = barcode.with_ends([(pair.births, pair.deaths) for pair in carried(mixed())])
     again = first.with_ends(carried(examined(certified=True)))
     assert barcode.ends(0) is None
-    assert repr(barcode) == "Barcode(field=2, counts=(3, 1))"
-    assert repr(first) == "Barcode(field=2, counts=(3, 1), certified=5/7)"
-    assert repr(again) == "Barcode(field=2, counts=(3, 1), certified=7/7)"
+    assert repr(barcode) == "Barcode(field=2, counts=(3, 1), longest=(4, 2.5))"
+    assert repr(first) == "Barcode(field=2, counts=(3, 1), longest=(4, 2.5), certified=5/7)"
+    assert repr(again) == "Barcode(field=2, counts=(3, 1), longest=(4, 2.5), certified=7/7)"
 
 
 def test_the_constructor_sorts_ends_along_with_their_bars() -> None:

@@ -105,7 +105,7 @@ def test_repeated_ends_are_marked_in_the_table_in_print_and_in_pictures() -> Non
         "!: certified at a critical point that ends another bar, too: one of these bars at most is "
         "true"
     )
-    assert repr(found) == "Barcode(field=2, counts=(2, 2), certified=5/7)"
+    assert repr(found) == "Barcode(field=2, counts=(2, 2), longest=(3, 3), certified=5/7)"
     ax = plot_barcode(found)
     drawn: list[Any] = [c for c in ax.collections if isinstance(c, LineCollection)]
     dashed = [[dashes is not None for _, dashes in lines.get_linestyle()] for lines in drawn]

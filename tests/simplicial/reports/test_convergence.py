@@ -34,7 +34,7 @@ def test_numbers_are_those_of_the_barcodes() -> None:
     np.testing.assert_allclose(found.errors, [[0.5, INF], [0.15, INF]])
     assert found.gradients.dtype == np.int64
     assert (len(found), found.field) == (2, 3)
-    assert repr(found) == "Convergence(efforts=1, 2.5, indices=2, field=3)"
+    assert repr(found) == "Convergence(efforts=(1, 2.5), indices=2, field=3)"
     for name in ("efforts", "gradients", "w_inf", "lowest", "errors"):
         assert not getattr(found, name).flags.writeable
 
