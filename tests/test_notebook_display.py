@@ -120,7 +120,7 @@ def test_a_name_of_a_loss_is_text(built: LossComplex) -> None:
 
 def test_pandas_has_a_row_for_each_bar(built: LossComplex) -> None:
     barcode = built.barcode()
-    frame = barcode.to_pandas()
+    frame: Any = barcode.to_pandas()
     assert [*frame.columns] == [
         "index",
         "birth",
@@ -148,7 +148,7 @@ def test_pandas_has_a_row_for_each_bar(built: LossComplex) -> None:
 
 
 def test_pandas_has_a_row_for_each_simplex(built: LossComplex) -> None:
-    edges = built.to_pandas()
+    edges: Any = built.to_pandas()
     assert [*edges.columns] == (
         ["vertex_0", "vertex_1", "value", "maximum", "error_bound", "highest_vertex"]
     )

@@ -103,7 +103,7 @@ def of_simplicial() -> list[Any]:
     graph, labels = np.array([[0, 1], [1, 2]]), np.array([0, 1, 0, 1])
     triangle = built[(0, 1, 2)]
     assert triangle.samples is not None
-    counts = {"starts": 10**6, "duplicates": 10**5, "others": 10**5, "degenerate": 10**5}
+    counts: dict[str, Any] = dict.fromkeys(("duplicates", "others", "degenerate"), 10**5)
     left_out = LeftOut(-0.125, (1 / 3,) * D, "critical point of index 2", True)
     efforts = np.ones((39, 3))
     values, edges = np.arange(4.0), built.simplices[1]
@@ -115,7 +115,7 @@ def of_simplicial() -> list[Any]:
         triangle.maximum,
         triangle.samples,
         left_out,
-        Search(**counts, failures=10**5, once=10**4, twice=10**4, left_out=left_out),
+        Search(**counts, starts=10**6, failures=10**5, once=10**4, twice=10**4, left_out=left_out),
         Evaluation(np.ones(N), np.ones(N)),
         Polish(),
         Recipe(),

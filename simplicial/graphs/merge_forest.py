@@ -58,7 +58,7 @@ def merge_forest(filtration: FilteredComplex) -> MergeForest:
     if filtration.dim < 1:
         return MergeForest(labels, values, none, none, none.reshape(0, 2), np.empty(0))
     order = filtration.order(1)
-    pairing = components(filtration.vertices, values, order)
+    pairing = components(filtration.facets(1).__getitem__, values, order)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     rising = np.argsort(rank[pairing.deaths])

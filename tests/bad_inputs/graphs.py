@@ -3,14 +3,16 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
-from reduction import FilteredComplex, OptionError, ShapeError
+from reduction import DimensionError, FilteredComplex, OptionError, ShapeError
 from simplicial import plot_barrier_tree, to_scores, transition_states
-from tests.bad_inputs.table import INF, NAN, NO_COUNT, NO_PATH, UNSURE, Row
+from tests.bad_inputs.table import INF, INSTEAD, NAN, NO_COUNT, NO_PATH, UNSURE, Row
 
 TREE = FilteredComplex.from_simplices({(0,): 0.0, (1,): 1.0, (0, 1): 2.0})
 COUNTS = tuple(bad for bad in NO_COUNT if bad is not None)
 
 GRAPHS = (
+    Row("LossComplex.to_pandas", lambda g, v: g.complex.to_pandas(v), DimensionError,
+        "the simplices have dimensions 0 to", (*INSTEAD, -1, 9)),
     Row("to_scores", lambda _, v: to_scores(v), OptionError, "of a FilteredComplex",
         (5, None, FilteredComplex, np.eye(2))),
     Row("to_scores", lambda g, _: to_scores(g.complex), OptionError, "pass complex.filtration"),

@@ -221,8 +221,6 @@ BUILDS = (
         ("text.npz", "text.npz/run")),
     Row("build_complex", lambda g, _: built(g, executor=ThreadPoolExecutor(1)), OptionError,
         "must be processes"),
-    Row("LossComplex.to_pandas", lambda g, v: g.complex.to_pandas(v), DimensionError,
-        "the simplices have dimensions 0 to", (*INSTEAD, -1, 9)),
     Row("LossComplex.load", lambda g, v: LossComplex.load(g.folder / v, g.loss), FileNotFoundError,
         "nowhere", ("nowhere",)),
     Row("LossComplex.load", lambda g, v: LossComplex.load(g.folder / v, g.loss),
