@@ -31,11 +31,21 @@ class _Commands(click.Group):
                 return super().invoke(ctx)
         except TopologyError as error:
             raise click.ClickException(str(error)) from error
+        except SystemExit as error:  # click itself ends a command in another way
+            raise click.ClickException(
+                f"a function of a run must return a value, one ended the program ({error!r}): let "
+                "it return, or raise an error"
+            ) from error
         except BrokenPipeError:  # of `| head`, which click ends without a word
             raise
         except OSError as error:
             raise click.ClickException(
-                f"{error.filename or 'a file'}: {error.strerror or error}"
+                f"{error.filename or 'standard output'}: {error.strerror or error}"
+            ) from error
+        except MemoryError as error:
+            raise click.ClickException(
+                f"a command must fit into memory, this one does not ({error or 'MemoryError'}): "
+                "choose a smaller problem, or fewer --samples"
             ) from error
 
 

@@ -142,7 +142,8 @@ def initial_points(
             "say, or None"
         )
     size = torch.finfo(loss.coordinates.dtype).bits // 8
-    require(size * n * loss.dim, f"{n} networks of {loss.dim} parameters")
+    networks = f"{n} networks of {loss.dim} parameters"
+    require(size * n * loss.dim, networks, "train fewer, or smaller networks")
     make = init or _reinitialised(loss.model())
     points: list[Tensor] = []
     generators = global_generators(loss.device)

@@ -78,11 +78,7 @@ class LossComplex:
                 "take the `spent` of another complex, or leave it out"
             )
         inside = (self.minima.values, *(interior.maxima.values for interior in self.interiors))
-        maxima = _filtration_values(inside, self.simplices)
-        values = maxima
-        if self.certificates is not None:
-            certified = map(_certified, maxima, self.certificates)
-            values = _filtration_values(tuple(certified), self.simplices)
+        maxima, values = simplex_values(inside, self.simplices, self.certificates)
         for array in (*maxima, *values):
             array.flags.writeable = False
         object.__setattr__(self, "maxima", maxima)
@@ -322,6 +318,23 @@ class LossComplex:
     def _vertex_accuracy(self, vertex: int) -> float:
         accuracy = self.minima.accuracy
         return np.nan if accuracy is None else float(accuracy[vertex])
+
+
+def simplex_values(
+    inside: tuple[Floats, ...],
+    simplices: tuple[Simplices, ...],
+    certificates: tuple[Certificates, ...] | None,
+) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+    """f of all simplices by dimension: of the maxima found, and with critical values in place of
+    those where certificates were sought.
+
+    inside  the largest loss inside each simplex, by dimension; at the minima their loss
+    """
+    maxima = _filtration_values(inside, simplices)
+    if certificates is None:
+        return maxima, maxima
+    certified = map(_certified, maxima, certificates)
+    return maxima, _filtration_values(tuple(certified), simplices)
 
 
 def _filtration_values(

@@ -109,12 +109,7 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     file.
     """
     check_callable(loss)
-    device = usable_device(device)
-    with (
-        refusing(path, "loss complex", VERSION) as content,
-        np.load(BytesIO(content), allow_pickle=False) as archive,
-    ):
-        values, geometry = _decode(archive, device)
+    values, geometry = read_geometry(path, usable_device(device))
     points = geometry.control_points[: len(values)]
     try:
         now = evaluate(loss, points)
@@ -130,7 +125,7 @@ def read_complex(path: str | Path, loss: Loss, device: torch.device | str) -> Pa
     return Parts(minima, *geometry)
 
 
-class _Geometry(NamedTuple):
+class Geometry(NamedTuple):
     """The parts of a complex after its minima."""
 
     simplex_map: SimplexMap
@@ -142,7 +137,19 @@ class _Geometry(NamedTuple):
     spent: Spent | None
 
 
-def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
+def read_geometry(path: str | Path, device: torch.device) -> tuple[Floats, Geometry]:
+    """Values at the vertices (n,) and the other parts of a complex, as stored: no loss is asked.
+
+    Raises DataError for a file that is no complex, OSError where is no file.
+    """
+    with (
+        refusing(path, "loss complex", VERSION) as content,
+        np.load(BytesIO(content), allow_pickle=False) as archive,
+    ):
+        return _decode(archive, device)
+
+
+def _decode(archive: Any, device: torch.device) -> tuple[Floats, Geometry]:
     """Values at the vertices (n,) and the other parts, checked. Raises anything: see `refusing`."""
     check_tag(archive["format"].item(), archive["version"].item(), FORMAT, *READABLE)
     segments = archive["segments"].item()
@@ -174,10 +181,10 @@ def _decode(archive: Any, device: torch.device) -> tuple[Floats, _Geometry]:
         raise DataError(f"its edges have {found} cliques by dimension, it has values of {counts}")
     spent = _spent(archive, counts)
     geometry = simplices, points, interiors, certificates, spent
-    return values, _Geometry(simplex_map, resolution, *geometry)
+    return values, Geometry(simplex_map, resolution, *geometry)
 
 
-def _highest_points(geometry: _Geometry) -> Iterator[tuple[Tensor, Floats, str]]:
+def _highest_points(geometry: Geometry) -> Iterator[tuple[Tensor, Floats, str]]:
     """The point (1, d) with the highest maximum of each dimension, and the highest critical point,
     the loss (1,) there, and a name.
     """

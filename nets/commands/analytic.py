@@ -1,11 +1,10 @@
 """`loss-barcodes analytic`: its options."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from nets.commands.options import shared_options
+from nets.commands.options import NamedPath, shared_options
 
 LANDSCAPES = (
     "double-well",
@@ -102,7 +101,7 @@ def _list(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     show_default=True,
     help="Look for critical points at the ends of bars.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the result.")
+@click.option("--out", type=NamedPath(), help="Folder for the result.")
 @shared_options
 def analytic(**options: Any) -> None:
     """Find the minima of the function NAME, and compute its barcodes beside the exact ones.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from nets.commands.settings import ComplexSettings, given
+from reduction.memory import require
 from reduction.validation import as_integer
 from simplicial import Algorithm1, Edgewise, Loss, Recipe
 from simplicial.reports.result_folder import check_folder
@@ -41,6 +42,9 @@ class AnalyticSettings(ComplexSettings):
         if self.out is not None:
             check_folder(self.out)
         self.build_options()
+        if self.dim is not None and self.dim > 0:
+            size = 8 * self.dim**2  # of a matrix; searches take as many starts, and more
+            require(size, f"a function of {self.dim} variables", "give a lower --dim")
         if self.function_seed is not None:
             as_integer("--function-seed", self.function_seed, 0)
         self.check_complex()

@@ -2,14 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
+
+
+class NamedPath(click.Path):
+    """A path that is not empty: that would be the working directory."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises BadParameter for an empty one."""
+        if not str(value):
+            self.fail("a path must not be empty: name a file or folder", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-folder_argument = click.argument("folder", type=click.Path(path_type=Path))
+folder_argument = click.argument("folder", type=NamedPath())
 
 folder_field = click.option(
     "--field", type=int, help="Coefficients Z/p, p prime.  [default: the result's; 2 before it]"

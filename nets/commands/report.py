@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nets.commands.options import folder_argument, folder_field
+from nets.commands.options import NamedPath, folder_argument, folder_field
 
 
 @click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")
@@ -12,7 +12,7 @@ from nets.commands.options import folder_argument, folder_field
 @folder_field
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NamedPath(dir_okay=False),
     help="File of the page.  [default: report.html in FOLDER]",
 )
 def report(folder: Path, field: int | None, out: Path | None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nets.commands.options import shared_options
+from nets.commands.options import NamedPath, shared_options
 from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, OBJECTIVES, PRECISIONS
 
 
@@ -57,7 +57,7 @@ class _DataSet(click.Choice[str]):
 )
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="Folder of FashionMNIST's or CIFAR-10's files.",
 )
 @click.option("--download", is_flag=True, help="Download FashionMNIST or CIFAR-10 first.")
@@ -113,7 +113,7 @@ class _DataSet(click.Choice[str]):
 )
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     multiple=True,
     metavar="PATH...",
     help="Files of networks that are trained already, of torch.save or *.safetensors: the minima.",
@@ -122,7 +122,7 @@ class _DataSet(click.Choice[str]):
     "--checkpoint-key",
     help="Which network, where a file holds several, as state_dict_ema: the dotted path to it.",
 )
-@click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.argument("more", nargs=-1, type=NamedPath(), metavar="")
 @click.option("--minima", type=int, help="Networks to train.  [default: 6]")
 @click.option(
     "--align", is_flag=True, help="Permute their hidden units, so that they come near the first."
@@ -222,9 +222,7 @@ class _DataSet(click.Choice[str]):
     is_flag=True,
     help="Count what the run takes, time a little of it, and end: nothing is trained or written.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the result."
-)
+@click.option("--out", type=NamedPath(), required=True, help="Folder for the result.")
 @shared_options
 def run(
     dry_run: bool, checkpoint: tuple[Path, ...], more: tuple[Path, ...], **options: Any

@@ -1,6 +1,7 @@
 """The settings of a complex and those of `run`, as values that hold all that repeats a run."""
 
 import math
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -31,6 +32,8 @@ from simplicial.reports.result_folder import check_folder
 GIGABYTE = 10**9
 TOLERANCE = 1e-7  # of maxima, as a share of the loss's range
 MODEL, MINIMA = "mlp", 6  # defaults of `run`
+THREADS = 1024  # of a process, at most
+WORKERS = 61 if sys.platform == "win32" else 1024  # Windows waits for no more
 LIMITS = tuple(limit.name for limit in fields(Limits))  # of an anytime build
 BEFORE = {"objective": "plain", "polish": False, "polish_tolerance": None}
 """Settings that older run folders do not name, as these were made."""
@@ -211,9 +214,13 @@ class NetworkSettings(ComplexSettings):
                         f"{value}: leave one of them out"
                     )
         self._check_efforts()
-        for name in ("threads", "workers", "batch"):
-            if getattr(self, name) is not None:
-                as_integer(f"--{name}", getattr(self, name), 1)
+        for name, most in (("threads", THREADS), ("workers", WORKERS), ("batch", math.inf)):
+            value = getattr(self, name)
+            if value is not None and as_integer(f"--{name}", value, 1) > most:
+                raise OptionError(
+                    f"--{name} must be a whole number from 1 to {most}, got {value}: give no more "
+                    "than the machine has cores"
+                )
         if not 1 <= self.memory * GIGABYTE < math.inf:
             raise OptionError(
                 f"memory must be a positive, finite number of gigabytes, got {self.memory:g}: "

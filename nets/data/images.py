@@ -104,7 +104,8 @@ class ImageData:
         """
         size = as_integer("image_size", size, 1)
         pixels = (len(self.train_inputs) + len(self.test_inputs)) * self.shape[0] * size**2
-        require(self.train_inputs.element_size() * pixels, f"{size} x {size} images")
+        size_in_bytes = self.train_inputs.element_size() * pixels
+        require(size_in_bytes, f"{size} x {size} images", "choose a smaller image size")
         if self.shape[1:] == (size, size):
             return self
         return replace(

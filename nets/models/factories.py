@@ -46,7 +46,7 @@ def find(kind: str, name: str) -> Any:
             found: Any = importlib.import_module(module)
             for part in path.split("."):
                 found = getattr(found, part)
-    except Exception as error:  # a user's module raises what it likes
+    except (Exception, SystemExit) as error:  # a user's module raises what it likes
         raise DataError(
             f"{kind} {name!r} cannot be imported ({_reason(error)}): name a module on Python's "
             "path, or in the working directory, that imports without an error, and a function in it"
@@ -59,7 +59,7 @@ def call(kind: str, name: str, function: Callable[[], Any]) -> Any:
     try:
         with working_directory_importable():
             return function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(
             f"{kind} must return its result when it is called without arguments, {name!r} "
             f"fails ({_reason(error)}): mend the function, or give its arguments defaults"
@@ -103,5 +103,5 @@ class Factory(NamedTuple):
         return cls(make(), make)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"

@@ -34,7 +34,7 @@ class MLP(nn.Module):
             raise DataError(f"hidden is {hidden!r} in MLP; give a width for each hidden layer")
         widths = (inputs, *(as_integer("hidden", width, 1) for width in hidden), classes)
         weights = sum(before * after for before, after in pairwise(widths))
-        require(4 * weights, f"an MLP of {weights} weights")
+        require(4 * weights, f"an MLP of {weights} weights", "choose narrower hidden layers")
         layers: list[nn.Module] = [nn.Flatten()]
         for before, after in pairwise(widths[:-1]):
             layers += [nn.Linear(before, after), nn.ReLU()]

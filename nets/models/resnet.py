@@ -10,6 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from reduction.errors import DataError
+from reduction.memory import require
 from reduction.validation import as_bool, as_integer
 
 FILTERS = 16  # of the first stage; each later one has twice as many
@@ -69,7 +70,8 @@ class ResNet(nn.Module):
     three channels and ten classes ResNet-20, -56 and -110 have 272,474, 855,770 and 1,730,714
     parameters, 2,752 of them in the two shortcuts that change the shape. Departure from He et al.:
     those pad with zeros there and have none (their option A). The paper's "100 layers" of
-    ResNet-110 is taken for a slip. Raises DataError, OptionError.
+    ResNet-110 is taken for a slip. Raises DataError, OptionError; CapacityError
+    for more weights than fit into memory.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class ResNet(nn.Module):
                 f"{depth - rest} or {depth - rest + 2 * STAGES}"
             )
         filters = [FILTERS * width * 2**stage for stage in range(STAGES)]
+        weights = 2 * 9 * blocks * sum(count**2 for count in filters)  # about: of 3x3 convolutions
+        require(4 * weights, f"a ResNet of {weights} weights", "choose a smaller depth or width")
         layers: list[nn.Module] = [
             nn.Conv2d(channels, filters[0], 3, padding=1, bias=False),
             nn.BatchNorm2d(filters[0]),

@@ -4,6 +4,7 @@ finished, and pictures.
 
 import base64
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
@@ -16,6 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from reduction import Barcode, FilteredComplex, plot_barcode, plot_diagram
 from reduction.barcodes.text_table import summary
 from reduction.files import write
+from reduction.validation import check_name
+from simplicial.errors import RunError
 from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence_plot import indices_with_lowest, plot_convergence
 from simplicial.reports.status import BARCODES, RECORDS, RunStatus
@@ -24,6 +27,8 @@ from simplicial.run_folder.records import system_errors
 if TYPE_CHECKING:  # loaded where it is used
     from matplotlib.axes import Axes
 
+GENERATOR = b'<meta name="generator" content="loss-barcodes">'  # in each page
+BEGINNING = 1000  # bytes, in which it stands
 SETTING = 200  # characters of a setting, at most
 STATES = {
     "running": "A process works on it",
@@ -59,12 +64,13 @@ class _Bar(NamedTuple):
 
 
 def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
-    """Write the page of a run to `path`, in place of what is there.
+    """Write the page of a run to `path`, in place of an earlier page.
 
     field  of the barcode's coefficients; see `RunStatus.barcode`
     Where all is finished it has the result's pictures too. Raises FieldError, RunError where the
-    page cannot be written, DataError for spoilt files.
+    page cannot be written, or would take the place of another file, DataError for spoilt files.
     """
+    check_page(path, status.folder)
     is_finished, filtration = status.state == "finished", status.filtration()
     barcode = status.barcode(field)
     indices = range(0 if barcode is None else len(barcode))
@@ -105,11 +111,36 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         write(path, page.encode())
 
 
+def check_page(path: Path, folder: Path) -> None:
+    """Raise RunError unless `path` is a new file or an earlier page.
+
+    folder  of the run's records, in which a file of another name than *.html is none of a page
+    """
+    with system_errors(path.parent):
+        is_there = os.path.lexists(path)
+        if not is_there:
+            inside = folder.resolve() in path.resolve().parents
+            if path.suffix != ".html" and inside:
+                raise RunError(
+                    f"a page in the folder of a run must be named *.html, got {path}: name it so, "
+                    "or choose another folder"
+                )
+            return
+        is_file = path.is_file() and not path.is_symlink()
+        if not is_file or GENERATOR not in path.read_bytes()[:BEGINNING]:
+            raise RunError(
+                f"a page takes the place of an earlier page only, {path} is none: choose another "
+                "file, or move it away"
+            )
+
+
 def _loss(status: RunStatus) -> str | None:
     """The loss in words, where it is that of a command's run."""
     if "run" not in status.settings:
         return None
-    return PENALTIES[status.settings["run"].get("objective", "plain")]
+    objective = status.settings["run"].get("objective", "plain")
+    check_name("objective", objective, [*PENALTIES], remedy="choose another folder")
+    return PENALTIES[objective]
 
 
 def _minima(status: RunStatus) -> list[tuple[str, ...]]:

@@ -32,6 +32,7 @@ from simplicial.reports.convergence_plot import plot_convergence
 from simplicial.reports.plots import plot_edge, plot_triangle
 from simplicial.reports.status import RECORDS
 from simplicial.run_folder.folder import LOCK
+from simplicial.run_folder.records import system_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,9 +86,25 @@ def write_report(
     record    settings, seeds, versions: JSON values
     progress  show a bar while the loss is evaluated on the straight lines of the pictures
     convergence  of the barcodes at growing efforts, if these were compared
-    Raises RunError as `check_folder` does.
+    Raises RunError as `check_folder` does, and where the disk is full.
     """
     check_folder(folder, goes_on=goes_on)
+    with system_errors(folder, is_kept=goes_on):
+        return _write(
+            folder, loss_complex, barcode, record, progress=progress, convergence=convergence
+        )
+
+
+def _write(
+    folder: Path,
+    loss_complex: LossComplex,
+    barcode: Barcode,
+    record: Mapping[str, Any],
+    *,
+    progress: bool,
+    convergence: Convergence | None,
+) -> list[str]:
+    """Write the files of a result; see `write_report`."""
     from matplotlib.figure import Figure
 
     is_new = not folder.exists()

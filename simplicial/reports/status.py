@@ -3,42 +3,39 @@
 Only settings and the values of records are read, so that a run may work on its folder meanwhile.
 """
 
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from reduction import Barcode, DataError, FilteredComplex
-from reduction.filtrations.colex import complete_simplices
-from simplicial.construction.anytime_progress import ANYTIME, AnytimeProgress
+from reduction import Barcode, DataError, FilteredComplex, TopologyError
+from reduction.validation import first_line, is_whole
+from simplicial.complex import simplex_values
+from simplicial.complex_file import read_geometry
+from simplicial.construction.anytime_progress import AnytimeProgress
 from simplicial.construction.measured_dimension import FIELD
-from simplicial.construction.serialization import (
-    CHECKS,
-    TOGETHER,
-    mended_name,
-    record_name,
-    rung_names,
-)
+from simplicial.construction.serialization import CHECKS, TOGETHER, record_name, rung_names
 from simplicial.display import dimension_name, duration
 from simplicial.errors import RunError
-from simplicial.maps.control_points import clique_simplices
-from simplicial.maxima.maxima import filtration_values, maximum_over_facets
-from simplicial.neighbor_graphs.edges import edges_of
 from simplicial.reports.convergence import CONVERGENCE, Convergence
+from simplicial.reports.finished_values import finished_values, simplices_of
 from simplicial.reports.partial_bounds import with_partial_bounds
-from simplicial.run_folder.folder import BEGUN, LOCK
-from simplicial.run_folder.records import Records, read_json
+from simplicial.run_folder.folder import LOCK
+from simplicial.run_folder.records import SETTINGS as SETTINGS_FILES
+from simplicial.run_folder.records import Records, check_files, read_json
 from simplicial.vertex_checks import VertexChecks
 
 SETTINGS = ("run", "minima", "polish", "complex")  # names of settings, in the order of a run
 RECORDS = "records"  # of a command's run, in its folder
 BARCODES = "barcodes.json"  # of its result
+RUN = "run.json"  # its settings and versions, which are written last
 Floats = NDArray[np.float64]
 State = Literal["running", "stopped", "finished", "unknown"]
 
@@ -96,13 +93,31 @@ class RunStatus:
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunStatus":
-        """Status of the folder of a run, or of a `store=`.
+        """Status of the folder of a run, of a `store=`, or of a result without records, as those of
+        the command `analytic`.
 
-        Raises RunError where there is no run, DataError where a file was changed.
+        Raises RunError where there is no run, or a pipe or another thing that is no file; DataError
+        where a file was changed.
         """
         records = Records(Path(folder) / RECORDS)
         if not records.folder.is_dir():
             records = Records(folder)
+        check_files(records.folder)
+        try:
+            if _has_no_records(records.folder):
+                return cls._of_result(records.folder)
+            return cls._of_records(records)
+        except TopologyError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DataError(
+                f"the values in {records.folder} must be those that a run wrote, some are of "
+                f"another kind ({type(error).__name__}: {first_line(error)}): choose another folder"
+            ) from error
+
+    @classmethod
+    def _of_records(cls, records: Records) -> "RunStatus":
+        """Status by the records of a run folder."""
         every = {name: records.settings(name) for name in SETTINGS}
         settings = {name: kept for name, kept in every.items() if kept is not None}
         if not settings:
@@ -114,7 +129,7 @@ class RunStatus:
         anytime, is_anytime = None, "efforts" in settings.get("complex", {})
         if is_anytime:
             anytime = AnytimeProgress.read(records.folder)
-        found = _values(records, settings, n, max_dim, anytime)
+        found = finished_values(records, settings, n, max_dim, anytime)
         dimensions = tuple(_dimensions(records, found.values))
         state = _state(records.folder / LOCK)
         is_done = all(dimension.total == dimension.done for dimension in dimensions)
@@ -135,11 +150,50 @@ class RunStatus:
             anytime,
         )
 
+    @classmethod
+    def _of_result(cls, folder: Path) -> "RunStatus":
+        """Status of a result whose folder has no records: all is finished."""
+        record = json.loads((folder / RUN).read_bytes())
+        minima, geometry = read_geometry(folder / "complex.npz", torch.device("cpu"))
+        inside = (minima, *(interior.maxima.values for interior in geometry.interiors))
+        _, values = simplex_values(inside, geometry.simplices, geometry.certificates)
+        vertices = [of.vertices for of in geometry.simplices]
+        bounds = [np.zeros(len(minima)), *(one.error_bounds for one in geometry.interiors)]
+        exhausted = {
+            tuple(simplex): bound
+            for of, one in zip(vertices[1:], geometry.interiors, strict=True)
+            for simplex, bound in zip(
+                of[one.exhausted].tolist(), one.error_bounds[one.exhausted].tolist(), strict=True
+            )
+        }
+        names = [dimension_name(r) for r in range(len(vertices))]
+        counts = [len(of) for of in vertices]
+        settings = {str(record["command"]): dict(record["settings"])}
+        if counts != [math.comb(len(minima), r + 1) for r in range(len(vertices))]:
+            settings["complex"] = {"edges": vertices[1].tolist()}
+        return cls(
+            folder,
+            "finished",
+            settings,
+            tuple(
+                DimensionStatus(*each, None, None)
+                for each in zip(names, counts, counts, strict=True)
+            ),
+            values,
+            {},
+            (),
+            exhausted,
+            tuple(bounds),
+            VertexChecks.unknown(len(minima)),
+            Convergence.load(folder / CONVERGENCE) if (folder / CONVERGENCE).is_file() else None,
+            None,
+        )
+
     @property
     def result(self) -> Path | None:
         """The folder of a command's result; None where it is not written."""
-        is_there = self.folder.name == RECORDS and _result(self.folder).is_file()
-        return self.folder.parent if is_there else None
+        file = _result(self.folder)
+        return file.parent if file.is_file() else None
 
     def barcode(self, field: int | None = None) -> Barcode | None:
         """Barcode over Z/field of the finished simplices; None before there is an edge.
@@ -188,7 +242,7 @@ class RunStatus:
 
     def _simplices(self) -> list[NDArray[np.int64]]:
         """Vertices of all simplices, by dimension."""
-        return _simplices(self.settings, len(self.values[0]), len(self.values) - 1)
+        return simplices_of(self.settings, len(self.values[0]), len(self.values) - 1)
 
     def seconds_left(self) -> float | None:
         """Estimated seconds of the rest, at the last seconds of a simplex of its dimension or, in a
@@ -223,16 +277,21 @@ class RunStatus:
 def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
     """Number of minima, and the top dimension where it is known yet."""
     complex_, run = settings.get("complex", {}), settings.get("run", {})
+    max_dim = complex_.get("max_dim", run.get("max_dim"))
     try:
-        max_dim = complex_.get("max_dim", run.get("max_dim"))
         if "complex" in settings:
-            return len(complex_["values at the minima"]), max_dim
-        return int(settings["minima"]["n"] if "minima" in settings else run["minima"]), max_dim
-    except (KeyError, TypeError, ValueError):
+            n = len(complex_["values at the minima"])
+        else:
+            n = settings["minima"]["n"] if "minima" in settings else run["minima"]
+    except (KeyError, TypeError):
+        n = 0
+    fits = is_whole(n) and n >= 1 and (max_dim is None or is_whole(max_dim))
+    if not fits or not (max_dim is None or 1 <= max_dim < max(n, 2)):
         raise DataError(
-            f"settings of a run tell the number of minima, {sorted(settings)} do not: choose "
-            "another folder"
-        ) from None
+            "settings of a run tell the number of minima and the top dimension, "
+            f"{sorted(settings)} do not: choose another folder"
+        )
+    return n, max_dim
 
 
 def _checks(records: Records, n: int) -> VertexChecks:
@@ -242,126 +301,32 @@ def _checks(records: Records, n: int) -> VertexChecks:
     return VertexChecks(*parts) if all(len(v) == n for v in parts) else VertexChecks.unknown(n)
 
 
-def _simplices(
-    settings: dict[str, dict[str, Any]], n: int, max_dim: int
-) -> list[NDArray[np.int64]]:
-    """Vertices of the simplices of each dimension, of a complete complex or of a graph's."""
-    edges = settings.get("complex", {}).get("edges")
-    if edges is None:
-        return complete_simplices(n, max_dim)
-    return clique_simplices(n, max_dim, edges_of(edges, n))
-
-
-class _Values(NamedTuple):
-    """Values of all simplices by dimension, reasons of failures, those made worse, error bounds of
-    those whose refinement the budget ended, and of all by dimension.
-    """
-
-    values: tuple[Floats, ...]
-    failed: dict[tuple[int, ...], str]
-    worsened: tuple[tuple[int, ...], ...]
-    exhausted: dict[tuple[int, ...], float]
-    error_bounds: tuple[Floats, ...]
-
-
-def _values(
-    records: Records,
-    settings: dict[str, dict[str, Any]],
-    n: int,
-    max_dim: int | None,
-    anytime: AnytimeProgress | None,
-) -> _Values:
-    values, failed, worsened, exhausted = [np.full(n, np.nan)], {}, [], {}
-    error_bounds = [np.zeros(n)]
-    # a complex may be of some of the networks only, and then numbers them otherwise
-    if "complex" not in settings or settings.get("minima", {}).get("n") == n:
-        for number, record in _record_values(records, 0, n).items():
-            values[0][number] = record["loss"]
-            if record.get("worsened"):
-                worsened.append((number,))
-    if "complex" in settings:  # of minima that may be aligned, or not all trained here
-        values[0] = np.array(settings["complex"]["values at the minima"], np.float64)
-    simplices = _simplices(settings, n, max_dim or 0)
-    for r, (facets, vertices) in enumerate(pairwise(simplices), start=1):
-        inside, bounds = np.full(len(vertices), np.nan), np.full(len(vertices), np.inf)
-        for number, record in _record_values(records, r, len(inside), anytime).items():
-            largest = record["largest"]
-            if record["failed"]:
-                failed[tuple(record["vertices"])] = record["failed"]
-                largest = math.inf
-            if record.get("worsened"):  # not in records of version 3
-                worsened.append(tuple(record["vertices"]))
-            if record.get("error_bound") is not None:  # not in records before version 5
-                bounds[number] = record["error_bound"]
-            if record.get("exhausted"):
-                exhausted[tuple(record["vertices"])] = record["error_bound"]
-            inside[number] = -math.inf if largest is None else largest
-        missing = np.isinf(maximum_over_facets(values[-1], vertices, facets))
-        known = filtration_values(inside, vertices, values[-1], facets)
-        values.append(np.where(missing, np.inf, known))
-        error_bounds.append(bounds)
-    return _Values(tuple(values), failed, tuple(worsened), exhausted, tuple(error_bounds))
-
-
-def _record_values(
-    records: Records, r: int, m: int, anytime: AnytimeProgress | None = None
-) -> dict[int, Mapping[str, Any]]:
-    """Values of the records of r-simplices, at most m of them, by number."""
-    if anytime is not None and r:
-        return _lowest(records, r, m, anytime) if r <= len(anytime.rungs) else {}
-    values = records.values(record_name(r), "complex" if r else "minima")
-    if r:
-        lower = records.values(mended_name(r), "complex")
-        values |= {number: lower[number] for number in lower.keys() & values.keys()}
-    if values and max(values) >= m:
-        raise DataError(
-            f"a run of this size has {m} {dimension_name(r)}, {records.folder} has a record of "
-            f"number {max(values)}: choose another folder"
-        )
-    return values
-
-
-def _lowest(
-    records: Records, r: int, m: int, anytime: AnytimeProgress
-) -> dict[int, Mapping[str, Any]]:
-    """Those of an anytime build: of each simplex that of its lowest result."""
-    rungs, found = anytime.rungs[r - 1], dict[int, Mapping[str, Any]]()
-    for rung in np.unique(rungs[rungs >= 0]).tolist():
-        values = records.values(record_name(r, rung), "complex")
-        numbers = np.flatnonzero(rungs == rung).tolist()
-        found |= {number: values[number] for number in numbers if number in values}
-    if len(rungs) != m or len(found) != np.count_nonzero(rungs >= 0):
-        raise DataError(
-            f"{records.folder / ANYTIME} must name records that are there, it does not for all of "
-            f"{m} {dimension_name(r)}: run the build again"
-        )
-    return found
-
-
 def _dimensions(records: Records, values: tuple[Floats, ...]) -> Iterator[DimensionStatus]:
-    try:
-        begun = (records.folder / BEGUN).stat().st_mtime
-    except FileNotFoundError:
-        begun = math.inf
+    begun = records.begun()  # None: times of files say nothing
     before = max(records.times(TOGETHER), default=0.0)  # trained before anything is measured
     for r in range(len(values)):
         times = records.times(record_name(r))
-        since = [time for time in times if time >= begun]
+        since = [time for time in times if begun is not None and time >= begun]
         of_rungs = [at for name in rung_names(records, r) for at in records.times(name)]
-        seconds_each = (since[-1] - max(begun, before)) / len(since) if since else None
+        seconds_each = (since[-1] - max(begun or 0.0, before)) / len(since) if since else None
         yield DimensionStatus(
             name=dimension_name(r),
             total=len(values[r]),
             done=int((~np.isnan(values[r])).sum()),
             seconds_each=seconds_each,
-            at=max([*times, *of_rungs], default=None),
+            at=None if begun is None else max([*times, *of_rungs], default=None),
         )
         before = max([before, *times])
 
 
 def _result(folder: Path) -> Path:
-    """The file that a command writes last, beside the records in `folder`."""
-    return folder.parent / "run.json"
+    """The file that a command writes last: beside the records, or where there are none."""
+    return (folder.parent if folder.name == RECORDS else folder) / RUN
+
+
+def _has_no_records(folder: Path) -> bool:
+    """Whether a folder is that of a result alone."""
+    return (folder / RUN).is_file() and not any(folder.glob(f"*{SETTINGS_FILES}"))
 
 
 def _state(lock: Path) -> State:

@@ -1,7 +1,7 @@
 """A run folder: results are stored as they are finished, so that a run that was stopped goes on.
 
     lock                       held while a process works on the folder
-    begun                      its time is when a process last took the folder up
+    begun                      when a process last took the folder up
     vertex-checks.json         signs that vertices are no minima, once edges are finished
     unfinished/NAME/           checkpoint of a chunk (`simplicial.run_folder.checkpoint`)
 
@@ -22,19 +22,22 @@ from reduction.files import PARTIAL, digest
 from simplicial.errors import RunError
 from simplicial.run_folder.checkpoint import UNFINISHED, Checkpoint
 from simplicial.run_folder.records import (
+    BEGUN,
     SETTINGS,
     VERSION,
     Record,
     Records,
+    check_files,
     read_json,
     read_record,
     record_digest,
     system_errors,
+    write_begun,
     write_json,
     write_record,
 )
 
-LOCK, BEGUN = "lock", "begun"
+LOCK = "lock"
 LOCK_TIMEOUT = 1.0  # seconds, after which a reader has given a lock back that it only tried
 
 
@@ -52,7 +55,7 @@ class RunFolder(Records):
         super().__init__(folder)
         self._matched: dict[str, Any] = {}
         self._current: list[Any] = []  # name and settings that were matched last
-        _check_files(self.folder)
+        check_files(self.folder)
         for path in self.folder.glob(f"*{SETTINGS}"):
             read_json(path, (VERSION,))  # an older folder is refused before anything is changed
         with system_errors(self.folder):
@@ -66,7 +69,7 @@ class RunFolder(Records):
                     f"a run folder belongs to one process at a time, another one works on "
                     f"{self.folder}: wait until it ends, or choose another folder"
                 ) from None
-            (self.folder / BEGUN).touch()
+            write_begun(self.folder)
             for pattern in (f".*{PARTIAL}", f"*/.*{PARTIAL}"):  # of a process that was killed
                 for left in self.folder.glob(pattern):
                     left.unlink(missing_ok=True)
@@ -163,16 +166,3 @@ class RunFolder(Records):
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of all chunks: all is finished."""
         shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
-
-
-def _check_files(folder: Path) -> None:
-    """Raise RunError for a pipe, a device or a socket in a folder, and for a folder `*.json`."""
-    with system_errors(folder):
-        entries = list(folder.iterdir()) if folder.is_dir() else []
-        for path in entries:
-            is_other = path.exists() and not path.is_file() and not path.is_dir()
-            if is_other or (path.is_dir() and path.suffix == ".json"):
-                raise RunError(
-                    f"a run folder has files of its own and folders of records, {path} is neither: "
-                    "move it away, or choose another folder"
-                )

@@ -17,6 +17,7 @@ to 6 can be read, but no run goes on from them.
 
 import errno
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ DIGITS = 6  # of a record's number, at least
 SETTINGS = ".settings.json"
 BELONGS = "belongs"  # the value of a record that is the digest of its name, number and settings
 REMEDY = "move both files of that number away, and it is computed again"
+BEGUN = "begun"  # holds its own time, and another one where it was copied
+ROUNDING = 2.0  # seconds, of times on some file systems
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -88,6 +91,17 @@ class Records:
         """Times when records of this name were written, ascending, in seconds since 1970."""
         return sorted(path.stat().st_mtime for path in self._paths(name))
 
+    def begun(self) -> float | None:
+        """When a process last took the folder up, in seconds since 1970; None where that is not
+        known: no process has, or the folder is a copy, whose files have the time of copying.
+        """
+        path = self.folder / BEGUN
+        try:
+            stored, at = int(path.read_bytes()) / 1e9, path.stat().st_mtime
+        except (FileNotFoundError, ValueError):
+            return None
+        return at if abs(at - stored) <= ROUNDING else None
+
     def path(self, name: str, number: int) -> Path:
         """The file of a record's values."""
         return self.folder / name / f"{number:0{DIGITS}}.json"
@@ -111,6 +125,41 @@ def check_digest(path: Path, values: dict[str, Any], expected: str) -> None:
             f"{path} must be where a run wrote it, it belongs elsewhere or was made under other "
             f"settings: {REMEDY}"
         )
+
+
+def write_begun(folder: Path) -> None:
+    """Write the time at which a process takes a folder up, by the clock of its file system."""
+    path = folder / BEGUN
+    path.touch()
+    now = path.stat().st_mtime_ns
+    path.write_text(f"{now}\n", encoding="ascii")
+    os.utime(path, ns=(now, now))
+
+
+def check_files(folder: Path) -> None:
+    """Raise RunError for a pipe, a device or a socket in a folder or one right in it, for a link to
+    a file, and for a folder `*.json`: a run makes none of these.
+    """
+    with system_errors(folder):
+        entries = _entries(folder)
+        entries += [entry for one in entries if one.is_dir() for entry in _entries(Path(one.path))]
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) or not os.path.lexists(entry.path):
+                continue  # or it was removed meanwhile, by the run
+            if not entry.is_dir() or entry.name.endswith(".json"):
+                raise RunError(
+                    f"a run folder has files of its own and folders of records, {entry.path} is "
+                    "neither: move it away, or choose another folder"
+                )
+
+
+def _entries(folder: Path) -> "list[os.DirEntry[str]]":
+    """Entries of a folder; none where it is not there, or no longer."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def write_record(path: Path, record: Record, belongs: str) -> None:
@@ -181,15 +230,18 @@ def _spoilt(path: Path) -> DataError:
 
 
 @contextmanager
-def system_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError about files in `folder` into one RunError."""
+def system_errors(folder: Path, *, is_kept: bool = True) -> Iterator[None]:
+    """Turn an OSError about files in `folder` into one RunError.
+
+    is_kept  whether what is finished is stored, and a run goes on from there
+    """
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
+            kept = "; what is finished is kept" if is_kept else ""
             raise RunError(
-                f"a run needs room, the disk of {folder} is full: make room and run it again; what "
-                "is finished is kept"
+                f"a run needs room, the disk of {folder} is full: make room and run it again{kept}"
             ) from error
         raise RunError(
             f"a folder must be one that can be written, {folder} cannot ({error.strerror}): choose "

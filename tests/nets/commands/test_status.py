@@ -88,6 +88,7 @@ def test_the_pace_is_that_since_the_run_was_taken_up(whole: Path, tmp_path: Path
     folder = tmp_path / "out"
     shutil.copytree(whole / "records", folder / "records")
     begun = 1_000_000.0
+    (folder / "records" / "begun").write_text(f"{begun * 1e9:.0f}\n", encoding="ascii")
     os.utime(folder / "records" / "begun", (begun, begun))
     moments = {"simplices-0": [-5000, -4000, 10, 20], "simplices-1": [30, 40, 50, 60, 70, 80]}
     for name, times in moments.items():
