@@ -40,6 +40,7 @@ from simplicial.optimizers.stochastic_minimax import StochasticMinimax
 from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence import Convergence
 from simplicial.reports.convergence_plot import plot_convergence
+from simplicial.reports.finished_run import FinishedRun, load_run
 from simplicial.reports.plane import PlaneSamples, sample_plane
 from simplicial.reports.plots import plot_edge, plot_plane, plot_samples, plot_triangle
 from simplicial.simplex import Maximum, OptimisedSimplex, Samples
@@ -56,6 +57,7 @@ __all__ = [
     "Copies",
     "Edgewise",
     "Evaluation",
+    "FinishedRun",
     "LeftOut",
     "Loss",
     "LossComplex",
@@ -102,6 +104,7 @@ __all__ = [
     "in_box",
     "invariant",
     "linear",
+    "load_run",
     "morse_complex",
     "nearest_copies",
     "nearest_neighbors",

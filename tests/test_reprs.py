@@ -1,6 +1,7 @@
 """The repr of every public value fits two lines, computes nothing, and says what is in it."""
 
 import inspect
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from simplicial import (
     Algorithm1,
     Copies,
     Evaluation,
+    FinishedRun,
     LeftOut,
     Minima,
     MorseComplex,
@@ -59,6 +61,13 @@ class Wide(DeclaredLoss):
 Wide.__name__ = "W" * 60
 
 
+def many_bars() -> Barcode:
+    """Seven indices of 400 bars, with bounds."""
+    bars = np.sort(np.random.default_rng(5).random((N, 2)), axis=1) - 1e-5 / 3
+    names = np.arange(N)[:, None]
+    return Barcode([bars] * 7, [(names, names)] * 7, 2, bounds=[(bars[:, 1], 1e-5 / 3)] * 7)
+
+
 def of_reduction() -> list[Any]:
     """Of hundreds of bars, of eight indices."""
     rng = np.random.default_rng(5)
@@ -72,12 +81,7 @@ def of_reduction() -> list[Any]:
     ends = reduction.Ends(
         np.ones(N, bool), found, np.zeros(N), np.ones((N, 3)), np.zeros(N, np.int64)
     )
-    many = Barcode(
-        [bars - 1e-5 / 3] * 7,
-        [(np.arange(N)[:, None], np.arange(N)[:, None])] * 7,
-        2,
-        bounds=[(bars[:, 1] - 1e-5 / 3, 1e-5 / 3)] * 7,
-    )
+    many = many_bars()
     chains = ChainComplex([np.ones((1, 1), np.int64)], [[0.0], [1.0]])
     return [
         tree,
@@ -107,6 +111,7 @@ def of_simplicial() -> list[Any]:
     left_out = LeftOut(-0.125, (1 / 3,) * D, "critical point of index 2", True)
     efforts = np.ones((39, 3))
     values, edges = np.arange(4.0), built.simplices[1]
+    many = many_bars()
     return [
         minima,
         wide,
@@ -146,6 +151,7 @@ def of_simplicial() -> list[Any]:
         MorseComplex(
             ChainComplex([], [[0.0]]), (np.zeros((1, D)),), (np.ones((1, D)),), (values,), 0
         ),
+        FinishedRun(Path("f" * 99), {"model": "m" * 99, "data": "d"}, {}, many, None),
         himmelblau(),
         himmelblau().critical_points,
         VertexChecks.unknown(N),

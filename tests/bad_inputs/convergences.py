@@ -12,7 +12,9 @@ from simplicial import (
     Minima,
     NudgedElastic,
     Recipe,
+    RunError,
     convergence,
+    load_run,
     plot_convergence,
 )
 from tests.bad_inputs.table import INSTEAD, NAN, NO_AXES, NO_COUNT, NO_PATH, NO_SEED, UNSURE, Row
@@ -88,7 +90,10 @@ CONVERGENCES = (
         (5, None, Convergence)),
     Row("plot_convergence", lambda _, v: plot_convergence(curve(), v), OptionError,
         "of type Axes", NO_AXES),
+    Row("load_run", lambda _, v: load_run(v), OptionError, "give its path", NO_PATH),
+    Row("load_run", lambda g, v: load_run(g.folder / v), RunError, "a finished run has a file",
+        ("", "nowhere", "text.npz")),
 )  # fmt: skip
 
-HANDED = set[str]()
+HANDED = {"FinishedRun"}
 """What takes only what the library hands it."""
