@@ -51,7 +51,7 @@ def values_html(
     certified  for each dimension the number of critical values; None: none were sought
     """
     header = ["simplices", "number", "largest loss on them", "missing"]
-    header += ["at critical points"] * (certified is not None)
+    header += ["critical points inside"] * (certified is not None)
     rows, groups = list[list[str]](), list[tuple[str, list[Line]]]()
     for r, (given, low) in enumerate(zip(values, lowest, strict=True)):
         finite = np.isfinite(given)

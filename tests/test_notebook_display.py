@@ -103,7 +103,7 @@ def test_a_complex_is_shown_by_dimension(built: LossComplex) -> None:
         ["edges", "6"],
         ["triangles", "4"],
     ]
-    assert shown.rows[0][-1] == "at critical points"
+    assert shown.rows[0][-1] == "critical points inside"
     assert len(shown.titles) == 14
     assert shown.titles[-1].endswith(" to 2")
 
