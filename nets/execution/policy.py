@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nets.data.trees import Tree, mapped, tensors_of
+from nets.execution.pooling import ChannelsLastPooling
 from nets.execution.unfolded_convolution import UnfoldedConvolutions
 from nets.names import BATCHINGS, PRECISIONS, Batching, Precision
 from reduction import OptionError
@@ -38,6 +39,7 @@ class Execution:
     layout     of images in memory: as they are given, or with their channels last, as torch's
                convolutions read them fastest
     automatic  whether batching was left to the rule
+    pools      whether images that are given to convolutions are pooled with their channels last
     """
 
     device: torch.device
@@ -45,6 +47,7 @@ class Execution:
     precision: Precision
     layout: Layout
     automatic: bool = False
+    pools: bool = False
 
     @classmethod
     def of(
@@ -83,9 +86,10 @@ class Execution:
             )
         pixels = sum(t.numel() // max(1, t.shape[1]) for t in tensors if t.ndim == 4)
         weights = sum(m.weight.numel() for m in modules if isinstance(m, nn.Conv2d))
-        convolves = 0 < weights <= WEIGHTS * pixels
-        layout = "channels_last" if convolves and batching == "loop" else "given"
-        return cls(device, batching, precision, layout, automatic)
+        few = 0 < weights <= WEIGHTS * pixels
+        layout = "channels_last" if few and batching == "loop" else "given"
+        pools = weights > 0 and pixels > 0 and batching == "loop" and device.type == "cpu"
+        return cls(device, batching, precision, layout, automatic, pools)
 
     @contextmanager
     def exactly(self) -> Generator[None]:
@@ -122,15 +126,18 @@ class Execution:
     @contextmanager
     def arithmetic(self, training: bool) -> Generator[None]:
         """Autocast to bfloat16 for training with that precision, and none otherwise; unfolded
-        convolutions for gradients of several networks at once on a CUDA device.
+        convolutions for gradients of several networks at once on a CUDA device; and pooling with
+        channels last on a CPU, where they are not there already.
         """
         narrow = training and self.precision == "bfloat16"
         several = self.device.type == "cuda" and self.batching == "vmap"
         unfolded = several and torch.is_grad_enabled()
-        convolutions = UnfoldedConvolutions() if unfolded else nullcontext()
+        operators = UnfoldedConvolutions() if unfolded else nullcontext()
+        if self.pools and self.layout == "given":
+            operators = ChannelsLastPooling()
         changes = narrow or torch.is_autocast_enabled(self.device.type)
         cast = torch.autocast(self.device.type, torch.bfloat16, enabled=narrow)
-        with cast if changes else nullcontext(), convolutions:
+        with cast if changes else nullcontext(), operators:
             yield
 
 
