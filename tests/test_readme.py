@@ -26,10 +26,18 @@ NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
 
 def test_the_readmes_python_runs_from_top_to_bottom(tmp_path: Path) -> None:
     blocks = BLOCK.findall((ROOT / "README.md").read_text("utf-8"))
-    assert [language for language, _ in blocks] == ["python"] * 4
-    printed = typed("python", "\n".join(code for _, code in blocks), tmp_path)
-    assert "coefficients Z/2" in printed
+    assert [language for language, _ in blocks] == ["python", "text", *["python"] * 3]
+    front, shown = blocks[0][1], blocks[1][1]
+    assert_alike(typed("python", front, tmp_path), shown)
     assert (tmp_path / "triangle.png").stat().st_size > 5_000
+    others = "\n".join(code for language, code in blocks[2:] if language == "python")
+    assert "coefficients Z/2" in typed("python", others, tmp_path)
+
+
+def test_the_front_page_begins_as_the_readme() -> None:
+    pages = (ROOT / path for path in ("README.md", "docs/index.md"))
+    readme, page = (BLOCK.findall(path.read_text("utf-8"))[:2] for path in pages)
+    assert readme == page
 
 
 @pytest.mark.long
