@@ -147,8 +147,10 @@ def test_random_outputs_of_convolutions_are_refused() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return nn.functional.dropout(super().forward(images), 0.5, training=True)
 
-    with pytest.raises(DataError, match="Drawing gave two outputs"):
-        NetworkLoss(Drawing(size=12), IMAGES, CLASSES)
+    drawing = seeded(lambda: Drawing(size=12))
+    with torch.random.fork_rng(), pytest.raises(DataError, match="Drawing gave two outputs"):
+        torch.manual_seed(0)  # of the draws: a twentieth of them are told apart at first use only
+        NetworkLoss(drawing, IMAGES, CLASSES)
 
 
 class Forgetful(nn.Linear):
