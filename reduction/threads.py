@@ -5,11 +5,13 @@ another number.
 """
 
 import os
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
+from threading import Event, local
+from time import monotonic
 from typing import TypeVar
 
 from reduction.errors import OptionError
@@ -19,6 +21,10 @@ Result = TypeVar("Result")
 
 VARIABLE = "REDUCTION_THREADS"
 _LIMIT: ContextVar[int | None] = ContextVar("threads", default=None)
+
+_THREAD = local()  # of a thread of `spread`: its event `stop`
+PART = 0.05  # seconds of a kernel's part
+FIRST_PART, LARGEST_PART = 64, 1024  # columns; those that follow may be far longer than the last
 
 DIGITS = 9  # of the environment variable
 
@@ -57,13 +63,47 @@ def cores() -> int:
 
 
 def spread(function: Callable[[int, int], Result], bounds: list[int]) -> list[Result]:
-    """function(begin, end) for each pair of neighbouring bounds, all at the same time, in order."""
+    """function(begin, end) for each pair of neighbouring bounds, all at the same time, in order.
+
+    Where one fails, or this thread is interrupted, the others end at their next part, see `paced`.
+    """
     ranges = list(pairwise(bounds))
     if len(ranges) == 1:
         return [function(*ranges[0])]
+    stop = Event()
+
+    def run(begin: int, end: int) -> Result:
+        _THREAD.stop = stop
+        return function(begin, end)
+
     with ThreadPoolExecutor(len(ranges) - 1) as pool:  # this thread takes the first
-        others = [pool.submit(function, *ends) for ends in ranges[1:]]
-        return [function(*ranges[0]), *(other.result() for other in others)]
+        others = [pool.submit(run, *ends) for ends in ranges[1:]]
+        try:
+            return [function(*ranges[0]), *(other.result() for other in others)]
+        except BaseException:
+            stop.set()
+            raise
+
+
+def paced(count: int, first: int = FIRST_PART) -> Iterator[tuple[int, int]]:
+    """Bounds of parts of a loop 0..count - 1 that take about PART seconds each.
+
+    first  turns of the first part; later parts are at most twice as long as the one before
+
+    A kernel listens to nobody until it ends; between parts an interrupt (Ctrl-C) comes through.
+    Where another thread of the same `spread` has failed, or was interrupted, this one ends with
+    CancelledError.
+    """
+    stop: Event | None = getattr(_THREAD, "stop", None)
+    begin, size = 0, first
+    while begin < count:
+        if stop is not None and stop.is_set():
+            raise CancelledError
+        end = min(begin + size, count)
+        since = monotonic()
+        yield begin, end
+        pace = PART / max(monotonic() - since, PART / 2)
+        begin, size = end, min(max(int(size * pace), 1), LARGEST_PART)
 
 
 def top_bounds(n: int, r: int, simplices: int, threads: int | None = None) -> list[int]:

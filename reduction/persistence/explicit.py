@@ -33,6 +33,7 @@ from reduction.kernels.sparse_columns import (
 )
 from reduction.memory import require
 from reduction.persistence.pairs import Pairing, components
+from reduction.threads import paced
 
 
 def explicit_pairings(
@@ -130,9 +131,10 @@ def reduced(matrix: Matrix, order: NDArray[np.int64]) -> Matrix:
     """The matrix with its columns `order` reduced, in that order: the youngest first."""
     bits = no_bits(matrix.owner.size)
     residues = np.zeros(matrix.owner.size if matrix.p > 2 else 0, np.int32)
-    done = reduce_columns(0, order, matrix, bits, residues)
-    while done < order.size:
-        rows, multiples = enlarged(matrix.rows, matrix.multiples)
-        matrix = matrix._replace(rows=rows, multiples=multiples)
-        done = reduce_columns(done, order, matrix, bits, residues)
+    for begin, end in paced(order.size):
+        done = reduce_columns(begin, order[:end], matrix, bits, residues)
+        while done < end:
+            rows, multiples = enlarged(matrix.rows, matrix.multiples)
+            matrix = matrix._replace(rows=rows, multiples=multiples)
+            done = reduce_columns(done, order[:end], matrix, bits, residues)
     return matrix

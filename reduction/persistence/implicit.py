@@ -44,7 +44,7 @@ from reduction.memory import available, require
 from reduction.persistence.implicit_blocks import reduce_by_blocks
 from reduction.persistence.implicit_columns import oldest_cofacets, reduce_by_cursors
 from reduction.persistence.pairs import Pairing, components
-from reduction.threads import cores, even_bounds, spread, top_bounds
+from reduction.threads import cores, even_bounds, paced, spread, top_bounds
 
 FEWEST_STEPS = 1 << 16  # of cursors, for which ranks do not pay
 ENDLESS = 2**62
@@ -110,7 +110,12 @@ def coboundary(
         records(m, FIRST, index_type(max(2 * values[r + 1].size, (m + 1) << AT_BITS))),
     )
     bounds = top_bounds(simplices.n, r, values[r + 1].size, threads)
-    spread(lambda first, last: first_cofacets(first, last, d), bounds)
+
+    def find(first: int, last: int) -> None:
+        for begin, end in paced(last - first, 1):
+            first_cofacets(first + begin, first + end, d)
+
+    spread(find, bounds)
     return d
 
 

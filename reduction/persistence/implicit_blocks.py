@@ -18,7 +18,8 @@ from reduction.kernels.coboundary import Coboundary, Scan
 from reduction.kernels.cursors import Chains
 from reduction.kernels.residues import ROWS, empty_blocks
 from reduction.memory import available
-from reduction.persistence.implicit_columns import joined, oldest_cofacets
+from reduction.persistence.implicit_columns import first_chains, joined, oldest_cofacets
+from reduction.threads import paced
 
 
 def reduce_by_blocks(
@@ -46,7 +47,11 @@ def _reduce(
     owner[rank[reduced.pivot]] = -2 - d.values.size - np.arange(first)
     found = rank[chains.pivot].astype(np.int64)
     work = _workspace(Rows(rank, owner), chains, d)
-    return order[found] if reduce_blocks(first, chains, found, work, d) else None
+    for begin, end in paced(chains.pivot.size - first):
+        part = first_chains(chains, first + end)
+        if not reduce_blocks(first + begin, part, found, work, d):
+            return None
+    return order[found]
 
 
 def _workspace(ranked: Rows, chains: Chains, d: Coboundary) -> Work:

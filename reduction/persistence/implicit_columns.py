@@ -16,13 +16,14 @@ from reduction.kernels.buffers import enlarged, records
 from reduction.kernels.coboundary import NEXT, Coboundary, Scan, write_signs
 from reduction.kernels.cursors import (
     COLUMNS_FULL,
+    DONE,
     Chains,
     Columns,
     Cursors,
     reduce_columns,
 )
 from reduction.kernels.heap import Heap
-from reduction.threads import even_bounds, spread
+from reduction.threads import even_bounds, paced, spread
 
 
 class _Share(NamedTuple):
@@ -53,13 +54,13 @@ def reduce_by_cursors(
 
     (columns, left, _, _), *others = spread(begin, bounds)
     for share in others:
-        again = _first(share.columns.chains, int(share.columns.used[0]))
+        again = first_chains(share.columns.chains, int(share.columns.used[0]))
         if not left.pivot.size:
             columns, again = _reduce(
                 again, share.cursors, share.heap, columns, d, limit=limit, apart=True
             )
         left = joined([left, again, share.left])
-    return _first(columns.chains, int(columns.used[0])), left
+    return first_chains(columns.chains, int(columns.used[0])), left
 
 
 def _reduce(
@@ -73,12 +74,18 @@ def _reduce(
     apart: bool = False,
 ) -> tuple[Columns, Chains]:
     """Append chains to the columns, reduced; those columns, and the chains that are left."""
-    reduced, status = reduce_columns(0, limit, begun, apart, cursors, heap, columns, d)
-    while status == COLUMNS_FULL:
-        chains = columns.chains
-        simplices, multiples = enlarged(chains.simplices, chains.multiples)
-        columns = columns._replace(chains=chains._replace(simplices=simplices, multiples=multiples))
-        reduced, status = reduce_columns(reduced, limit, begun, apart, cursors, heap, columns, d)
+    reduced, status = 0, DONE
+    for begin, end in paced(begun.pivot.size):
+        part = first_chains(begun, end)
+        reduced, status = reduce_columns(begin, limit, part, apart, cursors, heap, columns, d)
+        while status == COLUMNS_FULL:
+            chains = columns.chains
+            simplices, multiples = enlarged(chains.simplices, chains.multiples)
+            chains = chains._replace(simplices=simplices, multiples=multiples)
+            columns = columns._replace(chains=chains)
+            reduced, status = reduce_columns(reduced, limit, part, apart, cursors, heap, columns, d)
+        if status != DONE:
+            break
     return columns, _behind(begun, reduced)
 
 
@@ -99,7 +106,7 @@ def _begun(d: Coboundary, order: NDArray[np.int64]) -> Chains:
     return Chains(pivot, np.arange(order.size + 1), order.astype(kind), multiples)
 
 
-def _first(chains: Chains, count: int) -> Chains:
+def first_chains(chains: Chains, count: int) -> Chains:
     """The first `count` chains."""
     end = chains.stop[count]
     return Chains(
