@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nets.data.trees import Tree, mapped, tensors_of
-from nets.execution.pooling import ChannelsLastPooling
-from nets.execution.unfolded_convolution import UnfoldedConvolutions
+from nets.execution.operators.pooling import ChannelsLastPooling
+from nets.execution.operators.unfolded_convolution import UnfoldedConvolutions
 from nets.names import BATCHINGS, PRECISIONS, Batching, Precision
 from reduction import OptionError
 

@@ -9,7 +9,7 @@ from torch.nn.functional import max_pool2d
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nets import NetworkLoss
-from nets.execution.pooling import ChannelsLastPooling
+from nets.execution.operators.pooling import ChannelsLastPooling
 from tests.nets.networks import numbers
 
 CASES: dict[str, dict[str, Any]] = {

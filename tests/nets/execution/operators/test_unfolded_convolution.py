@@ -9,7 +9,7 @@ from torch.func import vmap
 from torch.nn.functional import conv2d
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nets.execution.unfolded_convolution import UnfoldedConvolutions, unfolded_convolution
+from nets.execution.operators.unfolded_convolution import UnfoldedConvolutions, unfolded_convolution
 from tests.nets.networks import numbers
 
 CASES: dict[str, dict[str, Any]] = {

@@ -1,0 +1,1 @@
+"""Operators of torch, done another way where that is faster: the same values."""
