@@ -22,6 +22,12 @@ from reduction.errors import (
     ShapeError,
     TopologyError,
 )
+from reduction.exchange import (
+    from_simplex_tree,
+    read_lower_distances,
+    to_simplex_tree,
+    write_lower_distances,
+)
 from reduction.persistence.canonical import CanonicalForm
 from reduction.persistence.cycles import Chain
 from reduction.plots import plot_barcode, plot_diagram
@@ -47,9 +53,13 @@ __all__ = [
     "ShapeError",
     "TopologyError",
     "bottleneck",
+    "from_simplex_tree",
     "optimal_matching",
     "plot_barcode",
     "plot_diagram",
+    "read_lower_distances",
+    "to_simplex_tree",
     "w_inf",
     "wasserstein",
+    "write_lower_distances",
 ]

@@ -1,18 +1,24 @@
 """Bad inputs of filtrations and chain complexes, for the table of `reduction`."""
 
 import numpy as np
+from gudhi import SimplexTree
 
 from reduction import (
     CapacityError,
     ChainComplex,
+    DataError,
     DimensionError,
     FieldError,
     FiltrationError,
     OptionError,
     ShapeError,
+    from_simplex_tree,
+    read_lower_distances,
+    to_simplex_tree,
+    write_lower_distances,
 )
 from reduction import FilteredComplex as Complex
-from tests.bad_inputs.table import INF, INSTEAD, NAN, UNSURE, Row
+from tests.bad_inputs.table import INF, INSTEAD, NAN, NO_PATH, UNSURE, Row
 
 EDGE = ([[0], [1]], [[0, 1]])
 NO_PRIME = (4, 1, 0, -2, 9, 2**31, 2**61 - 1, 10**40, 2.0, "2", None, True, NAN)
@@ -180,4 +186,34 @@ CHAINS = (
         OptionError, "keep_zero must be True or False", UNSURE),
     Row("ChainComplex.barcode", lambda _, v: ChainComplex([], [[0]]).barcode(max_index=v),
         DimensionError, "is one of 0..0, but max_index is", (0.5, "1", True, -1, 1)),
+)  # fmt: skip
+
+EXCHANGE = (
+    Row("from_simplex_tree", lambda _, v: from_simplex_tree(v), OptionError,
+        "has the method get_simplices, got", (3, None, {}, SimplexTree, Complex([[[0]]], [[0]]))),
+    Row("from_simplex_tree", lambda _, __: from_simplex_tree(SimplexTree()), FiltrationError,
+        "dimension 0 is empty"),
+    Row("to_simplex_tree", lambda _, v: to_simplex_tree(v, SimplexTree()), OptionError,
+        "is filled with a FilteredComplex, got", (3, None, SimplexTree)),
+    Row("to_simplex_tree", lambda g, v: to_simplex_tree(g.complex, v), OptionError,
+        "into an empty simplex tree, got", (3, None, SimplexTree)),
+    Row("to_simplex_tree", lambda g, _: to_simplex_tree(g.complex, to_simplex_tree(
+        g.complex, SimplexTree())), OptionError, "into an empty simplex tree, got"),
+    Row("to_simplex_tree", lambda _, v: to_simplex_tree(Complex([[[v]]], [[0]]), SimplexTree()),
+        ShapeError, "but one is 2147483648; relabel", (2**31,)),
+    Row("read_lower_distances", lambda _, v: read_lower_distances(v), OptionError, "a Path",
+        NO_PATH),
+    Row("read_lower_distances", lambda g, v: read_lower_distances(g.folder / v), FileNotFoundError,
+        "nowhere", ("nowhere",)),
+    Row("read_lower_distances", lambda g, v: read_lower_distances(g.folder / v), DataError,
+        "has entries that are no numbers; give", ("text.npz", "complex.npz")),
+    Row("write_lower_distances", lambda _, v: write_lower_distances(v, [[0, 1], [1, 0]]),
+        OptionError, "a Path", NO_PATH),
+    *(Row("write_lower_distances", lambda g, v: write_lower_distances(g.folder / "d.txt", v), error,
+          piece, (bad,))
+      for error, piece, bad in (
+          (ShapeError, "but there is 1; give two or more", [[0]]),
+          (ShapeError, "distances has shape (2,)", [0, 1]),
+          (FiltrationError, "but distances[0, 1] is inf; give a number", [[0, INF], [INF, 0]]),
+      )),
 )  # fmt: skip

@@ -28,7 +28,15 @@ from reduction import (
 )
 from reduction import Ends as Points
 from reduction import FilteredComplex as Complex
-from tests.bad_inputs.filtrations import CHAINS, FILTRATIONS, IMAGES, NO_PRIME, POINTS, TRIANGLE
+from tests.bad_inputs.filtrations import (
+    CHAINS,
+    EXCHANGE,
+    FILTRATIONS,
+    IMAGES,
+    NO_PRIME,
+    POINTS,
+    TRIANGLE,
+)
 from tests.bad_inputs.table import (
     INF,
     INSTEAD,
@@ -352,7 +360,7 @@ FILES_AND_PICTURES = (
         NO_AXES),
 )  # fmt: skip
 
-TABLE = (*COMPLEXES, *IMAGES, *CHAINS, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
+TABLE = (*COMPLEXES, *IMAGES, *CHAINS, *EXCHANGE, *BARCODES, *DISTANCES, *FILES_AND_PICTURES)
 
 HANDED = {"Matching", "Bounds", "Chain", "Barcode.located"}
 """What the library makes, and hands out: nothing is asked of who calls it."""
