@@ -1,7 +1,8 @@
 """Progress bars, names of dimensions, lengths of time and values of simplices, for people."""
 
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,43 @@ from reduction.reprs import span
 Floats = NDArray[np.float64]
 
 DELAY = 2.0  # seconds before a progress bar appears
+PERIOD = 60.0  # seconds between lines where there is no terminal
+LINE = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, left {remaining}"
 DRAWN = 24  # simplices of a dimension in a picture, the lowest ones
 _NAMES = {0: "minima", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
 
+class _Lines:
+    """A stream in which each state of a progress bar is a line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            self._stream.write(f"{line}\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
 def progress_bar(title: str, total: int | None, enabled: bool) -> "tqdm[NoReturn]":
-    """Progress bar on stderr, for work of more than `DELAY` seconds."""
-    return tqdm(desc=title, total=total, delay=DELAY, disable=not enabled, leave=False)
+    """Progress on stderr: on a terminal a bar, for work of more than `DELAY` seconds; elsewhere a
+    line every `PERIOD` seconds.
+    """
+    if sys.stderr.isatty():
+        return tqdm(desc=title, total=total, delay=DELAY, disable=not enabled, leave=False)
+    return tqdm(
+        desc=title,
+        total=total,
+        delay=PERIOD,
+        disable=not enabled,
+        leave=False,
+        file=_Lines(sys.stderr),
+        bar_format=LINE,
+        miniters=1,
+        mininterval=PERIOD,
+    )
 
 
 def dimension_name(r: int) -> str:

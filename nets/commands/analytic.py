@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from nets.commands.options import NamedPath, shared_options
+from nets.commands.phases import echo_result, interruptible, nothing_kept
 
 LANDSCAPES = (
     "double-well",
@@ -103,14 +104,17 @@ def _list(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
 )
 @click.option("--out", type=NamedPath(), help="Folder for the result.")
 @shared_options
-def analytic(**options: Any) -> None:
+def analytic(as_json: bool, **options: Any) -> None:
     """Find the minima of the function NAME, and compute its barcodes beside the exact ones.
 
     \b
     loss-barcodes analytic himmelblau
     loss-barcodes analytic double-well --dim 3
     """
-    from nets.commands.analytic_run import compute
-    from nets.commands.analytic_settings import AnalyticSettings
+    with interruptible(nothing_kept, quiet=options["quiet"]) as loaded:
+        from nets.commands.analytic_run import compute
+        from nets.commands.analytic_settings import AnalyticSettings
 
-    compute(AnalyticSettings(**options))
+        loaded()
+        settings = AnalyticSettings(**options)
+        echo_result(lambda: compute(settings), as_json=as_json, quiet=settings.quiet)

@@ -1,21 +1,28 @@
 """The work of `loss-barcodes analytic`: barcodes of functions, beside the exact ones."""
 
 import time
+from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from nets.commands.analytic_settings import AnalyticSettings
+from nets.commands.phases import phase
 from nets.commands.result import echo_refinement, record, write
 from reduction import Barcode, OptionError, bottleneck
 from reduction.barcodes.bars import as_text
+from reduction.json_values import null_if_infinite
 from simplicial import build_complex, find_minima, periodic_images, with_saddles
 from simplicial.landscapes import Landscape, by_name
 from simplicial.loss import PeriodicLoss
 
 
-def compute(settings: AnalyticSettings) -> None:
-    """Find minima, print the barcodes beside the exact ones, write them to a folder where asked."""
+def compute(settings: AnalyticSettings) -> dict[str, Any]:
+    """Find minima, print the barcodes beside the exact ones, write them to a folder where asked.
+
+    returns  the record of the result, JSON values
+    """
     began = time.perf_counter()
     settings.check()
     landscape = by_name(settings.name, settings.dim, settings.curved, seed=settings.function_seed)
@@ -24,12 +31,14 @@ def compute(settings: AnalyticSettings) -> None:
             f"a folder shows every vertex as a minimum, of {landscape.name} some are images of "
             "others: leave out --out"
         )
+    phase("searching minima", quiet=settings.quiet)
     minima = find_minima(landscape, starts=settings.starts, seed=settings.seed)
     vertices = with_saddles(minima, seed=settings.seed) if settings.saddles else minima
     images = periodic_images(vertices) if isinstance(landscape, PeriodicLoss) else None
     points, graph = (vertices, None) if images is None else (images.minima, images.graph)
     max_dim = settings.top_dimension(landscape.dim, len(points))
     recipe = settings.recipe(landscape, vertices.points)
+    phase("edges, triangles and higher simplices", quiet=settings.quiet)
     loss_complex = build_complex(points, max_dim, graph=graph, **settings.build(recipe))
     if images is None:
         barcode = loss_complex.barcode(settings.field)
@@ -46,19 +55,37 @@ def compute(settings: AnalyticSettings) -> None:
     click.echo("\n" + barcode.table())
     echo_refinement(loss_complex)
     click.echo("\n" + _beside_exact(landscape, barcode))
-    if settings.out is not None:
-        seconds = time.perf_counter() - began
-        written = record(settings, recipe, barcode, seconds)
-        write(
-            settings.out, loss_complex, barcode, written, goes_on=False, progress=not settings.quiet
-        )
+    written = record(settings, recipe, barcode, time.perf_counter() - began)
+    written |= {
+        "landscape": landscape.name,
+        "variables": landscape.dim,
+        "minima": {"loss": minima.values.tolist(), "search": str(minima.search)},
+        "saddles": len(vertices) - len(minima),
+        "evaluations": loss_complex.evaluations,
+        "exact": None
+        if landscape.exact_bars is None
+        else [
+            {"bars": len(bars), "error": null_if_infinite(bottleneck(own, bars))}
+            for own, bars in zip(barcode, _exact(landscape, barcode), strict=True)
+        ],
+    }
+    if settings.out is None:
+        return written
+    return write(
+        settings.out, loss_complex, barcode, written, goes_on=False, progress=not settings.quiet
+    )
+
+
+def _exact(landscape: Landscape, barcode: Barcode) -> list[NDArray[np.float64]]:
+    """The exact bars of each index of a computed barcode."""
+    return [*(landscape.exact_bars or ()), *[np.empty((0, 2))] * len(barcode)][: len(barcode)]
 
 
 def _beside_exact(landscape: Landscape, barcode: Barcode) -> str:
     """Index by index the exact bars, and how far the computed ones are from them."""
     if landscape.exact_bars is None:
         return f"no formula for the exact barcode of {landscape.name} is known"
-    exact = [*landscape.exact_bars, *[np.empty((0, 2))] * len(barcode)][: len(barcode)]
+    exact = _exact(landscape, barcode)
     ends = np.concatenate([np.zeros((0, 2)), *exact])
     ends = ends[np.isfinite(ends)]
     scale, spread = float(np.abs(ends).max(initial=0.0)), float(np.ptp(ends)) if ends.size else 0.0

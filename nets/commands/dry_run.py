@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -108,6 +108,16 @@ class Plan:
             "   ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows
         ]
         return "\n".join([*lines, "", *self._remarks()])
+
+    def as_record(self) -> dict[str, Any]:
+        """The same as JSON values; times in seconds, memory in bytes."""
+        return {
+            "dimensions": [d._asdict() | {"seconds": self._seconds(d)} for d in self.dimensions],
+            "seconds": self._seconds(self._total()),
+            "memory": self.memory._asdict(),
+            "workers": self.workers,
+            "bounds": list(self.bounds),
+        }
 
     def _total(self) -> DimensionPlan:
         counts = zip(*(dimension[1:] for dimension in self.dimensions), strict=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from nets.commands.dry_run import plan
 from nets.commands.memory_budget import memory_budget
+from nets.commands.phases import phase
 from nets.commands.processes import workers
 from nets.commands.result import echo_refinement, record, write
 from nets.commands.run_data import Part, RunData
@@ -28,6 +30,8 @@ from nets.penalty import Penalty
 from nets.symmetry import align
 from nets.training import train_minima
 from reduction import Barcode, DataError, w_inf
+from reduction.json_values import null_if_infinite
+from reduction.validation import as_integer
 from simplicial import (
     Convergence,
     LossComplex,
@@ -40,6 +44,7 @@ from simplicial.configuration import torch_threads
 from simplicial.evaluation import evaluate
 from simplicial.reports.status import RECORDS, RunStatus
 from simplicial.run_folder.folder import RunFolder
+from simplicial.run_folder.records import Records
 
 
 class Inputs(NamedTuple):
@@ -129,31 +134,48 @@ def _trained(
     return model, states
 
 
-def compute(settings: NetworkSettings, *, dry_run: bool) -> None:
-    """Train networks, or read them, and write and print the barcodes of their loss.
+def compute(settings: NetworkSettings, *, dry_run: bool) -> dict[str, Any]:
+    """Train networks, or read them, and write and print the barcodes of their loss; their record.
 
     dry_run  print the plan of it instead
     """
     settings.check()
+    settings = _with_stored_threads(settings)
     # workers, too, import a factory's module from the working directory
     with torch_threads(settings.cores), working_directory_importable():
+        phase(f"reading {settings.data}", quiet=settings.quiet)
         inputs = Inputs.read(settings)
         if dry_run:
+            phase("timing a step, a loss and a gradient", quiet=settings.quiet)
             loss, _ = inputs.losses(settings)
             found = plan(loss, inputs.data, settings, init=inputs.init, states=inputs.states)
             click.echo(found.table())
-            return
+            return found.as_record()
         with (
             RunFolder(settings.out / RECORDS) as folder,
             workers(settings.workers) as executor,
         ):
-            _compute(settings, inputs, folder, executor)
+            return _compute(settings, inputs, folder, executor)
+
+
+def _with_stored_threads(settings: NetworkSettings) -> NetworkSettings:
+    """The settings with the number of threads of the run that is taken up again, if it is not
+    given: last bits depend on it.
+    """
+    records = Records(settings.out / RECORDS)
+    for name in ("minima", "complex"):
+        stored = records.settings(name)
+        if settings.threads is None and stored is not None and "threads" in stored:
+            return replace(settings, threads=as_integer("threads", stored["threads"], 1))
+    return settings
 
 
 def _compute(
     settings: NetworkSettings, inputs: Inputs, folder: RunFolder, executor: Executor | None
-) -> None:
+) -> dict[str, Any]:
+    """The result, written and printed, and its record."""
     began = time.perf_counter()
+    phase(f"preparing {settings.network}", quiet=settings.quiet)
     loss, test = inputs.losses(settings)
     memory, digest = memory_budget(settings, loss).batches, inputs.data.digest
     lasting = settings.lasting | {"data_sha256": digest}
@@ -164,25 +186,9 @@ def _compute(
         "executor": executor,
         "batch": settings.batch,
     }
-    if inputs.states:
-        minima = Minima.from_state_dicts(inputs.states, loss)
-        if settings.polishing is not None:
-            shared = {name: work[name] for name in ("memory", "store", "executor")}
-            minima = polish(minima, settings.polishing, progress=not settings.quiet, **shared)
-        if settings.align:
-            minima = align(minima, seed=settings.seed, memory=memory)
-    else:
-        minima = train_minima(
-            loss,
-            settings.count,
-            recipe=settings.recipe,
-            init=inputs.init,
-            polish=settings.polishing or False,
-            align=settings.align,
-            seed=settings.seed,
-            progress=not settings.quiet,
-            **work,
-        )
+    phase("minima", quiet=settings.quiet)
+    minima = _minima(settings, inputs, loss, work)
+    phase("edges, triangles and higher simplices", quiet=settings.quiet)
     loss_complex = build_complex(minima, settings.max_dim, **settings.build, **work)
     found = _convergence(minima, settings, work)
     barcode, status = loss_complex.barcode(settings.field), RunStatus.read(settings.out)
@@ -192,14 +198,20 @@ def _compute(
     _print(f"{settings.network} on {examples}", loss_complex, barcode, rows, status.checks.remark)
     if found is not None:
         click.echo(f"\nconvergence, {found.table()}")
+    phase("barcodes and pictures", quiet=settings.quiet)
     written = record(settings, settings.recipe, barcode, time.perf_counter() - began)
     written |= {"data_sha256": digest, "loss": repr(loss)}
     gradients = {"gradient_norm": status.checks.norms, "gradient_scale": status.checks.scales}
     known = {name: _known(values) for name, values in gradients.items()}
     known |= {"remark": status.checks.remark}
+    for name, values in (("accuracy", minima.accuracy), ("test_accuracy", scores)):
+        known[name] = None if values is None else np.asarray(values).tolist()
     written |= {"minima": {"loss": minima.values.tolist(), **known}}
+    if loss_complex.max_dim >= 2:
+        bars = loss_complex.triplet_barcode()
+        written["eq_3"] = {"bars": len(bars), "w_inf": null_if_infinite(w_inf(bars))}
     written |= {"worsened": [list(simplex) for simplex in status.worsened]}
-    write(
+    return write(
         settings.out,
         loss_complex,
         barcode,
@@ -207,6 +219,31 @@ def _compute(
         goes_on=True,
         progress=not settings.quiet,
         convergence=found,
+    )
+
+
+def _minima(
+    settings: NetworkSettings, inputs: Inputs, loss: NetworkLoss, work: dict[str, Any]
+) -> Minima:
+    """The minima of a run: checkpoints, polished and aligned where asked, or networks trained."""
+    if inputs.states:
+        minima = Minima.from_state_dicts(inputs.states, loss)
+        if settings.polishing is not None:
+            shared = {name: work[name] for name in ("memory", "store", "executor")}
+            minima = polish(minima, settings.polishing, progress=not settings.quiet, **shared)
+        if settings.align:
+            minima = align(minima, seed=settings.seed, memory=work["memory"])
+        return minima
+    return train_minima(
+        loss,
+        settings.count,
+        recipe=settings.recipe,
+        init=inputs.init,
+        polish=settings.polishing or False,
+        align=settings.align,
+        seed=settings.seed,
+        progress=not settings.quiet,
+        **work,
     )
 
 

@@ -95,7 +95,13 @@ def shared_options(command: Command) -> Command:
             help="Maxima by Algorithm 2 as printed: the lattice only, so without --tolerance.",
         ),
         *_limits(),
-        click.option("--quiet", is_flag=True, help="No progress bars."),
+        click.option("--quiet", is_flag=True, help="Nothing on stderr but warnings and errors."),
+        click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            help="Print the result as one JSON document, that of run.json; tables go to stderr.",
+        ),
     ):
         command = option(command)
     return command

@@ -1,6 +1,7 @@
 """Worker processes of a run."""
 
 import os
+import signal
 from collections.abc import Generator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
 
+from nets.commands.phases import without_interrupts
 from simplicial.configuration import configure_process
 
 
@@ -21,6 +23,9 @@ def workers(count: int | None) -> Generator[Executor | None]:
         yield None
         return
     executor = ProcessPoolExecutor(count, get_context("spawn"), _begin_worker)
+    with without_interrupts():  # Ctrl-C is for this process, which ends the others
+        for _ in range(count):
+            executor.submit(int)  # begins one of them
     try:
         yield executor
     except BaseException:
@@ -33,6 +38,7 @@ def workers(count: int | None) -> Generator[Executor | None]:
 
 def _begin_worker() -> None:
     """Configure this worker, and end it when the process that began it ends, however that comes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it is not inherited
     configure_process()
     parent = parent_process()
     assert parent is not None, "a worker has been started"

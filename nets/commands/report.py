@@ -1,10 +1,12 @@
 """`loss-barcodes report`: how far a run has come, as a page."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from nets.commands.options import NamedPath, folder_argument, folder_field
+from nets.commands.phases import interruptible, nothing_kept
 
 
 @click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")
@@ -22,9 +24,11 @@ def report(folder: Path, field: int | None, out: Path | None) -> None:
     \b
     loss-barcodes report runs/digits
     """
-    from simplicial.reports.html import write_page
-    from simplicial.reports.status import RunStatus
+    with interruptible(nothing_kept, quiet=not sys.stderr.isatty()) as loaded:
+        from simplicial.reports.html import write_page
+        from simplicial.reports.status import RunStatus
 
-    path = folder / "report.html" if out is None else out
-    write_page(RunStatus.read(folder), path, field)
-    click.echo(path)
+        loaded()
+        path = folder / "report.html" if out is None else out
+        write_page(RunStatus.read(folder), path, field)
+        click.echo(path)

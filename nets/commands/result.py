@@ -86,8 +86,9 @@ def write(
     goes_on: bool,
     progress: bool,
     convergence: Convergence | None = None,
-) -> None:
-    """Write a result to the folder, and print its files and the number of missing simplices.
+) -> dict[str, Any]:
+    """Write a result to the folder, and print its files and the number of missing simplices; its
+    whole record.
 
     See `write_report`.
     """
@@ -112,3 +113,4 @@ def write(
         convergence=convergence,
     )
     click.echo(f"\n{folder}: {', '.join(names)}")
+    return written

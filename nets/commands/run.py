@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from nets.commands.options import NamedPath, shared_options
+from nets.commands.phases import echo_result, interruptible, kept_in, nothing_kept
 from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, OBJECTIVES, PRECISIONS
 
 
@@ -225,7 +226,11 @@ class _DataSet(click.Choice[str]):
 @click.option("--out", type=NamedPath(), required=True, help="Folder for the result.")
 @shared_options
 def run(
-    dry_run: bool, checkpoint: tuple[Path, ...], more: tuple[Path, ...], **options: Any
+    dry_run: bool,
+    as_json: bool,
+    checkpoint: tuple[Path, ...],
+    more: tuple[Path, ...],
+    **options: Any,
 ) -> None:
     """Train networks, join them by edges and triangles, and compute the barcodes of their loss.
 
@@ -244,8 +249,15 @@ def run(
     """
     if more and not checkpoint:
         raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
-    from nets.commands.network_run import compute
-    from nets.commands.settings import NetworkSettings
+    out: Path = options["out"]
+    kept = nothing_kept if dry_run else lambda: kept_in(out)
+    with interruptible(kept, quiet=options["quiet"]) as loaded:
+        from nets.commands.network_run import compute
+        from nets.commands.settings import NetworkSettings
 
-    # of `--checkpoint a.pt b.pt c.pt` click takes b.pt and c.pt for arguments
-    compute(NetworkSettings(checkpoints=(*checkpoint, *more), **options), dry_run=dry_run)
+        loaded()
+        # of `--checkpoint a.pt b.pt c.pt` click takes b.pt and c.pt for arguments
+        settings = NetworkSettings(checkpoints=(*checkpoint, *more), **options)
+        echo_result(
+            lambda: compute(settings, dry_run=dry_run), as_json=as_json, quiet=settings.quiet
+        )

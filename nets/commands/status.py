@@ -1,10 +1,16 @@
 """`loss-barcodes status`: how far a run has come."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nets.commands.options import folder_argument, folder_field
+from nets.commands.phases import interruptible, nothing_kept
+
+if TYPE_CHECKING:
+    from simplicial.reports.status import RunStatus
 
 
 @click.command(short_help="Say how far a run has come, and its barcodes so far.")
@@ -17,9 +23,14 @@ def status(folder: Path, field: int | None) -> None:
     \b
     loss-barcodes status runs/digits
     """
-    from simplicial.reports.status import RunStatus
+    with interruptible(nothing_kept, quiet=not sys.stderr.isatty()) as loaded:
+        from simplicial.reports.status import RunStatus
 
-    run = RunStatus.read(folder)
+        loaded()
+        _print(folder, RunStatus.read(folder), field)
+
+
+def _print(folder: Path, run: "RunStatus", field: int | None) -> None:
     barcode = run.barcode(field)
     left = "" if run.state == "finished" else f"; time left: {run.time_left()}"
     click.echo(f"{folder}: {run.state}{left}\n\n{run.table()}")
