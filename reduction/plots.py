@@ -12,7 +12,7 @@ from reduction.barcodes.barcode import Barcode
 from reduction.barcodes.endpoints import uncertified
 from reduction.errors import OptionError
 from reduction.html_pieces import ON_ANY_PAGE
-from reduction.validation import short_repr
+from reduction.validation import first_line, short_repr
 
 if TYPE_CHECKING:  # loaded where it is used
     from matplotlib.axes import Axes
@@ -144,6 +144,24 @@ def check_drawn(name: str, given: Any, kind: type, ax: Any) -> None:
             raise OptionError(
                 f"{what} must be of type {wanted.__name__}, got {short_repr(value)}: {remedy}"
             )
+
+
+def check_style(method: str, data: tuple[Any, ...], style: dict[str, Any]) -> None:
+    """Raise OptionError for keywords that a method of Axes does not take, before it draws.
+
+    data  a few values that the method draws, on axes that nobody sees
+    """
+    if not style:
+        return
+    from matplotlib.figure import Figure
+
+    try:
+        getattr(Figure().subplots(), method)(*data, **style)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise OptionError(
+            f"further keywords are those of matplotlib's Axes.{method}, got {short_repr(style)} "
+            f"({first_line(error)}): leave them out, or choose others"
+        ) from error
 
 
 def _axes(barcode: Barcode, ax: "Axes | None") -> "Axes":

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reduction import DimensionError, ShapeError
 from reduction.barcodes.bars import as_text
-from reduction.plots import check_drawn
+from reduction.plots import check_drawn, check_style
 from reduction.validation import as_bool, short_repr
 from simplicial.errors import LossError, NotFiniteError
 from simplicial.evaluation import evaluate
@@ -24,23 +24,32 @@ FAR = 100  # largest over smallest loss on a plane, from which its logarithm is 
 RESOLUTION = 24  # of pictures of simplices whose samples were not kept
 SAME = 1e-6  # distance of barycentric coordinates below which points are one
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+ON_TRIANGLE = "tripcolor", ([0, 1, 0], [0, 0, 1], [1, 2, 3])  # a method of Axes, and data for it
+ON_PLANE = "pcolormesh", ([0, 1], [0, 1], [[1, 2], [3, 4]])
 _COLOURS = {"loss": "viridis", "accuracy": "cividis"}
 
 
 def plot_triangle(
-    simplex: OptimisedSimplex, quantity: Quantity = "loss", ax: "Axes | None" = None
+    simplex: OptimisedSimplex,
+    quantity: Quantity = "loss",
+    ax: "Axes | None" = None,
+    **style: Any,
 ) -> "Axes":
     """The loss, or the accuracy, inside an optimised triangle, drawn equilateral (Figure 1).
+
+    style  keywords of matplotlib's `tripcolor`: cmap, norm, vmin, vmax, ...
 
     Draws the samples of Algorithm 2; where these were not kept, evaluates a lattice of 24 steps to
     a side. A star marks the largest loss; where it lies between samples its value is drawn too, and
     that of points half-way between samples around it, which are evaluated.
     Raises DimensionError for a simplex that is no triangle, LossError for an accuracy that is not
-    there, OptionError for what is no simplex, or no axes.
+    there, OptionError for what is no simplex, no axes or no keyword.
     """
     check_drawn("simplex", simplex, OptimisedSimplex, ax)
+    check_style(*ON_TRIANGLE, style)
     samples = _samples(simplex, 2, "triangle")
-    return plot_samples(samples, simplex.maximum.barycentric, quantity, ax, simplex.vertices)
+    place = simplex.maximum.barycentric
+    return plot_samples(samples, place, quantity, ax, simplex.vertices, **style)
 
 
 def plot_samples(
@@ -49,23 +58,25 @@ def plot_samples(
     quantity: Quantity = "loss",
     ax: "Axes | None" = None,
     vertices: tuple[int, ...] = (0, 1, 2),
+    **style: Any,
 ) -> "Axes":
     """The picture of `plot_triangle` from the samples on a triangle, without its networks.
 
     samples   of a triangle, on a lattice and elsewhere
     place     (3,) barycentric coordinates of the largest loss
     vertices  the labels of its corners
+    style     keywords of `tripcolor`
     Raises LossError for an accuracy that is not there, DimensionError for samples of no triangle,
-    ShapeError for coordinates off it, OptionError for what are no samples, or no axes.
+    ShapeError for coordinates off it, OptionError for what are no samples, no axes or no keyword.
     """
     check_drawn("samples", samples, Samples, ax)
+    check_style(*ON_TRIANGLE, style)
     barycentric = _check_triangle(samples, place, vertices)
     values = _quantity(samples, quantity)
     ax = _axes((5.4, 4.2)) if ax is None else ax
     x, y = (samples.barycentric @ CORNERS).T
-    colours = ax.tripcolor(
-        x, y, values, shading="gouraud", cmap=_COLOURS[quantity], rasterized=True
-    )
+    own: dict[str, Any] = {"shading": "gouraud", "cmap": _COLOURS[quantity], "rasterized": True}
+    colours = ax.tripcolor(x, y, values, **(own | style))
     if np.ptp(values) > 0:
         ax.tricontour(
             x, y, values, levels=10, colors="white", linewidths=0.5, alpha=0.7, linestyles="solid"
@@ -99,15 +110,18 @@ def plot_edge(
     ax: "Axes | None" = None,
     *,
     straight: bool = False,
+    **style: Any,
 ) -> "Axes":
     """The loss, or the accuracy, along an optimised edge, at the samples as in a triangle, those
     around the largest loss included.
 
     straight  draw the straight segment between the minima too; evaluates the loss along it
+    style     keywords of matplotlib's `plot` for the line of the edge: color, label, linewidth, ...
     Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
-    there, OptionError for what is no simplex, or no axes.
+    there, OptionError for what is no simplex, no axes or no keyword.
     """
     check_drawn("simplex", simplex, OptimisedSimplex, ax)
+    check_style("plot", ([0, 1], [0, 1]), style)
     straight = as_bool("straight", straight)
     samples = _samples(simplex, 1, "edge")
     values = _quantity(samples, quantity)
@@ -115,7 +129,8 @@ def plot_edge(
     t = samples.barycentric[:, 1]
     along = np.argsort(t)
     a, b = simplex.vertices
-    (line,) = ax.plot(t[along], values[along], "o-", markersize=3, label=f"optimised edge {a}-{b}")
+    own: dict[str, Any] = {"marker": "o", "markersize": 3, "label": f"optimised edge {a}-{b}"}
+    (line,) = ax.plot(t[along], values[along], **(own | style))
     if straight:
         ends = simplex(np.eye(2))
         share = ends.new_tensor(t[along])[:, None]
@@ -133,24 +148,31 @@ def plot_edge(
 
 
 def plot_plane(
-    samples: PlaneSamples, quantity: Quantity = "loss", ax: "Axes | None" = None
+    samples: PlaneSamples,
+    quantity: Quantity = "loss",
+    ax: "Axes | None" = None,
+    **style: Any,
 ) -> "Axes":
     """The loss, or the accuracy, on the plane through three points, and their triangle.
 
+    style  keywords of matplotlib's `pcolormesh`: cmap, norm, vmin, vmax, ...
+
     Axes are lengths in parameter space. Colours are of log10 of the loss where it is positive and
-    ranges over more than a factor of 100. Points where it is not finite are left white.
-    Raises LossError for an accuracy that is not there, OptionError for what are no samples, or no
-    axes.
+    ranges over more than a factor of 100, of the loss itself where norm, vmin or vmax is given.
+    Points where it is not finite are left white.
+    Raises LossError for an accuracy that is not there, OptionError for what are no samples, no axes
+    or no keyword.
     """
     check_drawn("samples", samples, PlaneSamples, ax)
+    check_style(*ON_PLANE, style)
     given = Samples(samples.corners, samples.loss, samples.accuracy)
     values, label = np.ma.masked_invalid(_quantity(given, quantity)), quantity
     ax = _axes((5.4, 4.2)) if ax is None else ax
-    if quantity == "loss" and values.count() and 0 < FAR * values.min() < values.max():
+    is_far = quantity == "loss" and values.count() and 0 < FAR * values.min() < values.max()
+    if is_far and style.keys().isdisjoint(("norm", "vmin", "vmax")):
         values, label = np.ma.log10(values), "log10 of the loss"
-    colours = ax.pcolormesh(
-        samples.u, samples.v, values, shading="nearest", cmap=_COLOURS[quantity], rasterized=True
-    )
+    own: dict[str, Any] = {"shading": "nearest", "cmap": _COLOURS[quantity], "rasterized": True}
+    colours = ax.pcolormesh(samples.u, samples.v, values, **(own | style))
     if values.count() and np.ptp(values) > 0:
         ax.contour(
             samples.u,

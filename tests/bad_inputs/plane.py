@@ -11,7 +11,10 @@ from simplicial import (
     LossComplex,
     LossError,
     PlaneSamples,
+    plot_edge,
     plot_plane,
+    plot_samples,
+    plot_triangle,
     sample_plane,
     with_loss,
 )
@@ -26,6 +29,7 @@ def bowl(x: Tensor) -> Tensor:
 
 SAMPLED = sample_plane(bowl, THREE, resolution=2)
 
+NO_STYLE = ({"colours": "viridis"}, {"cmap": "viridian"}, {"vmin": "low"})
 PLANE = (
     Row("sample_plane", lambda _, v: sample_plane(v, THREE), LossError, "must be callable",
         (5, None, dict)),
@@ -54,6 +58,14 @@ PLANE = (
         (5, None, PlaneSamples)),
     Row("plot_plane", lambda _, v: plot_plane(SAMPLED, v), LossError, "a picture shows",
         ("height", "accuracy", None)),
+    Row("plot_plane", lambda _, v: plot_plane(SAMPLED, **v), OptionError, "those of matplotlib's",
+        NO_STYLE),
+    Row("plot_triangle", lambda g, v: plot_triangle(g.triangle, **v), OptionError,
+        "those of matplotlib's Axes.tripcolor", NO_STYLE),
+    Row("plot_samples", lambda g, v: plot_samples(g.triangle.samples, np.eye(3)[0], **v),
+        OptionError, "those of matplotlib's Axes.tripcolor", NO_STYLE),
+    Row("plot_edge", lambda g, v: plot_edge(g.edge, **v), OptionError,
+        "those of matplotlib's Axes.plot", ({"colour": "red"}, {"color": "rod"})),
     Row("plot_plane", lambda _, v: plot_plane(SAMPLED, ax=v), OptionError, "of type Axes",
         (5, "a", plt)),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,3 +187,22 @@ def test_the_plane_is_drawn_with_its_values_and_its_triangle(complex_: LossCompl
     np.testing.assert_allclose(triangle[:3], plane.corners)
     axes = plt.subplots()[1]
     assert plot_plane(plane, ax=axes) is axes
+
+
+def test_keywords_of_matplotlib_are_passed_on(complex_: LossComplex) -> None:
+    figure, axes = plt.subplots(1, 3)
+    triangle = plot_triangle(complex_[(0, 1, 2)], ax=axes[0], vmin=-5.0, vmax=300.0, cmap="magma")
+    (mesh, *_) = triangle.collections
+    assert mesh.get_clim() == (-5.0, 300.0)
+    assert mesh.get_cmap().name == "magma"
+    edge = plot_edge(complex_[(0, 2)], ax=axes[1], color="black", label="here", marker="")
+    (line,) = edge.lines
+    assert (line.get_color(), line.get_label(), line.get_marker()) == ("black", "here", "")
+    corners = complex_.minima.points[:3]
+    samples = sample_plane(complex_.minima.loss, corners, resolution=8)
+    logarithms, losses = plot_plane(samples), plot_plane(samples, ax=axes[2], vmax=200.0)
+    assert losses.collections[0].get_clim()[1] == 200.0
+    drawn: Any = losses.collections[0].get_array()
+    assert np.array_equal(drawn.ravel(), samples.loss.ravel())
+    assert logarithms.collections[0].get_clim()[1] < 200.0
+    assert all(ax.figure is figure for ax in (triangle, edge, losses))
