@@ -291,7 +291,7 @@ def test_a_plan_needs_the_memory_that_the_run_needs(tmp_path: Path) -> None:
     command += ["--memory", "1.8", "--out", str(tmp_path / "out")]
     said = [invoke(*command, *more).stderr for more in ([], ["--dry-run"])]
     assert "the exact gradient of a network, 2.91 GB, got 1.8: raise --memory" in said[0]
-    assert said[1] == said[0]
+    assert said[1].splitlines()[-1] == said[0].splitlines()[-1]  # behind the phases
 
 
 @pytest.mark.parametrize(
