@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from reduction.errors import DataError
 from reduction.memory import require
-from reduction.validation import as_integer
+from reduction.validation import as_integer, short_repr
 
 
 class MLP(nn.Module):
@@ -34,7 +34,8 @@ class MLP(nn.Module):
             raise DataError(f"hidden is {hidden!r} in MLP; give a width for each hidden layer")
         widths = (inputs, *(as_integer("hidden", width, 1) for width in hidden), classes)
         weights = sum(before * after for before, after in pairwise(widths))
-        require(4 * weights, f"an MLP of {weights} weights", "choose narrower hidden layers")
+        remedy = "choose fewer inputs or narrower hidden layers"
+        require(4 * weights, f"an MLP of widths {short_repr(widths)}", remedy)
         layers: list[nn.Module] = [nn.Flatten()]
         for before, after in pairwise(widths[:-1]):
             layers += [nn.Linear(before, after), nn.ReLU()]

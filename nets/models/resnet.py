@@ -94,7 +94,8 @@ class ResNet(nn.Module):
             )
         filters = [FILTERS * width * 2**stage for stage in range(STAGES)]
         weights = 2 * 9 * blocks * sum(count**2 for count in filters)  # about: of 3x3 convolutions
-        require(4 * weights, f"a ResNet of {weights} weights", "choose a smaller depth or width")
+        size = f"a ResNet of depth {depth} and width {width}"
+        require(4 * weights, size, "choose a smaller depth or width")
         layers: list[nn.Module] = [
             nn.Conv2d(channels, filters[0], 3, padding=1, bias=False),
             nn.BatchNorm2d(filters[0]),

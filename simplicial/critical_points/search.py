@@ -192,7 +192,8 @@ class _Problem:
         n, d = None if n is None else as_integer("n", n, 1), self.domain.dim
         usual = times * max(100 * d, 20 * (n or 0))
         count = usual if starts is None else as_integer("starts", starts, 1)
-        search = f"a search from {count} starts in {d} variables"
+        wanted = "" if n is None else f" for n={n}"
+        search = f"a search from {count} starts{wanted} in {d} variables"
         require(8 * count * d, search, "give fewer starts")
         return count
 

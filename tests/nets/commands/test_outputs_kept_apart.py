@@ -143,7 +143,7 @@ def test_settings_of_another_type_are_refused_by_a_sentence(
     [
         ("--threads 100000", "--threads must be a whole number from 1 to 1024, got 100000"),
         ("--workers 100000", "--workers must be a whole number from 1 to"),
-        ("--hidden 999999999", "free; choose narrower hidden layers"),
+        ("--hidden 999999999", "free; choose fewer inputs or narrower hidden layers"),
         ("--image-size 100000", "free; choose a smaller image size"),
         ("--model resnet --width 1000000000", "free; choose a smaller depth or width"),
         ("--model resnet --depth 100000000000000000004", "free; choose a smaller depth or width"),
