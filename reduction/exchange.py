@@ -82,6 +82,11 @@ def read_lower_distances(path: str | Path) -> NDArray[np.float64]:
             f"n points have n (n - 1) / 2 distances for n >= 2, but {path} has {numbers.size}; "
             "give those below the diagonal, and no more"
         )
+    if not ((numbers >= 0) & (numbers < np.inf)).all():
+        raise DataError(
+            f"distances are finite and not negative, {path} has others; give the distances below "
+            "the diagonal"
+        )
     distances = np.zeros((n, n))
     distances[np.tril_indices(n, -1)] = numbers
     return distances + distances.T

@@ -13,7 +13,7 @@ WIDTH, LEFT, RIGHT = 640, 70, 16  # of a picture, and beside its axis
 ROW, AXIS = 9, 34  # heights of a line, and of the axis below
 TICKS = 6  # on an axis, about
 ON_ANY_PAGE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""That tell indices apart for colour-blind readers, on light and dark pages (Okabe & Ito 2008)."""
+"""Colours of indices, for colour-blind readers, on light and dark pages (Okabe & Ito 2008)."""
 
 
 class Line(NamedTuple):
@@ -94,7 +94,7 @@ class _Axis(NamedTuple):
         return cls(low - margin, high + margin)
 
     def at(self, value: float) -> float:
-        """The place of a number."""
+        """The x coordinate of a number."""
         share = (min(value, self.high) - self.low) / (self.high - self.low)
         return LEFT + (WIDTH - LEFT - RIGHT) * share
 

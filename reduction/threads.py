@@ -65,7 +65,7 @@ def cores() -> int:
 def spread(function: Callable[[int, int], Result], bounds: list[int]) -> list[Result]:
     """function(begin, end) for each pair of neighbouring bounds, all at the same time, in order.
 
-    Where one fails, or this thread is interrupted, the others end at their next part, see `paced`.
+    Where this thread fails, or is interrupted, the others end at their next part, see `paced`.
     """
     ranges = list(pairwise(bounds))
     if len(ranges) == 1:
@@ -90,7 +90,7 @@ def paced(count: int, first: int = FIRST_PART) -> Iterator[tuple[int, int]]:
 
     first  turns of the first part; later parts are at most twice as long as the one before
 
-    A kernel listens to nobody until it ends; between parts an interrupt (Ctrl-C) comes through.
+    A compiled kernel cannot be interrupted; between parts an interrupt (Ctrl-C) comes through.
     Where another thread of the same `spread` has failed, or was interrupted, this one ends with
     CancelledError.
     """

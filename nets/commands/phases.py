@@ -26,14 +26,14 @@ def asked() -> str:
 
 
 def kept_in(folder: Path) -> str:
-    """What an interrupted run with this output folder says."""
+    """Message of an interrupted run with this output folder."""
     if (folder / "records").is_dir():
         return f"stopped: what is finished is kept in {folder}; go on by: {asked()}"
     return f"stopped: nothing was finished, so nothing is kept; begin again by: {asked()}"
 
 
 def nothing_kept() -> str:
-    """What an interrupted command that keeps nothing says."""
+    """Message of an interrupted command that keeps nothing."""
     return f"stopped: nothing is kept; begin again by: {asked()}"
 
 
@@ -56,11 +56,13 @@ def interruptible(sentence: Callable[[], str], *, quiet: bool) -> Generator[Call
         os.write(2, f"\n{sentence()}\n".encode())
         os._exit(INTERRUPTED)
 
-    is_main = current_thread() is main_thread()
-    before = signal.signal(signal.SIGINT, end) if is_main else None
+    before = signal.getsignal(signal.SIGINT)
+    catches = current_thread() is main_thread() and before is signal.default_int_handler
+    if catches:  # an interrupt that is ignored, as of a command behind &, stays so
+        signal.signal(signal.SIGINT, end)
 
     def loaded() -> None:
-        if is_main:
+        if catches:
             signal.signal(signal.SIGINT, before)
 
     try:

@@ -120,6 +120,9 @@ def plot_edge(
     Raises DimensionError for a simplex that is no edge, LossError for an accuracy that is not
     there, OptionError for what is no simplex, no axes or no keyword.
     """
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
     check_drawn("simplex", simplex, OptimisedSimplex, ax)
     check_style("plot", ([0, 1], [0, 1]), style)
     straight = as_bool("straight", straight)
@@ -130,7 +133,8 @@ def plot_edge(
     along = np.argsort(t)
     a, b = simplex.vertices
     own: dict[str, Any] = {"marker": "o", "markersize": 3, "label": f"optimised edge {a}-{b}"}
-    (line,) = ax.plot(t[along], values[along], **(own | style))
+    named = normalize_kwargs(style, Line2D)  # ms is markersize
+    (line,) = ax.plot(t[along], values[along], **(own | named))
     if straight:
         ends = simplex(np.eye(2))
         share = ends.new_tensor(t[along])[:, None]

@@ -286,7 +286,7 @@ def _size(settings: dict[str, dict[str, Any]]) -> tuple[int, int | None]:
     except (KeyError, TypeError):
         n = 0
     fits = is_whole(n) and n >= 1 and (max_dim is None or is_whole(max_dim))
-    if not fits or not (max_dim is None or 1 <= max_dim < max(n, 2)):
+    if not fits or not (max_dim is None or (max_dim >= 1 and (n == 1 or max_dim < n))):
         raise DataError(
             "settings of a run tell the number of minima and the top dimension, "
             f"{sorted(settings)} do not: choose another folder"

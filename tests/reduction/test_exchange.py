@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from reduction import (
+    DataError,
     FilteredComplex,
     from_simplex_tree,
     read_lower_distances,
@@ -52,6 +53,14 @@ def test_lower_distances_are_restored_bit_by_bit(tmp_path: Path) -> None:
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
     write_lower_distances(path, distances)
     np.testing.assert_array_equal(read_lower_distances(path), distances)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-3"])
+def test_numbers_that_are_no_distances_are_refused(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "distances.txt"
+    path.write_text(f"1,2,{number}", "utf-8")
+    with pytest.raises(DataError, match=r"finite and not negative, .*distances\.txt has others"):
+        read_lower_distances(path)
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1\n2 3\n", "1,\n2,3,\n", " 1.0\t2e0 , 3"])

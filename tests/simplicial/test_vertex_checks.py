@@ -80,7 +80,7 @@ def test_a_run_of_one_network_stores_its_checks(tmp_path: Path) -> None:
     digits = load_digits()
     loss = NetworkLoss(MLP(64), digits.train_inputs, digits.train_targets)
     fresh = train_minima(loss, 1, recipe=Recipe(epochs=0), seed=0, progress=False)
-    build_complex(fresh, 1, store=tmp_path, progress=False, tolerance=None)
+    build_complex(fresh, 2, store=tmp_path, progress=False, tolerance=None)
     assert RunStatus.read(tmp_path).checks.untrained.tolist() == [0]
 
 

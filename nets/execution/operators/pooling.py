@@ -1,7 +1,7 @@
 """Max pooling of images whose channels lie last in memory.
 
 On a CPU torch pools images one pixel after another, and all channels of a pixel at once where they
-lie side by side: five times as fast, with the two copies that it takes. A maximum is exact, and of
+lie side by side, which is faster, with the two copies that it takes. A maximum is exact, and of
 equal pixels the first is taken in both orders, so values and gradients have the same bits.
 """
 

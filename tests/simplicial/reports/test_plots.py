@@ -195,7 +195,7 @@ def test_keywords_of_matplotlib_are_passed_on(complex_: LossComplex) -> None:
     (mesh, *_) = triangle.collections
     assert mesh.get_clim() == (-5.0, 300.0)
     assert mesh.get_cmap().name == "magma"
-    edge = plot_edge(complex_[(0, 2)], ax=axes[1], color="black", label="here", marker="")
+    edge = plot_edge(complex_[(0, 2)], ax=axes[1], c="black", label="here", marker="", ms=5)
     (line,) = edge.lines
     assert (line.get_color(), line.get_label(), line.get_marker()) == ("black", "here", "")
     corners = complex_.minima.points[:3]
