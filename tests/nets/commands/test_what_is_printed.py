@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def interrupted(
         stderr=subprocess.PIPE,
         start_new_session=True,
         text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # perhaps ignored here
     )
     while process.poll() is None and not is_time():
         time.sleep(0.02)
