@@ -173,7 +173,7 @@ def test_a_store_of_other_minima_or_options_is_refused(tmp_path: Path) -> None:
 def test_progress_is_shown_on_stderr(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simplicial.display.DELAY", 0.0)
+    monkeypatch.setattr("simplicial.display.PERIOD", 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         polish(Minima(POINTS[:1], slow))
