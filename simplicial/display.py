@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 DELAY = 2.0  # seconds before a progress bar appears
 PERIOD = 60.0  # seconds between lines where there is no terminal
-LINE = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, left {remaining}"
+LINE = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, left {remaining}{postfix}"
 DRAWN = 24  # simplices of a dimension in a picture, the lowest ones
 _NAMES = {0: "minima", 1: "edges", 2: "triangles", 3: "tetrahedra"}
 
