@@ -220,7 +220,8 @@ class FunctionalModel:
         """The norms of the network at a point (d,), and its evaluation of a part of the inputs."""
         self._enter(EVALUATION)
         placed = self._slots.placed(self.needs, self.tensors(point))
-        with self.execution.exactly(), self.execution.arithmetic(False), placed as network:
+        arithmetic = self.execution.arithmetic(False, self._slots.modules)
+        with self.execution.exactly(), arithmetic, placed as network:
 
             def forward(part: Callable[[], Tree]) -> None:
                 positional, named = arguments(self.execution.arranged(part()))
@@ -381,7 +382,7 @@ class FunctionalModel:
         self._enter(mode)
         tensors = {**parameters, **state}
         with seeded(device, mode.seed):
-            with self.execution.arithmetic(training):
+            with self.execution.arithmetic(training, self._slots.modules):
                 outputs = self.outputs(tensors, examples.inputs)
             if training and self.execution.precision == "bfloat16":
                 outputs = mapped(_widened, outputs)

@@ -5,7 +5,7 @@ are rules on the architecture and the device, found by measurement (docs/network
 timings at run time, so that the same seed gives the same result on the same machine.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nets.data.trees import Tree, mapped, tensors_of
-from nets.execution.operators.pooling import ChannelsLastPooling
+from nets.execution.operators.pooling import channels_last_pooling
 from nets.execution.operators.unfolded_convolution import UnfoldedConvolutions
 from nets.names import BATCHINGS, PRECISIONS, Batching, Precision
 from reduction import OptionError
@@ -124,20 +124,19 @@ class Execution:
         return mapped(_channels_last, inputs) if self.layout == "channels_last" else inputs
 
     @contextmanager
-    def arithmetic(self, training: bool) -> Generator[None]:
+    def arithmetic(self, training: bool, modules: Iterable[nn.Module] = ()) -> Generator[None]:
         """Autocast to bfloat16 for training with that precision, and none otherwise; unfolded
-        convolutions for gradients of several networks at once on a CUDA device; and pooling with
-        channels last on a CPU, where they are not there already.
+        convolutions for gradients of several networks at once on a CUDA device; and pooling by
+        these modules with channels last on a CPU, where they are not there already.
         """
         narrow = training and self.precision == "bfloat16"
         several = self.device.type == "cuda" and self.batching == "vmap"
         unfolded = several and torch.is_grad_enabled()
-        operators = UnfoldedConvolutions() if unfolded else nullcontext()
-        if self.pools and self.layout == "given":
-            operators = ChannelsLastPooling()
+        convolutions = UnfoldedConvolutions() if unfolded else nullcontext()
+        pooling = channels_last_pooling(modules if self.pools and self.layout == "given" else ())
         changes = narrow or torch.is_autocast_enabled(self.device.type)
         cast = torch.autocast(self.device.type, torch.bfloat16, enabled=narrow)
-        with cast if changes else nullcontext(), operators:
+        with cast if changes else nullcontext(), convolutions, pooling:
             yield
 
 

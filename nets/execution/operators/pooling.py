@@ -5,32 +5,39 @@ lie side by side, which is faster, with the two copies that it takes. A maximum 
 equal pixels the first is taken in both orders, so values and gradients have the same bits.
 """
 
-from collections.abc import Callable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
 
 
-class ChannelsLastPooling(TorchFunctionMode):
-    """A mode in which `max_pool2d` of images reads them with their channels last; what it returns
-    has them first.
+@contextmanager
+def channels_last_pooling(modules: Iterable[nn.Module]) -> Generator[None]:
+    """Modules `MaxPool2d` among these read images (n, channels, height, width) with their channels
+    last in this block, and return them with their channels first; not those that return indices.
     """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func not in (functional.max_pool2d, torch.max_pool2d) or not _is_batch(args):
-            return func(*args, **kwargs)
-        images, *rest = args
-        images = images.contiguous(memory_format=torch.channels_last)
-        return func(images, *rest, **kwargs).contiguous()
+    pools = [m for m in modules if isinstance(m, nn.MaxPool2d) and not m.return_indices]
+    before = [pool.register_forward_pre_hook(_channels_last) for pool in pools]
+    after = [pool.register_forward_hook(_channels_first) for pool in pools]
+    try:
+        yield
+    finally:
+        for handle in (*before, *after):
+            handle.remove()
 
 
-def _is_batch(args: Any) -> bool:
-    """Whether images (n, channels, height, width) stand first, with their channels first."""
-    images = args[0] if args else None
-    return isinstance(images, Tensor) and images.ndim == 4 and images.is_contiguous()
+def _channels_last(_pool: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        each.contiguous(memory_format=torch.channels_last) if _is_batch(each) else each
+        for each in args
+    )
+
+
+def _channels_first(_pool: nn.Module, _args: Any, pooled: Any) -> Any:
+    return pooled.contiguous() if _is_batch(pooled) else pooled
+
+
+def _is_batch(images: Any) -> bool:
+    return isinstance(images, Tensor) and images.ndim == 4

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nets import NetworkLoss
-from nets.execution.operators.pooling import ChannelsLastPooling
+from nets.execution.operators.pooling import channels_last_pooling
 from tests.nets.networks import numbers
 
 CASES: dict[str, dict[str, Any]] = {
@@ -40,31 +39,34 @@ def test_values_and_gradients_are_torchs_bit_for_bit(
 ) -> None:
     images = numbers(5, 6, 11, 9, seed=61).relu().to(dtype)  # many pixels are equal, to 0
     images[0, 0, 0, 0] = torch.nan
+    pool = nn.MaxPool2d(**options)
 
     def found() -> tuple[Tensor, Tensor]:
         given = images.clone().requires_grad_()
-        pooled = max_pool2d(given, **options)
+        pooled = pool(given)
         slopes = numbers(*pooled.shape, seed=62).to(dtype)
         (gradient,) = torch.autograd.grad((slopes * pooled.nan_to_num()).sum(), given)
         assert pooled.is_contiguous()
         return pooled, gradient
 
     expected = found()
-    with ChannelsLastPooling(), Pooled() as pooled:
+    with channels_last_pooling([pool]), Pooled() as pooled:
         here = found()
     assert pooled.last == [True]
+    assert not pool._forward_hooks
+    assert not pool._forward_pre_hooks
     for own, torchs in zip(here, expected, strict=True):
         assert torch.equal(own.nan_to_num(-1), torchs.nan_to_num(-1))
 
 
 def test_other_inputs_are_left_to_torch() -> None:
     images = numbers(3, 4, 6, 6, seed=63)
-    with ChannelsLastPooling():
-        one = max_pool2d(images[0], 2)
-        pooled, where = max_pool2d(images, 2, return_indices=True)
-        by_name = max_pool2d(input=images, kernel_size=2)
+    pool, with_indices = nn.MaxPool2d(2), nn.MaxPool2d(2, return_indices=True)
+    with channels_last_pooling([pool, with_indices, nn.ReLU()]), Pooled() as read:
+        one = pool(images[0])
+        pooled, where = with_indices(images)
+    assert not any(read.last)
     assert torch.equal(one, pooled[0])
-    assert torch.equal(pooled, by_name)
     assert where.dtype == torch.int64
 
 
