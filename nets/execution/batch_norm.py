@@ -25,7 +25,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from nets.execution.modules.moments import Moments, sum_of_moments
+from nets.execution.modules.moments import Moments, MomentsOfParts, sum_of_moments
 from nets.execution.modules.norm_functions import is_batch_norm, norm_arguments, norm_of
 from reduction import DataError
 
@@ -190,8 +190,8 @@ class StatisticsPass:
     whole: bool
     reaching: bool = True
     known: dict[tuple[int, int], Moments] = field(default_factory=dict[tuple[int, int], Moments])
-    fresh: dict[tuple[int, int], list[Moments]] = field(
-        default_factory=dict[tuple[int, int], list[Moments]]
+    fresh: dict[tuple[int, int], MomentsOfParts] = field(
+        default_factory=dict[tuple[int, int], MomentsOfParts]
     )
     pooled: dict[int, bool] = field(default_factory=dict[int, bool])
     calls: Counter[int] = field(default_factory=Counter[int])
@@ -214,7 +214,7 @@ class StatisticsPass:
         if not self.whole and len(first) > 1:
             raise self.disorder(first[0], first[1])
         for call, found in self.fresh.items():
-            self.known[call] = sum_of_moments(found, between=self.pooled[call[0]])
+            self.known[call] = found.sum(between=self.pooled[call[0]])
         self.fresh.clear()
 
     def disorder(self, first: tuple[int, int], second: tuple[int, int]) -> DataError:
@@ -251,7 +251,7 @@ class StatisticsPass:
         if call in self.known:
             return self.known[call]
         found = self.moments(inputs)
-        self.fresh.setdefault(call, []).append(found)
+        self.fresh.setdefault(call, MomentsOfParts()).append(found)
         if not self.whole:
             raise Reached
         return found
@@ -296,7 +296,7 @@ class StatisticsPass:
         call, self.pooled[index] = self.next_call(index), False
         if call not in self.known:
             moments = Moments(count, mean.double(), var.double())
-            self.fresh.setdefault(call, []).append(moments)
+            self.fresh.setdefault(call, MomentsOfParts()).append(moments)
 
     @contextmanager
     def _watched(self, index: int) -> Generator[None]:

@@ -18,6 +18,34 @@ class Moments(NamedTuple):
     var: Tensor
 
 
+class MomentsOfParts:
+    """Moments of the parts of a pass, one after another, in one block of memory.
+
+    A tensor for each part would lie between the inputs of two parts, and keep the memory of the
+    first from being used for inputs again, where the allocator has one heap.
+    """
+
+    def __init__(self) -> None:
+        self._sizes = list[int]()
+        self._rows: Tensor | None = None  # (capacity, 2, channels)
+
+    def append(self, moments: Moments) -> None:
+        """Add the moments of a part."""
+        row = torch.stack(moments[1:])
+        if self._rows is None:
+            self._rows = row.new_empty((1, *row.shape))
+        if len(self._sizes) == len(self._rows):
+            self._rows = torch.cat([self._rows, torch.empty_like(self._rows)])
+        self._rows[len(self._sizes)] = row
+        self._sizes.append(moments.size)
+
+    def sum(self, *, between: bool) -> Moments:
+        """Moments of all values; see `sum_of_moments`."""
+        assert self._rows is not None, "a part has been added"
+        rows = zip(self._sizes, self._rows, strict=False)
+        return sum_of_moments([Moments(size, *row) for size, row in rows], between=between)
+
+
 def sum_of_moments(parts: Sequence[Moments], *, between: bool) -> Moments:
     """Moments of all values of parts; between: the variance between parts is a part of theirs."""
     if len(parts) == 1:

@@ -1,5 +1,6 @@
 """Running statistics are the population's: no order and no partition of the inputs changes them."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,20 @@ def test_norms_whose_order_depends_on_the_inputs_are_refused_for_several_parts()
     model, x = Branching().eval(), X[:300].sort(dim=0).values
     with pytest.raises(DataError, match="a network must call its norms in one order"):
         population_statistics([model.one, model.other], model, x.split(100))
+
+
+def test_many_parts_leave_no_tensors_between_their_inputs() -> None:
+    """Tensors for each part kept the memory of its inputs from being used again: 2.4 GB of 4."""
+    norm, parts = nn.BatchNorm1d(3).eval(), list(numbers(200, 5, 3, seed=66))
+    alive = list[int]()
+
+    def forward(part: Tensor) -> None:
+        alive.append(sum(type(each) is Tensor and each.shape == (3,) for each in gc.get_objects()))
+        norm(part)
+
+    (found,) = population_statistics([norm], forward, parts)
+    assert max(alive) - alive[0] < 20
+    assert found is not None
+    together = torch.cat(parts).double()
+    assert torch.allclose(found.mean, together.mean(dim=0), rtol=1e-6)
+    assert torch.allclose(found.var, together.var(dim=0), rtol=1e-6)
