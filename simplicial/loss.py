@@ -29,6 +29,12 @@ from simplicial.symmetries.symmetry import Symmetry
 Loss = Callable[[Tensor], Tensor]
 
 
+def spans_of(loss: NDArray[np.float64], accuracy: NDArray[np.float64] | None) -> str:
+    """The number of points and the ranges of losses and accuracies (n,) there, for reprs."""
+    shown = f"points={len(loss)}, loss={span(loss)}"
+    return shown if accuracy is None else f"{shown}, accuracy={span(accuracy)}"
+
+
 class Evaluation(NamedTuple):
     """A loss at points: loss (batch,) float64, in the loss's units; accuracy (batch,) or None."""
 
@@ -37,10 +43,7 @@ class Evaluation(NamedTuple):
 
     @or_types
     def __repr__(self) -> str:
-        shown = f"points={len(self.loss)}, loss={span(self.loss)}"
-        if self.accuracy is not None:
-            shown += f", accuracy={span(self.accuracy)}"
-        return f"Evaluation({shown})"
+        return f"Evaluation({spans_of(self.loss, self.accuracy)})"
 
     @classmethod
     def joined(cls, parts: "list[Evaluation]") -> Self:

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from reduction import ShapeError
-from reduction.reprs import few, name_of, or_types, span
+from reduction.reprs import few, name_of, or_types
 from reduction.validation import as_integer
 from simplicial.evaluation import check_callable, evaluate
-from simplicial.loss import Evaluation, Loss
+from simplicial.loss import Evaluation, Loss, spans_of
 from simplicial.maps.base import SimplexMap, coordinates
 from simplicial.maps.interpolation import interpolate
 from simplicial.maps.lattice import lattice
@@ -50,10 +50,7 @@ class Samples(NamedTuple):
 
     @or_types
     def __repr__(self) -> str:
-        shown = f"points={len(self.loss)}, loss={span(self.loss)}"
-        if self.accuracy is not None:
-            shown += f", accuracy={span(self.accuracy)}"
-        return f"Samples({shown})"
+        return f"Samples({spans_of(self.loss, self.accuracy)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -221,19 +221,19 @@ def checked_lower(
     if (count := length_of("lower", given, remedy)) != len(values):
         raise ShapeError(f"lower has {count} dimensions and the complex {len(values)}; {remedy}")
     lower: list[NDArray[np.float64]] = []
-    for r, (bounds, heights) in enumerate(zip(given, values, strict=True)):
+    for r, (bounds, of_simplices) in enumerate(zip(given, values, strict=True)):
         numbers = as_numbers(f"lower[{r}]", bounds, "give one number for each simplex")
-        if numbers.shape != heights.shape or numbers.dtype.kind not in "fiu":
+        if numbers.shape != of_simplices.shape or numbers.dtype.kind not in "fiu":
             raise ShapeError(
                 f"lower[{r}] has shape {numbers.shape} and type {numbers.dtype} for "
-                f"{heights.size} simplices; give one number for each, in the order of `values`"
+                f"{of_simplices.size} simplices; give one number for each, in the order of `values`"
             )
         lower.append(numbers.astype(np.float64))
-        above = ~(lower[r] <= heights)
+        above = ~(lower[r] <= of_simplices)
         if above.any():
             i = int(np.argmax(above))
             raise FiltrationError(
                 f"lower bounds are no higher than values, but lower[{r}][{i}] is "
-                f"{lower[r][i]} and the value {heights[i]}; give -inf where none is known"
+                f"{lower[r][i]} and the value {of_simplices[i]}; give -inf where none is known"
             )
     return lower

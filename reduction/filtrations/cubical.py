@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reduction.errors import OptionError
-from reduction.filtrations.images import heights, numbers_on_grid
+from reduction.filtrations.images import filtration_values, numbers_on_grid
 from reduction.memory import require
 from reduction.validation import short_repr
 
@@ -80,7 +80,10 @@ def cubical_cells(
     counts = [sum(prod(grid.shape(along)) for along in kind) for kind in kinds]
     need = sum((CELL + 2 * r * FACE) * count for r, count in enumerate(counts))
     require(need, f"a cubical complex of {sum(counts)} cells", "take a smaller array")
-    array, at = heights(array, superlevel=superlevel), _from_top if on_cells else _from_vertices
+    array, at = (
+        filtration_values(array, superlevel=superlevel),
+        _from_top if on_cells else _from_vertices,
+    )
     values = [np.concatenate([at(grid, array, along).ravel() for along in kind]) for kind in kinds]
     return Cells([_boundary(grid, kinds[r - 1], kinds[r]) for r in range(1, len(kinds))], values)
 

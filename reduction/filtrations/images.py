@@ -23,7 +23,7 @@ def numbers_on_grid(given: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def heights(array: NDArray[Any], *, superlevel: bool) -> NDArray[np.float64]:
+def filtration_values(array: NDArray[Any], *, superlevel: bool) -> NDArray[np.float64]:
     """The numbers in float64, times -1 for superlevel sets.
 
     Raises OptionError, and FiltrationError for numbers that are not finite.

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from reduction.arrays import as_array, as_float64, as_numbers, dimensions
 from reduction.errors import FiltrationError, ShapeError
 from reduction.filtrations.filtration import Filtration, filtration
-from reduction.filtrations.images import heights, numbers_on_grid
+from reduction.filtrations.images import filtration_values, numbers_on_grid
 from reduction.memory import require
 
 LISTED = 36  # bytes of each vertex of each simplex, while simplices are listed and put in order
@@ -56,7 +56,7 @@ def freudenthal_filtration(given: ArrayLike, *, superlevel: bool) -> Filtration:
     ]
     need = LISTED * sum((r + 1) * m for r, m in enumerate(count))
     require(need, f"a triangulation of {sum(count)} simplices", "take a smaller array")
-    values = heights(array, superlevel=superlevel).ravel()
+    values = filtration_values(array, superlevel=superlevel).ravel()
     return _filtration([_translates(array.shape, some) for some in paths], values)
 
 

@@ -22,9 +22,8 @@ from simplicial.complex import LossComplex
 from simplicial.errors import RunError
 from simplicial.loss import Loss
 from simplicial.reports.convergence import CONVERGENCE, Convergence
-from simplicial.reports.status import BARCODES, RECORDS
+from simplicial.reports.status import BARCODES, COMPLEX, RECORDS, RUN
 
-RESULT, COMPLEX = "run.json", "complex.npz"
 COMMANDS = ("run", "analytic")
 
 
@@ -69,17 +68,17 @@ def load_run(folder: str | Path) -> FinishedRun:
     DataError for a file that was altered, OptionError for what is no path.
     """
     folder = as_path(folder)
-    if not (folder / RESULT).is_file():
+    if not (folder / RUN).is_file():
         if (folder / RECORDS).is_dir():
             raise RunError(
                 f"a result is written when a run is finished, that in {folder} is not: give the "
                 "same command again, and it goes on"
             )
         raise RunError(
-            f"a finished run has a file {RESULT}, {folder} has none: name the folder that "
+            f"a finished run has a file {RUN}, {folder} has none: name the folder that "
             "`loss-barcodes run --out` was given"
         )
-    with refusing(folder / RESULT, "record of a run", "loss-barcodes 0.1") as content:
+    with refusing(folder / RUN, "record of a run", "loss-barcodes 0.1") as content:
         record = json.loads(content)
         settings, distances = record["settings"], as_list(record["w_inf"])
         if record["command"] not in COMMANDS or not isinstance(settings, dict):
@@ -94,7 +93,7 @@ def load_run(folder: str | Path) -> FinishedRun:
     barcode = Barcode.load(folder / BARCODES)
     if distances != [barcode.w_inf(r) for r in range(len(barcode))]:
         raise DataError(
-            f"{RESULT} and {BARCODES} must be of one run, W_inf of {folder} is "
+            f"{RUN} and {BARCODES} must be of one run, W_inf of {folder} is "
             f"{few(distances, '.6g')} in the one and another in the other: take the folder as it "
             "was written"
         )

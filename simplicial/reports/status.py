@@ -35,6 +35,7 @@ from simplicial.vertex_checks import VertexChecks
 SETTINGS = ("run", "minima", "polish", "complex")  # names of settings, in the order of a run
 RECORDS = "records"  # of a command's run, in its folder
 BARCODES = "barcodes.json"  # of its result
+COMPLEX = "complex.npz"  # likewise
 RUN = "run.json"  # its settings and versions, which are written last
 Floats = NDArray[np.float64]
 State = Literal["running", "stopped", "finished", "unknown"]
@@ -154,7 +155,7 @@ class RunStatus:
     def _of_result(cls, folder: Path) -> "RunStatus":
         """Status of a result whose folder has no records: all is finished."""
         record = json.loads((folder / RUN).read_bytes())
-        minima, geometry = read_geometry(folder / "complex.npz", torch.device("cpu"))
+        minima, geometry = read_geometry(folder / COMPLEX, torch.device("cpu"))
         inside = (minima, *(interior.maxima.values for interior in geometry.interiors))
         _, values = simplex_values(inside, geometry.simplices, geometry.certificates)
         vertices = [of.vertices for of in geometry.simplices]
