@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from nets.commands.options import NamedPath, shared_options
-from nets.commands.phases import echo_result, interruptible, nothing_kept
+from nets.commands.work.interrupts import interruptible, nothing_kept
+from nets.commands.work.phases import echo_result, loading
 
 LANDSCAPES = (
     "double-well",
@@ -111,9 +112,10 @@ def analytic(as_json: bool, **options: Any) -> None:
     loss-barcodes analytic himmelblau
     loss-barcodes analytic double-well --dim 3
     """
-    with interruptible(nothing_kept, quiet=options["quiet"]) as loaded:
-        from nets.commands.analytic_run import compute
-        from nets.commands.analytic_settings import AnalyticSettings
+    with interruptible(nothing_kept) as loaded:
+        loading(quiet=options["quiet"])
+        from nets.commands.work.analytic_run import compute
+        from nets.commands.work.analytic_settings import AnalyticSettings
 
         loaded()
         settings = AnalyticSettings(**options)

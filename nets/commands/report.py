@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from nets.commands.options import NamedPath, folder_argument, folder_field
-from nets.commands.phases import interruptible, nothing_kept
+from nets.commands.work.interrupts import interruptible, nothing_kept
+from nets.commands.work.phases import loading
 
 
 @click.command(short_help="Write the barcodes of a run, so far, as a page of HTML.")
@@ -24,7 +25,8 @@ def report(folder: Path, field: int | None, out: Path | None) -> None:
     \b
     loss-barcodes report runs/digits
     """
-    with interruptible(nothing_kept, quiet=not sys.stderr.isatty()) as loaded:
+    with interruptible(nothing_kept) as loaded:
+        loading(quiet=not sys.stderr.isatty())
         from simplicial.reports.html import write_page
         from simplicial.reports.status import RunStatus
 

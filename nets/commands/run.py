@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from nets.commands.options import NamedPath, shared_options
-from nets.commands.phases import echo_result, interruptible, kept_in, nothing_kept
+from nets.commands.work.interrupts import interruptible, kept_in, nothing_kept
+from nets.commands.work.phases import echo_result, loading
 from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, OBJECTIVES, PRECISIONS
 
 
@@ -251,9 +252,10 @@ def run(
         raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
     out: Path = options["out"]
     kept = nothing_kept if dry_run else lambda: kept_in(out)
-    with interruptible(kept, quiet=options["quiet"]) as loaded:
-        from nets.commands.network_run import compute
-        from nets.commands.settings import NetworkSettings
+    with interruptible(kept) as loaded:
+        loading(quiet=options["quiet"])
+        from nets.commands.work.network_run import compute
+        from nets.commands.work.settings import NetworkSettings
 
         loaded()
         # of `--checkpoint a.pt b.pt c.pt` click takes b.pt and c.pt for arguments

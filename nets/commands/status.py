@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from nets.commands.options import folder_argument, folder_field
-from nets.commands.phases import interruptible, nothing_kept
+from nets.commands.work.interrupts import interruptible, nothing_kept
+from nets.commands.work.phases import loading
 
 if TYPE_CHECKING:
     from simplicial.reports.status import RunStatus
@@ -23,7 +24,8 @@ def status(folder: Path, field: int | None) -> None:
     \b
     loss-barcodes status runs/digits
     """
-    with interruptible(nothing_kept, quiet=not sys.stderr.isatty()) as loaded:
+    with interruptible(nothing_kept) as loaded:
+        loading(quiet=not sys.stderr.isatty())
         from simplicial.reports.status import RunStatus
 
         loaded()

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 from click.testing import CliRunner, Result
 
-from nets.cli import main
+from nets.commands.group import loss_barcodes
 
 PROGRAM = 10**9  # bytes that a command's process takes
 PICTURES = {"barcode.png", "diagram.png", "edges.png", "tree.png", "triangle.png"}
@@ -22,8 +22,8 @@ QUICK += ["--resolution", "4", "--quiet"]
 
 def invoke(*arguments: object) -> Result:
     # beside a command the process of the tests holds what other tests left
-    with patch("nets.commands.memory_budget.resident", return_value=PROGRAM):
-        result = CliRunner().invoke(main, [str(a) for a in arguments])
+    with patch("nets.commands.work.memory_budget.resident", return_value=PROGRAM):
+        result = CliRunner().invoke(loss_barcodes, [str(a) for a in arguments])
     if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -15,7 +15,7 @@ from click.testing import Result
 from tqdm import tqdm
 
 from nets import MLP, LeNet, NetworkLoss, ResNet, load_digits, load_fashion_mnist
-from nets.cli import main
+from nets.commands.group import loss_barcodes
 from reduction import Barcode, OptionError
 from simplicial import LossComplex, Minima
 from simplicial.landscapes import by_name
@@ -259,7 +259,7 @@ def test_an_analytic_complex_has_dimension_3_at_most_unless_asked(monkeypatch: p
     def built(_minima: Minima, max_dim: int, **_options: object) -> NoReturn:
         raise OptionError(f"asked for dimension {max_dim}")
 
-    monkeypatch.setattr("nets.commands.analytic_run.build_complex", built)
+    monkeypatch.setattr("nets.commands.work.analytic_run.build_complex", built)
     for dim, options, max_dim in ((5, (), 3), (2, (), 2), (1, (), 1), (4, ("--max-dim", 4), 4)):
         result = invoke("analytic", "double-well", "--dim", dim, *options)
         assert f"asked for dimension {max_dim}" in result.stderr
@@ -289,8 +289,8 @@ def options_of(command: click.Command) -> list[str]:
 
 
 def test_help_names_every_option_and_the_version_is_the_packages():
-    assert isinstance(main, click.Group)
-    for name, command in main.commands.items():
+    assert isinstance(loss_barcodes, click.Group)
+    for name, command in loss_barcodes.commands.items():
         shown = succeed(name, "-h").stdout
         assert len(options_of(command)) > (10 if name in ("run", "analytic") else 0)
         assert all(option in shown for option in options_of(command))

@@ -37,7 +37,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
         "network_run.build_complex",
         "analytic_run.build_complex",
     ):
-        monkeypatch.setattr(f"nets.commands.{name}", forbidden)
+        monkeypatch.setattr(f"nets.commands.work.{name}", forbidden)
 
 
 @pytest.mark.usefixtures("untrained")

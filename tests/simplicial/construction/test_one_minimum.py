@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from torch import Tensor
 
-from nets.cli import main
+from nets.commands.group import loss_barcodes
 from simplicial import (
     Algorithm1,
     LossComplex,
@@ -86,7 +86,7 @@ def test_it_goes_into_a_run_folder_and_out_of_it(tmp_path: Path) -> None:
 def test_the_command_answers_where_a_search_finds_one_minimum(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     result = CliRunner().invoke(
-        main, ["analytic", "himmelblau", "--starts", "1", "--quiet", "--out", out]
+        loss_barcodes, ["analytic", "himmelblau", "--starts", "1", "--quiet", "--out", out]
     )
     assert result.exit_code == 0, result.output
     assert "1 minima from 1 starts" in result.output

@@ -9,7 +9,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
 
-from nets.commands.phases import without_interrupts
+from nets.commands.work.interrupts import without_interrupts
 from simplicial.configuration import configure_process
 
 

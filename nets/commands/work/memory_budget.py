@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from nets.commands.settings import GIGABYTE, NetworkSettings
+from nets.commands.work.settings import GIGABYTE, NetworkSettings
 from nets.loss import NetworkLoss
 from reduction import OptionError
 from reduction.memory import resident

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from nets.commands.dry_run import plan
-from nets.commands.memory_budget import memory_budget
-from nets.commands.phases import phase
-from nets.commands.processes import workers
-from nets.commands.result import echo_refinement, record, write
-from nets.commands.run_data import Part, RunData
-from nets.commands.settings import BEFORE, LIMITS, NetworkSettings
+from nets.commands.work.dry_run import plan
+from nets.commands.work.memory_budget import memory_budget
+from nets.commands.work.phases import phase
+from nets.commands.work.processes import workers
+from nets.commands.work.result import echo_refinement, record, write
+from nets.commands.work.run_data import Part, RunData
+from nets.commands.work.settings import BEFORE, LIMITS, NetworkSettings
 from nets.execution.modules.own_copy import own_copy
 from nets.execution.rng import seeded
 from nets.loss import NetworkLoss

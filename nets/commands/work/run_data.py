@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from nets.commands.settings import NetworkSettings
+from nets.commands.work.settings import NetworkSettings
 from nets.data import ImageData, load
 from nets.data.examples import read_examples
 from nets.data.sources import ExampleSource, TensorSource

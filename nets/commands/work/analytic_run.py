@@ -7,9 +7,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nets.commands.analytic_settings import AnalyticSettings
-from nets.commands.phases import phase
-from nets.commands.result import echo_refinement, record, write
+from nets.commands.work.analytic_settings import AnalyticSettings
+from nets.commands.work.phases import phase
+from nets.commands.work.result import echo_refinement, record, write
 from reduction import Barcode, OptionError, bottleneck
 from reduction.barcodes.bars import as_text
 from reduction.json_values import null_if_infinite

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from nets.commands.settings import ComplexSettings, given
+from nets.commands.work.settings import ComplexSettings, given
 from reduction.memory import require
 from reduction.validation import as_integer
 from simplicial import Algorithm1, Edgewise, Loss, Recipe

@@ -75,7 +75,7 @@ def test_a_run_goes_on_with_its_own_threads(
         succeed("run", *SMALL, "--out", tmp_path / name)
     (tmp_path / "one" / "records" / "simplices-2" / "000000.json").unlink()
     # as OMP_NUM_THREADS=3 does
-    monkeypatch.setattr("nets.commands.settings.torch.get_num_threads", lambda: 3)
+    monkeypatch.setattr("nets.commands.work.settings.torch.get_num_threads", lambda: 3)
     succeed("run", *SMALL, "--out", tmp_path / "one")
     assert_same_complex(tmp_path / "one", tmp_path / "whole")
     result = invoke("run", *SMALL, "--threads", 7, "--out", tmp_path / "one")

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.commands.memory_budget import MemoryBudget, memory_budget
-from nets.commands.run_data import RunData
-from nets.commands.settings import GIGABYTE, NetworkSettings
+from nets.commands.work.memory_budget import MemoryBudget, memory_budget
+from nets.commands.work.run_data import RunData
+from nets.commands.work.settings import GIGABYTE, NetworkSettings
 from nets.loss import NetworkLoss
 from nets.training import train_minima
 from simplicial import (

@@ -15,7 +15,7 @@ from tests.nets.cli_runner import SMALL, invoke, succeed
 
 LIGHT = """
 import os, sys
-from nets.cli import main
+from nets.commands.group import loss_barcodes
 
 for arguments in (
     ["--help"], ["--version"], ["--wrong"], ["wrong"], ["run", "--help"], ["run", "--wrong"],
@@ -23,7 +23,7 @@ for arguments in (
     ["analytic", "bowl"], ["status", "--help"], ["status", "--wrong"], ["report", "-h"],
 ):
     try:
-        main(arguments)
+        loss_barcodes(arguments)
     except SystemExit:
         pass
     loaded = {"torch", "numpy", "numba", "scipy", "matplotlib"} & set(sys.modules)

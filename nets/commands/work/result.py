@@ -8,8 +8,8 @@ from typing import Any
 import click
 import torch
 
-from nets.commands.analytic_settings import AnalyticSettings
-from nets.commands.settings import NetworkSettings
+from nets.commands.work.analytic_settings import AnalyticSettings
+from nets.commands.work.settings import NetworkSettings
 from reduction import Barcode
 from reduction.json_values import null_if_infinite
 from simplicial import Convergence, LossComplex, Recipe
