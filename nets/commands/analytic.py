@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from nets.commands.options import NamedPath, shared_options
+from nets.commands.options import GroupedCommand, NamedPath, shared_options
 from nets.commands.work.interrupts import interruptible, nothing_kept
 from nets.commands.work.phases import echo_result, loading
 
@@ -27,6 +27,19 @@ LANDSCAPES = (
 )
 """`simplicial.landscapes.NAMES`, which help cannot read there without torch."""
 
+GROUPS = {
+    "Function": ("list", "dim", "curved", "function_seed"),
+    "Minima and further vertices": ("starts", "saddles", "seed"),
+    "Simplices": (
+        "max_dim", "optimizer", "sides", "segments", "steps", "epochs", "learning_rate", "samples",
+    ),
+    "Maxima and barcodes": (
+        "resolution", "tolerance", "refinement_budget", "sampled", "certify", "field",
+    ),
+    "Limits": ("tolerance_of_bars", "max_gradients", "max_seconds"),
+    "Output": ("out", "quiet", "as_json"),
+}  # fmt: skip
+
 
 def _list(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     """Print the landscapes, and end."""
@@ -40,6 +53,8 @@ def _list(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
 
 
 @click.command(
+    cls=GroupedCommand,
+    groups=GROUPS,
     short_help="Barcodes of an analytic function, beside the exact ones.",
     epilog="\b\nNAME is one of\n" + "\n".join(f"  {name}" for name in LANDSCAPES),
 )
@@ -89,13 +104,15 @@ def _list(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
 @click.option(
     "--learning-rate",
     type=float,
-    help="Of Algorithm 1.  [default: 0.2 over the minima's largest curvature]",
+    help="Learning rate of Algorithm 1.  [default: 0.2 over the minima's largest curvature]",
 )
 @click.option(
     "--samples", type=int, help="Random points in each step of Algorithm 1.  [default: 16]"
 )
 @click.option(
-    "--segments", type=int, help="To an edge.  [default: elastic 12, algorithm1 and minimax 8]"
+    "--segments",
+    type=int,
+    help="Segments of an edge.  [default: elastic 12, others 8]",
 )
 @click.option(
     "--certify/--no-certify",

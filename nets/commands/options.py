@@ -1,10 +1,12 @@
 """Options that the commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+NAMES = 28  # characters of an option's name beside its text
 
 
 class NamedPath(click.Path):
@@ -18,6 +20,31 @@ class NamedPath(click.Path):
         if not str(value):
             self.fail("a path must not be empty: name a file or folder", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under titles.
+
+    groups  the names of a command's options by title, in the order of the help; --help comes last,
+            in the last group
+    """
+
+    def __init__(
+        self, *arguments: Any, groups: Mapping[str, Sequence[str]], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.groups = groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, in columns of the same width for all groups."""
+        options = (option for option in self.get_params(ctx) if isinstance(option, click.Option))
+        rows = {option.name: option.get_help_record(ctx) for option in options}
+        grouped = {name for group in self.groups.values() for name in group}
+        *others, (last, names) = self.groups.items()
+        for title, group in (*others, (last, (*names, *(rows.keys() - grouped)))):
+            shown = [row for name in group if (row := rows[name]) is not None]
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(NAMES), text) for name, text in shown], NAMES)
 
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -42,13 +69,14 @@ def _limits() -> tuple[Callable[[Command], Command], ...]:
         click.option(
             "--max-gradients",
             type=int,
-            help="Training gradients at most, of mini-batches, of edges, triangles, ...: likewise.",
+            help="Training gradients at most, of mini-batches, of edges, triangles, ...: an anytime"
+            " build too.",
         ),
         click.option(
             "--max-seconds",
             type=float,
             help="Seconds for edges, triangles, ..., looked at between chunks; results then depend"
-            " on the machine: likewise.",
+            " on the machine: an anytime build too.",
         ),
     )
 

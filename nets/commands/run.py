@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nets.commands.options import NamedPath, shared_options
+from nets.commands.options import GroupedCommand, NamedPath, shared_options
 from nets.commands.work.interrupts import interruptible, kept_in, nothing_kept
 from nets.commands.work.phases import echo_result, loading
 from nets.names import BATCH_NORMS, BATCHINGS, DATA_SETS, MODELS, OBJECTIVES, PRECISIONS
@@ -46,7 +46,31 @@ class _DataSet(click.Choice[str]):
             self.fail(f"{wrong}: give one of them, or module:function", param, ctx)
 
 
-@click.command(short_help="Train networks, and compute the barcodes of their loss.")
+GROUPS = {
+    "Data": ("data", "data_dir", "download", "stream", "subset", "image_size"),
+    "Network and loss": (
+        "model", "hidden", "depth", "width", "shortcuts", "factory", "init", "loss", "weights",
+        "objective", "batch_norm", "batching",
+    ),
+    "Minima": ("minima", "checkpoint", "checkpoint_key", "align", "polish", "polish_tolerance"),
+    "Training of minima and simplices": (
+        "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "precision", "seed",
+    ),
+    "Simplices": ("max_dim", "optimizer", "sides", "segments", "steps"),
+    "Maxima and barcodes": (
+        "resolution", "tolerance", "refinement_budget", "sampled", "certify", "field",
+    ),
+    "Effort and its limits": ("effort", "tolerance_of_bars", "max_gradients", "max_seconds"),
+    "Machine": ("device", "workers", "threads", "batch", "memory"),
+    "Output": ("out", "dry_run", "quiet", "as_json"),
+}  # fmt: skip
+
+
+@click.command(
+    cls=GroupedCommand,
+    groups=GROUPS,
+    short_help="Train networks, and compute the barcodes of their loss.",
+)
 @click.option(
     "--data",
     type=_DataSet(DATA_SETS),
@@ -78,11 +102,12 @@ class _DataSet(click.Choice[str]):
 )
 @click.option(
     "--hidden",
+    metavar="WIDTHS",
     callback=_widths,
     help="Widths of mlp's hidden layers, as 64,32; none: softmax regression.  [default: 32]",
 )
 @click.option("--depth", type=int, help="Layers of resnet, 6 n + 2.  [default: 20]")
-@click.option("--width", type=int, help="Times 16, 32 and 64 filters of resnet.  [default: 1]")
+@click.option("--width", type=int, help="Factor of resnet's 16, 32 and 64 filters.  [default: 1]")
 @click.option(
     "--shortcuts/--no-shortcuts",
     default=None,
@@ -90,21 +115,25 @@ class _DataSet(click.Choice[str]):
 )
 @click.option(
     "--factory",
+    metavar="MODULE:NAME",
     help="Your own network: module:function, which returns a freshly initialised nn.Module; or"
     " module:network.",
 )
 @click.option(
     "--init",
+    metavar="MODULE:NAME",
     help="module:function, which returns a freshly initialised network, to train minima from."
     "  [default: the factory; without one, each module's reset_parameters]",
 )
 @click.option(
     "--loss",
+    metavar="MODULE:NAME",
     help="module:function of outputs and targets, as torch.nn.functional:mse_loss."
     "  [default: cross entropy]",
 )
 @click.option(
     "--weights",
+    metavar="MODULE:NAME",
     help="module:function of targets, the weights of examples in a loss that is a weighted mean."
     "  [default: torch's losses' own; else equal]",
 )
@@ -127,21 +156,23 @@ class _DataSet(click.Choice[str]):
 @click.argument("more", nargs=-1, type=NamedPath(), metavar="")
 @click.option("--minima", type=int, help="Networks to train.  [default: 6]")
 @click.option(
-    "--align", is_flag=True, help="Permute their hidden units, so that they come near the first."
+    "--align",
+    is_flag=True,
+    help="Permute hidden units, so that all minima come near the first.",
 )
 @click.option(
     "--max-dim", default=2, show_default=True, help="2: edges and triangles; 3: and so on."
 )
 @click.option(
-    "--epochs", type=int, help="For each minimum, edge, triangle.  [default: the recipe's]"
+    "--epochs", type=int, help="Epochs for each minimum, edge, triangle.  [default: the recipe's]"
 )
 @click.option("--batch-size", type=int, help="Images in a mini-batch.  [default: the recipe's]")
-@click.option("--learning-rate", type=float, help="Of SGD.  [default: the recipe's]")
-@click.option("--momentum", type=float, help="Of SGD.  [default: the recipe's]")
+@click.option("--learning-rate", type=float, help="Learning rate of SGD.  [default: the recipe's]")
+@click.option("--momentum", type=float, help="Momentum of SGD.  [default: the recipe's]")
 @click.option(
     "--weight-decay",
     type=float,
-    help="Of the penalty: half of it times the weights squared.  [default: the recipe's]",
+    help="Factor of the penalty, half the squared norm of the weights.  [default: the recipe's]",
 )
 @click.option(
     "--objective",
@@ -176,6 +207,7 @@ class _DataSet(click.Choice[str]):
 )
 @click.option(
     "--effort",
+    metavar="EFFORTS",
     callback=_efforts,
     help="Build the complex again with these multiples of the optimizer's gradients, as 1,2,4,8, of"
     " which 1 is the run itself, and compare W_inf.",
@@ -187,7 +219,7 @@ class _DataSet(click.Choice[str]):
     type=click.Choice(PRECISIONS),
     default="full",
     show_default=True,
-    help="Training's arithmetic; evaluation is always in full.",
+    help="Arithmetic of training; losses are always computed in full.",
 )
 @click.option(
     "--batch-norm",
@@ -210,7 +242,7 @@ class _DataSet(click.Choice[str]):
 @click.option(
     "--batch",
     type=int,
-    help="Simplices that are finished, and stored, together, never the result."
+    help="Simplices that are finished, and stored, together; the result does not depend on it."
     "  [default: up to 16]",
 )
 @click.option(
@@ -240,9 +272,10 @@ def run(
     --out.
 
     \b
-    loss-barcodes run --data digits --model mlp --minima 6 --max-dim 2 --out runs/digits
-    loss-barcodes run --data fashion-mnist --model lenet --minima 3 --out runs/lenet
-    loss-barcodes run --checkpoint a.pt b.pt c.pt --factory my_module:make_model --out runs/own
+    loss-barcodes run --data digits --minima 6 --max-dim 2 --out runs/digits
+    loss-barcodes run --data fashion-mnist --model lenet --minima 3 --out lenet
+    loss-barcodes run --checkpoint a.pt b.pt c.pt \\
+        --factory my_module:make_model --out runs/own
 
     With --epochs 0 nothing is trained between the minima: the plane through any three networks.
 

@@ -6,10 +6,13 @@ import sys
 import warnings
 from pathlib import Path
 
+import click
 import pytest
 import torch
 
 from nets.commands.analytic import LANDSCAPES
+from nets.commands.group import loss_barcodes
+from nets.commands.options import GroupedCommand
 from simplicial.landscapes import NAMES
 from tests.nets.cli_runner import SMALL, invoke, succeed
 
@@ -65,3 +68,21 @@ def test_the_list_of_landscapes_has_a_line_for_each() -> None:
     lines = succeed("analytic", "--list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(LANDSCAPES)
     assert all(len(line) > 40 for line in lines)
+
+
+@pytest.mark.parametrize("name", ["run", "analytic"])
+def test_help_has_each_option_in_one_group_and_fits_a_terminal(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = loss_barcodes.commands[name]
+    assert isinstance(command, GroupedCommand)
+    listed = [option for group in command.groups.values() for option in group]
+    options = [p.name for p in command.params if isinstance(p, click.Option)]
+    assert sorted(listed) == sorted(map(str, options))
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = succeed(name, "--help").stdout.splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert titles == [f"{title}:" for title in command.groups]
+    assert max(map(len, lines)) <= 80
+    (help_line,) = (line for line in lines if "-h, --help" in line)
+    assert lines.index(help_line) > lines.index(titles[-1])
