@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from nets.commands.analytic import analytic
+from nets.commands.compare import compare
 from nets.commands.report import report
 from nets.commands.run import run
 from nets.commands.status import status
@@ -71,5 +72,5 @@ def loss_barcodes() -> None:
     """
 
 
-for _command in (run, analytic, status, report):
+for _command in (run, analytic, status, report, compare):
     loss_barcodes.add_command(_command)

@@ -123,7 +123,7 @@ class Convergence:
             np.asarray(efforts),
             counts,
             np.array([[barcode.w_inf(r) for r in indices] for barcode in barcodes]),
-            np.array([[_lowest(barcode, r) for r in indices] for barcode in barcodes]),
+            np.array([[lowest_w_inf(barcode, r) for r in indices] for barcode in barcodes]),
             errors,
             fields.pop(),
         )
@@ -210,7 +210,7 @@ class Convergence:
         return lines
 
 
-def _lowest(barcode: Barcode, r: int) -> float:
+def lowest_w_inf(barcode: Barcode, r: int) -> float:
     """W_inf of index r if each bar had its lowest death."""
     bounds = barcode.bounds(r)
     assert bounds is not None, "an error was asked for"

@@ -35,6 +35,18 @@ MODEL, MINIMA = "mlp", 6  # defaults of `run`
 THREADS = 1024  # of a process, at most
 WORKERS = 61 if sys.platform == "win32" else 1024  # Windows waits for no more
 LIMITS = tuple(limit.name for limit in fields(Limits))  # of an anytime build
+MACHINE = (
+    "data_dir",
+    "download",
+    "stream",
+    "memory",
+    "threads",
+    "workers",
+    "batch",
+    "quiet",
+    "out",
+)
+"""Settings on which no value of a result depends, but for last bits."""
 BEFORE = {"objective": "plain", "polish": False, "polish_tolerance": None}
 """Settings that older run folders do not name, as these were made."""
 
@@ -237,8 +249,7 @@ class NetworkSettings(ComplexSettings):
     @property
     def lasting(self) -> dict[str, Any]:
         """Settings that a run which is taken up again must have in common with itself."""
-        passing = {"data_dir", "download", "stream", "memory", "threads", "workers", "batch"}
-        passing |= {"quiet", "out", *LIMITS}
+        passing = {*MACHINE, *LIMITS}
         passing |= {"field", "certify", "effort"}  # of the barcode, and beside it
         kept = {k: v for k, v in self.as_record().items() if k not in passing}
         digests = [digest(path.read_bytes()) for path in self.checkpoints]
