@@ -8,7 +8,7 @@ import click
 
 from nets.commands.options import folder_argument, folder_field
 from nets.commands.work.interrupts import interruptible, nothing_kept
-from nets.commands.work.phases import loading
+from nets.commands.work.phases import echo_json, loading
 
 if TYPE_CHECKING:
     from simplicial.reports.status import RunStatus
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.command(short_help="Say how far a run has come, and its barcodes so far.")
 @folder_argument
 @folder_field
-def status(folder: Path, field: int | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def status(folder: Path, field: int | None, as_json: bool) -> None:
     """Say how far the run in FOLDER has come, how long the rest may take, and its barcodes so far.
     The run may go on meanwhile.
 
@@ -26,10 +27,15 @@ def status(folder: Path, field: int | None) -> None:
     """
     with interruptible(nothing_kept) as loaded:
         loading(quiet=not sys.stderr.isatty())
+        from nets.commands.work.status_record import status_record
         from simplicial.reports.status import RunStatus
 
         loaded()
-        _print(folder, RunStatus.read(folder), field)
+        run = RunStatus.read(folder)
+        if as_json:
+            echo_json(status_record(folder, run, field))
+        else:
+            _print(folder, run, field)
 
 
 def _print(folder: Path, run: "RunStatus", field: int | None) -> None:

@@ -1,6 +1,7 @@
 """`status`, `report` and `run --dry-run`, compared with the run itself."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -58,6 +59,30 @@ def test_a_finished_run_has_the_barcode_of_its_result(whole: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
     assert barcode.table() in said
     assert status.seconds_left() == 0
+
+
+def test_json_is_one_document_with_what_the_tables_say(whole: Path, stopped: Path) -> None:
+    barcode = Barcode.load(whole / "barcodes.json")
+    record = json.loads(succeed("status", whole, "--json").stdout)
+    assert (record["state"], record["seconds_left"]) == ("finished", 0)
+    assert record["barcode"]["w_inf"] == [barcode.w_inf(r) for r in range(2)]
+    assert record["barcode"]["error"] == [barcode.error(r) for r in range(2)]
+    assert record["barcode"]["field"] == 2
+    assert [[d["done"], d["total"]] for d in record["dimensions"]] == [[4, 4], [6, 6], [4, 4]]
+    record = json.loads(succeed("status", stopped, "--json", "--field", 3).stdout)
+    assert record["state"] == "stopped"
+    assert record["barcode"]["field"] == 3
+    assert [[d["done"], d["total"]] for d in record["dimensions"]] == [[4, 4], [4, 6], [0, 4]]
+    assert record["barcode"]["w_inf"] == [
+        None if np.isinf(value) else value
+        for value in map(barcode_of(stopped).w_inf, range(len(record["barcode"]["w_inf"])))
+    ]
+
+
+def barcode_of(folder: Path) -> Barcode:
+    filtration = RunStatus.read(folder).filtration()
+    assert filtration is not None
+    return filtration.barcode(3)
 
 
 def test_a_stopped_run_has_the_barcode_of_what_is_finished(whole: Path, stopped: Path) -> None:
