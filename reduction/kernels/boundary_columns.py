@@ -23,7 +23,7 @@ from reduction.kernels.bit_tree import lowest_bit
 from reduction.kernels.compilation import Int, njit, njit_step
 from reduction.kernels.sparse_columns import inverse
 
-DONE, STACK_FULL, WAITING_FULL, TERMS_FULL = 0, 1, 2, 3
+DONE, STACK_FULL, WAITING_FULL, TERMS_FULL, PAUSED = 0, 1, 2, 3, 4
 
 
 class Given(NamedTuple):
@@ -174,11 +174,16 @@ def full_buffer(closes: bool, reduced: Reduced, working: Working, stack: Stack) 
     return STACK_FULL if stack.depth[0] == stack.column.size else DONE
 
 
-@njit
-def reduce_stack(given: Given, reduced: Reduced, working: Working, stack: Stack) -> Int:
-    """Reduce all columns on the stack; DONE, or the buffer to enlarge before the next call."""
+@njit_step
+def reduce_stack(
+    limit: Int, given: Given, reduced: Reduced, working: Working, stack: Stack
+) -> tuple[Int, Int]:
+    """Reduce all columns on the stack; DONE, PAUSED once `limit` terms have been added, or the
+    buffer to enlarge before the next call; and the number of terms left to add."""
     p, facets = given.p, given.owner.size
     while stack.depth[0]:
+        if limit <= 0:
+            return PAUSED, limit
         column = stack.column[stack.depth[0] - 1]
         pivot = find_pivot(working)
         total: Any = working.coefficients[pivot]
@@ -187,16 +192,51 @@ def reduce_stack(given: Given, reduced: Reduced, working: Working, stack: Stack)
             multiple = p - total
             for k in range(reduced.begin[owner], reduced.end[owner]):
                 add_term(reduced.rows[k], multiple * reduced.coefficients[k] % p, p, working)
+            limit -= reduced.end[owner] - reduced.begin[owner]
             continue
         status = full_buffer(owner == column, reduced, working, stack)
         if status != DONE:
-            return status
+            return status, limit
+        limit -= given.signs.size + working.marked[0]
         if owner != column:
             open_column(owner, given, working, stack)
         elif 0 <= pivot < facets:
             close_column(inverse(total, p), p, reduced, working, stack)
         else:  # no boundary is left, and nothing to scale
             close_column(np.int64(1), p, reduced, working, stack)
+    return DONE, limit
+
+
+@njit
+def reduce_columns(
+    limit: Int,
+    columns: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    terms: NDArray[np.int64],
+    given: Given,
+    reduced: Reduced,
+    working: Working,
+    stack: Stack,
+) -> Int:
+    """Reduce columns one after the other; a status as of `reduce_stack`, to be called again.
+
+    limit    terms to add before it pauses
+    columns  (n,) their numbers; the last column of those given may stand there many times
+    rows     (n, w) of each before it is reduced
+    terms    (n, 2) where those of each, once it is reduced, begin and end; -1 before. The first
+             column that has none is on the stack, unless that is empty
+    """
+    for j in range(columns.size):
+        column = columns[j]
+        if terms[j, 0] >= 0:
+            continue
+        if stack.depth[0] == 0 and (reduced.begin[column] < 0 or column == given.rows.shape[0] - 1):
+            given.rows[column] = rows[j]
+            open_column(column, given, working, stack)
+        status, limit = reduce_stack(limit, given, reduced, working, stack)
+        if status != DONE:
+            return status
+        terms[j, 0], terms[j, 1] = reduced.begin[column], reduced.end[column]
     return DONE
 
 

@@ -20,6 +20,7 @@ from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import filtration_order, ranks
 from reduction.kernels.boundary_columns import (
     DONE,
+    PAUSED,
     STACK_FULL,
     WAITING_FULL,
     Expressed,
@@ -29,14 +30,14 @@ from reduction.kernels.boundary_columns import (
     Working,
     express_pivots,
     first_ranks,
-    open_column,
-    reduce_stack,
+    reduce_columns,
 )
 from reduction.kernels.buffers import enlarged
 from reduction.memory import require
 from reduction.persistence.pairs import Pairing
 
 TERMS = 1 << 10  # in buffers at first
+AT_ONCE = 1 << 22  # terms added, some 0.05 s, before an interrupt (Ctrl-C) comes through
 
 
 class Terms(NamedTuple):
@@ -51,6 +52,14 @@ class Column(NamedTuple):
 
     boundary: Terms
     chain: Terms  # empty where V is not kept
+
+
+class Columns(NamedTuple):
+    """Chains in coordinate form: each term once, in any order."""
+
+    chains: NDArray[np.int64]  # (k,) the number of the chain that it belongs to
+    positions: NDArray[np.int64]  # (k,)
+    coefficients: NDArray[np.int64]  # (k,) in 1..p-1
 
 
 class ReducedBoundary:
@@ -104,30 +113,31 @@ class ReducedBoundary:
         """The column of the death that is paired with an (r-1)-simplex, its pivot."""
         column = int(self.given.owner[self._row[birth]])
         if self._reduced.begin[column] < 0:
-            self._reduce(column)
+            self._reduce(np.array([column]), self.given.rows[[column]])
         return self._column(column)
 
     def cycle(self, simplex: int) -> Terms:
         """The column of V of an r-simplex that is no death, 1 there; only where V is kept."""
-        return self.cycles(np.array([simplex]))[0]
+        found = self._cycles(np.array([simplex]))
+        return Terms(found.positions, found.coefficients)
 
-    def cycles(self, simplices: NDArray[np.int64]) -> list[Terms]:
-        """The same of many."""
-        found: list[Terms] = []
-        for simplex, boundary in zip(simplices, self.boundaries(simplices), strict=True):
-            self.given.rows[-1, : boundary.size], self._columns[-1] = boundary, simplex
-            self._reduce(self._columns.size - 1)
-            found.append(self._column(-1).chain)
-            self._reduced.used[0] = self._reduced.begin[-1]  # no other column needs it
-        return found
+    def endings(self) -> tuple[Columns, Columns]:
+        """The columns of R and of V of all deaths, in their order."""
+        self._reduce_all()
+        terms = np.column_stack([self._reduced.begin[:-1], self._reduced.end[:-1]])
+        return self._columns_of(terms)
+
+    def cycles(self, simplices: NDArray[np.int64]) -> Columns:
+        """The columns of V of r-simplices that are no deaths, each with 1 at its own simplex."""
+        self._reduce_all()  # so that nothing that is kept comes behind the first of these
+        return self._cycles(simplices)
 
     def last_deaths(self, order: NDArray[np.int64]) -> "LastDeaths":
         """The youngest deaths that the boundaries of r-simplices are made of; without V only.
 
         order  (m,) filtration order of the r-simplices
         """
-        for column in np.flatnonzero(self._reduced.begin[:-1] < 0).tolist():
-            self._reduce(column)
+        self._reduce_all()
         deaths = self._columns[:-1]
         require(32 * max(TERMS, deaths.size), f"pivots of {deaths.size} boundary columns")
         age = np.argsort(-ranks(order)[deaths])  # the youngest first
@@ -166,15 +176,58 @@ class ReducedBoundary:
             Terms(self._columns[rows[facets:] - m], coefficients[facets:].copy()),
         )
 
-    def _reduce(self, column: int) -> None:
+    def _columns_of(self, terms: NDArray[np.int64]) -> tuple[Columns, Columns]:
+        """Terms of R, and those of V, of columns that are reduced; (n, 2) where they are."""
+        begin, sizes = terms[:, 0], terms[:, 1] - terms[:, 0]
+        chains = np.repeat(np.arange(sizes.size), sizes)
+        which = np.arange(chains.size) + (begin - np.cumsum(sizes) + sizes)[chains]
+        rows, coefficients = self._reduced.rows[which], self._reduced.coefficients[which]
+        m = self._youngest.size
+        of_v = rows >= m
+        return (
+            Columns(chains[~of_v], self._youngest[rows[~of_v]], coefficients[~of_v]),
+            Columns(chains[of_v], self._columns[rows[of_v] - m], coefficients[of_v]),
+        )
+
+    def _cycles(self, simplices: NDArray[np.int64]) -> Columns:
+        """The columns of V of one r-simplex that is no death; of many, once all deaths have theirs.
+
+        The last of the columns stands for each in turn and is not kept.
+        """
+        rows = np.repeat(self.given.rows[-1:], simplices.size, axis=0)
+        boundaries = self.boundaries(simplices)
+        rows[:, : boundaries.shape[1]] = boundaries
+        terms = self._reduce(np.full(simplices.size, self._columns.size - 1), rows)
+        _, found = self._columns_of(terms)
+        self._reduced.used[0] = terms[:, 0].min(initial=self._reduced.used[0])
+        own = found.positions < 0
+        found.positions[own] = simplices[found.chains[own]]
+        return found
+
+    def _reduce_all(self) -> None:
+        columns = np.flatnonzero(self._reduced.begin[:-1] < 0)
+        self._reduce(columns, self.given.rows[columns])
+
+    def _reduce(self, columns: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Reduce columns with the given rows; (n, 2) where the terms of each begin and end."""
         if self._stack.depth[0]:  # an error left it so
             self._working = _empty_column(self._working.coefficients.size)
             self._stack = _empty_stack()
-        open_column(column, self.given, self._working, self._stack)
-        status = reduce_stack(self.given, self._reduced, self._working, self._stack)
+        terms, status = np.full((columns.size, 2), -1), PAUSED
         while status != DONE:
-            self._enlarge(status)
-            status = reduce_stack(self.given, self._reduced, self._working, self._stack)
+            if status != PAUSED:
+                self._enlarge(status)
+            status = reduce_columns(
+                AT_ONCE,
+                columns,
+                rows,
+                terms,
+                self.given,
+                self._reduced,
+                self._working,
+                self._stack,
+            )
+        return terms
 
     def _enlarge(self, status: int) -> None:
         """Double the buffers that are full; their content stays."""

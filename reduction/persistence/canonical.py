@@ -15,7 +15,7 @@ simplex the column of V is its chain.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from reduction.errors import DimensionError
 from reduction.filtrations.filtration import Filtration
 from reduction.filtrations.sorting import filtration_order, ranks
 from reduction.memory import require
-from reduction.persistence.boundary_reduction import ReducedBoundary, Terms
+from reduction.persistence.boundary_reduction import Columns, ReducedBoundary
 from reduction.persistence.cohomology import pairings
 from reduction.persistence.fields import prime
 from reduction.persistence.pairs import UNPAIRED, Pairing
@@ -116,33 +116,37 @@ def canonical_form(filtration: Filtration, field: int) -> CanonicalForm:
     paired = pairings(filtration, p, filtration.dim)
     rank = [ranks(filtration_order(values)) for values in filtration.values]
     bases: list[sparse.csc_array] = []
-    below: dict[int, Terms] = {}  # the chains of r - 1, by simplex
+    below: list[Chains] = []  # those of dimension r - 1
     for r in range(filtration.dim + 1):
         above = paired[r - 1] if r else UNPAIRED
         reduced = ReducedBoundary(filtration, r, above, p, chains=True)
-        chains: dict[int, Terms] = {}
-        for birth, death in zip(above.births.tolist(), above.deaths.tolist(), strict=False):
-            below[birth], chains[death] = reduced.ending(birth)
+        boundaries, chains = reduced.endings()
+        below.append(Chains(above.births, boundaries))
         essential = paired[r].births[paired[r].deaths.size :]
-        chains |= zip(essential.tolist(), reduced.cycles(essential), strict=True)
         if r:
             bases.append(_matrix(below, rank[r - 1]))
-        below = chains
+        below = [Chains(above.deaths, chains), Chains(essential, reduced.cycles(essential))]
     bases.append(_matrix(below, rank[-1]))
     ends = [_ends(pairing, r, rank) for r, pairing in enumerate(paired)]
     return CanonicalForm(tuple(bases), tuple(ends), p)
 
 
-def _matrix(chains: dict[int, Terms], rank: NDArray[np.int64]) -> "sparse.csc_array":
+class Chains(NamedTuple):
+    """Chains of the basis."""
+
+    youngest: NDArray[np.int64]  # (n,) or more: the simplex that each belongs to
+    columns: Columns
+
+
+def _matrix(chains: list[Chains], rank: NDArray[np.int64]) -> "sparse.csc_array":
     """The chains of one dimension, by their youngest simplices, as columns in filtration order."""
     from scipy import sparse
 
-    m = rank.size
-    terms = [chains[simplex] for simplex in np.argsort(rank).tolist()]
-    indptr = np.cumsum([0, *(chain.positions.size for chain in terms)])
-    rows = rank[np.concatenate([np.empty(0, np.int64), *(chain.positions for chain in terms)])]
-    data = np.concatenate([np.empty(0, np.int64), *(chain.coefficients for chain in terms)])
-    matrix = sparse.csc_array((data, rows, indptr), shape=(m, m))
+    simplices = np.concatenate([youngest[columns.chains] for youngest, columns in chains])
+    positions = np.concatenate([columns.positions for _, columns in chains])
+    data = np.concatenate([columns.coefficients for _, columns in chains])
+    shape = (rank.size, rank.size)
+    matrix = sparse.csc_array((data, (rank[positions], rank[simplices])), shape=shape)
     matrix.sort_indices()
     return matrix
 

@@ -47,6 +47,42 @@ def test_an_interrupt_stops_a_reduction_within_a_second(threshold: str, after: f
     assert threads == "1"
 
 
+CANONICAL = """
+import os, signal, time
+from threading import Timer
+import numpy as np
+from reduction import FilteredComplex
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+rng, noted = np.random.default_rng(29), []
+
+def rips(n):
+    distances = np.triu(rng.random((n, n)), 1)
+    return FilteredComplex.rips(distances + distances.T, 3, threshold=np.inf)
+
+def interrupt():
+    noted.append(time.process_time())
+    os.kill(os.getpid(), signal.SIGINT)
+
+rips(12).canonical_form()  # compiles
+large = rips(60)
+Timer(2.0, interrupt).start()
+try:
+    large.canonical_form()
+    print("ended")
+except KeyboardInterrupt:
+    print(time.process_time() - noted[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_an_interrupt_stops_the_reduction_of_boundary_columns_within_a_second() -> None:
+    """Of all columns of a complex, 40 million terms; one cycle takes the same steps."""
+    child = [sys.executable, "-c", CANONICAL]
+    done = subprocess.run(child, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1
+
+
 def test_parts_cover_the_loop_and_end_in_time() -> None:
     parts = []
     for begin, end in paced(5000):

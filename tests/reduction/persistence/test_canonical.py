@@ -134,6 +134,20 @@ def test_long_chains(p: int) -> None:
         assert max(np.diff(basis.indptr).max() for basis in form.bases) > 30
 
 
+@pytest.mark.parametrize("p", [2, 3])
+def test_a_form_found_in_small_parts(p: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All buffers grow, and the reduction pauses after each addition."""
+    complex = FilteredComplex(*filtered(full(9, 4), np.random.default_rng(29), 0))
+    expected = complex.canonical_form(p)
+    monkeypatch.setattr("reduction.persistence.boundary_reduction.TERMS", 1)
+    monkeypatch.setattr("reduction.persistence.boundary_reduction.AT_ONCE", 1)
+    found = complex.canonical_form(p)
+    for a, b in zip(found.bases, expected.bases, strict=True):
+        assert (a != b).nnz == 0
+    for a, b in zip(found.ends, expected.ends, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_vertices_alone() -> None:
     form = FilteredComplex([[[4], [2]]], [[1.0, 0.5]]).canonical_form()
     np.testing.assert_array_equal(form.bases[0].toarray(), np.eye(2))

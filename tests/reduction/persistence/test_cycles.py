@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import reduction.persistence.boundary_reduction
 from reduction import Barcode, BarcodeError, CapacityError, Chain, FilteredComplex
@@ -188,6 +189,7 @@ def test_buffers_that_are_always_too_small(p: int, monkeypatch: pytest.MonkeyPat
     arrays = filtered(full(9, 3), np.random.default_rng(1), 0)
     expected = all_bars(FilteredComplex(*arrays).barcode(p, keep_zero=True, max_index=3))
     monkeypatch.setattr(reduction.persistence.boundary_reduction, "TERMS", 1)
+    monkeypatch.setattr(reduction.persistence.boundary_reduction, "AT_ONCE", 1)  # and pauses
     assert all_bars(FilteredComplex(*arrays).barcode(p, keep_zero=True, max_index=3)) == expected
 
 
@@ -206,11 +208,14 @@ def test_what_was_asked_before_does_not_matter(arrays: Arrays) -> None:
 def test_columns_are_reduced_on_request_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
     found: list[int] = []
-    reduce_one = ReducedBoundary._reduce
+    reduce_some = ReducedBoundary._reduce
 
-    def count(self: ReducedBoundary, column: int) -> None:
-        reduce_one(self, column)
+    def count(
+        self: ReducedBoundary, columns: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        found = reduce_some(self, columns, rows)
         opened.append(int((self._reduced.begin >= 0).sum()))
+        return found
 
     def search(filtration: Filtration, field: int, max_index: int) -> list[Pairing]:
         found.append(max_index)
