@@ -24,8 +24,10 @@ from reduction.errors import (
 )
 from reduction.exchange import (
     from_simplex_tree,
+    read_boundary_matrix,
     read_lower_distances,
     to_simplex_tree,
+    write_boundary_matrix,
     write_lower_distances,
 )
 from reduction.persistence.canonical import CanonicalForm
@@ -57,9 +59,11 @@ __all__ = [
     "optimal_matching",
     "plot_barcode",
     "plot_diagram",
+    "read_boundary_matrix",
     "read_lower_distances",
     "to_simplex_tree",
     "w_inf",
     "wasserstein",
+    "write_boundary_matrix",
     "write_lower_distances",
 ]
