@@ -362,10 +362,11 @@ def _check_size(
     controls = control_points_bytes(simplex_map, counts, d * minima.points.element_size())
     lattice = comb(resolution + max_dim, max_dim) * (max_dim + 1) * 8
     limit = ALLOWED * max(memory, MEMORY)
-    for what, size in (("control points", controls), (f"a lattice of {resolution=}", lattice)):
+    parts = (("control points need", controls), (f"lattice of {resolution=} needs", lattice))
+    for part, size in parts:
         if size > limit:
             raise OptionError(
-                f"a build may take {limit / 1e9:.3g} GB at memory={memory}, its {what} need "
+                f"a build may take {limit / 1e9:.3g} GB at memory={memory}, its {part} "
                 f"{size / 1e9:.3g} GB with {n} vertices and max_dim={max_dim}: raise memory, or "
                 "lower max_dim, segments or resolution, or give a graph with fewer edges"
             )

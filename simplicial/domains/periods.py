@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 EDGE = 1e-9  # of a period: what is so near below the upper edge of the cell is at the lower one
+LARGEST = 1e150  # period, so that float64 holds squares of distances
 ONE = 1e-6  # of a period, by which the width of a box may differ from it
 
 
@@ -37,7 +38,7 @@ class _Periodic(Declared, PeriodicLoss):
 def periodic(loss: Loss, periods: ArrayLike) -> PeriodicLoss:
     """A loss, declared to have periods, such as `[2 * pi, 2 * pi]` of two torsion angles.
 
-    periods  (d,), above 0, in units of the coordinates; inf in coordinates without a period
+    periods  (d,), in (0, 1e150], in units of the coordinates; inf in coordinates without a period
     The `domain` of a BoundedLoss, a gradient and a size in memory of its own are passed on; a loss
     with other abilities declares `simplicial.loss.PeriodicLoss` itself. Searches check what is
     declared.
@@ -74,6 +75,12 @@ def as_periods(periods: ArrayLike, dim: int | None = None) -> Floats:
             f"one at least finite, got {short_repr(periods)}: give [2 * pi, inf], say"
         )
     given = given.astype(np.float64)
+    if (far := np.isfinite(given) & (given > LARGEST)).any():
+        i = int(np.argmax(far))
+        raise OptionError(
+            f"periods must be at most {LARGEST:g}, so that squares of distances are finite, "
+            f"the one of coordinate {i} is {given[i]:g}: give inf there, or other units"
+        )
     given.flags.writeable = False
     return given
 

@@ -31,7 +31,9 @@ class _Walled(Declared, WalledLoss):
         return self.declared.shape[1]
 
     def at(self, points: Tensor) -> Tensor:
-        """The nearest points in the box."""
+        """The nearest points in the box; whole numbers, of which there may be none, as floats."""
+        if not points.is_floating_point():
+            points = points.to(torch.get_default_dtype())
         low, high = (torch.as_tensor(corner.copy()).to(points) for corner in self.declared)
         return points.clamp(low, high)
 

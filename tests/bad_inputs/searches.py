@@ -67,6 +67,8 @@ SEARCHES = (
          [True], [[1.0], [1.0, 2.0]])),
     Row("periodic", lambda g, v: periodic(g.loss, v), OptionError, "periods must be 2 numbers",
         ([1.0], [1.0, 2.0, INF])),
+    Row("periodic", lambda _, v: periodic(square, v), OptionError,
+        "the one of coordinate 0 is 1e+300: give inf", ([1e300], [1e300, 1.0])),
     Row("in_box", lambda _, v: in_box(v, [[0.0], [1.0]]), LossError, "callable",
         (5, None, "loss", torch.nn.Linear)),
     Row("in_box", lambda _, v: in_box(v, [[0.0], [1.0]]), LossError, "is a PeriodicLoss",

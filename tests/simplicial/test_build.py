@@ -65,12 +65,12 @@ def test_a_build_that_would_not_fit_is_refused_before_it_is_laid_out(
     points = torch.as_tensor(np.random.default_rng(0).standard_normal((32, 5)))
     minima = Minima(points, wavy)
     cases: list[tuple[int, dict[str, Any], str]] = [
-        (5, {"simplex_map": Edgewise(12)}, "control points"),
-        (2, {"resolution": 40_000}, "a lattice of resolution=40000"),
+        (5, {"simplex_map": Edgewise(12)}, "control points need"),
+        (2, {"resolution": 40_000}, "lattice of resolution=40000 needs"),
     ]
-    for max_dim, changed, what in cases:
+    for max_dim, changed, needed in cases:
         with pytest.raises(
-            OptionError, match=f"its {what} need .*: raise memory, or lower max_dim, .*$"
+            OptionError, match=f"its {needed} .*: raise memory, or lower max_dim, .*$"
         ):
             build_complex(minima, max_dim, **changed)
         enough: list[dict[str, Any]] = [

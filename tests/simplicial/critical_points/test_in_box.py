@@ -46,6 +46,12 @@ def bars_of_grid(landscape: Landscape, box: Floats, count: int) -> tuple[tuple[F
     return cubical_barcode(values), float(np.ptp(values))
 
 
+def test_whole_numbers_have_the_values_of_floats() -> None:
+    """The nearest point of the box need not be a whole number."""
+    loss = in_box(lambda x: x.square().sum(dim=1), [[-0.5, -0.5], [0.5, 0.5]])
+    assert loss(torch.tensor([[3, 0], [0, 0], [-1, 2]])).tolist() == [0.25, 0.0, 0.5]
+
+
 def test_a_path_does_not_gain_by_leaving_the_box() -> None:
     """The pass (0, 1/2), 1.875, is out of a box that ends at y = 0.25: there it is 1.90625."""
     minima = find_minima(in_box(falling, [[-2.0, -1.0], [2.0, 0.25]]), starts=50)
