@@ -176,7 +176,7 @@ def write_boundary_matrix(
         )
     if isinstance(complex, FilteredComplex):
         levels = [complex.values[r][complex.order(r)] for r in range(complex.dim + 1)]
-        matrices = [complex.boundary(r) for r in range(1, complex.dim + 1)]
+        matrices: list[Any] = [complex.boundary(r) for r in range(1, complex.dim + 1)]
     else:
         levels, matrices = list(complex.values), list(complex.boundaries)
     counts = [level.size for level in levels]
