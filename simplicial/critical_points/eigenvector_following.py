@@ -349,16 +349,19 @@ def _next_radius(radius: Floats, reach: Floats, step: Step, error: Floats) -> Fl
 
 def _finish(model: _Model, run: _Run) -> Arrival:
     """Newton's method while it lowers the gradient, then values and eigenvalues at the end."""
+    here = model(run.x, run.index)
     for _ in range(POLISHING if run.converged.any() else 0):
-        here = model(run.x, run.index)
         step = here.newton()
         short = run.converged & (np.linalg.norm(step, axis=1) <= run.reach)
         trial = run.x + torch.as_tensor(np.where(short[:, None], step, 0.0)).to(run.x)
         if run.walls is not None:
             trial = run.walls.within(trial)
-        lower = np.flatnonzero(model(trial, run.index).norms < here.norms)
+        there = model(trial, run.index)
+        lower = np.flatnonzero(there.norms < here.norms)
+        if not lower.size:
+            break
         run.x[lower] = trial[lower]
-    here = model(run.x, run.index)
+        here = there if len(lower) == len(run.x) else model(run.x, run.index)
     eigenvalues = np.full((len(run.x), here.count), np.nan)
     if run.converged.any():
         eigenvalues[run.converged] = here.lowest()[run.converged]

@@ -22,7 +22,7 @@ from torch import Tensor
 from simplicial.critical_points.descents import same
 from simplicial.critical_points.eigenvector_following import follow
 from simplicial.critical_points.lowered_maps import CriticalPoint
-from simplicial.critical_points.ways_down import Ways, is_below, ways_down
+from simplicial.critical_points.ways_down import Ways, is_below, way_from, ways_down
 from simplicial.evaluation import evaluate
 from simplicial.loss import Loss
 
@@ -76,6 +76,8 @@ class Passes:
         for path in paths:
             if self._joined() is None:
                 self.add(path, below)
+        for end in range(2 if self._joined() is None else 0):
+            self._leave(end)
         tried: set[tuple[int, int]] = set()
         for _ in range(GAPS):
             if (found := self._joined()) is not None or (gap := self._gap(tried)) is None:
@@ -104,6 +106,15 @@ class Passes:
                 self.ways.append((ways, ends[0], ends[1]))
                 if self._joined() is not None:
                     return
+
+    def _leave(self, end: int) -> None:
+        """The way down from an end that is no minimum."""
+        start = self.minima[end]
+        way = way_from(self.loss, start, self.reach, self.tolerance)
+        if way is not None:
+            value = float(evaluate(self.loss, start[None]).loss[0])
+            ways = Ways(CriticalPoint(start, value, 0), (start[None], way))
+            self.ways.append((ways, end, self._number(way[-1], value)))
 
     def _number(self, minimum: Tensor, level: float) -> int:
         """The number of a minimum, or of one of the two ends if it lies in the same dip."""

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 LATTICE = 12  # parts of a step, between which the loss is taken
 HALVINGS = 30  # of a step, until it is given up
 STEPS = 200  # of a way, at most
-NEAR = 1e-6  # length of Newton's step over the reach at which a way has arrived
+NEAR = 1e-4  # length of Newton's step over the reach with which a way arrives
 
 
 class Ways(NamedTuple):
@@ -67,7 +67,26 @@ def _descended(
     first = _first(loss, saddle, axis, level, reach)
     if first is None:
         return None
-    way, value, radius = [saddle, first.end], first.value, reach
+    return _to_minimum(loss, [saddle, first.end], _Bounds(first.value, level, reach), reach)
+
+
+def way_from(loss: Loss, start: Tensor, reach: float, tolerance: float) -> Tensor | None:
+    """The way down (k, d) from a point (d,) that is no minimum; None where there is none.
+
+    reach      length of a first step
+    tolerance  by which the loss on the way may exceed that at the start
+    """
+    value = float(evaluate(loss, start[None]).loss[0])
+    try:
+        way = _to_minimum(loss, [start], _Bounds(value, value + tolerance, reach), reach)
+    except NotFiniteError:
+        return None
+    return None if way is None or len(way) == 2 else way
+
+
+def _to_minimum(loss: Loss, way: list[Tensor], bounds: "_Bounds", reach: float) -> Tensor | None:
+    """The way (k, d) gone on with to a minimum, by first steps within bounds."""
+    value, level, radius = bounds
     for _ in range(STEPS):
         model = DenseModel(loss, way[-1][None], np.zeros(1, np.int64), None)
         if not model.finite[0]:
@@ -75,7 +94,7 @@ def _descended(
         is_convex = bool((model.lowest() > 0).all())
         whole = model.step(np.zeros(1, np.int64), np.array([np.inf]))
         if is_convex and whole.newton[0] <= NEAR * reach:
-            return torch.stack(way)
+            return torch.stack([*way, way[-1] + torch.as_tensor(whole.vectors[0]).to(way[-1])])
         step = _longest(loss, model, way[-1], _Bounds(value, level, radius))
         if step is None:
             return torch.stack(way) if is_convex else None

@@ -21,8 +21,10 @@ TIME_STEP = 0.5  # time step, times the square root of the curvature that a poin
 TURN = 0.2  # of a point's velocity towards its force, from step to step
 FORGET = 0.97  # of that curvature, from step to step
 SPREAD = 0.5  # share of the way to the mean of the neighbours, along the simplex
-READY = 1e-2  # motion over spacing at which a simplex's highest point begins to climb
+READY = 1e-2  # motion across over spacing at which a simplex's highest point begins to climb
 SETTLED = 1e-5  # and at which the simplex is left alone
+BELOW, AT_TOP = 1e-3, 1e-7  # the same where a point climbs: of all points, and of that one
+ROUNDING = 64  # units of the last place, up to which motion, and slopes across, are none
 MET = ("points", "gradients", "largest")  # what is known of curvature
 TINY = 1e-30  # positive in float32 too
 
@@ -50,8 +52,9 @@ def nudge(
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
     point climbs along it, unless it is below the maximum over its faces. A simplex that no longer
-    moves is left alone, and so is one of r >= 2 when all its control points are below the maximum
-    over its faces; a path is relaxed as a whole, since others run along it.
+    moves across itself is left alone: along itself it moves for long, and to no other values. So is
+    one of r >= 2 when all its control points are below the maximum over its faces; a path is
+    relaxed as a whole, since others run along it.
     """
     controls, values = controls.clone(), values.clone()
     moving = torch.arange(len(controls), device=controls.device)
@@ -59,6 +62,7 @@ def nudge(
     is_path = mesh.barycentric.shape[1] == 2
     is_climbing = torch.zeros(len(controls), dtype=torch.bool, device=controls.device)
     inertia = _Inertia(longest)
+    rounding = ROUNDING * torch.finfo(controls.dtype).eps
     checkpointer = Checkpointer(checkpoint, controls)
     done, kept = checkpointer.resume()
     if done:
@@ -77,11 +81,13 @@ def nudge(
         climbs = (is_climbing[moving] & (top.values > face_maxima[moving])).nonzero()[:, 0]
         spaces = TangentSpaces.of(mesh.tangents(here, values[moving]))
         highest = (climbs, top.indices[climbs])
-        across, spread = _forces(spaces, gradients, mesh.spread(here), highest)
-        move = inertia.step(inner, gradients, across, spacing) + SPREAD * spread
-        motion = (move.norm(dim=2) / spacing[:, :, 0]).amax(dim=1)
+        across, spread = _forces(spaces, gradients, mesh.spread(here), highest, rounding)
+        move = inertia.step(inner, gradients, across, spacing)
+        each = move.norm(dim=2) / spacing[:, :, 0]
+        motion = each.amax(dim=1)
         going = (motion > SETTLED) | ~is_climbing[moving]
-        controls[moving[:, None], inside] = inner + move
+        going[climbs] = (motion[climbs] > BELOW) | (each[highest] > max(AT_TOP, rounding))
+        controls[moving[:, None], inside] = inner + move + SPREAD * spread
         is_climbing[moving] |= (motion < READY) | (2 * step >= steps)
         if not is_path:
             going &= top.values > face_maxima[moving]
@@ -96,18 +102,25 @@ def nudge(
 
 
 def _forces(
-    spaces: TangentSpaces, gradients: Tensor, spread: Tensor, climbing: tuple[Tensor, Tensor]
+    spaces: TangentSpaces,
+    gradients: Tensor,
+    spread: Tensor,
+    climbing: tuple[Tensor, Tensor],
+    rounding: float,
 ) -> tuple[Tensor, Tensor]:
     """The gradients (m, i, d) across simplices, and the spread (m, i, d) along them.
 
+    Across a ridge of symmetry there is none but rounding, which would have a length of its own.
     spaces    of the simplices at their inner control points
     climbing  simplices and their control points that climb: up along the simplex, with no spread
+    rounding  share of a gradient up to which its part across is none
     """
     tangential, along = spaces.projected(gradients), spaces.projected(spread)
     across = gradients - tangential
     across[climbing] -= tangential[climbing]
     along[climbing] = 0
-    return across, along
+    least = rounding * gradients.norm(dim=2, keepdim=True)
+    return torch.where(across.norm(dim=2, keepdim=True) > least, across, 0.0), along
 
 
 class _Curvature:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from simplicial import Edgewise, LossComplex, LossWarning, Minima, NudgedElastic, build_complex
 from simplicial.reports.status import RunStatus
+from tests.benchmarks.paths import Counter
 from tests.oracles.ridges import (
     C3_BARRIER,
     PEAK,
@@ -46,6 +47,37 @@ def test_without_mending_a_path_stays_on_its_ridge() -> None:
     left = build(ring, ends, optimizer=NudgedElastic(mend=False))
     assert left.values[1][0] == pytest.approx(1.0, abs=1e-6)
     assert build(ring, ends).values[1][0] == pytest.approx(7 / 16, abs=1e-6)
+
+
+def test_a_path_on_a_ridge_is_at_rest_at_once() -> None:
+    """Rounding across it was taken for a slope, and control points were spread for 100 steps."""
+    counted = Counter(ring)
+    build(counted, [[-1.0, 0.0], [1.0, 0.0]], optimizer=NudgedElastic(mend=False))
+    assert 0 < counted.gradients < 100  # 1,200 before
+
+
+CALLS = [  # of ASE's climbing-image band, to 1e-6: docs/exact/paths.md
+    (ring, [[-1.0, 0.0], [1.0, 0.0]], 891),
+    (peak, [[-1.0, 0.0], [1.0, 0.0]], 451),
+    (c3, c3_wells(2)[:2], 440),
+    (double_well, [[-1.0] * 2, [1.0] * 2], 660),
+]
+
+
+@pytest.mark.parametrize(("loss", "points", "calls"), CALLS)
+def test_barriers_take_no_more_gradients_than_climbing_bands(
+    loss: Loss, points: Any, calls: int
+) -> None:
+    counted = Counter(loss)
+    build(counted, points)
+    assert 0 < counted.gradients <= calls
+
+
+def test_an_edge_falls_from_an_end_that_is_no_minimum() -> None:
+    """Down a winding valley from 9, past no pass; by relaxation alone it ends above 9."""
+    loss, ends = winding(2, 5, 100, 0)
+    high = [2.0, 2 * float(np.sin(10))]
+    assert build(loss, [high, ends[1]]).values[1][0] == pytest.approx(9, abs=1e-6)
 
 
 CORNERS = [([[-1.0] * d, [1.0] * d], 1.0) for d in (2, 3, 4, 5)]
