@@ -1,10 +1,13 @@
 # Each target sets up what it needs: a virtual environment and the install, once.
 #
+# demo      the package alone, and two small runs
 # test      formatter, linter, types, contracts, the site, and tests: those that are quick
 # test-all  all of that with all tests, and those of reduction interpreted and with bounds checked
 
 PYTHON ?= python3
 BIN := .venv/bin
+CPUS := https://download.pytorch.org/whl/cpu
+PACKAGE := .venv/package
 INSTALLED := .venv/installed
 QUICK := HYPOTHESIS_PROFILE=quick
 WORKERS ?= 2
@@ -13,10 +16,11 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: demo test test-all lint docs bench clean
 
-demo: $(INSTALLED)
+demo: $(PACKAGE)
 	rm -rf demo
 	$(BIN)/loss-barcodes run --data digits --model mlp --minima 6 --max-dim 2 --out demo/digits
 	$(BIN)/loss-barcodes analytic himmelblau --out demo/himmelblau
+	@echo "The pictures are in demo/digits and demo/himmelblau; the command is $(BIN)/loss-barcodes."
 
 test: lint docs
 	$(QUICK) $(PYTEST) -m "not (ecosystem or engine or browser or kill or long)"
@@ -38,9 +42,16 @@ docs: $(INSTALLED)
 bench: $(INSTALLED)
 	for file in tests/benchmarks/*.py tests/benchmarks/*/*.py; do $(BIN)/python $$file; done
 
-$(INSTALLED): pyproject.toml
+$(PACKAGE): pyproject.toml
+	@echo "On Linux 3.2 GB are downloaded, most of it PyTorch and CUDA's libraries, and take 6 GB in .venv."
+	@echo "A tenth of that without a GPU: stop this, install PyTorch for CPUs as below, and run make again."
+	@echo "    $(PYTHON) -m venv .venv"
+	@echo "    $(BIN)/python -m pip install torch torchvision --index-url $(CPUS)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --editable .
+	touch $(PACKAGE)
+
+$(INSTALLED): $(PACKAGE)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $(INSTALLED)
 

@@ -94,7 +94,7 @@ def _extent(shape: torch.Size, stride: tuple[int, ...]) -> int:
 def _mapping(first: int, last: int) -> tuple[str, int, int] | None:
     """Path and inode of the file that memory shows unchanged, and the offset of `first` in it."""
     found = None
-    with MAPPINGS.open() as lines:
+    with MAPPINGS.open(encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
             header = HEADER.match(line)
             if header is not None:

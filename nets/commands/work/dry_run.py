@@ -136,7 +136,7 @@ class Plan:
         return [
             f"steps: gradients on one mini-batch; losses, gradients, refined: on all {self.noun}",
             *self.bounds,
-            f"time: on this machine, now, by {processes}; a first Barcode\u2070 after {first}",
+            f"time: on this machine, now, by {processes}; a first barcode of index 0 after {first}",
             f"memory of a process: {program} for the program and its data, {controls} for control "
             f"points, and up to {batches} for batches of networks",
         ]
