@@ -50,6 +50,7 @@ def test_the_front_page_begins_as_the_readme() -> None:
         ("exact/sparse", 1),
         ("exact/atoms", 1),
         ("exact/domains", 1),
+        ("engine/other_libraries", 2),
         ("functions/numpy", 2),
         ("functions/jax", 1),
         ("functions/ase", 1),
