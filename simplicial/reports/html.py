@@ -19,6 +19,7 @@ from reduction.barcodes.text_table import summary
 from reduction.files import write
 from reduction.validation import check_name
 from simplicial.errors import RunError
+from simplicial.reports.answer import answer, asked, found_at_the_minima, perfect_text
 from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence_plot import indices_with_lowest, plot_convergence
 from simplicial.reports.status import BARCODES, RECORDS, RunStatus
@@ -90,6 +91,8 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         state=STATES[status.state],
         left=None if is_finished else f"time left: {status.time_left()}",
         at=_as_of(status),
+        answer=None if barcode is None else answer(barcode, is_finished=is_finished),
+        asked=asked(status) | found_at_the_minima(status),
         dimensions=status.dimensions,
         anytime=status.work(field if barcode is None else barcode.field),
         failed={_name(list(simplex)): reason for simplex, reason in status.failed.items()},
@@ -101,6 +104,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
+        perfect=[perfect_text(barcode, r) for r in indices if barcode is not None],
         errors=[_error(barcode, r) for r in indices if barcode is not None],
         bars=[_bars(barcode, r) for r in indices if barcode is not None],
         pictures=pictures,

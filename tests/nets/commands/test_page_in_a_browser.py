@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,36 @@ def test_settings_open_when_they_are_clicked(browser: webdriver.Chrome, page: Pa
     settings.find_element(By.TAG_NAME, "summary").click()
     assert settings.find_element(By.TAG_NAME, "table").is_displayed()
     assert "max_dim" in settings.text
+
+
+COLUMNS = """
+const boxes = [...document.querySelectorAll("figure")].map(f => f.getBoundingClientRect());
+return boxes.map(box => [box.left, box.top, box.bottom]);
+"""
+
+
+def test_pictures_stand_in_two_columns_without_holes(browser: webdriver.Chrome, page: Path) -> None:
+    browser.set_window_size(1400, 900)
+    browser.get(page.as_uri())
+    boxes: list[list[float]] = browser.execute_script(COLUMNS)
+    columns = {left: [box for box in boxes if box[0] == left] for left, _, _ in boxes}
+    assert len(columns) == 2
+    for column in columns.values():
+        gaps = [below[1] - above[2] for above, below in pairwise(column)]
+        assert all(gap < 40 for gap in gaps), gaps
+    browser.set_window_size(500, 900)
+    assert len({left for left, _, _ in browser.execute_script(COLUMNS)}) == 1
+
+
+def test_it_is_dark_where_a_reader_asks_for_that(browser: webdriver.Chrome, page: Path) -> None:
+    browser.get(page.as_uri())
+    shades = {}
+    for scheme in ("light", "dark"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        style = "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
+        shades[scheme] = browser.execute_script(style)
+    assert shades == {
+        "light": ["rgb(34, 34, 34)", "rgb(255, 255, 255)"],
+        "dark": ["rgb(228, 228, 228)", "rgb(22, 24, 28)"],
+    }

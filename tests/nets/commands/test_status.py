@@ -180,6 +180,15 @@ def test_the_page_of_a_finished_run_stands_alone(whole: Path, tmp_path: Path) ->
         assert imread(BytesIO(content)).ndim == 3
     barcode = Barcode.load(whole / "barcodes.json")
     assert all(f"{x:.6g}" in page for bars in barcode for x in bars.ravel())
+    assert f"is {barcode.w_inf(0):.4g} in index 0 (with perfectly optimised simplices " in page
+    accuracy = json.loads((whole / "run.json").read_text("utf-8"))["minima"]["accuracy"]
+    for name, value in (
+        ("data", "digits"),
+        ("network", "mlp"),
+        ("minima", "4"),
+        ("accuracy", f"{min(accuracy):.3g} to {max(accuracy):.3g}"),
+    ):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     again = tmp_path / "again.html"
     succeed("report", whole, "--out", again)
     assert again.read_bytes() == path.read_bytes()
