@@ -2,7 +2,7 @@
 
 Longest bars at a bottleneck distance of e differ by 2 e at most, and W_inf is a length over
 sqrt(2): W_inf of perfectly optimised simplices is at most sqrt(2) times the error away. In index 0
-it is no higher, as far as refined maxima are not too low: births are minima, and each death is the
+it is higher only by what refined maxima are too low by: births are minima, and each death is the
 highest loss on paths that were found.
 """
 
@@ -57,33 +57,43 @@ def found_at_the_minima(status: RunStatus) -> dict[str, str]:
     return {name: text for name, text in spans.items() if text != "none"}
 
 
-def perfect_w_inf(barcode: Barcode, r: int) -> tuple[float, float] | None:
-    """Bounds on W_inf of index r of perfectly optimised simplices; None where nothing is known."""
+def slack_of_edges(status: RunStatus) -> float:
+    """What the maximum on an edge may be too low by, the most of all edges."""
+    return float(status.error_bounds[1].max(initial=0.0)) if len(status.error_bounds) > 1 else 0.0
+
+
+def perfect_w_inf(barcode: Barcode, r: int, slack: float) -> tuple[float, float] | None:
+    """Bounds on W_inf of index r of perfectly optimised simplices; None where nothing is known.
+
+    slack  that of edges
+    """
     bounds, w_inf = barcode.bounds(r), barcode.w_inf(r)
     if bounds is None or not math.isfinite(bounds.error) or not math.isfinite(w_inf):
         return None
-    reach = math.sqrt(2.0) * bounds.error
-    return max(w_inf - reach, 0.0), w_inf if r == 0 else w_inf + reach
+    above = min(slack, bounds.error) if r == 0 else bounds.error
+    below = w_inf - math.sqrt(2.0) * bounds.error
+    return max(below, 0.0), w_inf + math.sqrt(2.0) * above
 
 
-def perfect_text(barcode: Barcode, r: int) -> str:
+def perfect_text(barcode: Barcode, r: int, slack: float) -> str:
     """These bounds as text."""
-    bounds = perfect_w_inf(barcode, r)
+    bounds = perfect_w_inf(barcode, r, slack)
     return "unknown" if bounds is None else f"{bounds[0]:.6g} to {bounds[1]:.6g}"
 
 
-def answer(barcode: Barcode, *, is_finished: bool) -> str:
+def answer(barcode: Barcode, slack: float, *, is_finished: bool) -> str:
     """The answer of a run in a sentence."""
     parts = [
-        f"{barcode.w_inf(r):.4g} in index {r} ({_perfect(barcode, r)})" for r in range(len(barcode))
+        f"{barcode.w_inf(r):.4g} in index {r} ({_perfect(barcode, r, slack)})"
+        for r in range(len(barcode))
     ]
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     begin = "" if is_finished else "So far "
     return f"{begin}W_inf, the distance of the barcode to that of a convex function, is {listed}."
 
 
-def _perfect(barcode: Barcode, r: int) -> str:
-    bounds = perfect_w_inf(barcode, r)
+def _perfect(barcode: Barcode, r: int, slack: float) -> str:
+    bounds = perfect_w_inf(barcode, r, slack)
     if bounds is None:
         return "with perfectly optimised simplices: unknown"
     return f"with perfectly optimised simplices {bounds[0]:.4g} to {bounds[1]:.4g}"

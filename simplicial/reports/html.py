@@ -19,7 +19,13 @@ from reduction.barcodes.text_table import summary
 from reduction.files import write
 from reduction.validation import check_name
 from simplicial.errors import RunError
-from simplicial.reports.answer import answer, asked, found_at_the_minima, perfect_text
+from simplicial.reports.answer import (
+    answer,
+    asked,
+    found_at_the_minima,
+    perfect_text,
+    slack_of_edges,
+)
 from simplicial.reports.barrier_tree import plot_barrier_tree
 from simplicial.reports.convergence_plot import indices_with_lowest, plot_convergence
 from simplicial.reports.status import BARCODES, RECORDS, RunStatus
@@ -73,7 +79,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
     """
     check_page(path, status.folder)
     is_finished, filtration = status.state == "finished", status.filtration()
-    barcode = status.barcode(field)
+    barcode, slack = status.barcode(field), slack_of_edges(status)
     indices = range(0 if barcode is None else len(barcode))
     pictures = [] if filtration is None or barcode is None else _pictures(filtration, barcode)
     convergence = status.convergence
@@ -91,7 +97,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         state=STATES[status.state],
         left=None if is_finished else f"time left: {status.time_left()}",
         at=_as_of(status),
-        answer=None if barcode is None else answer(barcode, is_finished=is_finished),
+        answer=None if barcode is None else answer(barcode, slack, is_finished=is_finished),
         asked=asked(status) | found_at_the_minima(status),
         dimensions=status.dimensions,
         anytime=status.work(field if barcode is None else barcode.field),
@@ -104,7 +110,7 @@ def write_page(status: RunStatus, path: Path, field: int | None = None) -> None:
         is_finished=is_finished,
         barcode=barcode,
         summary=[summary(r, barcode[r]) for r in indices if barcode is not None],
-        perfect=[perfect_text(barcode, r) for r in indices if barcode is not None],
+        perfect=[perfect_text(barcode, r, slack) for r in indices if barcode is not None],
         errors=[_error(barcode, r) for r in indices if barcode is not None],
         bars=[_bars(barcode, r) for r in indices if barcode is not None],
         pictures=pictures,

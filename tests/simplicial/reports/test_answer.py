@@ -29,15 +29,23 @@ def test_w_inf_of_perfect_simplices_lies_within_root_two_errors() -> None:
     barcode = bounded((0.5, 0.25))
     root = math.sqrt(2.0)
     assert [barcode.w_inf(0), barcode.w_inf(1)] == pytest.approx([2 / root, 4 / root])
-    assert perfect_w_inf(barcode, 0) == pytest.approx((2 / root - root * 0.5, 2 / root))
-    assert perfect_w_inf(barcode, 1) == pytest.approx((4 / root - root / 4, 4 / root + root / 4))
-    assert perfect_w_inf(bounded((3.0, 0.25)), 0) == (0.0, barcode.w_inf(0))
+    assert perfect_w_inf(barcode, 0, 0.0) == pytest.approx((2 / root - root * 0.5, 2 / root))
+    sides = 4 / root - root / 4, 4 / root + root / 4
+    assert perfect_w_inf(barcode, 1, 0.0) == pytest.approx(sides)
+    assert perfect_w_inf(bounded((3.0, 0.25)), 0, 0.0) == (0.0, barcode.w_inf(0))
+
+
+def test_in_index_0_it_is_higher_by_what_maxima_are_too_low_by() -> None:
+    root = math.sqrt(2.0)
+    for slack, above in ((0.1, 0.1), (2.0, 0.5)):  # the error covers the slack
+        found = perfect_w_inf(bounded((0.5, 0.25)), 0, slack)
+        assert found == pytest.approx((2 / root - root / 2, 2 / root + root * above))
 
 
 def test_nothing_is_said_of_perfect_simplices_where_nothing_is_known() -> None:
     barcode = bounded((np.inf, 0.25))
-    assert perfect_w_inf(barcode, 0) is None
-    assert answer(barcode, is_finished=False) == (
+    assert perfect_w_inf(barcode, 0, 0.0) is None
+    assert answer(barcode, 0.0, is_finished=False) == (
         "So far W_inf, the distance of the barcode to that of a convex function, is 1.414 in index "
         "0 (with perfectly optimised simplices: unknown) and 2.828 in index 1 (with perfectly "
         "optimised simplices 2.475 to 3.182)."
