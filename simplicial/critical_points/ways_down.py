@@ -81,7 +81,7 @@ def way_from(loss: Loss, start: Tensor, reach: float, tolerance: float) -> Tenso
         way = _to_minimum(loss, [start], _Bounds(value, value + tolerance, reach), reach)
     except NotFiniteError:
         return None
-    return None if way is None or len(way) == 2 else way
+    return None if way is None or (way[-1] - start).norm() <= NEAR * reach else way
 
 
 def _to_minimum(loss: Loss, way: list[Tensor], bounds: "_Bounds", reach: float) -> Tensor | None:

@@ -52,9 +52,10 @@ def nudge(
 
     Once a simplex is nearly at rest, or half of the steps are taken, its highest inner control
     point climbs along it, unless it is below the maximum over its faces. A simplex that no longer
-    moves across itself is left alone: along itself it moves for long, and to no other values. So is
-    one of r >= 2 when all its control points are below the maximum over its faces; a path is
-    relaxed as a whole, since others run along it.
+    moves across itself is left alone, though its points still spread along it: one with a point
+    that climbs when that is at rest, to `AT_TOP` or rounding, and the others nearly, to `BELOW`.
+    One of r >= 2 is also left when all its control points are below the maximum over its faces; a
+    path is relaxed as a whole, since others run along it.
     """
     controls, values = controls.clone(), values.clone()
     moving = torch.arange(len(controls), device=controls.device)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nets.commands.work.settings import MACHINE
+from nets.commands.work.settings import BEFORE, MACHINE
 from reduction import DataError, OptionError
 from reduction.json_values import null_if_infinite
-from reduction.validation import as_integer, first_line
+from reduction.validation import as_integer, first_line, is_number
 from simplicial import load_run
 from simplicial.reports.convergence import lowest_w_inf
 
@@ -31,10 +31,11 @@ BY_ITSELF = (*MACHINE, "seed", "effort")
 MINIMA = ("lowest", "mean", "highest")
 INDEX = ("W_inf", "lowest", "error")
 LEGEND = """\
-minima: losses at them
+minima: losses at the minima
 lowest: W_inf, if simplices one dimension higher were perfect
 error: bound on the bottleneck distance to perfect simplices, whose W_inf
-       differs by at most 1.42 times as much, and in index 0 is no higher
+       differs by at most 1.42 times as much, in index 0 upwards only by
+       what refined maxima are too low by
 s.d.: standard deviation over runs, divisor n - 1"""
 LONGEST = 36  # characters of a folder or a setting in a table
 Floats = NDArray[np.float64]
@@ -157,12 +158,14 @@ def _read(folder: Path) -> tuple[dict[str, Any], RunNumbers]:
     """What was asked of a run, but for its seed, and its numbers."""
     run = load_run(folder)
     try:
-        asked = {k: v for k, v in run.settings.items() if k not in BY_ITSELF}
+        settings = {**BEFORE, **run.settings}
+        asked = {k: v for k, v in settings.items() if k not in BY_ITSELF}
         asked["data_sha256"] = run.record.get("data_sha256")
         asked |= {name: run.record["versions"][name] for name in ("loss-barcodes", "torch")}
-        losses = np.array(run.record["minima"]["loss"], np.float64)
+        asked["indices"] = len(run.barcode)
+        losses = _losses(run.record["minima"]["loss"])
         seed = as_integer("a seed", run.settings["seed"], -(2**63))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(
             f"run.json has the losses, seed and versions of a run, that in {folder} has not "
             f"({type(error).__name__}: {first_line(error)}): take the folder as it was written"
@@ -173,6 +176,16 @@ def _read(folder: Path) -> tuple[dict[str, Any], RunNumbers]:
     ]
     minima = np.array([losses.min(), losses.mean(), losses.max()])
     return asked, RunNumbers(folder, seed, minima, np.array(indices))
+
+
+def _losses(values: Any) -> Floats:
+    """The losses (n,), n >= 1, of a record. Raises ValueError for what is none."""
+    if not (isinstance(values, list) and values and all(map(is_number, values))):
+        raise ValueError("the losses at minima are numbers, one or more")
+    losses = np.array(values, np.float64)
+    if not np.isfinite(losses).all():
+        raise ValueError("the losses at minima are finite")
+    return losses
 
 
 def _block(

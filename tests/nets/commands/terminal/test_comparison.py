@@ -71,6 +71,22 @@ def test_runs_of_other_losses_and_settings_are_not_averaged(
     assert "one run; momentum = 0.5" in told
 
 
+@pytest.mark.parametrize(
+    "losses", [[], [[1.0, 2.0]], ["1"], [True], [10**400], {}, [None], [math.nan]]
+)
+def test_losses_that_are_no_numbers_are_refused(
+    losses: Any, folders: list[Path], tmp_path: Path
+) -> None:
+    shutil.copytree(folders[0], tmp_path / "spoilt")
+    record = record_of(folders[0])
+    record["minima"]["loss"] = losses
+    (tmp_path / "spoilt" / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    result = invoke("compare", folders[1], tmp_path / "spoilt")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "take the folder as it was written" in result.stderr
+
+
 def test_what_cannot_be_compared_is_refused(folders: list[Path], tmp_path: Path) -> None:
     shutil.copytree(folders[0], tmp_path / "copy")
     spoilt = tmp_path / "spoilt"
